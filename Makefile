@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# uffdctl: "make demo" and "make check" do all the set-up on a fresh Debian machine.
+
+VERSION := 0.1.0
+SOVERSION := 0
+
+O ?= build
+V ?= 0
+CC ?= cc
+CLANG ?= clang
+BPFTOOL ?= $(or $(wildcard /usr/sbin/bpftool),bpftool)
+PKG_CONFIG ?= pkg-config
+PYTHON ?= python3
+
+prefix ?= /usr/local
+bindir ?= $(prefix)/bin
+libdir ?= $(prefix)/lib
+includedir ?= $(prefix)/include
+mandir ?= $(prefix)/share/man
+
+LIB_PKGS := libbpf libdw libelf
+CMD_PKGS := smartcols json-c
+LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
+CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS))
+CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
+
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
+	     -I$(O) $(CMD_CFLAGS) $(CFLAGS) $(SANITIZE)
+ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
+
+ifeq ($(V),0)
+Q := @
+say = @printf '  %-7s %s\n' '$(1)' '$(2)';
+endif
+
+LIB_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
+CMD_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
+BPF_SKELS := $(patsubst bpf/%.bpf.c,$(O)/%.lskel.h,$(wildcard bpf/*.bpf.c))
+MAN := $(wildcard man/*.[13])
+
+.DELETE_ON_ERROR:
+.PHONY: all deps demo check check-asan bench fuzz analyze install uninstall clean tests
+.SECONDARY:
+
+all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
+
+# ---- BPF ----
+
+# asm/types.h of a multiarch system lies where the host's compiler finds it by itself.
+BPF_SYS = $(shell $(CC) -print-multiarch 2>/dev/null)
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(call say,BPF,$@)mkdir -p $(@D) && \
+	$(CLANG) -O2 -g -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) -target bpf -mcpu=v3 \
+		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
+
+$(O)/%.lskel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton -L $< name $(subst -,_,$*)_bpf >$@
+
+# ---- library and command ----
+
+$(LIB_OBJS) $(CMD_OBJS): | $(BPF_SKELS)
+
+$(O)/%.o: %.c
+	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/libuffdctl.a: $(LIB_OBJS)
+	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
+
+$(O)/libuffdctl.so.$(SOVERSION): $(LIB_OBJS) lib/libuffdctl.map
+	$(call say,LD,$@)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=lib/libuffdctl.map \
+		-o $@ $(LIB_OBJS) $(LIB_LIBS)
+
+$(O)/libuffdctl.pc: lib/libuffdctl.pc.in Makefile
+	$(call say,GEN,$@)sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
+		-e 's|@version@|$(VERSION)|' $< >$@
+
+# The command takes the library in: it starts faster, and needs no search path.
+$(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
+	$(call say,LD,$@)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(CMD_LIBS) $(LIB_LIBS)
+
+# ---- tests ----
+
+TEST_PROGS := $(O)/tests/helpers/target $(O)/tests/helpers/loop $(O)/tests/lib/unit
+CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
+
+tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
+
+$(O)/tests/helpers/%: tests/helpers/%.c
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -rdynamic \
+		-MMD -MP -o $@ $< -pthread -ljson-c
+
+# A versioned library, stripped, with its debug file beside it.
+$(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=gnu17 -g -O2 -fPIC -shared -Wl,-soname,libarena.so.1 -Wl,--build-id \
+		-Wl,--version-script=tests/helpers/libarena.map -o $@ $< && \
+	objcopy --only-keep-debug $@ $@.debug && strip --strip-all $@ && \
+	cd $(@D) && objcopy --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
+
+$(O)/tests/lib/unit: tests/lib/unit.c $(O)/libuffdctl.a
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(O)/libuffdctl.a $(LIB_LIBS)
+
+export O
+
+check: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/tap.py $(O)/tests/lib/unit $(CMD_TESTS)
+
+check-asan: deps
+	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
+		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
+	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(O)/asan/tests/lib/unit $(CMD_TESTS)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
+	$(Q)$(PYTHON) tests/demo.py
+
+bench: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/bench/bench.py
+
+# ---- fuzz ----
+
+FUZZ_SECONDS ?= 60
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_SRCS := lib/util.c lib/proc.c lib/range.c lib/context.c lib/vmflags.c lib/uffd.c lib/vma.c
+
+$(O)/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h) | $(BPF_SKELS)
+	$(call say,FUZZ,$@)mkdir -p $(@D) && $(CLANG) -std=gnu17 -D_GNU_SOURCE -g -O1 -I$(O) $(CMD_CFLAGS) \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(wildcard lib/*.c) $(LIB_LIBS)
+
+fuzz: deps
+	$(Q)$(MAKE) --no-print-directory $(FUZZERS)
+	$(Q)set -e; for f in $(FUZZERS); do echo "  FUZZ    $$f, $(FUZZ_SECONDS) s"; mkdir -p $$f.corpus; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$$f. $$f.corpus 2>&1 | grep -E 'ERROR|SUMMARY|number_of_executed|#0|runtime error' || true; \
+		test -z "$$(ls $$f.crash-* $$f.leak-* $$f.timeout-* $$f.oom-* 2>/dev/null)"; done
+
+# ---- analysis ----
+
+ANALYZE_O := $(O)/analyze
+
+analyze: deps
+	$(Q)$(MAKE) --no-print-directory O=$(ANALYZE_O) CC=gcc WERROR=1 CFLAGS='-O1 -g -fanalyzer' all
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ lib cmd
+	$(Q)clang-tidy --quiet lib/*.c cmd/*.c -- -std=gnu17 -D_GNU_SOURCE -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null
+
+# ---- installing ----
+
+install: all
+	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3
+	install -m 755 $(O)/uffdctl $(DESTDIR)$(bindir)/
+	install -m 644 $(O)/libuffdctl.a $(DESTDIR)$(libdir)/
+	install -m 755 $(O)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/
+	ln -sf libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/libuffdctl.so
+	install -m 644 $(O)/libuffdctl.pc $(DESTDIR)$(libdir)/pkgconfig/
+	install -m 644 lib/uffdctl.h $(DESTDIR)$(includedir)/
+	install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(mandir)/man1/
+	install -m 644 $(filter %.3,$(MAN)) $(DESTDIR)$(mandir)/man3/
+
+uninstall:
+	rm -f $(DESTDIR)$(bindir)/uffdctl $(DESTDIR)$(libdir)/libuffdctl.a $(DESTDIR)$(libdir)/libuffdctl.so \
+		$(DESTDIR)$(libdir)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/pkgconfig/libuffdctl.pc \
+		$(DESTDIR)$(includedir)/uffdctl.h $(patsubst man/%.1,$(DESTDIR)$(mandir)/man1/%.1,$(filter %.1,$(MAN))) \
+		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(filter %.3,$(MAN)))
+
+clean:
+	rm -rf $(O)
+
+# ---- what is needed ----
+
+DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux cppcheck clang-tidy
+SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
+
+deps:
+	@if ! command -v apt-get >/dev/null; then \
+		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
+		     'json-c-devel binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c binutils python mandoc' \
+		     'procps-ng cppcheck'; \
+		echo 'Install these, then: make all tests'; exit 1; \
+	fi; \
+	debs='$(DEBS)'; \
+	if ! apt-cache show bpftool 2>/dev/null | grep -q '^Version:'; then \
+		debs="$$(echo $$debs | sed 's/bpftool/linux-tools-generic/')"; fi; \
+	missing=; for p in $$debs; do \
+		dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
+	test -z "$$missing" || { echo "  APT    $$missing"; $(SUDO) apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
+
+-include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(wildcard $(O)/bpf/*.d $(O)/tests/*/*.d)

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What commands share: their entry in the table, their common options, their exit codes. */
+#ifndef CMD_H
+#define CMD_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "../lib/cleanup.h"
+#include "../lib/uffdctl.h"
+#include "table.h"
+
+enum {
+	EXIT_DONE = 0,
+	EXIT_UNDONE = 1,	/* something was not done; stderr says what */
+	EXIT_USAGE = 2,
+};
+
+struct cmd {
+	const char *name;
+	const char *summary;	/* one line, for uffdctl --help */
+	const char *args;	/* "PID RANGE..." */
+	const struct argp_option *options;
+	error_t (*parse)(int key, char *arg, struct argp_state *state);
+	const struct argp_child *children;
+	const struct column *columns;
+	int (*run)(void);
+};
+
+extern const struct cmd cmd_continue, cmd_list, cmd_register, cmd_smaps, cmd_unregister, cmd_wake;
+
+/* Options that mean the same everywhere (uffdctl(1), COMMON OPTIONS). */
+struct common {
+	bool json, noheadings, raw, bytes, list_columns, quiet, color;
+	int verbose;
+	const char *columns;	/* -o */
+	const struct cmd *cmd;
+};
+extern struct common common;
+extern const struct argp common_argp;
+
+/* For commands on ranges of one process's userfaultfd: PID RANGE..., -f, --handshake, --dry-run. */
+struct act {
+	pid_t pid;
+	struct uffdctl_ranges *ranges;
+	pid_t holder;		/* -f PID:N */
+	int fd;
+	unsigned int handle_flags;
+	unsigned int flags;	/* UFFDCTL_DRY_RUN, _NO_WAKE, … */
+
+	struct uffdctl_target *target;
+	struct uffdctl_handle *handle;
+	struct table *table;
+	bool failed;
+};
+extern struct act act;
+extern const struct argp act_argp;
+
+/* The one context; its log goes to stderr. */
+struct uffdctl *ctx(void);
+
+int act_open(void);
+/* Columns of results are struct act_row. */
+struct act_row {
+	const struct uffdctl_result *result;
+};
+void act_result(void *data, const struct uffdctl_result *result);
+/* Prints the table, frees all, and turns what became of it into an exit code. */
+int act_close(int r);
+
+/* Columns that several listings have. */
+void col_act_pid(const void *row, struct cell *ret);
+void col_act_start(const void *row, struct cell *ret);
+void col_act_end(const void *row, struct cell *ret);
+void col_act_error(const void *row, struct cell *ret);
+
+int parse_pid(const char *text, pid_t *ret);
+
+/* To stderr, as "uffdctl: …"; not with -q. */
+void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+#endif

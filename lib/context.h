@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The context: log function, and what is learned once about the running kernel. */
+#ifndef UFFDCTL_CONTEXT_H
+#define UFFDCTL_CONTEXT_H
+
+#include <stdbool.h>
+
+#include "uffdctl.h"
+#include "cleanup.h"
+
+#define UFFDCTL_EXPORT __attribute__((visibility("default")))
+
+struct iter;
+struct vmflags;
+
+struct uffdctl {
+	int log_level;
+	uffdctl_log_fn log_fn;
+	void *log_data;
+
+	struct iter *iter;	/* loaded on first use */
+	int iter_err;		/* why it can't be, asked once */
+	struct vmflags *vmflags;	/* learned on first use */
+};
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Symbols of a running process's ELF files, by libdwfl. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <elfutils/libdwfl.h>
+#include <gelf.h>
+
+#include "elf.h"
+#include "log.h"
+#include "util.h"
+
+struct object {
+	struct uffdctl_range range;
+	char *label;	/* "libfoo.so.1:arena@@V1", escaped */
+};
+
+struct search {
+	struct uffdctl_target *t;
+	const struct uffdctl_maps *maps;
+	const char *module, *symbol;
+	struct object *objects;
+	size_t nr, alloc;
+	bool module_seen;
+};
+
+/* find_elf of libdwfl has no argument of its own, and dwfl_linux_proc_report calls it at its own time. */
+static __thread struct search *current;
+
+static const char *base_name(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The path may name anything by now, a device or a FIFO that blocks: look before opening. */
+static int open_regular(int dirfd, const char *path)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_PATH | O_CLOEXEC);
+	char self[64];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	return open(self, O_RDONLY | O_CLOEXEC);
+}
+
+/* The very file that is mapped, also when it was deleted or stands in another mount namespace. */
+static int find_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base, char **file_name,
+		    Elf **elfp)
+{
+	struct uffdctl_target *t = current->t;
+	_cleanup_free_ char *rooted = NULL;
+	const struct uffdctl_vma *v;
+	struct stat st, here;
+	char path[64];
+	int fd;
+
+	(void)mod, (void)userdata, (void)elfp;
+	v = uffdctl_maps_get(current->maps, maps_find(current->maps, base));
+	if (modname[0] != '/' || !v || v->range.start > base || !v->inode)
+		return -1;
+	if (asprintf(&rooted, "root%s", modname) < 0)
+		return -1;
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
+	fd = open_regular(t->procfd, path);
+	if (fd < 0)
+		fd = open_regular(t->procfd, rooted);
+	if (fd < 0)
+		return -1;
+	/* libdwfl looks for the debug file beside this name and under /usr/lib/debug. */
+	if (fstat(fd, &st) == 0 && stat(modname, &here) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
+		*file_name = strdup(modname);
+	else if (asprintf(file_name, "/proc/%d/%s", t->pid, rooted) < 0)
+		*file_name = NULL;
+	return fd;
+}
+
+static Elf_Scn *section_of_type(Elf *elf, GElf_Word type, GElf_Shdr *shdr)
+{
+	Elf_Scn *scn = NULL;
+
+	while ((scn = elf_nextscn(elf, scn)))
+		if (gelf_getshdr(scn, shdr) && shdr->sh_type == type)
+			return scn;
+	return NULL;
+}
+
+static bool has_soname(Elf *elf, const char *name)
+{
+	GElf_Shdr shdr;
+	Elf_Scn *scn = section_of_type(elf, SHT_DYNAMIC, &shdr);
+	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
+	GElf_Dyn dyn;
+
+	for (int i = 0; data && gelf_getdyn(data, i, &dyn) && dyn.d_tag != DT_NULL; i++) {
+		const char *s = dyn.d_tag == DT_SONAME ? elf_strptr(elf, shdr.sh_link, dyn.d_un.d_val) : NULL;
+
+		if (s)
+			return !strcmp(s, name);
+	}
+	return false;
+}
+
+/* The name of version number ndx, from the definitions (.gnu.version_d). */
+static const char *version_name(Elf *elf, GElf_Half ndx)
+{
+	GElf_Shdr shdr;
+	Elf_Scn *scn = section_of_type(elf, SHT_GNU_verdef, &shdr);
+	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
+	size_t offset = 0;
+	GElf_Verdef def;
+	GElf_Verdaux aux;
+
+	for (size_t i = 0; data && i < shdr.sh_info && gelf_getverdef(data, offset, &def); i++) {
+		if (def.vd_ndx == ndx && gelf_getverdaux(data, offset + def.vd_aux, &aux))
+			return elf_strptr(elf, shdr.sh_link, aux.vda_name);
+		if (!def.vd_next)
+			break;
+		offset += def.vd_next;
+	}
+	return NULL;
+}
+
+/* "@@V1", "@V1" or "" for a symbol without version; of the dynamic symbol with this name and value. */
+static void version_suffix(Elf *elf, const char *name, GElf_Addr value, char *buf, size_t size)
+{
+	GElf_Shdr shdr, ver_shdr;
+	Elf_Scn *scn = section_of_type(elf, SHT_DYNSYM, &shdr), *ver = section_of_type(elf, SHT_GNU_versym, &ver_shdr);
+	Elf_Data *syms = scn ? elf_getdata(scn, NULL) : NULL, *versyms = ver ? elf_getdata(ver, NULL) : NULL;
+	GElf_Versym v;
+	GElf_Sym sym;
+
+	buf[0] = '\0';
+	for (int i = 1; syms && versyms && gelf_getsym(syms, i, &sym); i++) {
+		const char *s = sym.st_value == value ? elf_strptr(elf, shdr.sh_link, sym.st_name) : NULL;
+		const char *version;
+
+		if (!s || strcmp(s, name) || !gelf_getversym(versyms, i, &v) || (v & 0x7fff) < 2)
+			continue;
+		version = version_name(elf, v & 0x7fff);
+		if (version)
+			snprintf(buf, size, "%s%s", v & 0x8000 ? "@" : "@@", version);
+		return;
+	}
+}
+
+/* "arena" is any version of it; "arena@V1" and "arena@@V1" are one. */
+static bool symbol_matches(const char *name, const char *wanted)
+{
+	const char *at = strchr(name, '@'), *want_at = strchr(wanted, '@');
+	size_t len = at ? (size_t)(at - name) : strlen(name);
+
+	if (!want_at)
+		return strlen(wanted) == len && !memcmp(name, wanted, len);
+	return at && len == (size_t)(want_at - wanted) && !memcmp(name, wanted, len) &&
+	       !strcmp(at + strspn(at, "@"), want_at + strspn(want_at, "@"));
+}
+
+static bool is_object(const GElf_Sym *sym, GElf_Word shndx)
+{
+	int type = GELF_ST_TYPE(sym->st_info);
+
+	return shndx != SHN_UNDEF && sym->st_size &&
+	       (type == STT_OBJECT || type == STT_COMMON || type == STT_NOTYPE);
+}
+
+static int add_object(struct search *s, const char *module, const char *name, GElf_Addr addr, uint64_t size)
+{
+	_cleanup_free_ char *text = NULL;
+	struct object *o;
+	uint64_t end;
+
+	if (__builtin_add_overflow(addr, size, &end))
+		return 0;
+	/* .symtab and .dynsym both have it. */
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->objects[i].range.start == addr && s->objects[i].range.end == end)
+			return 0;
+	if (asprintf(&text, "%s:%s", base_name(module), name) < 0)
+		return -ENOMEM;
+	o = vec_add(s->objects, s->nr, s->alloc);
+	if (!o)
+		return -ENOMEM;
+	*o = (struct object){ { addr, end }, escaped(text) };
+	return 0;
+}
+
+static int search_module(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base, void *arg)
+{
+	struct search *s = arg;
+	GElf_Addr bias, addr;
+	Elf *elf = dwfl_module_getelf(mod, &bias);
+	char full[512], version[256];
+	int nr;
+
+	(void)userdata, (void)base;
+	if (!elf || (s->module && strcmp(base_name(name), s->module) && !has_soname(elf, s->module)))
+		return DWARF_CB_OK;
+	s->module_seen = true;
+	nr = dwfl_module_getsymtab(mod);
+	for (int i = 1; i < nr; i++) {
+		GElf_Word shndx;
+		GElf_Sym sym;
+		const char *sname = dwfl_module_getsym_info(mod, i, &sym, &addr, &shndx, NULL, NULL);
+
+		if (!sname || strncmp(sname, s->symbol, strcspn(s->symbol, "@")) || !is_object(&sym, shndx))
+			continue;
+		version[0] = '\0';
+		if (!strchr(sname, '@'))
+			version_suffix(elf, sname, sym.st_value, version, sizeof(version));
+		snprintf(full, sizeof(full), "%s%s", sname, version);
+		if (symbol_matches(full, s->symbol) && add_object(s, name, full, addr, sym.st_size) < 0)
+			return DWARF_CB_ABORT;
+	}
+	return DWARF_CB_OK;
+}
+
+static int report(struct search *s, struct uffdctl_range *ret)
+{
+	struct uffdctl *u = s->t->u;
+	_cleanup_free_ char *module = s->module ? escaped(s->module) : NULL, *symbol = escaped(s->symbol), *list = NULL;
+	size_t size;
+	FILE *f;
+
+	if (s->module && !s->module_seen)
+		return fail(u, -ENOENT, "%d: no mapped ELF file is named %s, or none that can be read", s->t->pid, module);
+	if (!s->nr)
+		return fail(u, -ENOENT, "%d: no data object %s in %s (stripped? install its debug file)", s->t->pid,
+			    symbol, module ? module : "the mapped ELF files");
+	if (s->nr == 1) {
+		*ret = s->objects[0].range;
+		return 0;
+	}
+	f = open_memstream(&list, &size);
+	if (!f)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->nr; i++)
+		fprintf(f, "%s %s (%" PRIx64 "+%" PRIu64 ")", i ? "," : "", s->objects[i].label,
+			s->objects[i].range.start, range_len(s->objects[i].range));
+	fclose(f);
+	return fail(u, -ENOTUNIQ, "%d: :%s is ambiguous:%s: write one of these, or its address", s->t->pid, symbol, list);
+}
+
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module,
+		    const char *symbol, struct uffdctl_range *ret)
+{
+	static const Dwfl_Callbacks callbacks = {
+		.find_elf = find_elf,
+		.find_debuginfo = dwfl_standard_find_debuginfo,
+	};
+	struct search s = { .t = t, .maps = maps, .module = module, .symbol = symbol };
+	Dwfl *dwfl = dwfl_begin(&callbacks);
+	int r;
+
+	if (!dwfl)
+		return -ENOMEM;
+	current = &s;
+	r = dwfl_linux_proc_report(dwfl, t->pid);
+	dwfl_report_end(dwfl, NULL, NULL);
+	if (r == 0 && dwfl_getmodules(dwfl, search_module, &s, 0) < 0)
+		r = -ENOMEM;
+	if (r > 0)
+		r = -r;
+	if (r < 0)
+		r = fail(t->u, -EIO, "%d: reading its ELF files: %s", t->pid, r == -1 ? dwfl_errmsg(-1) : strerror(-r));
+	if (r >= 0)
+		r = target_check(t);
+	if (r >= 0)
+		r = report(&s, ret);
+	current = NULL;
+	dwfl_end(dwfl);
+	for (size_t i = 0; i < s.nr; i++)
+		free(s.objects[i].label);
+	free(s.objects);
+	return r;
+}

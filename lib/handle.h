@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* A userfaultfd of a target, in our hands. */
+#ifndef UFFDCTL_HANDLE_H
+#define UFFDCTL_HANDLE_H
+
+#include "list.h"
+#include "range.h"
+#include "target.h"
+#include "vma.h"
+
+struct uffdctl_handle {
+	struct uffdctl_target *t;
+	int uffd;			/* ours */
+	pid_t pid;			/* whose it is */
+	int fd;				/* its number there */
+	uint64_t ctx;			/* its kernel address; 0 without BPF */
+	struct uffdctl_list *list;
+};
+
+/* Who owns a mapping, as far as this handle goes. */
+enum owner {
+	OWNER_NONE,
+	OWNER_US,
+	OWNER_OTHER,
+};
+
+/* Without BPF the owner can't be told: what is registered is taken for ours, as the user chose the handle. */
+enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t ctx);
+
+/* Mappings as actions need them: all, with owners where they can be had. */
+int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret);
+
+/* "fd 7", "fd 7 of 4211" where it is somebody else's. */
+char *handle_describe(const struct uffdctl_handle *h);
+
+/* Is somebody waiting for its messages, or has somebody read one that is not resolved? 1, 0, -errno: can't be told. */
+int handle_has_reader(const struct uffdctl_handle *h);
+
+#endif

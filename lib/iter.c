@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* BPF iterators over files, processes and mappings: one load serves all three. */
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+/*
+ * The light skeleton has the kernel resolve CO-RE relocations: 1.5 ms to load where
+ * libbpf, which parses all of the kernel's BTF first, takes 12.
+ */
+#include "iter.lskel.h"
+
+#include "iter.h"
+#include "uffd.h"
+
+struct iter {
+	struct iter_bpf *skel;
+};
+
+/* Reads whole records; the kernel hands out several a read, never a part of one. */
+static int walk(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
+{
+	union bpf_iter_link_info info = { .task.tid = pid };
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
+	_cleanup_close_ int link = -1, fd = -1;
+	char buf[32768];
+	int r;
+
+	link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, pid ? &opts : NULL);
+	if (link < 0)
+		return -errno;
+	fd = bpf_iter_create(link);
+	if (fd < 0)
+		return -errno;
+
+	for (;;) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		for (ssize_t at = 0; at + (ssize_t)size <= n; at += size) {
+			r = fn(buf + at, arg);
+			if (r)
+				return r;
+		}
+	}
+}
+
+int iter_files(struct iter *it, pid_t pid, iter_fn fn, void *arg)
+{
+	return walk(it->skel->progs.files.prog_fd, pid, sizeof(struct ev_file), fn, arg);
+}
+
+int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
+{
+	return walk(it->skel->progs.tasks.prog_fd, pid, sizeof(struct ev_task), fn, arg);
+}
+
+struct vma_walk {
+	iter_fn fn;
+	void *arg;
+	uint64_t end;
+};
+
+#define WALK_DONE 1
+
+/*
+ * Linux 6.18 delivers the last chunk of a process with many mappings over and over: a
+ * mapping that lies wholly before the end of the last one is such a repetition. One that
+ * only begins there has grown meanwhile.
+ */
+static int on_vma(const void *arg_ev, void *arg)
+{
+	struct ev_vma ev = *(const struct ev_vma *)arg_ev;
+	struct vma_walk *w = arg;
+
+	if (ev.end <= w->end)
+		return WALK_DONE;
+	if (ev.start < w->end)
+		ev.start = w->end;
+	w->end = ev.end;
+	return w->fn(&ev, w->arg);
+}
+
+int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg)
+{
+	struct vma_walk w = { fn, arg, 0 };
+	int r;
+
+	it->skel->bss->registered_only = registered_only;
+	r = walk(it->skel->progs.vmas.prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
+	return r == WALK_DONE ? 0 : r;
+}
+
+struct own_fd {
+	uint32_t fd;
+	uint64_t f_op;
+};
+
+static int find_own_fd(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct own_fd *own = arg;
+
+	if (ev->fd == own->fd)
+		own->f_op = ev->f_op;
+	return 0;
+}
+
+/* userfaultfd_fops is in kallsyms of few kernels: a userfaultfd of our own shows it. */
+static int learn_fops(struct iter *it)
+{
+	_cleanup_close_ int uffd = -1;
+	struct own_fd own = {};
+	int r;
+
+	r = uffd_create(&uffd);
+	if (r < 0)
+		return r;
+	own.fd = uffd;
+	r = iter_files(it, gettid(), find_own_fd, &own);
+	if (r < 0)
+		return r;
+	if (!own.f_op)
+		return -ENODATA;
+	it->skel->bss->userfaultfd_fops = own.f_op;
+	return 0;
+}
+
+static int iter_open(struct iter **ret)
+{
+	struct iter *it = calloc(1, sizeof(*it));
+	int r;
+
+	if (!it)
+		return -ENOMEM;
+	it->skel = iter_bpf__open();
+	r = it->skel ? iter_bpf__load(it->skel) : -ENOMEM;
+	if (r >= 0)
+		r = learn_fops(it);
+	if (r < 0) {
+		iter_close(it);
+		return r;
+	}
+	*ret = it;
+	return 0;
+}
+
+void iter_close(struct iter *it)
+{
+	if (!it)
+		return;
+	if (it->skel)
+		iter_bpf__destroy(it->skel);
+	free(it);
+}
+
+int iter_get(struct uffdctl *u, struct iter **ret)
+{
+	if (!u->iter && !u->iter_err)
+		u->iter_err = iter_open(&u->iter);
+	if (!u->iter)
+		return u->iter_err;
+	*ret = u->iter;
+	return 0;
+}
+
+const char *iter_why(int err)
+{
+	switch (err) {
+	case -EPERM:
+	case -EACCES:
+		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
+	case -ENOENT:
+		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+	case -ENOSYS:
+		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
+	default:
+		return strerror(-err);
+	}
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* BPF iterators over files, processes and mappings: one load serves all three. */
+#ifndef UFFDCTL_ITER_H
+#define UFFDCTL_ITER_H
+
+#include "../bpf/event.h"
+#include "context.h"
+
+/*
+ * The context's iterators, loaded on first use. -EPERM, -ENOSYS, …: they can't be had; not
+ * logged, since most callers have another way; iter_why() has the text for those that have none.
+ */
+int iter_get(struct uffdctl *u, struct iter **ret);
+const char *iter_why(int err);
+void iter_close(struct iter *it);
+
+/* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
+typedef int (*iter_fn)(const void *ev, void *arg);
+
+/* struct ev_file: every descriptor of a userfaultfd in the table of one process, or in all (0). */
+int iter_files(struct iter *it, pid_t pid, iter_fn fn, void *arg);
+
+/* struct ev_task: the memory of one process, or of all (0). */
+int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
+
+/* struct ev_vma: the mappings of a process, in the order of their addresses. */
+int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
+
+#endif

@@ -1,0 +1,432 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Userfaultfds and who holds them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "list.h"
+#include "log.h"
+#include "pidfd.h"
+#include "proc.h"
+#include "uffd.h"
+#include "util.h"
+#include "vmflags.h"
+
+uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx)
+{
+	if (!ctx || !l->ctxs)
+		return 0;
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->ctxs[i] == ctx)
+			return l->uffds[i].ctx;
+	return UFFDCTL_CTX_UNHELD;
+}
+
+const struct vmflags *context_vmflags(struct uffdctl *u, struct iter *it)
+{
+	if (!u->vmflags) {
+		u->vmflags = malloc(sizeof(*u->vmflags));
+		if (u->vmflags)
+			vmflags_learn(it, u->vmflags);
+	}
+	return u->vmflags;
+}
+
+char *list_holders(const struct uffdctl_list *l, uint32_t ctx)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->uffds[i].ctx == ctx)
+			fprintf(f, "%s%d:%d", ftell(f) ? ", " : "", l->uffds[i].pid, l->uffds[i].fd);
+	if (ctx == UFFDCTL_CTX_UNHELD)
+		fputs("a userfaultfd that no process in sight holds", f);
+	return fclose(f) ? free(text), NULL : text;
+}
+
+/* ---- what both sources need from /proc ---- */
+
+static int read_comm(pid_t pid, int procfd, struct uffdctl_uffd *d)
+{
+	struct proc_stat st;
+	char buf[1024];
+	int r = proc_read(procfd, "stat", buf, sizeof(buf));
+
+	if (r < 0 || stat_parse(buf, &st) < 0)
+		return -ESRCH;
+	d->pid = pid;
+	memcpy(d->comm, st.comm, sizeof(d->comm));
+	return 0;
+}
+
+static void read_fdinfo(int procfd, struct uffdctl_uffd *d)
+{
+	struct uffd_fdinfo info;
+	char path[32], buf[1024];
+
+	d->features = d->pending = d->total = UFFDCTL_UNKNOWN;
+	snprintf(path, sizeof(path), "fdinfo/%d", d->fd);
+	if (proc_read(procfd, path, buf, sizeof(buf)) < 0 || fdinfo_parse(buf, &info) < 0)
+		return;
+	d->pending = info.pending;
+	d->total = info.total;
+	if (info.handshake)
+		d->features = info.features;
+}
+
+static struct uffdctl_uffd *add_uffd(struct uffdctl_list *l)
+{
+	struct uffdctl_uffd *d = vec_add(l->uffds, l->nr, l->alloc);
+
+	if (d) {
+		*d = (struct uffdctl_uffd){ .waits = UFFDCTL_UNKNOWN };
+		for (int i = 0; i < NR_MODES; i++)
+			d->bytes[i] = UFFDCTL_UNKNOWN;
+	}
+	return d;
+}
+
+/* ---- from BPF ---- */
+
+static int add_file(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct uffdctl_list *l = arg;
+	_cleanup_close_ int procfd = -1;
+	struct uffdctl_uffd *d;
+	uint64_t *ctx, *mm;
+	size_t n = l->nr, m = l->nr;
+
+	/* Ours are no news. */
+	if (ev->pid == (uint32_t)getpid())
+		return 0;
+	ctx = vec_add(l->ctxs, n, l->ctxs_alloc);
+	mm = vec_add(l->mms, m, l->mms_alloc);
+	d = add_uffd(l);
+	if (!d || !ctx || !mm)
+		return -ENOMEM;
+	*ctx = ev->ctx;
+	*mm = ev->mm;
+	d->fd = ev->fd;
+	d->waits = ev->waits;
+	/* It may have gone since: leave it out. */
+	if (proc_open_dir(ev->pid, &procfd) < 0 || read_comm(ev->pid, procfd, d) < 0) {
+		l->nr--;
+		return 0;
+	}
+	read_fdinfo(procfd, d);
+	return 0;
+}
+
+static int match_mm(const void *arg_ev, void *arg)
+{
+	const struct ev_task *ev = arg_ev;
+	struct uffdctl_list *l = arg;
+
+	for (size_t i = 0; i < l->nr; i++)
+		if (l->mms[i] == ev->mm && (!l->uffds[i].target_pid || l->uffds[i].pid == (pid_t)ev->pid))
+			l->uffds[i].target_pid = ev->pid;
+	return 0;
+}
+
+struct count {
+	struct uffdctl_list *l;
+	const struct vmflags *vmflags;
+};
+
+static int count_vma(const void *arg_ev, void *arg)
+{
+	const struct ev_vma *ev = arg_ev;
+	struct count *c = arg;
+	uint64_t modes = vmflags_modes(c->vmflags, ev->vm_flags);
+
+	for (size_t i = 0; i < c->l->nr; i++)
+		for (int m = 0; m < NR_MODES && c->l->ctxs[i] == ev->ctx; m++)
+			if (modes >> m & 1)
+				c->l->uffds[i].bytes[m] += ev->end - ev->start;
+	return 0;
+}
+
+static void number_ctxs(struct uffdctl_list *l)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; i < l->nr; i++) {
+		for (size_t k = 0; k < i && !l->uffds[i].ctx; k++)
+			if (l->ctxs[k] == l->ctxs[i])
+				l->uffds[i].ctx = l->uffds[k].ctx;
+		if (!l->uffds[i].ctx)
+			l->uffds[i].ctx = ++next;
+	}
+}
+
+/* Each memory is walked once, by the name of its process. */
+static int count_bytes(struct uffdctl_list *l, struct iter *it, const struct vmflags *vmflags)
+{
+	struct count c = { l, vmflags };
+	int r;
+
+	for (size_t i = 0; i < l->nr; i++) {
+		if (!l->uffds[i].target_pid || l->uffds[i].bytes[0] != UFFDCTL_UNKNOWN)
+			continue;
+		for (size_t k = i; k < l->nr; k++)
+			if (l->mms[k] == l->mms[i])
+				memset(l->uffds[k].bytes, 0, sizeof(l->uffds[k].bytes));
+		r = iter_vmas(it, l->uffds[i].target_pid, true, count_vma, &c);
+		/* A process that is gone by now has nothing registered. */
+		if (r < 0 && r != -ESRCH && r != -ENOENT)
+			return r;
+	}
+	return 0;
+}
+
+static int list_bpf(struct uffdctl *u, struct uffdctl_list *l)
+{
+	const struct vmflags *vmflags;
+	struct iter *it;
+	int r = iter_get(u, &it);
+
+	if (r < 0)
+		return r;
+	vmflags = context_vmflags(u, it);
+	if (!vmflags)
+		return -ENOMEM;
+	r = iter_files(it, 0, add_file, l);
+	if (r >= 0 && l->nr)
+		r = iter_tasks(it, 0, match_mm, l);
+	if (r < 0)
+		return r;
+	number_ctxs(l);
+	return count_bytes(l, it, vmflags);
+}
+
+struct find_fd {
+	int fd;
+	struct ev_file *ret;
+	bool found;
+};
+
+static int find_fd(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct find_fd *f = arg;
+
+	if ((int)ev->fd != f->fd)
+		return 0;
+	*f->ret = *ev;
+	f->found = true;
+	return 0;
+}
+
+int list_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret)
+{
+	struct find_fd f = { fd, ret, false };
+	int r = iter_files(it, pid, find_fd, &f);
+
+	return r < 0 ? r : f.found ? 0 : -ENOENT;
+}
+
+static int find_mm(const void *arg_ev, void *arg)
+{
+	const struct ev_task *ev = arg_ev;
+
+	*(uint64_t *)arg = ev->mm;
+	return 0;
+}
+
+int list_find_mm(struct iter *it, pid_t pid, uint64_t *ret)
+{
+	uint64_t mm = 0;
+	int r = iter_tasks(it, pid, find_mm, &mm);
+
+	if (r < 0)
+		return r;
+	if (!mm)
+		return -ENOENT;
+	*ret = mm;
+	return 0;
+}
+
+/* ---- from /proc ---- */
+
+struct proc_walk {
+	struct uffdctl_list *l;
+	int procfd;
+	pid_t pid;
+	size_t nr_hidden;	/* processes whose descriptors may not be seen */
+};
+
+static int add_proc_fd(uint32_t fd, void *arg)
+{
+	struct proc_walk *w = arg;
+	struct uffdctl_uffd *d;
+	char path[32];
+
+	snprintf(path, sizeof(path), "fd/%u", fd);
+	if (!proc_is_uffd(w->procfd, path))
+		return 0;
+	d = add_uffd(w->l);
+	if (!d)
+		return -ENOMEM;
+	d->fd = fd;
+	if (read_comm(w->pid, w->procfd, d) < 0) {
+		w->l->nr--;
+		return 0;
+	}
+	read_fdinfo(w->procfd, d);
+	return 0;
+}
+
+static int add_proc(uint32_t pid, void *arg)
+{
+	struct proc_walk *w = arg;
+	_cleanup_close_ int procfd = -1;
+	int r;
+
+	if (pid == (uint32_t)getpid() || proc_open_dir(pid, &procfd) < 0)
+		return 0;
+	w->procfd = procfd;
+	w->pid = pid;
+	r = proc_each_number(procfd, "fd", add_proc_fd, w);
+	if (r == -EACCES || r == -EPERM)
+		w->nr_hidden++;
+	return r == -ENOMEM ? r : 0;
+}
+
+/* The same open file is the same userfaultfd. Where kcmp may not tell, the number stays unknown. */
+static void number_by_kcmp(struct uffdctl_list *l)
+{
+	uint32_t next = 0;
+
+	for (size_t i = 0; i < l->nr; i++) {
+		struct uffdctl_uffd *d = &l->uffds[i];
+		int same = 0;
+
+		for (size_t k = 0; k < i && same == 0; k++) {
+			same = pidfd_same_file(l->uffds[k].pid, l->uffds[k].fd, d->pid, d->fd);
+			if (same == 1)
+				d->ctx = l->uffds[k].ctx;
+		}
+		if (same == 0)
+			d->ctx = ++next;
+	}
+}
+
+static int list_proc(struct uffdctl *u, struct uffdctl_list *l)
+{
+	struct proc_walk w = { .l = l };
+	int r = proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
+
+	if (r < 0)
+		return r;
+	number_by_kcmp(l);
+	if (w.nr_hidden)
+		log_notice(u, "the descriptors of %zu other processes may not be seen (needs CAP_SYS_PTRACE)", w.nr_hidden);
+	return 0;
+}
+
+/* ---- both ---- */
+
+static bool names_pid(const struct uffdctl_uffd *d, const pid_t *pids, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		if (d->pid == pids[i] || d->target_pid == pids[i])
+			return true;
+	return false;
+}
+
+/* With one descriptor of a userfaultfd come all the others of it. */
+static bool wanted(const struct uffdctl_list *l, size_t i, const pid_t *pids, size_t nr)
+{
+	for (size_t k = 0; k < l->nr; k++)
+		if ((k == i || (l->uffds[i].ctx && l->uffds[k].ctx == l->uffds[i].ctx)) &&
+		    names_pid(&l->uffds[k], pids, nr))
+			return true;
+	return !pids;
+}
+
+/* After numbering, so that the same userfaultfd has the same number whatever is asked for. */
+static int keep_wanted(struct uffdctl_list *l, const pid_t *pids, size_t nr_pids)
+{
+	_cleanup_free_ bool *keep = calloc(l->nr, sizeof(*keep));
+	size_t n = 0;
+
+	if (!keep && l->nr)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->nr; i++)
+		keep[i] = wanted(l, i, pids, nr_pids);
+	for (size_t i = 0; i < l->nr; i++) {
+		if (!keep[i])
+			continue;
+		l->uffds[n] = l->uffds[i];
+		if (l->ctxs) {
+			l->ctxs[n] = l->ctxs[i];
+			l->mms[n] = l->mms[i];
+		}
+		n++;
+	}
+	l->nr = n;
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
+				struct uffdctl_list **ret)
+{
+	struct uffdctl_list *l = calloc(1, sizeof(*l));
+	int r = -EOPNOTSUPP;
+
+	if (!l)
+		return log_oom(u);
+	if (source != UFFDCTL_SOURCE_PROC) {
+		l->source = UFFDCTL_SOURCE_BPF;
+		r = list_bpf(u, l);
+		if (r < 0 && source == UFFDCTL_SOURCE_BPF)
+			log_error(u, "%s", iter_why(r));
+		else if (r < 0 && !u->iter)
+			log_notice(u, "owners and registered bytes are not known: %s", iter_why(r));
+	}
+	if (source == UFFDCTL_SOURCE_PROC || (source == UFFDCTL_SOURCE_AUTO && r < 0 && !u->iter)) {
+		l->source = UFFDCTL_SOURCE_PROC;
+		r = list_proc(u, l);
+		if (r < 0)
+			log_error(u, "/proc: %s", strerror(-r));
+	}
+	if (r >= 0)
+		r = keep_wanted(l, pids, nr_pids);
+	if (r < 0) {
+		uffdctl_list_free(l);
+		return r;
+	}
+	*ret = l;
+	return 0;
+}
+
+UFFDCTL_EXPORT void uffdctl_list_free(struct uffdctl_list *l)
+{
+	if (!l)
+		return;
+	free(l->uffds);
+	free(l->ctxs);
+	free(l->mms);
+	free(l);
+}
+
+UFFDCTL_EXPORT size_t uffdctl_list_count(const struct uffdctl_list *l)
+{
+	return l->nr;
+}
+
+UFFDCTL_EXPORT const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_list *l, size_t i)
+{
+	return i < l->nr ? &l->uffds[i] : NULL;
+}
+
+UFFDCTL_EXPORT enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l)
+{
+	return l->source;
+}

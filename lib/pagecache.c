@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The second mapping: the file beneath a target's mapping, opened for ourselves. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+
+#include "log.h"
+#include "pagecache.h"
+#include "pidfd.h"
+#include "proc.h"
+#include "util.h"
+#include "vma.h"
+
+static void map_files_path(const struct uffdctl_vma *v, char *buf, size_t size)
+{
+	snprintf(buf, size, "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
+}
+
+static bool has_prefix(const char *s, const char *prefix)
+{
+	return !strncmp(s, prefix, strlen(prefix));
+}
+
+/* Memory without a file: plain, heap, stacks, named by prctl(2); not what the kernel puts in. */
+static bool is_anon_name(const char *name)
+{
+	return !*name || !strcmp(name, "[heap]") || has_prefix(name, "[stack") || has_prefix(name, "[anon:");
+}
+
+enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
+{
+	static const char *const shmem_names[] = { "/memfd:", "/dev/zero (deleted)", "/SYSV", "[anon_shmem:" };
+	_cleanup_close_ int fd = -1;
+	char path[64];
+	struct statfs fs;
+
+	if (v->page_size > base_page_size())
+		return VMA_HUGETLB;
+	if (!v->inode)
+		return is_anon_name(v->name) ? VMA_ANON : VMA_OTHER;
+	/* Names that a file in the tree can't have, unless somebody unlinked one at the root. */
+	map_files_path(v, path, sizeof(path));
+	fd = openat(t->procfd, path, O_PATH | O_CLOEXEC);
+	if (fd < 0) {
+		_cleanup_free_ char *rooted = NULL;
+
+		for (size_t i = 0; i < ARRAY_SIZE(shmem_names); i++)
+			if (has_prefix(v->name, shmem_names[i]))
+				return VMA_SHMEM;
+		if (asprintf(&rooted, "root%s", v->name) >= 0)
+			fd = openat(t->procfd, rooted, O_PATH | O_CLOEXEC);
+	}
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC ? VMA_SHMEM : VMA_OTHER;
+}
+
+struct search {
+	struct uffdctl_target *t;
+	const struct uffdctl_vma *v;
+	int err;
+	int found;
+};
+
+static bool same_file(int fd, const struct uffdctl_vma *v)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == v->inode &&
+	       major(st.st_dev) == v->dev_major && minor(st.st_dev) == v->dev_minor;
+}
+
+/* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
+static int try_descriptor(uint32_t n, void *arg)
+{
+	struct search *s = arg;
+	_cleanup_close_ int look = -1, fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "fd/%u", n);
+	look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
+	if (look < 0 || !same_file(look, s->v))
+		return 0;
+	fd = openat(s->t->procfd, path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		s->err = -errno;
+		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+			return 0;
+	}
+	if (!same_file(fd, s->v))
+		return 0;
+	s->found = steal_fd(fd);
+	return 1;
+}
+
+int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+{
+	_cleanup_free_ char *what = vma_describe(v);
+	struct search s = { .t = t, .v = v, .found = -1 };
+	char path[64];
+	int r;
+
+	map_files_path(v, path, sizeof(path));
+	s.found = openat(t->procfd, path, O_RDWR | O_CLOEXEC);
+	s.err = -errno;
+	if (s.found < 0)
+		proc_each_number(t->procfd, "fd", try_descriptor, &s);
+	r = target_check(t);
+	if (r < 0) {
+		cleanup_close(&s.found);
+		return r;
+	}
+	if (s.found < 0)
+		return fail(t->u, s.err, "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for writing)",
+			    t->pid, what, strerror(-s.err));
+	*ret = s.found;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The second mapping: the file beneath a target's mapping, opened for ourselves. */
+#ifndef UFFDCTL_PAGECACHE_H
+#define UFFDCTL_PAGECACHE_H
+
+#include "target.h"
+
+enum vma_kind {
+	VMA_ANON,
+	VMA_SHMEM,
+	VMA_HUGETLB,
+	VMA_OTHER,
+};
+
+enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v);
+
+/*
+ * Open for reading and writing the very file that is mapped.
+ * Beneath: /proc/PID/map_files, or the target's own descriptor of the file.
+ * Failures are logged with what would help.
+ */
+int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
+
+#endif

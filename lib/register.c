@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Registering and unregistering ranges, and waking who waits there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "handle.h"
+#include "log.h"
+#include "pagecache.h"
+#include "proc.h"
+#include "uffd.h"
+#include "util.h"
+
+struct action {
+	struct uffdctl_handle *h;
+	struct uffdctl_maps *maps;
+	uint64_t modes;
+	unsigned int flags;
+	uffdctl_result_fn fn;
+	void *data;
+	bool failed;
+};
+
+static void report(struct action *a, struct uffdctl_result *res, int err, const char *text)
+{
+	res->error = err;
+	res->error_text = err ? text ? text : strerror(-err) : NULL;
+	a->failed |= err != 0;
+	a->fn(a->data, res);
+}
+
+/* Refused for its owner: one message for register, unregister and continue alike. */
+static void report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res)
+{
+	_cleanup_free_ char *holders = list_holders(a->h->list, seg->vma->ctx), *text = NULL;
+
+	if (asprintf(&text, "registered on another userfaultfd (%s)", holders ? holders : "?") < 0)
+		text = NULL;
+	report(a, res, -EBUSY, text);
+}
+
+/* ---- what is said before ---- */
+
+struct thread_warning {
+	struct action *a;
+	const struct segments *segs;
+	const char *text;
+	bool *warned;
+};
+
+static void warn_address(struct thread_warning *w, uint64_t addr, uint32_t tid, const char *what)
+{
+	for (size_t i = 0; i < w->segs->nr; i++) {
+		const struct segment *seg = &w->segs->segs[i];
+		_cleanup_free_ char *vma = NULL;
+
+		if (addr < seg->range.start || addr >= seg->range.end || w->warned[i])
+			continue;
+		vma = vma_describe(seg->vma);
+		log_warning(w->a->h->t->u, "%d: %s holds the %s of thread %u: if that thread handles faults, it will wait for itself",
+			    w->a->h->t->pid, vma, what, tid);
+		w->warned[i] = true;
+	}
+}
+
+/*
+ * Where a thread's stack is stands in its syscall file while it waits; its TLS is beside
+ * the list of robust mutexes that libc keeps there (get_robust_list(2)).
+ */
+static int warn_thread(uint32_t tid, void *arg)
+{
+	struct thread_warning *w = arg;
+	uint64_t head = 0;
+	size_t len;
+	char path[64], buf[512];
+	const char *p;
+
+	if (syscall(SYS_get_robust_list, tid, &head, &len) == 0 && head)
+		warn_address(w, head, tid, "TLS");
+	snprintf(path, sizeof(path), "task/%u/syscall", tid);
+	if (proc_read(w->a->h->t->procfd, path, buf, sizeof(buf)) < 0)
+		return 0;
+	/* "NR ARG… SP PC", or "running" */
+	p = strrchr(buf, ' ');
+	for (; p > buf && p[-1] != ' '; p--)
+		;
+	if (p > buf)
+		warn_address(w, strtoull(p, NULL, 16), tid, "stack");
+	return 0;
+}
+
+static bool held_by_target(const struct uffdctl_handle *h)
+{
+	if (h->pid == h->t->pid)
+		return true;
+	for (size_t i = 0; i < h->list->nr; i++)
+		if (h->list->uffds[i].pid == h->t->pid && h->list->ctxs && h->list->ctxs[i] == h->ctx)
+			return true;
+	return false;
+}
+
+static void warn_own_memory(struct action *a, const struct segments *segs)
+{
+	_cleanup_free_ bool *warned = calloc(segs->nr + 1, sizeof(*warned));
+	struct thread_warning w = { .a = a, .segs = segs, .warned = warned };
+
+	/* A handler in another process needs none of this memory. */
+	if (!warned || !held_by_target(a->h))
+		return;
+	for (size_t i = 0; i < segs->nr; i++) {
+		const struct uffdctl_vma *v = segs->segs[i].vma;
+		_cleanup_free_ char *vma = vma_describe(v);
+
+		if (strcmp(v->name, "[heap]") && strcmp(v->name, "[stack]"))
+			continue;
+		log_warning(a->h->t->u, "%d: %s is memory that the process's own handler may need: it would wait for itself",
+			    a->h->t->pid, vma);
+		warned[i] = true;
+	}
+	proc_each_number(a->h->t->procfd, "task", warn_thread, &w);
+}
+
+static void warn_handler(struct action *a)
+{
+	struct uffdctl_handle *h = a->h;
+	struct uffdctl *u = h->t->u;
+	_cleanup_free_ char *fd = handle_describe(h);
+	int reader = handle_has_reader(h);
+
+	if (reader == 0)
+		log_warning(u, "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue does",
+			    h->t->pid, fd);
+	if (reader < 0)
+		log_warning(u, "%d: whether anybody reads %s can't be told without BPF: if nobody does, threads that fault in these ranges wait until somebody resolves their faults",
+			    h->t->pid, fd);
+	for (size_t i = 0; reader > 0 && i < h->list->nr; i++) {
+		const struct uffdctl_uffd *d = &h->list->uffds[i];
+		bool used = false;
+
+		if (h->list->ctxs[i] != h->ctx)
+			continue;
+		for (int m = 0; m < NR_MODES; m++)
+			used |= d->bytes[m] != 0;
+		for (int m = 0; used && m < NR_MODES; m++)
+			if (a->modes >> m & 1 && !d->bytes[m])
+				log_warning(u, "%d: nothing was registered for %s on %s before: its handler may not know such faults",
+					    h->t->pid, uffdctl_mode_name(m), fd);
+		break;
+	}
+}
+
+/* ---- register ---- */
+
+static const char *register_error(int err, uint64_t modes, enum vma_kind kind)
+{
+	switch (err) {
+	case -EINVAL:
+		if (modes & UFFDCTL_MODE_WP && modes & UFFDCTL_MODE_RWP)
+			return "wp and rwp exclude each other";
+		if (kind == VMA_OTHER)
+			return "this kind of memory can't be registered on this kernel (anonymous, shmem and hugetlbfs can)";
+		if (modes & UFFDCTL_MODE_MINOR && kind == VMA_ANON)
+			return "minor needs shmem or hugetlbfs memory";
+		if (modes & UFFDCTL_MODE_RWP)
+			return "this kernel has no rwp mode (needs Linux 7.3), or not for this memory or userfaultfd";
+		return "this kernel or userfaultfd can't have the mode on this memory";
+	case -EPERM:
+		return "the mapping may never be written (its file was opened read-only, or is sealed)";
+	case -EBUSY:
+		return "registered on another userfaultfd, or a mode that can't be dropped";
+	case -ENOMEM:
+	case -ESRCH:
+		return "the process's memory is gone";
+	default:
+		return NULL;
+	}
+}
+
+static bool can_have(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+{
+	struct action *a = arg;
+	enum vma_kind kind = vma_kind(a->h->t, v);
+
+	if (handle_owner(a->h, v, ctx) == OWNER_OTHER || kind == VMA_OTHER)
+		return false;
+	if (v->vm_flags && !strstr(v->vm_flags, "mw"))
+		return false;
+	return !(a->modes & UFFDCTL_MODE_MINOR) || kind != VMA_ANON;
+}
+
+static void register_segment(struct action *a, const struct segment *seg)
+{
+	struct uffdctl_result res = {
+		.range = seg->range,
+		.modes = a->modes | seg->vma->modes,
+		.ioctls = UFFDCTL_UNKNOWN,
+	};
+	int r = 0;
+
+	if (handle_owner(a->h, seg->vma, seg->ctx) == OWNER_OTHER) {
+		res.modes = seg->vma->modes;
+		report_other(a, seg, &res);
+		return;
+	}
+	if (!(a->flags & UFFDCTL_DRY_RUN))
+		r = uffd_register(a->h->uffd, seg->range, res.modes, &res.ioctls);
+	if (r < 0) {
+		const char *text = register_error(r, res.modes, vma_kind(a->h->t, seg->vma));
+
+		res.modes = seg->vma->modes;
+		report(a, &res, r, text);
+		return;
+	}
+	report(a, &res, 0, NULL);
+}
+
+/* ---- unregister and wake ---- */
+
+static bool is_ours(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+{
+	struct action *a = arg;
+
+	return handle_owner(a->h, v, ctx) == OWNER_US;
+}
+
+static void unregister_segment(struct action *a, const struct segment *seg)
+{
+	struct uffdctl_result res = { .range = seg->range, .modes = seg->vma->modes };
+	int r = 0;
+
+	switch (handle_owner(a->h, seg->vma, seg->ctx)) {
+	case OWNER_NONE:
+		report(a, &res, -ENOENT, "not registered");
+		return;
+	case OWNER_OTHER:
+		report_other(a, seg, &res);
+		return;
+	case OWNER_US:
+		break;
+	}
+	if (!(a->flags & UFFDCTL_DRY_RUN)) {
+		r = uffd_unregister(a->h->uffd, seg->range);
+		/* The kernel wakes those who wait for missing pages only. */
+		if (r >= 0)
+			r = uffd_wake(a->h->uffd, seg->range);
+	}
+	report(a, &res, r, r == -ENOMEM || r == -ESRCH ? "the process's memory is gone" : NULL);
+}
+
+static void wake(struct action *a, struct uffdctl_range range)
+{
+	struct uffdctl_result res = {
+		.range = range,
+		.mapped = UFFDCTL_UNKNOWN,
+		.already = UFFDCTL_UNKNOWN,
+		.absent = UFFDCTL_UNKNOWN,
+	};
+
+	report(a, &res, a->flags & UFFDCTL_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
+}
+
+static void wake_segment(struct action *a, const struct segment *seg)
+{
+	wake(a, seg->range);
+}
+
+/* ---- all three ---- */
+
+static int resolve_all(struct action *a, const struct uffdctl_ranges *ranges, range_filter_fn filter,
+		       struct segments *segs)
+{
+	int r;
+
+	for (size_t i = 0; i < ranges->nr; i++) {
+		r = range_resolve(a->h->t, a->maps, &ranges->specs[i], filter, a, segs);
+		if (r == -ENOMEM || r == -ESRCH)
+			return r;
+		a->failed |= r < 0;
+	}
+	return 0;
+}
+
+static int run(struct action *a, const struct uffdctl_ranges *ranges, range_filter_fn filter,
+	       void (*before)(struct action *a, const struct segments *segs),
+	       void (*each)(struct action *a, const struct segment *seg))
+{
+	struct segments segs = {};
+	int r = handle_maps(a->h, &a->maps);
+
+	if (r < 0)
+		return r;
+	r = resolve_all(a, ranges, filter, &segs);
+	if (r >= 0 && segs.nr && before)
+		before(a, &segs);
+	for (size_t i = 0; r >= 0 && i < segs.nr; i++)
+		each(a, &segs.segs[i]);
+	segments_free(&segs);
+	uffdctl_maps_free(a->maps);
+	return r < 0 ? r : a->failed ? -EIO : 0;
+}
+
+static void before_register(struct action *a, const struct segments *segs)
+{
+	warn_handler(a);
+	warn_own_memory(a, segs);
+}
+
+UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
+				    unsigned int flags, uffdctl_result_fn fn, void *data)
+{
+	struct action a = { .h = h, .modes = modes, .flags = flags, .fn = fn, .data = data };
+
+	return run(&a, ranges, can_have, before_register, register_segment);
+}
+
+UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
+				      uffdctl_result_fn fn, void *data)
+{
+	struct action a = { .h = h, .flags = flags, .fn = fn, .data = data };
+
+	return run(&a, ranges, is_ours, NULL, unregister_segment);
+}
+
+/* Addresses need not be mapped: threads may wait where a mapping was. */
+static int wake_addresses(struct action *a, const struct range_spec *spec)
+{
+	size_t i;
+	int r = handle_maps(a->h, &a->maps);
+
+	if (r < 0)
+		return r;
+	for (i = maps_find(a->maps, spec->range.start); i < a->maps->nr; i++) {
+		struct segment seg = { .range = spec->range, .vma = &a->maps->vmas[i] };
+
+		if (seg.vma->range.start >= spec->range.end) {
+			i = a->maps->nr;
+			break;
+		}
+		if (handle_owner(a->h, seg.vma, a->maps->ctxs ? a->maps->ctxs[i] : 0) == OWNER_OTHER) {
+			struct uffdctl_result res = { .range = spec->range };
+
+			report_other(a, &seg, &res);
+			break;
+		}
+	}
+	if (i == a->maps->nr)
+		wake(a, spec->range);
+	uffdctl_maps_free(a->maps);
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
+				uffdctl_result_fn fn, void *data)
+{
+	struct action a = { .h = h, .flags = flags, .fn = fn, .data = data };
+	int r;
+
+	for (size_t i = 0; i < ranges->nr; i++) {
+		struct uffdctl_ranges one = { .u = ranges->u, .specs = &ranges->specs[i], .nr = 1 };
+
+		r = one.specs->kind == RANGE_ADDRESS ? wake_addresses(&a, one.specs) :
+						       run(&a, &one, is_ours, NULL, wake_segment);
+		if (r < 0 && r != -EIO)
+			return r;
+	}
+	return a.failed ? -EIO : 0;
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A process, identified once: by its pidfd, and its memory by an open /proc/PID/maps. */
+#include <fcntl.h>
+#include <string.h>
+
+#include "log.h"
+#include "pidfd.h"
+#include "proc.h"
+#include "target.h"
+#include "util.h"
+
+#define PF_KTHREAD 0x00200000	/* include/linux/sched.h */
+
+static bool has_memory(struct uffdctl_target *t)
+{
+	char c;
+
+	return pread(t->mapsfd, &c, 1, 0) == 1;
+}
+
+int target_check(struct uffdctl_target *t)
+{
+	if (pidfd_exited(t->pidfd))
+		return fail(t->u, -ESRCH, "%d: the process has exited", t->pid);
+	if (!has_memory(t))
+		return fail(t->u, -ESRCH, "%d: the process has started another program (execve), or is exiting", t->pid);
+	return 0;
+}
+
+int target_open_file(struct uffdctl_target *t, const char *path, int flags, int *ret)
+{
+	_cleanup_close_ int fd = openat(t->procfd, path, flags | O_CLOEXEC);
+	int err = -errno, r;
+
+	r = target_check(t);
+	if (r < 0)
+		return r;
+	if (fd < 0)
+		return err;
+	*ret = steal_fd(fd);
+	return 0;
+}
+
+/* The thread group that a thread's ID belongs to, 0 if it can't be told. */
+static pid_t tgid_of(int procfd)
+{
+	char buf[4096];
+	const char *p;
+
+	if (proc_read(procfd, "status", buf, sizeof(buf)) < 0)
+		return 0;
+	p = strstr(buf, "\nTgid:");
+	return p ? atoi(p + strlen("\nTgid:")) : 0;
+}
+
+static int open_process(struct uffdctl *u, struct uffdctl_target *t)
+{
+	int r = pidfd_open_process(t->pid, &t->pidfd), r2;
+
+	if (r == -ESRCH)
+		return fail(u, r, "%d: no such process", t->pid);
+	if (r < 0 && r != -EINVAL && r != -ENOENT)
+		return fail(u, r, "%d: pidfd_open: %s", t->pid, strerror(-r));
+
+	r2 = proc_open_dir(t->pid, &t->procfd);
+	if (r < 0) {
+		pid_t tgid = r2 < 0 ? 0 : tgid_of(t->procfd);
+
+		if (tgid)
+			return fail(u, -EINVAL, "%d: is a thread of process %d: give that PID", t->pid, tgid);
+		return fail(u, -ESRCH, "%d: no such process", t->pid);
+	}
+	if (r2 < 0)
+		return fail(u, r2, "%d: /proc/%d: %s%s", t->pid, t->pid, strerror(-r2),
+			    r2 == -ESRCH ? " (is /proc mounted, and with hidepid?)" : "");
+	/* A PID that was recycled between the two opens belongs to one that lives on; ours does not. */
+	if (pidfd_exited(t->pidfd))
+		return fail(u, -ESRCH, "%d: the process has exited", t->pid);
+	return 0;
+}
+
+static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
+{
+	struct proc_stat st;
+	char buf[1024];
+	int r;
+
+	r = proc_read(t->procfd, "stat", buf, sizeof(buf));
+	if (r >= 0)
+		r = stat_parse(buf, &st);
+	if (r < 0)
+		return fail(u, -ESRCH, "%d: the process has exited", t->pid);
+	t->comm = escaped(st.comm);
+	if (st.flags & PF_KTHREAD)
+		return fail(u, -ESRCH, "%d (%s): is a kernel thread, which has no memory of its own", t->pid, t->comm);
+
+	t->mapsfd = openat(t->procfd, "maps", O_RDONLY | O_CLOEXEC);
+	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
+		return fail(u, -EPERM, "%d (%s): %s (needs ptrace access: the same user or CAP_SYS_PTRACE, and Yama's consent)",
+			    t->pid, t->comm, strerror(EPERM));
+	if (t->mapsfd < 0 && errno != ESRCH)
+		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));
+	if (t->mapsfd < 0 || !has_memory(t)) {
+		if (st.state == 'Z')
+			return fail(u, -ESRCH, "%d (%s): is a zombie: it has exited and its parent has not waited for it",
+				    t->pid, t->comm);
+		return fail(u, -ESRCH, "%d (%s): has no memory (exiting)", t->pid, t->comm);
+	}
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffdctl_target **ret)
+{
+	struct uffdctl_target *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return log_oom(u);
+	*t = (struct uffdctl_target){ .u = u, .pid = pid, .pidfd = -1, .procfd = -1, .mapsfd = -1 };
+	r = open_process(u, t);
+	if (r >= 0)
+		r = open_memory(u, t);
+	if (r < 0) {
+		uffdctl_target_close(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+UFFDCTL_EXPORT void uffdctl_target_close(struct uffdctl_target *t)
+{
+	if (!t)
+		return;
+	cleanup_close(&t->mapsfd);
+	cleanup_close(&t->procfd);
+	cleanup_close(&t->pidfd);
+	free(t->comm);
+	free(t);
+}
+
+UFFDCTL_EXPORT pid_t uffdctl_target_pid(const struct uffdctl_target *t)
+{
+	return t->pid;
+}

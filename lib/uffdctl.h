@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libuffdctl: inspect and drive the userfaultfds of other, running processes.
+ *
+ * Functions return 0 or a negative errno; results come back through the last
+ * parameter, ret, which is written on success only. Every failure is explained
+ * once through the log function (uffdctl_set_log). Addresses and sizes are in
+ * bytes. An object may be used by one thread at a time. See libuffdctl(3).
+ */
+#ifndef UFFDCTL_H
+#define UFFDCTL_H
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define UFFDCTL_VERSION "0.1.0"
+
+/* A number that is not known: JSON null. */
+#define UFFDCTL_UNKNOWN UINT64_MAX
+
+/* Half-open: start belongs to it, end does not. */
+struct uffdctl_range {
+	uint64_t start;
+	uint64_t end;
+};
+
+/* ---- context ---- */
+
+struct uffdctl;
+
+/* Severities, numbered as in syslog(3). */
+enum uffdctl_log_level {
+	UFFDCTL_LOG_ERROR = 3,
+	UFFDCTL_LOG_WARNING = 4,
+	UFFDCTL_LOG_NOTICE = 5,
+	UFFDCTL_LOG_DEBUG = 7,
+};
+
+/* msg has no newline; names that come from a target are escaped in it. */
+typedef void (*uffdctl_log_fn)(void *data, int level, const char *msg);
+
+/*
+ * Make a context.
+ * @ret: out, free with uffdctl_free()
+ * -ENOMEM. Since 0.1.
+ */
+int uffdctl_new(struct uffdctl **ret);
+
+/* Free a context and what it caches. NULL is allowed. Objects made from it must be gone. */
+void uffdctl_free(struct uffdctl *u);
+
+/*
+ * Say where messages go. Without this they are dropped.
+ * @level: messages above it are not made
+ * @fn: may be NULL
+ * @data: handed to fn
+ */
+void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn fn, void *data);
+
+/* ---- names ---- */
+
+/* Registration modes, as in UFFDIO_REGISTER_MODE_*. */
+enum uffdctl_mode {
+	UFFDCTL_MODE_MISSING = 1 << 0,
+	UFFDCTL_MODE_WP = 1 << 1,
+	UFFDCTL_MODE_MINOR = 1 << 2,
+	UFFDCTL_MODE_RWP = 1 << 3,
+};
+
+/* The kernel's name, in lower case, of a bit of a mode, of features, of ioctls; NULL if it has none. */
+const char *uffdctl_mode_name(unsigned int bit);
+const char *uffdctl_feature_name(unsigned int bit);
+const char *uffdctl_ioctl_name(unsigned int bit);
+
+/*
+ * Read a list of modes such as "minor,wp".
+ * @ret: out, UFFDCTL_MODE_* bits
+ * -EINVAL: empty, or a name that is none. Since 0.1.
+ */
+int uffdctl_modes_parse(const char *text, uint64_t *ret);
+
+/*
+ * Read a size: bytes, or with K, M, G, T (powers of 1024), or 0x…
+ * @ret: out, bytes
+ * -EINVAL, -ERANGE. Since 0.1.
+ */
+int uffdctl_size_parse(const char *text, uint64_t *ret);
+
+/*
+ * Make a name from a target fit to print: control characters, invalid UTF-8 and
+ * characters that turn the direction of text become \xNN.
+ * @name: any bytes up to a NUL
+ * @ret: out, free with free()
+ * -ENOMEM. Since 0.1.
+ */
+int uffdctl_escape(const char *name, char **ret);
+
+/* ---- userfaultfds ---- */
+
+/* Where answers come from. */
+enum uffdctl_source {
+	UFFDCTL_SOURCE_AUTO,	/* bpf where it can be had, else proc */
+	UFFDCTL_SOURCE_BPF,	/* BPF iterators: Linux 6.1, CAP_BPF + CAP_PERFMON, kernel BTF */
+	UFFDCTL_SOURCE_PROC,	/* /proc/PID/fd, fdinfo, smaps: what proc(5) lets the user see */
+};
+
+/* One descriptor of a userfaultfd. Descriptors of the same userfaultfd have the same ctx. */
+struct uffdctl_uffd {
+	uint32_t ctx;		/* 1, 2, …; 0 if not known */
+	pid_t pid;		/* who holds it */
+	int fd;
+	char comm[16];		/* raw bytes: escape before printing */
+	uint64_t features;	/* of its UFFDIO_API; 0: no handshake yet; UFFDCTL_UNKNOWN */
+	uint64_t pending;	/* waiting threads whose message nobody has read, or UFFDCTL_UNKNOWN */
+	uint64_t total;		/* all waiting threads, or UFFDCTL_UNKNOWN */
+	pid_t target_pid;	/* whose memory it governs; 0 if not known or gone */
+	uint64_t bytes[4];	/* registered, by bit of the mode, or UFFDCTL_UNKNOWN */
+	uint64_t waits;		/* 1: somebody waits in read, poll or epoll; 0: nobody; or UFFDCTL_UNKNOWN */
+};
+
+struct uffdctl_list;
+
+/*
+ * Find userfaultfds.
+ * @pids: only those that these processes hold or whose memory is governed; NULL for all
+ * @ret: out, free with uffdctl_list_free()
+ * -EPERM, -ENOSYS: the source can't be had (BPF only); -ESRCH: no such process; -ENOMEM.
+ * Beneath: bpf iter/task_file, iter/task, iter/task_vma; or /proc/PID/fd, kcmp(2). Since 0.1.
+ */
+int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
+		 struct uffdctl_list **ret);
+void uffdctl_list_free(struct uffdctl_list *l);
+size_t uffdctl_list_count(const struct uffdctl_list *l);
+const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_list *l, size_t i);
+/* The source that answered. */
+enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l);
+
+/* ---- targets and their mappings ---- */
+
+struct uffdctl_target;
+
+/*
+ * Open a process. It is held by a pidfd and by descriptors of its /proc files, so that
+ * neither a recycled PID nor a new program after execve(2) is taken for it.
+ * @ret: out, close with uffdctl_target_close()
+ * -ESRCH: no such process, a zombie, a kernel thread; -EINVAL: a thread's ID;
+ * -EACCES, -EPERM: no ptrace access. Since 0.1.
+ */
+int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffdctl_target **ret);
+void uffdctl_target_close(struct uffdctl_target *t);
+pid_t uffdctl_target_pid(const struct uffdctl_target *t);
+
+/* Sizes of a mapping in smaps, in bytes; in the order of uffdctl_smaps_key(). */
+#define UFFDCTL_NR_SIZES 17
+/* The key as in proc_pid_smaps(5), "Rss" and so on; NULL past the last. */
+const char *uffdctl_smaps_key(unsigned int i);
+
+struct uffdctl_vma {
+	struct uffdctl_range range;
+	uint64_t offset;	/* in the file, bytes */
+	uint64_t inode;		/* 0: no file */
+	uint32_t dev_major, dev_minor;
+	char perms[5];		/* "rw-s" */
+	const char *name;	/* as in /proc/PID/maps, raw; "" for none; NULL if not known */
+	const char *vm_flags;	/* mnemonics as in smaps, separated by spaces; NULL if not known */
+	uint64_t modes;		/* UFFDCTL_MODE_* that it is registered for */
+	uint64_t page_size;	/* KernelPageSize */
+	uint32_t ctx;		/* of the list given; 0 none or not known; UFFDCTL_CTX_UNHELD */
+	const uint64_t *sizes;	/* UFFDCTL_NR_SIZES of them, or NULL */
+};
+
+/* Registered on a userfaultfd that no visible process holds. */
+#define UFFDCTL_CTX_UNHELD UINT32_MAX
+
+enum uffdctl_maps_flags {
+	UFFDCTL_MAPS_ALL = 1 << 0,	/* also mappings without a userfaultfd */
+	UFFDCTL_MAPS_SIZES = 1 << 1,	/* with sizes: reads smaps, which walks page tables */
+};
+
+struct uffdctl_maps;
+
+/*
+ * Read the mappings of a target, in the order of their addresses. [vsyscall], which is
+ * the kernel's and in no process's map, is left out.
+ * @flags: UFFDCTL_MAPS_*
+ * @list: names the owners (ctx), or NULL; must have come from BPF to name any
+ * @ret: out, free with uffdctl_maps_free()
+ * -ESRCH: the process is gone, or has another program; -EPERM, -ENOSYS: no BPF; -ENOMEM.
+ * Beneath: bpf iter/task_vma and PROCMAP_QUERY, or /proc/PID/smaps. Since 0.1.
+ */
+int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags,
+		 const struct uffdctl_list *list, struct uffdctl_maps **ret);
+void uffdctl_maps_free(struct uffdctl_maps *m);
+size_t uffdctl_maps_count(const struct uffdctl_maps *m);
+const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_maps *m, size_t i);
+enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m);
+
+/* ---- ranges ---- */
+
+struct uffdctl_ranges;
+
+int uffdctl_ranges_new(struct uffdctl *u, struct uffdctl_ranges **ret);
+void uffdctl_ranges_free(struct uffdctl_ranges *r);
+
+/*
+ * Add what a user wrote: START-END, START+LEN, @GLOB, :SYMBOL, FILE:SYMBOL or all (uffdctl(1), RANGES).
+ * -EINVAL: none of these, reversed, empty, overflowing or not on page bounds. Since 0.1.
+ */
+int uffdctl_ranges_add(struct uffdctl_ranges *r, const char *text);
+size_t uffdctl_ranges_count(const struct uffdctl_ranges *r);
+
+/* ---- acting on a target ---- */
+
+/* A userfaultfd of the target's, taken with pidfd_getfd(2). */
+struct uffdctl_handle;
+
+enum uffdctl_handle_flags {
+	UFFDCTL_HANDSHAKE = 1 << 0,	/* issue UFFDIO_API where the target has not: its own will fail */
+};
+
+/*
+ * Take a userfaultfd that governs the target's memory.
+ * @pid: whose descriptor; 0 for the target's own
+ * @fd: its number there; -1 to choose: the only one there is, else the one that owns all of the ranges
+ * @ranges: what it will be used on, or NULL
+ * -EBADF: no such descriptor, or no userfaultfd; -ENOENT: there is none; -ENOTUNIQ: several;
+ * -EPROTO: no handshake yet; -EXDEV: governs another process's memory; -EPERM. Since 0.1.
+ */
+int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
+			unsigned int flags, struct uffdctl_handle **ret);
+void uffdctl_handle_close(struct uffdctl_handle *h);
+/* The descriptor's holder and number there. */
+pid_t uffdctl_handle_pid(const struct uffdctl_handle *h);
+int uffdctl_handle_fd(const struct uffdctl_handle *h);
+
+/* What became of one part of a range: one mapping, or the part of it that the range covers. */
+struct uffdctl_result {
+	struct uffdctl_range range;
+	uint64_t modes;		/* register: now there; unregister: that were */
+	uint64_t ioctls;	/* register: 1 << _UFFDIO_*; UFFDCTL_UNKNOWN in a dry run */
+	uint64_t mapped;	/* resolve: bytes that have a page-table entry now by our doing */
+	uint64_t already;	/* had one (EEXIST) */
+	uint64_t absent;	/* no page in the page cache (EFAULT) */
+	int error;		/* 0 or a negative errno */
+	const char *error_text;	/* NULL with error 0 */
+};
+
+/* Called once for each part, in order of the ranges given, from the calling thread. */
+typedef void (*uffdctl_result_fn)(void *data, const struct uffdctl_result *result);
+
+enum uffdctl_action_flags {
+	UFFDCTL_DRY_RUN = 1 << 0,	/* check all, change nothing */
+	UFFDCTL_NO_WAKE = 1 << 1,	/* leave waiting threads asleep */
+	UFFDCTL_WRITE_PROTECT = 1 << 2,	/* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
+	UFFDCTL_FORCE = 1 << 3,		/* fill although somebody reads the messages */
+};
+
+/*
+ * Register ranges. Modes that a range has are kept.
+ * @modes: UFFDCTL_MODE_*
+ * @flags: UFFDCTL_DRY_RUN
+ * 0: all of it was done; -EIO: some of it was not, see the results; what is listed under
+ * uffdctl_maps(). Beneath: UFFDIO_REGISTER. Since 0.1.
+ */
+int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
+		     unsigned int flags, uffdctl_result_fn fn, void *data);
+
+/* Unregister ranges, and wake whoever waits there. Beneath: UFFDIO_UNREGISTER, UFFDIO_WAKE. Since 0.1. */
+int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
+		       uffdctl_result_fn fn, void *data);
+
+/* Wake whoever waits in the ranges, mapped or not. Beneath: UFFDIO_WAKE. Since 0.1. */
+int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
+		 uffdctl_result_fn fn, void *data);
+
+struct uffdctl_continue_opts {
+	unsigned int flags;		/* UFFDCTL_DRY_RUN, _NO_WAKE, _WRITE_PROTECT, _FORCE */
+	unsigned int nr_threads;	/* 0: as many as CPUs may be used */
+	int from_fd;			/* contents for what is not mapped, or -1; regular file, block or character device */
+	uint64_t from_offset;		/* where the first range's contents begin; further ranges follow on */
+	/* Called some ten times a second; non-zero stops the work cleanly. May be NULL. */
+	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
+	void *data;			/* for progress and fn */
+};
+
+/*
+ * Resolve minor faults before or while they happen: enter what the page cache holds into
+ * the page table, optionally after filling it through a second mapping.
+ * -EINTR: stopped by progress; -EBUSY: somebody else reads the messages; -ENODATA: from_fd is
+ * too short; others as uffdctl_register().
+ * Beneath: UFFDIO_CONTINUE, UFFDIO_WAKE, PAGEMAP_SCAN, MADV_POPULATE_WRITE. Since 0.1.
+ */
+int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		     const struct uffdctl_continue_opts *opts, uffdctl_result_fn fn);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Small things without a kernel in them: vectors, interned strings, numbers, escaping. */
+#ifndef UFFDCTL_UTIL_H
+#define UFFDCTL_UTIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "uffdctl.h"
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) __extension__ ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
+#define MAX(a, b) __extension__ ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+
+/* Room for one more item at the end of a growing array; false when out of memory. */
+bool vec_grow(void *items_ptr, size_t nr, size_t *alloc, size_t item_size);
+#define vec_add(items, nr, alloc) \
+	(vec_grow(&(items), nr, &(alloc), sizeof(*(items))) ? &(items)[(nr)++] : NULL)
+
+/* Equal strings share one copy. */
+struct strpool {
+	void *root;
+	const char *last;
+};
+const char *strpool_get(struct strpool *p, const char *s);
+void strpool_free(struct strpool *p);
+
+/* The whole of [0-9a-f]+, with or without 0x, resp. [0-9]+; -EINVAL, -ERANGE. */
+int parse_hex(const char *s, size_t len, uint64_t *ret);
+int parse_u32(const char *s, uint32_t *ret);
+
+static inline uint64_t range_len(struct uffdctl_range r)
+{
+	return r.end - r.start;
+}
+
+static inline uint64_t round_down(uint64_t n, uint64_t unit)
+{
+	return n / unit * unit;
+}
+
+static inline uint64_t round_up(uint64_t n, uint64_t unit)
+{
+	return n % unit ? round_down(n, unit) + unit : n;
+}
+
+uint64_t base_page_size(void);
+
+/* For messages: escaped, "?" when out of memory. */
+char *escaped(const char *name);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The mappings of a target, from BPF or from smaps. */
+#ifndef UFFDCTL_VMA_H
+#define UFFDCTL_VMA_H
+
+#include "list.h"
+#include "target.h"
+#include "util.h"
+
+/* Internal beside UFFDCTL_MAPS_*: VmFlags that have no name here do no harm. */
+#define MAPS_ANY_FLAGS (1u << 31)
+
+struct uffdctl_maps {
+	struct uffdctl_vma *vmas;
+	uint64_t *ctxs;		/* owners, as kernel addresses, beside vmas; NULL from smaps */
+	size_t nr;
+	enum uffdctl_source source;
+	uint64_t *sizes;
+	struct strpool strings;
+};
+
+/* The first mapping that ends above addr, or the number of mappings. */
+size_t maps_find(const struct uffdctl_maps *m, uint64_t addr);
+
+/* "7f…-7f… rw-s /memfd:guest", escaped; free with free(). */
+char *vma_describe(const struct uffdctl_vma *v);
+
+#endif
