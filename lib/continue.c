@@ -141,6 +141,19 @@ static bool is_mapped(struct chunk *c, uint64_t addr)
 	return pagemap_read(c->job->pagemap, c->part->seg.vma, page, &state) == 0 && state & PTE_MAPPED;
 }
 
+static uint64_t file_offset(const struct part *p, uint64_t addr)
+{
+	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
+}
+
+/* EINVAL is what shmem says there. */
+static bool is_past_end(struct chunk *c, uint64_t addr)
+{
+	uint64_t size;
+
+	return pagecache_size(c->job->h->t, c->part->seg.vma, &size) == 0 && file_offset(c->part, addr) >= size;
+}
+
 static void continue_run(struct chunk *c, struct uffdctl_range r, uint64_t mode)
 {
 	uint64_t page = page_of(c), since = 0, end = r.end, done;
@@ -182,6 +195,13 @@ static void continue_run(struct chunk *c, struct uffdctl_range r, uint64_t mode)
 		case -EHWPOISON:
 			chunk_error(c, err, r.start);
 			break;
+		case -EINVAL:
+			if (is_past_end(c, r.start)) {
+				c->tally.absent += end - r.start;
+				r.start = end;
+				continue;
+			}
+			/* fall through */
 		default:
 			chunk_gone(c, err, r.start);
 			return;
@@ -206,11 +226,6 @@ static int read_full(int fd, char *buf, uint64_t len, uint64_t offset, uint64_t 
 		*done += n;
 	}
 	return 0;
-}
-
-static uint64_t file_offset(const struct part *p, uint64_t addr)
-{
-	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
 }
 
 static bool same_file(const struct part *p, const struct part *q)

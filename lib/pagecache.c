@@ -16,9 +16,60 @@
 #include "util.h"
 #include "vma.h"
 
-static void map_files_path(const struct uffdctl_vma *v, char *buf, size_t size)
+static bool same_file(int fd, const struct uffdctl_vma *v)
 {
-	snprintf(buf, size, "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == v->inode &&
+	       major(st.st_dev) == v->dev_major && minor(st.st_dev) == v->dev_minor;
+}
+
+struct search {
+	struct uffdctl_target *t;
+	const struct uffdctl_vma *v;
+	bool look;	/* O_PATH is enough */
+	int err;
+	int found;
+};
+
+/* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
+static int try_descriptor(uint32_t n, void *arg)
+{
+	struct search *s = arg;
+	_cleanup_close_ int look = -1, fd = -1;
+	char path[32];
+
+	snprintf(path, sizeof(path), "fd/%u", n);
+	look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
+	if (look < 0 || !same_file(look, s->v))
+		return 0;
+	if (s->look) {
+		s->found = steal_fd(look);
+		return 1;
+	}
+	fd = openat(s->t->procfd, path, O_RDWR | O_CLOEXEC);
+	if (fd < 0) {
+		s->err = -errno;
+		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+			return 0;
+	}
+	if (!same_file(fd, s->v))
+		return 0;
+	s->found = steal_fd(fd);
+	return 1;
+}
+
+/* map_files is for the privileged; a descriptor that the process holds serves as well. */
+static int open_file(struct search *s)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, s->v->range.start, s->v->range.end);
+	s->found = openat(s->t->procfd, path, (s->look ? O_PATH : O_RDWR) | O_CLOEXEC);
+	s->err = -errno;
+	if (s->found < 0)
+		proc_each_number(s->t->procfd, "fd", try_descriptor, s);
+	return s->found < 0 ? s->err : 0;
 }
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -34,80 +85,50 @@ static bool is_anon_name(const char *name)
 
 enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
 {
+	/* Names that a file in the tree can hardly have. */
 	static const char *const shmem_names[] = { "/memfd:", "/dev/zero (deleted)", "/SYSV", "[anon_shmem:" };
-	_cleanup_close_ int fd = -1;
-	char path[64];
+	struct search s = { .t = t, .v = v, .look = true };
+	enum vma_kind kind = VMA_OTHER;
 	struct statfs fs;
 
 	if (v->page_size > base_page_size())
 		return VMA_HUGETLB;
 	if (!v->inode)
 		return is_anon_name(v->name) ? VMA_ANON : VMA_OTHER;
-	/* Names that a file in the tree can't have, unless somebody unlinked one at the root. */
-	map_files_path(v, path, sizeof(path));
-	fd = openat(t->procfd, path, O_PATH | O_CLOEXEC);
-	if (fd < 0) {
-		_cleanup_free_ char *rooted = NULL;
-
-		for (size_t i = 0; i < ARRAY_SIZE(shmem_names); i++)
-			if (has_prefix(v->name, shmem_names[i]))
-				return VMA_SHMEM;
-		if (asprintf(&rooted, "root%s", v->name) >= 0)
-			fd = openat(t->procfd, rooted, O_PATH | O_CLOEXEC);
+	if (open_file(&s) == 0) {
+		if (fstatfs(s.found, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
+			kind = VMA_SHMEM;
+		close(s.found);
+		return kind;
 	}
-	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC ? VMA_SHMEM : VMA_OTHER;
+	for (size_t i = 0; i < ARRAY_SIZE(shmem_names); i++)
+		if (has_prefix(v->name, shmem_names[i]))
+			kind = VMA_SHMEM;
+	return kind;
 }
 
-struct search {
-	struct uffdctl_target *t;
-	const struct uffdctl_vma *v;
-	int err;
-	int found;
-};
-
-static bool same_file(int fd, const struct uffdctl_vma *v)
+int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t *ret)
 {
+	struct search s = { .t = t, .v = v, .look = true };
 	struct stat st;
+	int r = open_file(&s);
 
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == v->inode &&
-	       major(st.st_dev) == v->dev_major && minor(st.st_dev) == v->dev_minor;
-}
-
-/* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
-static int try_descriptor(uint32_t n, void *arg)
-{
-	struct search *s = arg;
-	_cleanup_close_ int look = -1, fd = -1;
-	char path[32];
-
-	snprintf(path, sizeof(path), "fd/%u", n);
-	look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
-	if (look < 0 || !same_file(look, s->v))
-		return 0;
-	fd = openat(s->t->procfd, path, O_RDWR | O_CLOEXEC);
-	if (fd < 0) {
-		s->err = -errno;
-		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
-			return 0;
-	}
-	if (!same_file(fd, s->v))
-		return 0;
-	s->found = steal_fd(fd);
-	return 1;
+	if (r < 0)
+		return r;
+	r = fstat(s.found, &st) < 0 ? -errno : 0;
+	close(s.found);
+	if (r == 0)
+		*ret = st.st_size;
+	return r;
 }
 
 int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
 {
 	_cleanup_free_ char *what = vma_describe(v);
-	struct search s = { .t = t, .v = v, .found = -1 };
-	char path[64];
+	struct search s = { .t = t, .v = v };
 	int r;
 
-	map_files_path(v, path, sizeof(path));
-	s.found = openat(t->procfd, path, O_RDWR | O_CLOEXEC);
-	s.err = -errno;
-	if (s.found < 0)
-		proc_each_number(t->procfd, "fd", try_descriptor, &s);
+	open_file(&s);
 	r = target_check(t);
 	if (r < 0) {
 		cleanup_close(&s.found);

@@ -14,6 +14,9 @@ enum vma_kind {
 
 enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v);
 
+/* The size of the file that is mapped, in bytes; -EPERM and other errnos where it can't be told. */
+int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t *ret);
+
 /*
  * Open for reading and writing the very file that is mapped.
  * Beneath: /proc/PID/map_files, or the target's own descriptor of the file.

@@ -1,0 +1,406 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""continue and wake: what is mapped, what is left alone, what happens when the target moves."""
+import os
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import Target, contains, eq, fdinfo, main, ok, pattern_page, run, spawn, test, wait_until
+
+PAGE = 4096
+FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem"]
+
+
+def target(size=16 * PAGE, fill=True, register=True, **kw):
+    t = Target()
+    t.u = t.uffd(features=kw.pop("features", FEATURES))["fd"]
+    m = t.map(kind="memfd", size=size, **kw)
+    if fill:
+        t.fill(id=m["id"], seed=1)
+    if register:
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+    m["start"] = int(m["addr"], 16)
+    return t, m
+
+
+def result(*args, rc=0):
+    return run("continue", "-J", *args, check=rc).json()["continue"]
+
+
+@test("continue-holes")
+def _():
+    """Every second page is missing in the page cache: absent, and the exit status says so."""
+    t, m = target(fill=False, register=False)
+    with t:
+        for i in range(0, 16, 2):
+            t.fill(id=m["id"], offset=i * PAGE, len=PAGE, seed=1)
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        r = run("continue", "-J", t.pid, "all", check=1)
+        contains(r.err, "32768 bytes are absent")
+        row = r.json()["continue"][0]
+        eq((row["mapped"], row["already"], row["absent"]), (8 * PAGE, 0, 8 * PAGE), "every second")
+        row = result(t.pid, "all", rc=1)[0]
+        eq((row["mapped"], row["already"], row["absent"]), (0, 8 * PAGE, 8 * PAGE), "again")
+
+
+@test("continue-fallocated")
+def _():
+    """Pages that were allocated and never written are in the page cache: they minor-fault."""
+    t, m = target(fill=False, register=False)
+    with t:
+        t.fallocate(id=m["id"], offset=0, len=8 * PAGE, mode="alloc")
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        row = result(t.pid, "all", rc=1)[0]
+        eq((row["mapped"], row["absent"]), (8 * PAGE, 8 * PAGE), "the allocated half")
+
+
+@test("continue-past-end-of-file")
+def _():
+    t, m = target()
+    with t:
+        t.truncate(id=m["id"], size=8 * PAGE)
+        row = result(t.pid, "all", "--from-zero", rc=1)[0]
+        eq((row["mapped"], row["absent"]), (8 * PAGE, 8 * PAGE), "what lies past the end is absent")
+        eq(os.stat(f"/proc/{t.pid}/fd/{m['fd']}").st_size, 8 * PAGE, "the file did not grow")
+
+
+@test("continue-several-mappings")
+def _():
+    t, m = target()
+    with t:
+        n = t.map(kind="memfd", size=8 * PAGE, name="other")
+        t.fill(id=n["id"], seed=2)
+        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+        rows = result(t.pid, "@/memfd:*")
+        eq(sorted(r["mapped"] for r in rows), [8 * PAGE, 16 * PAGE], "both, each in its own row")
+        eq(t.check(id=m["id"], seed=1)["differ"] + t.check(id=n["id"], seed=2)["differ"], 0, "contents")
+
+
+@test("continue-threads")
+def _():
+    """64 MiB by one thread and by three: the same, to the byte; wakes all."""
+    for n in (1, 3):
+        t, m = target(size=64 << 20)
+        with t:
+            ths = t.touch(id=m["id"], access="read", seed=1, threads=4, split=True)["threads"]
+            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 4, "four threads wait")
+            row = result(t.pid, "all", "--threads", n)[0]
+            eq((row["mapped"], row["already"], row["absent"]), (64 << 20, 0, 0), f"{n} threads")
+            for th in ths:
+                j = t.join(thread=th)
+                eq((j["done"], j["mismatches"]), (True, 0), "thread")
+
+
+@test("continue-no-wake")
+def _():
+    t, m = target()
+    with t:
+        th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        r = run("continue", t.pid, "all", "--no-wake", check=0)
+        contains(r.err, "stay asleep")
+        eq(fdinfo(t.pid, t.u)["total"], 1, "it waits on")
+        rows = run("wake", "-J", t.pid, "all", check=0).json()["wake"]
+        eq([(x["start"], x["mapped"], x["error"]) for x in rows], [(m["addr"], None, None)], "wake")
+        ok(t.join(thread=th)["done"], "now it goes on")
+
+
+@test("continue-wakes-who-sleeps-on-a-mapped-page")
+def _():
+    """EEXIST is no reason to let a thread sleep: somebody mapped the page without waking."""
+    t, m = target()
+    with t:
+        th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        t.continue_(uffd=t.u, id=m["id"], offset=0, len=PAGE, wake=False)
+        eq(fdinfo(t.pid, t.u)["total"], 1, "still")
+        row = result(t.pid, f"{m['addr']}+4K")[0]
+        eq((row["mapped"], row["already"]), (0, PAGE), "already")
+        ok(t.join(thread=th)["done"], "it goes on")
+
+
+@test("continue-dead-handler")
+def _():
+    """A handler read the message and died: wake makes the thread ask again, continue frees it."""
+    t, m = target()
+    with t:
+        th = t.touch(id=m["id"], len=PAGE, access="read", seed=1)["threads"][0]
+        t.read_msg(uffd=t.u, timeout_ms=5000)
+        eq((fdinfo(t.pid, t.u)["pending"], fdinfo(t.pid, t.u)["total"]), (0, 1), "delivered, not resolved")
+        run("wake", t.pid, f"{m['addr']}+4K", check=0)
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "the message is back in the queue")
+        result(t.pid, f"{m['addr']}+4K")
+        j = t.join(thread=th)
+        eq((j["done"], j["mismatches"]), (True, 0), "it goes on")
+
+
+@test("continue-wake-after-munmap")
+def _():
+    """A thread blocked on a range that was unmapped meanwhile is freed by wake, mapped or not."""
+    t, m = target()
+    with t:
+        th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        t.unregister(uffd=t.u, id=m["id"], offset=0, len=16 * PAGE)
+        time.sleep(0.1)
+        ok(not t.status(thread=th)["done"], "the kernel does not wake it")
+        run("wake", t.pid, f"{m['addr']}+4K", check=0)
+        ok(t.join(thread=th)["done"], "wake does")
+
+
+# ---- filling ----
+
+def image(nr, seed=9):
+    f = tempfile.NamedTemporaryFile()
+    for i in range(nr):
+        f.write(pattern_page(seed, i))
+    f.flush()
+    return f
+
+
+@test("continue-from-half-mapped")
+def _():
+    """Pages that the target has mapped and changed are not written; all others get the contents."""
+    nr = 512
+    t, m = target(size=nr * PAGE)
+    with t, image(nr) as img:
+        for i in range(0, nr, 2):
+            t.continue_(uffd=t.u, id=m["id"], offset=i * PAGE, len=PAGE)
+            t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
+        row = result(t.pid, "all", "--from", img.name)[0]
+        eq((row["mapped"], row["already"]), (nr // 2 * PAGE, nr // 2 * PAGE), "half and half")
+        for i in range(nr):
+            want = bytes.fromhex("%016x" % i) if i % 2 == 0 else pattern_page(9, i)[:8]
+            eq(t.peek(id=m["id"], offset=i * PAGE, len=8, through="second")["hex"], want.hex(), f"page {i}")
+
+
+@test("continue-from-while-touched", limit=120)
+def _():
+    """Threads write into the range while it is filled: each page ends as contents plus their write."""
+    nr = 8192
+    for fill in (True, False):
+        t, m = target(size=nr * PAGE, fill=fill)
+        with t, image(nr) as img:
+            ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=3, order="random")["threads"]
+            row = result(t.pid, "all", "--from", img.name)[0]
+            for th in ths:
+                ok(t.join(thread=th, timeout_ms=20000)["done"], "writer")
+            eq(row["mapped"] + row["already"], nr * PAGE, "each page once")
+            c = t.check_file(id=m["id"], seed=9, tail=0x5a5a)
+            if fill:
+                eq(c["differ"], 0, "contents under the writes, nobody's write lost")
+                eq(row["already"], 0, "in the page cache, none was mapped before it was filled")
+            else:
+                # Absent pages a thread may have mapped first, as zeros: those are its own.
+                eq(c["match"] * PAGE, row["mapped"], "what was reported as mapped has the contents")
+                zero = 0
+                for i in range(nr):
+                    head = t.peek(id=m["id"], offset=i * PAGE, len=8, through="second")["hex"]
+                    zero += head == "00" * 8
+                eq(zero * PAGE, row["already"], "what was reported as already is the target's own")
+
+
+@test("continue-from-offset-and-ranges")
+def _():
+    """Contents follow on from range to range, from OFFSET on."""
+    t, m = target()
+    with t, image(16) as img:
+        a = m["start"]
+        rows = result(t.pid, f"{a + 8 * PAGE:x}+8K", f"{a:x}-{a + PAGE:x}", "--from", f"{img.name}@4K")
+        eq([x["mapped"] for x in rows], [2 * PAGE, PAGE], "rows")
+        for page, content in ((8, 1), (9, 2), (0, 3)):
+            eq(t.peek(id=m["id"], offset=page * PAGE, len=8, through="second")["hex"],
+               pattern_page(9, content)[:8].hex(), f"page {page}")
+        eq(t.peek(id=m["id"], offset=PAGE, len=8, through="second")["hex"], pattern_page(1, 1)[:8].hex(), "untouched")
+
+
+@test("continue-from-two-mappings-of-one-file")
+def _():
+    """A page of the file is filled once: the second mapping of it is only continued."""
+    t, m = target()
+    with t, image(32) as img:
+        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
+        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+        rows = result(t.pid, "all", "--from", img.name)
+        eq([x["mapped"] for x in rows], [16 * PAGE] * 2, "both are mapped")
+        first = min(int(m["addr"], 16), int(n["addr"], 16)) == m["start"]
+        for i in range(16):
+            eq(t.peek(id=m["id"], offset=i * PAGE, len=8, through="self")["hex"], pattern_page(9, i)[:8].hex(),
+               f"page {i}, first in order: {first}")
+
+
+@test("continue-from-zero")
+def _():
+    t, m = target()
+    with t:
+        eq(result(t.pid, "all", "--from-zero")[0]["mapped"], 16 * PAGE, "mapped")
+        eq(t.peek(id=m["id"], offset=5 * PAGE, len=64, through="self")["hex"], "00" * 64, "zeros")
+
+
+@test("continue-from-refused-with-a-handler")
+def _():
+    t, m = target()
+    with t, image(16) as img:
+        t.handler(uffd=t.u, action="count")
+        r = run("continue", t.pid, "all", "--from", img.name, check=1)
+        contains(r.err, "--force")
+        eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
+        eq(result(t.pid, "all", "--from", img.name, "--force")[0]["mapped"], 16 * PAGE, "forced")
+
+
+@test("continue-from-bad-source")
+def _():
+    t, m = target()
+    with t, image(15) as img:
+        for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
+                             ("/nonexistent", "No such file"), ("/tmp", "Is a directory")):
+            r = run("continue", t.pid, "all", "--from", source, check=1)
+            contains(r.err, text)
+        eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
+        r = run("continue", t.pid, "all", "--from", img.name, "--from-zero", check=2)
+        contains(r.err, "exclude each other")
+
+
+@test("continue-from-needs-minor")
+def _():
+    """On a range for missing only, the target could map a page while it is filled."""
+    t, m = target(register=False)
+    with t:
+        t.register(uffd=t.u, id=m["id"], mode=["missing"])
+        r = run("continue", t.pid, f"{m['addr']}+4K", "--from-zero", check=1)
+        contains(r.err, "not registered for minor")
+
+
+@test("continue-dry-run")
+def _():
+    t, m = target()
+    with t:
+        row = result(t.pid, "all", "--dry-run", "--from-zero")[0]
+        eq(row["mapped"], 0, "nothing")
+        eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
+
+
+# ---- a target that moves ----
+
+def moving(action, expect):
+    """1 GiB is continued while the target does something to it; whatever comes, no crash and a true report."""
+    t, m = target(size=1 << 30, fill=False, register=False)
+    with t:
+        t.fallocate(id=m["id"], offset=0, len=1 << 30, mode="alloc")
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        p = spawn("continue", "-J", t.pid, f"{m['addr']}+1G", "--threads", "1")
+        fd_pid = f"/proc/{p.pid}/fd"
+        # The descriptors that it holds once it works: pidfd, /proc files, the userfaultfd.
+        wait_until(lambda: any("userfaultfd" in os.readlink(f"{fd_pid}/{f}") for f in list_dir(fd_pid)) or
+                   p.poll() is not None, "it has the userfaultfd")
+        action(t, m)
+        out, err = p.communicate(timeout=50)
+        err = err.decode()
+        ok(p.returncode in expect["rc"], f"exit {p.returncode}: {err}")
+        if p.returncode:
+            ok(any(text in err for text in expect["text"]), f"a clear error: {err}")
+
+
+def list_dir(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return []
+
+
+GONE = {"rc": (0, 1), "text": ("unmapped", "gone", "exited", "execve", "absent", "nothing is mapped", "not registered",
+                               "has no userfaultfd", "No such process")}
+
+
+@test("continue-while-unmapped", limit=120)
+def _():
+    for _ in range(5):
+        moving(lambda t, m: t.munmap(id=m["id"], offset=512 << 20, len=256 << 20), GONE)
+
+
+@test("continue-while-remapped", limit=120)
+def _():
+    for _ in range(5):
+        moving(lambda t, m: t.mremap(id=m["id"], new_size=2 << 30, move=True), GONE)
+
+
+@test("continue-while-exec", limit=120)
+def _():
+    for _ in range(5):
+        moving(lambda t, m: t.exec(), GONE)
+
+
+@test("continue-while-exit", limit=120)
+def _():
+    for _ in range(5):
+        moving(lambda t, m: t.kill(), GONE)
+
+
+@test("continue-while-fork", limit=120)
+def _():
+    for _ in range(3):
+        moving(lambda t, m: t.fork(), GONE)
+
+
+@test("continue-while-split", limit=120)
+def _():
+    """A mapping that is split into many is continued all the same."""
+    def split(t, m):
+        for i in range(1, 64, 2):
+            t.mprotect(id=m["id"], offset=i * (16 << 20), len=16 << 20, prot="r")
+    moving(split, {"rc": (0,), "text": ()})
+
+
+@test("continue-unread-event")
+def _():
+    """An event that nobody reads keeps the kernel from letting anybody act: told, after two seconds."""
+    t, m = target(features=FEATURES + ["event_remove"])
+    with t:
+        t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
+        time.sleep(0.2)
+        r = run("continue", t.pid, "all", check=1)
+        contains(r.err, "event of the userfaultfd is unread")
+
+
+@test("continue-interrupted")
+def _():
+    """Ctrl-C: a clean end, and a report of what was done."""
+    t, m = target(size=8 << 30, fill=False, register=False)
+    with t:
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        p = spawn("continue", "-J", t.pid, "all", "--progress=always")
+        wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096), "it is at work")
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=20)
+        eq(p.returncode, 1, "exit status")
+        contains(err.decode(), "interrupted")
+        contains(out.decode(), '"absent"')
+
+
+@test("continue-only-the-owner")
+def _():
+    """Through another userfaultfd CONTINUE would map the page and wake nobody: refused, and the owner found."""
+    t, m = target()
+    with t:
+        other = t.uffd(features=FEATURES)["fd"]
+        r = run("continue", t.pid, f"{m['addr']}+4K", "-f", other, check=1)
+        contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
+        eq(result(t.pid, f"{m['addr']}+4K")[0]["mapped"], PAGE, "by itself it takes the owner")
+        r = run("continue", t.pid, "all", check=1)
+        contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
+
+
+@test("continue-leaks-nothing")
+def _():
+    """valgrind-like check by hand: descriptors of the target are as many as before."""
+    t, m = target()
+    with t:
+        before = sorted(os.listdir(f"/proc/{t.pid}/fd"))
+        for _ in range(3):
+            run("continue", t.pid, "all", "--from-zero", check=0)
+        eq(sorted(os.listdir(f"/proc/{t.pid}/fd")), before, "descriptors")
+
+
+main()
