@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""register and unregister: ranges, modes, owners."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import (Target, contains, eq, fdinfo, hugepages, main, ok, run, smaps_flags, test, wait_until)
+
+PAGE = 4096
+HUGE = 2 << 20
+FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
+            "pagefault_flag_wp"]
+
+
+def target(size=16 * PAGE, features=FEATURES, **kw):
+    t = Target()
+    t.u = t.uffd(features=features)["fd"]
+    m = t.map(**{"kind": "memfd", "size": size, **kw})
+    m["start"] = int(m["addr"], 16)
+    return t, m
+
+
+def rows(command, *args, rc=0):
+    return run(command, "-J", *args, check=rc).json()[command]
+
+
+@test("register-range-forms")
+def _():
+    t, m = target()
+    with t:
+        a = m["start"]
+        for text, size in ((f"{a:x}-{a + 2 * PAGE:x}", 2 * PAGE), (f"0x{a:x}-0x{a + PAGE:x}", PAGE),
+                           (f"{a:x}+8192", 2 * PAGE), (f"{a:x}+4K", PAGE), (f"{a:x}+0x3000", 3 * PAGE),
+                           ("@/memfd:guest", 16 * PAGE), ("@/memfd:g*", 16 * PAGE),
+                           ("@/memfd:guest (deleted)", 16 * PAGE), ("all", 16 * PAGE)):
+            r = rows("register", t.pid, text)
+            eq([(x["start"], sum(int(y["end"], 16) - int(y["start"], 16) for y in r)) for x in r[:1]],
+               [(hex(a), size)], text)
+            rows("unregister", t.pid, "all")
+
+
+@test("register-keeps-modes")
+def _():
+    """The ioctl replaces the modes; the command adds to them."""
+    t, m = target()
+    with t:
+        eq(rows("register", t.pid, "all", "-m", "missing")[0]["mode"], ["missing"], "first")
+        r = rows("register", t.pid, f"{m['start'] + 4 * PAGE:x}+4K")
+        eq(sorted(r[0]["mode"]), ["minor", "missing"], "second")
+        eq(smaps_flags(t.pid, m["start"] + 4 * PAGE) & {"ui", "um", "uw"}, {"ui", "um"}, "the page")
+        eq(smaps_flags(t.pid, m["start"]) & {"ui", "um", "uw"}, {"um"}, "the rest")
+        r = rows("register", t.pid, "@/memfd:guest", "-m", "wp,minor")
+        eq([sorted(x["mode"]) for x in r], [["minor", "missing", "wp"]] * 3, "each mapping by itself")
+
+
+@test("register-modes")
+def _():
+    t, m = target()
+    with t:
+        a = t.map(kind="anon", size=8 * PAGE)
+        for mode, flag in (("minor", "ui"), ("missing", "um"), ("wp", "uw")):
+            rows("register", t.pid, f"{m['addr']}+64K", "-m", mode)
+            ok(flag in smaps_flags(t.pid, m["addr"]), f"{mode}: {flag}")
+            rows("unregister", t.pid, "all")
+        r = run("register", "-J", t.pid, f"{a['addr']}+32K", check=1)
+        contains(r.err, "minor needs shmem or hugetlbfs memory")
+        contains(r.json()["register"][0]["error"], "minor needs")
+        r = run("register", t.pid, f"{m['addr']}+64K", "-m", "rwp")
+        ok(r.rc == 0 or "7.3" in r.err, "rwp: had, or the version that has it is named")
+        r = run("register", t.pid, f"{m['addr']}+64K", "-m", "frob", check=2)
+        contains(r.err, "minor, missing, wp, rwp")
+
+
+@test("register-hugetlb-alignment")
+def _():
+    with hugepages(4):
+        t, m = target(size=4 * HUGE, kind="hugetlb")
+        with t:
+            r = run("register", t.pid, f"{m['start'] + PAGE:x}+4K", check=1)
+            contains(r.err, "2048K pages")
+            contains(r.err, f"{m['start']:x}-{m['start'] + HUGE:x}")
+            eq(len(rows("register", t.pid, f"{m['start']:x}+2M")), 1, "aligned")
+
+
+@test("register-dry-run")
+def _():
+    t, m = target()
+    with t:
+        r = rows("register", t.pid, "all", "--dry-run")
+        eq([(x["mode"], x["ioctls"]) for x in r], [(["minor"], None)], "planned")
+        ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing changed")
+        rows("register", t.pid, "all")
+        rows("unregister", t.pid, "all", "--dry-run")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "nothing changed")
+
+
+@test("register-owned-elsewhere")
+def _():
+    t, m = target()
+    with t:
+        other = t.uffd(features=FEATURES)["fd"]
+        rows("register", t.pid, f"{m['addr']}+16K", "-f", t.u)
+        r = run("register", t.pid, f"{m['addr']}+64K", "-f", other, check=1)
+        contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
+        r = run("unregister", t.pid, f"{m['addr']}+16K", "-f", other, check=1)
+        contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "still registered")
+        r = run("register", t.pid, "all", check=1)
+        contains(r.err, "choose one with --fd")
+
+
+@test("unregister-wakes")
+def _():
+    """Who waits on a minor range goes on: the kernel by itself would let it sleep."""
+    t, m = target()
+    with t:
+        t.fill(id=m["id"], seed=4)
+        rows("register", t.pid, "all")
+        th = t.touch(id=m["id"], access="read", seed=4)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        r = rows("unregister", t.pid, "all")
+        eq(r[0]["mode"], ["minor"], "what it had")
+        j = t.join(thread=th)
+        eq((j["done"], j["touched"], j["mismatches"]), (True, 16, 0), "it goes on")
+
+
+@test("unregister-part")
+def _():
+    t, m = target()
+    with t:
+        rows("register", t.pid, "all")
+        rows("unregister", t.pid, f"{m['start'] + 4 * PAGE:x}+16K")
+        r = rows("smaps", t.pid)
+        eq([int(x["size"]) for x in r], [4 * PAGE, 8 * PAGE], "before and behind")
+        r = run("unregister", t.pid, f"{m['start'] + 4 * PAGE:x}+16K", check=1)
+        contains(r.err, "not registered")
+
+
+@test("register-warns-of-own-memory")
+def _():
+    """Stack, heap and TLS of the process that handles its own faults."""
+    t, m = target()
+    with t:
+        t.threads_idle(n=2)
+        r = run("register", t.pid, "all", "-m", "wp", "--dry-run", check=0)
+        for text in ("[stack]", "[heap]", "TLS of thread", "wait for itself"):
+            contains(r.err, text)
+        r = run("register", t.pid, "@/memfd:guest", "--dry-run", check=0)
+        ok("[stack]" not in r.err and "TLS" not in r.err, "no reason to warn of memory")
+        contains(r.err, "nobody is seen reading")
+        t.handler(uffd=t.u, action="continue")
+        r = run("register", t.pid, "@/memfd:guest", "--dry-run", check=0)
+        ok("nobody is seen" not in r.err, "somebody reads")
+        r = run("register", t.pid, "@/memfd:guest", check=0)
+        r = run("register", t.pid, "@/memfd:guest", "-m", "missing", "--dry-run", check=0)
+        contains(r.err, "its handler may not know such faults")
+
+
+@test("register-all-takes-what-can-be-had")
+def _():
+    t, m = target()
+    with t:
+        t.map(kind="anon", size=8 * PAGE)
+        eq([x["start"] for x in rows("register", t.pid, "all", "--dry-run")], [m["addr"]], "minor: shmem alone")
+
+
+@test("register-handler-in-another-process")
+def _():
+    """The userfaultfd may be held by somebody else alone: found by whose memory it governs."""
+    t, m = target()
+    with t:
+        child = t.child_handler(uffd=t.u, action="count")["pid"]
+        t.close(fd=t.u)
+        r = rows("register", t.pid, "@/memfd:guest")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "registered")
+        eq(run("smaps", "-J", t.pid, check=0).json()["smaps"][0]["holders"], [f"{child}:{r[0]['fd']}"], "the holder")
+        rows("unregister", t.pid, "all", "-f", f"{child}:{r[0]['fd']}")
+        r = run("register", child, "all", "-f", r[0]["fd"], check=1)
+        contains(r.err, "memory of another process")
+
+
+@test("register-no-handshake")
+def _():
+    with Target() as t:
+        fd = t.uffd(handshake=False)["fd"]
+        m = t.map(kind="memfd", size=PAGE)
+        r = run("register", t.pid, "all", check=1)
+        contains(r.err, "never had its handshake")
+        eq(t.handshake(uffd=fd, features=[]).get("errno"), None, "its own still works")
+        fd2 = t.uffd(handshake=False)["fd"]
+        r = run("register", t.pid, m["addr"] + "+4K", "-f", fd2, "--handshake", check=0)
+        contains(r.err, "will fail with EINVAL")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "registered")
+
+
+# ---- symbols ----
+
+@test("symbol-executable")
+def _():
+    """A global of a PIE, with a memfd mapped over it; a static of the same program."""
+    with Target() as t:
+        t.uffd(features=FEATURES)
+        m = t.map(kind="symbol", size=1 << 20)
+        r = rows("register", t.pid, ":arena")
+        eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(int(m["addr"], 16) + (1 << 20)))], "arena")
+        r = rows("register", t.pid, "target:arena")
+        eq(r[0]["start"], m["addr"], "with the file's name")
+        r = rows("register", t.pid, ":scratch", "-m", "wp", "--dry-run", rc=0)
+        ok(len(r) >= 1, "a local symbol, of .data or .bss")
+
+
+@test("symbol-errors")
+def _():
+    with Target() as t:
+        t.uffd(features=FEATURES)
+        for text, want in ((":nonesuch", "no data object nonesuch"), ("nofile.so:arena", "no mapped ELF file is named"),
+                           (":main", "no data object main")):
+            contains(run("register", t.pid, text, check=1).err, want)
+
+
+def with_library(name):
+    """The helper, with a library loaded before it."""
+    library = os.path.join(os.environ.get("O", "build"), "tests/helpers", name)
+    os.environ["LD_PRELOAD"] = os.path.abspath(library)
+    try:
+        return Target()
+    finally:
+        del os.environ["LD_PRELOAD"]
+
+
+@test("symbol-library")
+def _():
+    """Versioned, stripped with a separate debug file, and ambiguous."""
+    with with_library("libarena.so.1") as t:
+        t.uffd(features=FEATURES)
+        r = run("register", t.pid, "libarena.so.1:pool", "-m", "wp", "--dry-run", check=1)
+        contains(r.err, "ambiguous")
+        contains(r.err, "pool@POOL_1")
+        contains(r.err, "pool@@POOL_2")
+        one = rows("register", t.pid, ":pool@POOL_1", "-m", "wp", "--dry-run")
+        two = rows("register", t.pid, ":pool@@POOL_2", "-m", "wp", "--dry-run")
+        ok(one[0]["start"] != two[0]["start"], "two objects")
+        r = rows("register", t.pid, ":hidden_pool", "-m", "wp", "--dry-run")
+        ok(r, "a symbol that only the debug file has")
+        # The program has an arena too.
+        r = run("register", t.pid, ":arena", "--dry-run", check=1)
+        contains(r.err, "target:arena")
+        contains(r.err, "libarena.so.1:arena")
+
+
+main()
