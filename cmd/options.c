@@ -53,8 +53,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		common.columns = arg;
 		return 0;
 	case OPT_LIST_COLUMNS:
-		table_list_columns(common.cmd->columns);
-		exit(fflush(stdout) ? EXIT_UNDONE : EXIT_DONE);
+		exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
 	case 'n':
 		common.noheadings = true;
 		return 0;

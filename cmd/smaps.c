@@ -254,15 +254,16 @@ static int run(void)
 {
 	struct uffdctl_list *list = NULL;
 	struct table *table;
-	int failed = 0;
+	int failed = 0, r;
 
 	if (table_new("smaps", columns, &table) < 0)
 		return EXIT_USAGE;
 	if (maps_flags & UFFDCTL_MAPS_SIZES)
 		table_show(table, COL_GROUP);
-	if (get_list(&list) < 0)
+	r = get_list(&list);
+	if (r < 0)
 		failed = 1;
-	for (size_t i = 0; !failed && i < nr_pids; i++)
+	for (size_t i = 0; r >= 0 && i < nr_pids; i++)
 		if (show_process(table, pids[i], list) < 0)
 			failed = 1;
 	if (table_close(table) < 0)

@@ -254,6 +254,14 @@ static int show_chosen(struct table *t, const char *list)
 	return 0;
 }
 
+static int flush_stdout(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return 0;
+	error("stdout: %s", strerror(errno ?: EIO));
+	return -EIO;
+}
+
 int table_list_columns(const struct column *columns)
 {
 	size_t width = 0;
@@ -262,7 +270,7 @@ int table_list_columns(const struct column *columns)
 		width = strlen(c->name) > width ? strlen(c->name) : width;
 	for (const struct column *c = columns; c->name; c++)
 		printf("%-*s  %s\n", (int)width, c->name, c->help);
-	return 0;
+	return flush_stdout();
 }
 
 /* ---- tables ---- */
@@ -403,9 +411,5 @@ int table_close(struct table *t)
 			r = print_portion(t);
 	}
 	free(t);
-	if (fflush(stdout) || ferror(stdout))
-		r = -EIO;
-	if (r < 0)
-		error("stdout: %s", strerror(errno ?: EIO));
-	return r;
+	return flush_stdout() < 0 ? -EIO : r;
 }

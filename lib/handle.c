@@ -90,7 +90,7 @@ static int choose(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
 		first = first ?: d;
 	}
 	if (!first)
-		return fail(h->t->u, -ENOENT, "%d: has no userfaultfd, and none governs its memory (see uffdctl list)", h->t->pid);
+		return fail(h->t->u, -ENOENT, "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)", h->t->pid);
 	if (several && h->list->source == UFFDCTL_SOURCE_BPF && ranges) {
 		r = owner_of(h, ranges, &owner);
 		if (r < 0)

@@ -15,7 +15,7 @@
 
 uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx)
 {
-	if (!ctx || !l->ctxs)
+	if (!ctx || l->source != UFFDCTL_SOURCE_BPF)
 		return 0;
 	for (size_t i = 0; i < l->nr; i++)
 		if (l->ctxs[i] == ctx)

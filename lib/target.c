@@ -53,6 +53,14 @@ static pid_t tgid_of(int procfd)
 	return p ? atoi(p + strlen("\nTgid:")) : 0;
 }
 
+static bool is_zombie(int procfd)
+{
+	struct proc_stat st;
+	char buf[1024];
+
+	return proc_read(procfd, "stat", buf, sizeof(buf)) >= 0 && stat_parse(buf, &st) >= 0 && st.state == 'Z';
+}
+
 static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 {
 	int r = pidfd_open_process(t->pid, &t->pidfd), r2;
@@ -75,7 +83,8 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 			    r2 == -ESRCH ? " (is /proc mounted, and with hidepid?)" : "");
 	/* A PID that was recycled between the two opens belongs to one that lives on; ours does not. */
 	if (pidfd_exited(t->pidfd))
-		return fail(u, -ESRCH, "%d: the process has exited", t->pid);
+		return fail(u, -ESRCH, "%d: %s", t->pid, is_zombie(t->procfd) ?
+			    "is a zombie: it has exited and its parent has not waited for it" : "the process has exited");
 	return 0;
 }
 
@@ -100,12 +109,8 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 			    t->pid, t->comm, strerror(EPERM));
 	if (t->mapsfd < 0 && errno != ESRCH)
 		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));
-	if (t->mapsfd < 0 || !has_memory(t)) {
-		if (st.state == 'Z')
-			return fail(u, -ESRCH, "%d (%s): is a zombie: it has exited and its parent has not waited for it",
-				    t->pid, t->comm);
+	if (t->mapsfd < 0 || !has_memory(t))
 		return fail(u, -ESRCH, "%d (%s): has no memory (exiting)", t->pid, t->comm);
-	}
 	return 0;
 }
 

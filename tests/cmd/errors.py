@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Bad input: each its own message and exit code, and nothing changed."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import Target, contains, eq, fdinfo, main, ok, run, skip, smaps_flags, spawn, test, wait_until
+
+PAGE = 4096
+NOBODY = 65534
+ACTIONS = ("register", "unregister", "continue", "wake")
+
+
+def target(**kw):
+    t = Target(**kw)
+    t.u = t.uffd(features=["minor_shmem"], user_mode_only="as_user" in kw)["fd"]
+    m = t.map(kind="memfd", size=16 * PAGE)
+    m["start"] = int(m["addr"], 16)
+    return t, m
+
+
+def each(args, rc, *texts, commands=ACTIONS, **kw):
+    for c in commands:
+        r = run(c, *args, check=rc, **kw)
+        for text in texts:
+            contains(r.err, text)
+        eq(r.out, "", f"{c}: nothing on stdout")
+
+
+@test("error-no-such-process")
+def _():
+    each((999999999, "all"), 1, "999999999: no such process")
+    contains(run("smaps", 999999999, check=1).err, "no such process")
+    contains(run("list", 999999999, check=1).err, "no such process")
+
+
+@test("error-not-a-pid")
+def _():
+    for text in ("", "abc", "-5", "0", "12x", "99999999999999999999", " 1"):
+        each((text, "all"), 2) if text != "-5" else each(("--", text, "all"), 2, "not a PID")
+        run("smaps", "--", text, check=2)
+        run("list", "--", text, check=2)
+
+
+@test("error-kernel-thread")
+def _():
+    if not os.path.exists("/proc/2") or os.readlink("/proc/self/ns/pid") != os.readlink("/proc/2/ns/pid"):
+        skip("no kernel thread in sight; the initial pid namespace runs this")
+    each((2, "all"), 1, "is a kernel thread")
+
+
+@test("error-zombie")
+def _():
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    wait_until(lambda: open(f"/proc/{child}/stat").read().rsplit(")", 1)[1].split()[0] == "Z", "a zombie")
+    each((child, "all"), 1, "is a zombie")
+    os.waitpid(child, 0)
+
+
+@test("error-thread")
+def _():
+    t, m = target()
+    with t:
+        th = t.threads_idle(n=1)
+        tid = [int(x) for x in os.listdir(f"/proc/{t.pid}/task") if int(x) != t.pid][0]
+        each((tid, "all"), 1, f"{tid}: is a thread of process {t.pid}")
+
+
+@test("error-not-ours")
+def _():
+    t, m = target()
+    with t:
+        each((t.pid, "all"), 1, "needs ptrace access", user=NOBODY)
+        contains(run("smaps", t.pid, user=NOBODY, check=1).err, "needs ptrace access")
+
+
+@test("error-no-userfaultfd")
+def _():
+    with Target() as t:
+        m = t.map(kind="memfd", size=PAGE)
+        each((t.pid, m["addr"] + "+4K"), 1, f"{t.pid}: has no userfaultfd")
+
+
+@test("error-fd")
+def _():
+    t, m = target()
+    with t:
+        each((t.pid, "all", "-f", 999), 1, "has no descriptor 999")
+        each((t.pid, "all", "-f", m["fd"]), 1, f"fd {m['fd']} is no userfaultfd")
+        each((t.pid, "all", "-f", "x"), 2, "write FD or PID:FD")
+        each((t.pid, "all", "-f", "-1"), 2, "write FD or PID:FD")
+        each((t.pid, "all", "-f", "0:3"), 2, "not a PID")
+        each((t.pid, "all", "-f", f"999999999:3"), 1, "No such process")
+
+
+@test("error-ranges")
+def _():
+    """Each names the text and what would do; a usage error, before the process is touched."""
+    t, m = target()
+    a = m["start"]
+    with t:
+        for text, part in ((f"{a + 1:x}+4K", f"{a:x}-{a + 2 * PAGE:x}"), (f"{a:x}+100", f"{a:x}-{a + PAGE:x}"),
+                           (f"{a:x}-{a:x}", "is empty"), (f"{a:x}+0", "is empty"),
+                           (f"{a + PAGE:x}-{a:x}", "ends before it starts"),
+                           ("ffffffffffffffff+4K", "beyond the end"), ("fffffffffffff000+8K", "beyond the end"),
+                           ("1" * 17 + "-" + "2" * 17, "beyond the end"), (f"{a:x}+99999999T", "beyond the end"),
+                           ("", "not a range"), ("12345000", "not a range"), ("xyz-123", "not a range"),
+                           (f"{a:x}+4X", "not a range"), (f"{a:x}-", "not a range"), ("@", "no pattern"),
+                           (":", "no symbol"), ("ALL", "not a range"), (f" {a:x}+4K", "not a range")):
+            each((t.pid, text), 2, text, part)
+
+
+@test("error-holes")
+def _():
+    t, m = target()
+    with t:
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
+        a = m["start"]
+        for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", "1000+4K"):
+            each((t.pid, text), 1, text, "nothing is mapped at", "mapped there:",
+                 commands=("register", "unregister", "continue"))
+        ok("ui" in smaps_flags(t.pid, a), "nothing changed")
+        eq(run("continue", "-J", t.pid, "1000+4K", f"{a:x}+4K", check=1).json()["continue"][0]["absent"], PAGE,
+           "the other range is tried")
+        each((t.pid, "@/nothing*"), 1, "no mapping has such a name")
+        each((t.pid, "@*libc.so*"), 1, "no mapping that this can be done on", commands=("register", "continue"))
+
+
+@test("error-usage")
+def _():
+    run(check=2)
+    contains(run("frob", check=2).err, "frob: no such command")
+    for c in ACTIONS:
+        contains(run(c, check=2).err, "no PID given")
+        contains(run(c, os.getpid(), check=2).err, "no RANGE given")
+        run(c, "--frob", check=2)
+        contains(run(c, "--help", check=0).out, f"Usage: uffdctl {c}")
+    run("continue", 1, "all", "--threads=0", check=2)
+    run("continue", 1, "all", "--progress=maybe", check=2)
+    run("smaps", "--flag=xx", 1, check=2)
+    run("list", "--source=xx", check=2)
+    run("list", "--color=xx", check=2)
+    contains(run("--version", check=0).out, "uffdctl 0.")
+
+
+@test("error-stdout-full")
+def _():
+    t, m = target()
+    with t:
+        for c in (("list",), ("list", "-J"), ("smaps", "--all", t.pid), ("list", "--list-columns"),
+                  ("register", t.pid, "all")):
+            with open("/dev/full", "w") as full:
+                p = spawn(*c, stdout=full)
+                _, err = p.communicate()
+            eq(p.returncode, 1, f"{c}: exit status")
+            contains(err.decode(), "No space left on device")
+
+
+@test("error-stdout-closed")
+def _():
+    """A descriptor that we open must not be taken for stdout."""
+    t, m = target()
+    with t:
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        for c in (("list",), ("continue", t.pid, "all", "--from-zero"), ("--version",)):
+            p = spawn(*c, stdout=None, preexec_fn=lambda: os.close(1))
+            _, err = p.communicate()
+            eq(p.returncode, 1, f"{c}: exit status")
+            contains(err.decode(), "stdout is closed")
+        eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was done")
+        p = spawn("continue", t.pid, "all", "--from-zero", stdin=None, stderr=None,
+                  preexec_fn=lambda: (os.close(0), os.close(2)))
+        out, _ = p.communicate()
+        eq(p.returncode, 0, "stdin and stderr are not needed")
+        eq(t.peek(id=m["id"], offset=0, len=64, through="second")["hex"], "00" * 64, "nothing but zeros was written")
+
+
+@test("error-stdout-pipe")
+def _():
+    t, m = target()
+    with t:
+        r, w = os.pipe()
+        os.close(r)
+        p = spawn("smaps", "--all", t.pid, stdout=w)
+        os.close(w)
+        _, err = p.communicate()
+        eq(p.returncode, 1, "exit status")
+        contains(err.decode(), "Broken pipe")
+
+
+@test("error-recycled-pid")
+def _():
+    """A PID that another process got meanwhile: the new one is not touched."""
+    code = r"""
+import os, signal, sys, time
+sys.path.insert(0, 'tests')
+import tap
+t = tap.Target()
+u = t.uffd(features=['minor_shmem'])['fd']
+m = t.map(kind='memfd', size=1 << 30)
+t.fallocate(id=m['id'], offset=0, len=1 << 30, mode='alloc')
+t.register(uffd=u, id=m['id'], mode=['minor'])
+p = tap.spawn('continue', '-J', t.pid, 'all', '--threads', '1')
+holds = lambda: any('userfaultfd' in os.readlink('/proc/%d/fd/%s' % (p.pid, f)) for f in os.listdir('/proc/%d/fd' % p.pid))
+try:
+    tap.wait_until(lambda: p.poll() is not None or holds(), 'it is at work')
+except OSError:
+    pass
+t.kill()
+with open('/proc/sys/kernel/ns_last_pid', 'w') as f:
+    f.write(str(t.pid - 1))
+n = tap.Target()
+assert n.pid == t.pid, (n.pid, t.pid)
+u = n.uffd(features=['minor_shmem'])['fd']
+k = n.map(kind='memfd', size=1 << 20)
+n.fill(id=k['id'], seed=1)
+n.register(uffd=u, id=k['id'], mode=['minor'])
+out, err = p.communicate()
+assert p.returncode in (0, 1), p.returncode
+mapped = tap.run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
+assert mapped['already'] == 0, mapped
+"""
+    root = os.path.join(os.path.dirname(__file__), "../..")
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=root,
+                       capture_output=True, text=True)
+    if "Operation not permitted" in p.stderr or "ns_last_pid" in p.stderr:
+        skip("a pid namespace with ns_last_pid can't be had; root and CONFIG_CHECKPOINT_RESTORE run this")
+    eq((p.returncode, p.stderr), (0, ""), "in the namespace")
+
+
+# ---- without privileges ----
+
+@test("user-own-process")
+def _():
+    """register, continue, smaps and list on one's own process, with a userfaultfd for user-mode faults."""
+    t, m = target(as_user=NOBODY)
+    with t:
+        t.fill(id=m["id"], seed=1)
+        r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
+        contains(r.err, "BPF is not permitted")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "registered")
+        th = t.touch(id=m["id"], access="read", seed=1)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        r = run("list", "-J", user=NOBODY, check=0)
+        mine = [x for x in r.json()["list"] if x["pid"] == t.pid]
+        eq([(x["fd"], x["pending"], x["target_pid"], x["minor"]) for x in mine], [(t.u, 1, None, None)], "list")
+        rows = run("smaps", "-J", t.pid, user=NOBODY, check=0).json()["smaps"]
+        eq([(x["start"], x["flags"], x["holders"]) for x in rows], [(m["addr"], ["ui"], None)], "smaps")
+        row = run("continue", "-J", t.pid, f"{m['addr']}+32K", user=NOBODY, check=0).json()["continue"][0]
+        eq(row["mapped"], 8 * PAGE, "continue")
+        r = run("continue", t.pid, "all", "--from-zero", user=NOBODY, check=1)
+        contains(r.err, "can't be told without BPF")
+        row = run("continue", "-J", t.pid, "all", "--from-zero", "--force", user=NOBODY, check=0).json()["continue"][0]
+        eq((row["mapped"], row["already"]), (8 * PAGE, 8 * PAGE), "--from-zero by the process's own descriptor of the file")
+        ok(t.join(thread=th)["done"], "the thread is through")
+        run("unregister", t.pid, "all", user=NOBODY, check=0)
+        contains(run("list", "--source=bpf", user=NOBODY, check=1).err, "CAP_BPF")
+        contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")
+
+
+@test("user-several-userfaultfds")
+def _():
+    t, m = target(as_user=NOBODY)
+    with t:
+        other = t.uffd(features=["minor_shmem"], user_mode_only=True)["fd"]
+        r = run("register", t.pid, "all", user=NOBODY, check=1)
+        contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
+        run("register", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
+        run("unregister", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
+
+
+main()

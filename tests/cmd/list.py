@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""list and smaps: holders, owners, both sources, output forms."""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test, wait_until
+
+PAGE = 4096
+HUGE = 2 << 20
+FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
+            "pagefault_flag_wp"]
+
+
+def rows(*args, rc=0):
+    return run("list", "-J", *args, check=rc).json()["list"]
+
+
+@test("list-one")
+def _():
+    with Target() as t:
+        fd = t.uffd(features=["minor_shmem", "thread_id"])["fd"]
+        m = t.map(kind="memfd", size=16 * PAGE)
+        t.register(uffd=fd, id=m["id"], len=8 * PAGE, mode=["minor"])
+        t.register(uffd=fd, id=m["id"], offset=8 * PAGE, len=4 * PAGE, mode=["minor", "missing"])
+        r = rows(t.pid)
+        eq(r, [{"ctx": r[0]["ctx"], "pid": t.pid, "comm": "target", "fd": fd, "target_pid": t.pid, "pending": 0,
+                "total": 0, "minor": 12 * PAGE, "missing": 4 * PAGE, "wp": 0, "rwp": 0,
+                "features": ["thread_id", "minor_shmem"]}], "the row")
+        text = run("list", t.pid, check=0).out.splitlines()
+        eq(text[0].split(), "CTX PID COMM FD TARGET_PID PENDING TOTAL MINOR MISSING WP FEATURES".split(), "headings")
+        eq(text[1].split()[7:9], ["48K", "16K"], "sizes")
+
+
+@test("list-same-userfaultfd")
+def _():
+    """Duplicates, also in another process, have one number; another userfaultfd has its own."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        dup = t.dup(fd=fd)["fd"]
+        other = t.uffd(features=FEATURES)["fd"]
+        child = t.child_handler(uffd=fd, action="none")["pid"]
+        r = {(x["pid"], x["fd"]): x for x in rows(t.pid)}
+        eq(len({r[(t.pid, fd)]["ctx"], r[(t.pid, dup)]["ctx"]} | {x["ctx"] for k, x in r.items() if k == (child, fd)}), 1,
+           "one userfaultfd")
+        ok(r[(t.pid, other)]["ctx"] != r[(t.pid, fd)]["ctx"], "another")
+        ok(any(k[0] == child for k in r), "its holder elsewhere is listed with it")
+        eq({x["target_pid"] for x in r.values()}, {t.pid}, "whose memory")
+        eq({x["target_pid"] for x in rows(child)}, {t.pid}, "asked by the holder")
+
+
+@test("list-no-handshake")
+def _():
+    with Target() as t:
+        t.uffd(handshake=False)
+        eq(rows(t.pid)[0]["features"], None, "not known before the handshake")
+        t.uffd(features=[])
+        eq(rows(t.pid)[1]["features"], [], "none asked for")
+
+
+@test("list-pending")
+def _():
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=16 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.touch(id=m["id"], access="read", threads=3, split=True)
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 3, "three wait")
+        t.read_msg(uffd=fd, timeout_ms=1000)
+        eq([(x["pending"], x["total"]) for x in rows(t.pid)], [(2, 3)], "one was read")
+
+
+@test("list-proc-agrees")
+def _():
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        t.dup(fd=fd)
+        a, b = rows(t.pid), rows(t.pid, "--source=proc")
+        known = ("pid", "comm", "fd", "pending", "total", "features")
+        eq([{k: x[k] for k in known} for x in b], [{k: x[k] for k in known} for x in a], "what both know")
+        eq(len({x["ctx"] for x in b}), 1, "kcmp groups")
+        eq([x["target_pid"] for x in b] + [x["minor"] for x in b], [None] * 4, "what proc can't tell")
+
+
+@test("list-pid-namespace")
+def _():
+    """PIDs are those of the namespace that uffdctl runs in."""
+    code = ("import sys; sys.path.insert(0, 'tests'); import tap\n"
+            "t = tap.Target(); t.uffd(features=['minor_shmem'])\n"
+            "r = tap.run('list', '-J', check=0).json()['list']\n"
+            "assert [(x['pid'], x['target_pid']) for x in r] == [(t.pid, t.pid)], r\n"
+            "assert t.pid < 100, t.pid\n")
+    root = os.path.join(os.path.dirname(__file__), "../..")
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=root,
+                       capture_output=True, text=True)
+    if "Operation not permitted" in p.stderr:
+        skip("unshare: Operation not permitted; root runs this")
+    eq((p.returncode, p.stderr), (0, ""), "in the namespace")
+
+
+@test("list-hostile-name")
+def _():
+    """Escape sequences and broken UTF-8 in names come out harmless, in each form of output."""
+    with Target() as t:
+        t.comm(name="\x1b[2J\udcff\"}")
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=PAGE, name="a\x1b]0;x\x07\nb\udcfe\u202e")
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        eq(rows(t.pid)[0]["comm"], "\\x1b[2J\\xff\"}", "JSON")
+        for args in (("list",), ("list", "-J"), ("list", "-r"), ("list", "--source=proc"), ("smaps", t.pid),
+                     ("smaps", "-J", t.pid), ("smaps", "--all", "--sizes", t.pid)):
+            out = run(*args, check=0).out
+            ok(all(c == "\n" or " " <= c < "\x7f" for c in out), f"{args}: printable: {out!r}")
+        contains(run("register", t.pid, "@/memfd:zz*\x1b[1m", check=1).err, "\\x1b[1m")
+
+
+@test("list-nothing")
+def _():
+    with Target() as t:
+        r = run("list", t.pid, check=0)
+        eq((r.out.strip().count("\n"), "no userfaultfd" in r.err), (0, True), "says so")
+        eq(rows(t.pid), [], "JSON")
+
+
+@test("list-columns")
+def _():
+    with Target() as t:
+        t.uffd(features=FEATURES)
+        eq(run("list", "-n", "-o", "pid,FD", t.pid, check=0).out.split()[0], str(t.pid), "chosen columns")
+        contains(run("list", "-o", "pid,frob", check=2).err, "frob: no such column")
+        names = [line.split()[0] for line in run("list", "--list-columns", check=0).out.splitlines()]
+        eq(set(rows("-o", ",".join(names))[0]), {n.lower() for n in names}, "each listed column can be had")
+
+
+# ---- smaps ----
+
+def zoo(t):
+    """Anonymous, shmem, hugetlb, private file, all registered or not, in several modes."""
+    fd = t.uffd(features=FEATURES)["fd"]
+    path = f"/tmp/uffdctl-test-{t.pid}"
+    kinds = [dict(kind="anon"), dict(kind="memfd"), dict(kind="memfd", shared=False), dict(kind="hugetlb"),
+             dict(kind="hugetlb", shared=False), dict(kind="file", path=path, shared=False)]
+    maps = [t.map(size=2 * HUGE, **k) for k in kinds]
+    os.unlink(path)
+    for m, modes in zip(maps, (["missing"], ["minor", "missing"], ["minor"], ["minor", "wp"], ["missing"])):
+        t.register(uffd=fd, id=m["id"], len=HUGE, mode=modes)
+    t.fill(id=maps[1]["id"], len=64 * PAGE, seed=1)
+    return fd
+
+
+@test("smaps-sources-agree")
+def _():
+    """To the byte, on every column that both have; and with the kernel's own smaps."""
+    with hugepages(12), Target() as t:
+        zoo(t)
+        for args in ((), ("--all",), ("--flag", "ui,uw"), ("--sizes",), ("--all", "--sizes")):
+            columns = "PID,START,END,SIZE,PERMS,FLAGS,OFFSET,PAGE_SIZE,NAME"
+            # Not Pss: that changes with the neighbours.
+            columns += ",RSS,SWAP,SHARED_HUGETLB,PRIVATE_HUGETLB,ANONYMOUS" if "--sizes" in args else ""
+            bpf, proc = (run("smaps", "--source", s, "-b", "-o", columns, *args, t.pid, check=0).out.splitlines()
+                         for s in ("bpf", "proc"))
+            ok(len(bpf) > 3, "there is something to compare")
+            eq([(a, b) for a, b in zip(bpf, proc) if a != b], [], f"smaps {args}")
+            eq(len(bpf), len(proc), f"smaps {args}: lines")
+        for x in run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]:
+            eq(set(x["flags"]), smaps_flags(t.pid, x["start"]), x["name"])
+
+
+@test("smaps-all-is-all")
+def _():
+    with Target() as t:
+        with open(f"/proc/{t.pid}/maps") as f:
+            want = [line.split()[0] for line in f if "[vsyscall]" not in line]
+        got = [f"{x['start'][2:]}-{x['end'][2:]}" for x in run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]]
+        eq([x.lstrip("0") for x in got], [x.lstrip("0") for x in want], "every mapping, in order")
+
+
+@test("smaps-default-is-registered")
+def _():
+    with hugepages(12), Target() as t:
+        fd = zoo(t)
+        r = run("smaps", "-J", t.pid, check=0).json()["smaps"]
+        eq(sorted(sorted(x["flags"]) for x in r), [["ui"], ["ui", "um"], ["ui", "uw"], ["um"], ["um"]], "flags")
+        eq({tuple(x["holders"]) for x in r}, {(f"{t.pid}:{fd}",)}, "holders")
+        p = run("smaps", "-J", "--source=proc", t.pid, check=0).json()["smaps"]
+        eq({x["holders"] is None for x in p}, {True}, "proc can't tell")
+
+
+@test("smaps-unheld")
+def _():
+    """A userfaultfd in flight over a socket is in nobody's table: its ranges show all the same."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=PAGE)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.send_uffd(uffd=fd)
+        t.close(fd=fd)
+        r = run("smaps", "-J", t.pid, check=0).json()["smaps"]
+        eq([(x["flags"], x["holders"]) for x in r], [(["ui"], [])], "registered, held by nobody in sight")
+        contains(run("continue", t.pid, "all", check=1).err, "has no userfaultfd")
+
+
+@test("smaps-many-mappings", limit=120)
+def _():
+    """60,000 mappings: each once, although the iterator repeats itself on Linux 6.18."""
+    with Target(timeout=60) as t:
+        t.maps_many(n=60000, populate_bytes=0)
+        with open(f"/proc/{t.pid}/maps") as f:
+            want = sum("[vsyscall]" not in line for line in f)
+        got = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
+        eq(len(got), want, "mappings")
+        eq(len({x["start"] for x in got}), want, "each once")
+        eq(run("smaps", "--all", "-n", t.pid, check=0).out.count("\n"), want, "lines of the listing")
+
+
+@test("smaps-several-processes")
+def _():
+    with Target() as a, Target() as b:
+        for t in (a, b):
+            fd = t.uffd(features=FEATURES)["fd"]
+            t.register(uffd=fd, id=t.map(kind="memfd", size=PAGE)["id"], mode=["minor"])
+        r = run("smaps", "-J", a.pid, 999999999, b.pid, check=1)
+        eq([x["pid"] for x in r.json()["smaps"]], [a.pid, b.pid], "the rest is shown")
+        contains(r.err, "999999999: no such process")
+
+
+main()
