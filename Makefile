@@ -88,8 +88,9 @@ CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
 
+# The processes to work on are never sanitized: they are looked at as users' own are.
 $(O)/tests/helpers/%: tests/helpers/%.c
-	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden,$(ALL_CFLAGS)) $(ALL_LDFLAGS) -rdynamic \
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic \
 		-MMD -MP -o $@ $< -pthread -ljson-c
 
 # A versioned library, stripped, with its debug file beside it.

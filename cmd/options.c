@@ -45,7 +45,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
 	case ARGP_KEY_INIT:
-		return parse_color("auto", state);
+		/* Parsed twice: before the command's name, and behind it. */
+		return common.cmd ? 0 : parse_color("auto", state);
 	case 'J':
 		common.json = true;
 		return 0;
@@ -53,6 +54,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		common.columns = arg;
 		return 0;
 	case OPT_LIST_COLUMNS:
+		if (!common.cmd)
+			argp_error(state, "--list-columns: of which command?");
 		exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
 	case 'n':
 		common.noheadings = true;

@@ -13,7 +13,6 @@
  * Pattern: every 8-byte word of a page is pattern_word(seed, index), index being the page's number
  * within its file (without a file: within its mapping) in units of the mapping's page size.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>

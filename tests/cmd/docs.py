@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Man pages say what --help and --list-columns say, and are clean."""
+import glob
+import os
+import re
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import contains, eq, main, ok, run, test
+
+MAN = os.path.join(os.path.dirname(__file__), "../../man")
+COMMON = {"json", "output", "list-columns", "noheadings", "raw", "bytes", "color", "verbose", "quiet", "help", "usage",
+          "version"}
+
+
+def commands():
+    text = run("--help", check=0).out.split("Commands:\n")[1]
+    return re.findall(r"^  ([a-z]+) ", text, re.M)
+
+
+def page(name):
+    with open(os.path.join(MAN, name)) as f:
+        return f.read()
+
+
+def entries(text):
+    """What the tagged paragraphs are about: the line behind .TP, without roff."""
+    tags = re.findall(r"^\.T[PQ].*\n(.+)$", text, re.M)
+    return [re.sub(r"\\f.|^\.[A-Z]+ |\"", "", t).replace("\\-", "-") for t in tags]
+
+
+def long_options(tags):
+    return {o for t in tags for o in re.findall(r"--([a-z-]+)", t.split("  ")[0].replace(" ", ""))}
+
+
+def help_options(*args):
+    return set(re.findall(r"^ +(?:-.(?:=\S+)?, )?--([a-z-]+)", run(*args, "--help", check=0).out, re.M))
+
+
+@test("docs-options")
+def _():
+    eq(help_options(), COMMON, "common options")
+    missing = COMMON - long_options(entries(page("uffdctl.1")))
+    eq(missing, set(), "uffdctl.1")
+    for c in commands():
+        have = help_options(c)
+        ok(COMMON <= have, f"{c}: has the common ones")
+        eq(long_options(entries(page(f"uffdctl-{c}.1"))) - COMMON, have - COMMON, f"uffdctl-{c}.1")
+
+
+@test("docs-short-options")
+def _():
+    for c in commands():
+        pairs = dict(re.findall(r"^  -(.)(?:=\S+)?, --([a-z-]+)", run(c, "--help", check=0).out, re.M))
+        text = "\n".join(entries(page(f"uffdctl-{c}.1")) + entries(page("uffdctl.1")))
+        for short, name in pairs.items():
+            ok(re.search(rf"-{re.escape(short)}\b.*--{name}|-{re.escape(short)},? *--{name}", text) or short == "?",
+               f"{c}: -{short} stands with --{name}")
+
+
+@test("docs-columns")
+def _():
+    for c in commands():
+        want = [line.split()[0] for line in run(c, "--list-columns", check=0).out.splitlines()]
+        tags = entries(page(f"uffdctl-{c}.1"))
+        eq([w for w in want if w not in tags], [], f"uffdctl-{c}.1: columns")
+
+
+@test("docs-commands")
+def _():
+    text = page("uffdctl.1")
+    for c in commands():
+        ok(f"uffdctl\\-{c}" in text or f"uffdctl-{c}" in text, f"uffdctl.1 names {c}")
+    eq(sorted(os.path.basename(p) for p in glob.glob(f"{MAN}/*.1")),
+       sorted(["uffdctl.1"] + [f"uffdctl-{c}.1" for c in commands()]), "a page for each command")
+
+
+@test("docs-library")
+def _():
+    """Each exported function is in libuffdctl.3, and has a comment in the header."""
+    with open(os.path.join(MAN, "../lib/libuffdctl.map")) as f:
+        names = re.findall(r"^\t(uffdctl_\w+);", f.read(), re.M)
+    text = page("libuffdctl.3").replace("\\_", "_")
+    eq([n for n in names if n not in text], [], "libuffdctl.3")
+
+
+@test("docs-lint")
+def _():
+    for p in sorted(glob.glob(f"{MAN}/*.[13]")):
+        r = subprocess.run(["mandoc", "-T", "lint", p], capture_output=True, text=True)
+        eq(r.stdout, "", os.path.basename(p))
+
+
+main()
