@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd.h"
+#include "progress.h"
 
 struct act act = { .fd = -1 };
 
@@ -82,6 +83,8 @@ int act_open(void)
 
 	if (table_new(common.cmd->name, common.cmd->columns, &act.table) < 0)
 		exit(EXIT_USAGE);
+	/* What is begun is done, or stopped where it can be said, and in each case reported. */
+	progress_begin();
 	r = uffdctl_target_open(ctx(), act.pid, &act.target);
 	if (r >= 0)
 		r = uffdctl_handle_open(act.target, act.holder, act.fd, act.ranges, act.handle_flags, &act.handle);

@@ -148,8 +148,8 @@ static void sum_up(int r, double s)
 {
 	progress_end();
 	if (absent)
-		note("%d: %" PRIu64 " bytes are absent: the page cache has no page there (--from and --from-zero fill such pages, except past the end of the file)",
-		     act.pid, absent);
+		error("%d: %" PRIu64 " bytes are absent: the page cache has no page there (--from and --from-zero fill such pages, except past the end of the file)",
+		      act.pid, absent);
 	if (r == -EINTR)
 		error("%d: interrupted: %" PRIu64 " bytes were mapped, the rest is as it was", act.pid, mapped);
 	if (common.verbose)
@@ -178,7 +178,6 @@ static int run_continue(void)
 	opts.flags |= act.flags;
 	if (r >= 0 && opts.flags & UFFDCTL_NO_WAKE)
 		note("%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"", act.pid);
-	progress_begin();
 	began = seconds();
 	if (r >= 0) {
 		r = uffdctl_continue(act.handle, act.ranges, &opts, add_result);

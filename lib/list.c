@@ -317,7 +317,8 @@ static void number_by_kcmp(struct uffdctl_list *l)
 	}
 }
 
-static int list_proc(struct uffdctl *u, struct uffdctl_list *l)
+/* @why: of auto, why BPF can't be had; NULL where proc was asked for */
+static int list_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
 {
 	struct proc_walk w = { .l = l };
 	int r = proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
@@ -325,8 +326,13 @@ static int list_proc(struct uffdctl *u, struct uffdctl_list *l)
 	if (r < 0)
 		return r;
 	number_by_kcmp(l);
-	if (w.nr_hidden)
-		log_notice(u, "the descriptors of %zu other processes may not be seen (needs CAP_SYS_PTRACE)", w.nr_hidden);
+	if (why && w.nr_hidden)
+		log_notice(u, "owners, registered bytes and the descriptors of %zu processes are not known: %s; CAP_SYS_PTRACE",
+			   w.nr_hidden, why);
+	else if (why)
+		log_notice(u, "owners and registered bytes are not known: %s", why);
+	else if (w.nr_hidden)
+		log_notice(u, "the descriptors of %zu processes may not be seen (needs CAP_SYS_PTRACE)", w.nr_hidden);
 	return 0;
 }
 
@@ -387,12 +393,10 @@ UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, c
 		r = list_bpf(u, l);
 		if (r < 0 && source == UFFDCTL_SOURCE_BPF)
 			log_error(u, "%s", iter_why(r));
-		else if (r < 0 && !u->iter)
-			log_notice(u, "owners and registered bytes are not known: %s", iter_why(r));
 	}
 	if (source == UFFDCTL_SOURCE_PROC || (source == UFFDCTL_SOURCE_AUTO && r < 0 && !u->iter)) {
 		l->source = UFFDCTL_SOURCE_PROC;
-		r = list_proc(u, l);
+		r = list_proc(u, l, source == UFFDCTL_SOURCE_AUTO ? iter_why(r) : NULL);
 		if (r < 0)
 			log_error(u, "/proc: %s", strerror(-r));
 	}
