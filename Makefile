@@ -124,30 +124,37 @@ bench: deps
 
 # ---- fuzz ----
 
+# The library once more, instrumented; a target may take in one of its files, to get at what is static there.
 FUZZ_SECONDS ?= 60
-FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/fuzz/%,$(wildcard tests/fuzz/*.c))
-FUZZ_SRCS := lib/util.c lib/proc.c lib/range.c lib/context.c lib/vmflags.c lib/uffd.c lib/vma.c
+FUZZ_O := $(O)/fuzz
+FUZZERS := $(patsubst %.c,$(FUZZ_O)/%,$(wildcard tests/fuzz/*.c))
 
-$(O)/fuzz/%: tests/fuzz/%.c $(wildcard lib/*.c lib/*.h) | $(BPF_SKELS)
-	$(call say,FUZZ,$@)mkdir -p $(@D) && $(CLANG) -std=gnu17 -D_GNU_SOURCE -g -O1 -I$(O) $(CMD_CFLAGS) \
-		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -o $@ $< $(wildcard lib/*.c) $(LIB_LIBS)
+$(O)/tests/fuzz/%: tests/fuzz/%.c $(O)/libuffdctl.a
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -fsanitize=fuzzer $(ALL_LDFLAGS) -MMD -MP -o $@ $< \
+		$(O)/libuffdctl.a $(LIB_LIBS)
 
 fuzz: deps
-	$(Q)$(MAKE) --no-print-directory $(FUZZERS)
-	$(Q)set -e; for f in $(FUZZERS); do echo "  FUZZ    $$f, $(FUZZ_SECONDS) s"; mkdir -p $$f.corpus; \
-		$$f -max_total_time=$(FUZZ_SECONDS) -max_len=4096 -verbosity=0 -print_final_stats=1 \
-			-artifact_prefix=$$f. $$f.corpus 2>&1 | grep -E 'ERROR|SUMMARY|number_of_executed|#0|runtime error' || true; \
-		test -z "$$(ls $$f.crash-* $$f.leak-* $$f.timeout-* $$f.oom-* 2>/dev/null)"; done
+	$(Q)$(MAKE) --no-print-directory O=$(FUZZ_O) CC=$(CLANG) CFLAGS='-O1 -g' \
+		SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined' $(FUZZERS)
+	$(Q)for f in $(FUZZERS); do name=$${f##*/}; mkdir -p $$f.corpus; \
+		$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=4096 -print_final_stats=1 -artifact_prefix=$$f. \
+			$$f.corpus $$(find tests/fuzz/seeds -name $$name) >$$f.log 2>&1 || { tail -n 50 $$f.log; exit 1; }; \
+		printf '  FUZZ    %s: %s executions in %s s\n' $$name \
+			$$(sed -n 's/^stat::number_of_executed_units: *//p' $$f.log) $(FUZZ_SECONDS); done
 
 # ---- analysis ----
 
+# -O0: what the optimizer merges, -fanalyzer of gcc 12 reports as uninitialized. One clang-tidy a file: within one
+# process clang 14 remembers a va_list of one file in the next.
 ANALYZE_O := $(O)/analyze
 
 analyze: deps
-	$(Q)$(MAKE) --no-print-directory O=$(ANALYZE_O) CC=gcc WERROR=1 CFLAGS='-O1 -g -fanalyzer' all
-	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr --enable=warning,performance,portability \
-		--suppress=missingIncludeSystem -D_GNU_SOURCE -D__x86_64__ lib cmd
-	$(Q)clang-tidy --quiet lib/*.c cmd/*.c -- -std=gnu17 -D_GNU_SOURCE -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null
+	$(Q)$(MAKE) --no-print-directory O=$(ANALYZE_O) CC=gcc WERROR=1 CFLAGS='-O0 -g -fanalyzer' all
+	$(call say,CPPCHECK,lib cmd)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+		--enable=warning,performance,portability --library=gnu --library=posix -D_GNU_SOURCE -D__x86_64__ -D__GNUC__ \
+		'-DLIBBPF_OPTS(type,name,...)=struct type name = { __VA_ARGS__ }' lib cmd
+	$(call say,TIDY,lib cmd)printf '%s\n' lib/*.c cmd/*.c | xargs -n 1 -P 2 sh -c 'clang-tidy --quiet "$$1" -- \
+		-std=gnu17 -D_GNU_SOURCE -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null' tidy
 
 # ---- installing ----
 

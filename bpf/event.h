@@ -34,4 +34,28 @@ struct ev_task {
 	__u32 pad;
 };
 
+/* Which of its userfaultfd's queues a thread waits in. */
+enum ev_queue {
+	EV_QUEUED,	/* fault_pending_wqh: nobody has read the message */
+	EV_DELIVERED,	/* fault_wqh: read, not resolved */
+	EV_EVENT,	/* event_wqh: fork, remap, remove, unmap */
+};
+
+/* The queues change while they are walked: an entry that is gone can lead anywhere, but not for ever. */
+#define EV_MAX_WAITERS (1 << 14)
+
+/* A thread that waits in a userfaultfd. */
+struct ev_waiter {
+	__u64 ctx;
+	__u64 mm;
+	__u64 addr;
+	__u64 flags;	/* UFFD_PAGEFAULT_FLAG_* */
+	__u64 slept_ns;	/* since it last ran */
+	__u32 pid;
+	__u32 tid;
+	__u32 event;	/* UFFD_EVENT_* */
+	__u32 queue;	/* enum ev_queue */
+	char comm[16];
+};
+
 #endif

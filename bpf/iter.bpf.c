@@ -9,20 +9,6 @@ char _license[] SEC("license") = "GPL";
 __u64 userfaultfd_fops;		/* 0: report every file */
 __u64 registered_only;
 
-/* The thread group's number in the pid namespace of whoever reads the iterator. */
-static __u32 tgid_of(struct task_struct *task)
-{
-	unsigned int level = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
-	struct pid *pid = BPF_CORE_READ(task, group_leader, thread_pid);
-	int nr = 0;
-
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-			      level * bpf_core_type_size(struct upid) +
-			      bpf_core_field_offset(struct upid, nr));
-	return nr;
-}
-
 SEC("iter/task_file")
 int files(struct bpf_iter__task_file *it)
 {

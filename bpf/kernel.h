@@ -6,6 +6,7 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <linux/userfaultfd.h>
 
 #define PF_KTHREAD	0x00200000
 #define VM_HUGETLB	0x00400000
@@ -22,6 +23,15 @@ struct wait_queue_head {
 	struct list_head head;
 };
 
+struct wait_queue_entry {
+	void *private;
+	struct list_head entry;
+};
+
+struct sched_entity {
+	__u64 exec_start;
+};
+
 struct upid {
 	int nr;
 };
@@ -35,6 +45,8 @@ struct mm_struct;
 
 struct task_struct {
 	unsigned int flags;
+	struct sched_entity se;
+	char comm[16];
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
@@ -56,8 +68,16 @@ struct file {
 
 /* fs/userfaultfd.c; mm/userfaultfd.c since 7.3 */
 struct userfaultfd_ctx {
+	struct wait_queue_head fault_pending_wqh;
+	struct wait_queue_head fault_wqh;
 	struct wait_queue_head fd_wqh;
+	struct wait_queue_head event_wqh;
 	struct mm_struct *mm;
+};
+
+struct userfaultfd_wait_queue {
+	struct uffd_msg msg;
+	struct wait_queue_entry wq;
 };
 
 struct vm_userfaultfd_ctx {
@@ -95,5 +115,24 @@ struct bpf_iter__task_vma {
 };
 
 #pragma clang attribute pop
+
+/* A thread's number in the pid namespace of whoever runs the program. */
+static inline __u32 pid_of(struct task_struct *task)
+{
+	unsigned int level = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
+	struct pid *pid = BPF_CORE_READ(task, thread_pid);
+	int nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr),
+			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
+			      level * bpf_core_type_size(struct upid) +
+			      bpf_core_field_offset(struct upid, nr));
+	return nr;
+}
+
+static inline __u32 tgid_of(struct task_struct *task)
+{
+	return pid_of(BPF_CORE_READ(task, group_leader));
+}
 
 #endif

@@ -2,11 +2,8 @@
 /* uffdctl list: who holds which userfaultfd, and whose memory it governs. */
 #include <stdlib.h>
 
-#include "cmd.h"
+#include "pids.h"
 #include "source.h"
-
-static pid_t *pids;
-static size_t nr_pids;
 
 static void get_ctx(const void *row, struct cell *ret)
 {
@@ -120,36 +117,10 @@ static const struct column columns[] = {
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	pid_t *p;
-
-	switch (key) {
-	case ARGP_KEY_ARG:
-		p = reallocarray(pids, nr_pids + 1, sizeof(*pids));
-		if (!p)
-			argp_failure(state, EXIT_UNDONE, 0, "out of memory");
-		pids = p;
-		if (parse_pid(arg, &pids[nr_pids++]) < 0)
-			argp_error(state, "%s: not a PID", arg);
-		return 0;
-	default:
+	if (key != ARGP_KEY_ARG)
 		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-/* A process that does not exist, or may not be looked at, is not one without userfaultfds. */
-static int check_pids(void)
-{
-	int failed = 0;
-
-	for (size_t i = 0; i < nr_pids; i++) {
-		struct uffdctl_target *t;
-
-		if (uffdctl_target_open(ctx(), pids[i], &t) < 0)
-			failed = 1;
-		else
-			uffdctl_target_close(t);
-	}
-	return failed;
+	pids_add(arg, state);
+	return 0;
 }
 
 static int run(void)
@@ -160,7 +131,7 @@ static int run(void)
 
 	if (table_new("list", columns, &table) < 0)
 		return EXIT_USAGE;
-	failed = check_pids();
+	failed = pids_check();
 	r = uffdctl_list(ctx(), source, pids, nr_pids, &list);
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(table, uffdctl_list_get(list, i));

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
+#include "pids.h"
 #include "source.h"
 
 /* Mnemonics of smaps, by bit of the mode. */
@@ -17,8 +17,6 @@ struct row {
 	const struct uffdctl_list *list;
 };
 
-static pid_t *pids;
-static size_t nr_pids;
 static unsigned int maps_flags;
 static uint64_t only_modes;
 
@@ -107,13 +105,7 @@ static void get_holders(const void *arg, struct cell *ret)
 
 	if (row->vma->modes && !row->vma->ctx)
 		return;
-	cell_list(ret);
-	for (size_t i = 0; row->vma->ctx && i < uffdctl_list_count(row->list); i++) {
-		const struct uffdctl_uffd *d = uffdctl_list_get(row->list, i);
-
-		if (d->ctx == row->vma->ctx)
-			cell_wordf(ret, "%d:%d", d->pid, d->fd);
-	}
+	cell_holders(ret, row->list, row->vma->ctx);
 }
 
 #define SIZE(i)                                                              \
@@ -191,8 +183,6 @@ static void parse_flags(const char *arg, struct argp_state *state)
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
-	pid_t *p;
-
 	switch (key) {
 	case OPT_FLAG:
 		parse_flags(arg, state);
@@ -204,12 +194,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		maps_flags |= UFFDCTL_MAPS_SIZES;
 		return 0;
 	case ARGP_KEY_ARG:
-		p = reallocarray(pids, nr_pids + 1, sizeof(*pids));
-		if (!p)
-			argp_failure(state, EXIT_UNDONE, 0, "out of memory");
-		pids = p;
-		if (parse_pid(arg, &pids[nr_pids++]) < 0)
-			argp_error(state, "%s: not a PID", arg);
+		pids_add(arg, state);
 		return 0;
 	case ARGP_KEY_NO_ARGS:
 		argp_error(state, "no PID given");

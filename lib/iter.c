@@ -43,7 +43,7 @@ static int walk(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
 			return -errno;
 		if (n == 0)
 			return 0;
-		for (ssize_t at = 0; at + (ssize_t)size <= n; at += size) {
+		for (ssize_t at = 0; fn && at + (ssize_t)size <= n; at += size) {
 			r = fn(buf + at, arg);
 			if (r)
 				return r;
@@ -95,6 +95,16 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	it->skel->bss->registered_only = registered_only;
 	r = walk(it->skel->progs.vmas.prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
 	return r == WALK_DONE ? 0 : r;
+}
+
+uint64_t iter_fops(const struct iter *it)
+{
+	return it->skel->bss->userfaultfd_fops;
+}
+
+int iter_run(int prog_fd)
+{
+	return walk(prog_fd, 0, 1, NULL, NULL);
 }
 
 struct own_fd {

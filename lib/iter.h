@@ -26,4 +26,8 @@ int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
 /* struct ev_vma: the mappings of a process, in the order of their addresses. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
 
+/* For programs of other objects: what marks a userfaultfd, and a run over all processes without output. */
+uint64_t iter_fops(const struct iter *it);
+int iter_run(int prog_fd);
+
 #endif

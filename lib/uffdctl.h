@@ -201,6 +201,67 @@ size_t uffdctl_maps_count(const struct uffdctl_maps *m);
 const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_maps *m, size_t i);
 enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m);
 
+/* ---- threads that wait ---- */
+
+enum uffdctl_kind {
+	UFFDCTL_KIND_UNKNOWN,
+	UFFDCTL_KIND_MINOR,
+	UFFDCTL_KIND_MISSING,
+	UFFDCTL_KIND_WP,
+	UFFDCTL_KIND_RWP,
+	UFFDCTL_KIND_FORK,	/* stuck in an event that nobody reads */
+	UFFDCTL_KIND_REMAP,
+	UFFDCTL_KIND_REMOVE,
+	UFFDCTL_KIND_UNMAP,
+};
+/* "minor" and so on; NULL for UFFDCTL_KIND_UNKNOWN. */
+const char *uffdctl_kind_name(enum uffdctl_kind kind);
+
+enum uffdctl_access {
+	UFFDCTL_ACCESS_UNKNOWN,
+	UFFDCTL_ACCESS_READ,
+	UFFDCTL_ACCESS_WRITE,
+};
+
+enum uffdctl_wait_state {
+	UFFDCTL_WAIT_UNKNOWN,
+	UFFDCTL_WAIT_QUEUED,	/* no handler has read its message */
+	UFFDCTL_WAIT_DELIVERED,	/* read and not resolved */
+};
+
+/* A thread that waits. */
+struct uffdctl_waiter {
+	uint32_t ctx;		/* of uffdctl_pending_list(); 0 if not known */
+	pid_t pid, tid;
+	char comm[16];		/* the thread's; raw bytes */
+	pid_t target_pid;	/* whose memory; 0 if not known */
+	uint64_t addr;		/* UFFDCTL_UNKNOWN; always so for fork */
+	enum uffdctl_kind kind;
+	enum uffdctl_access access;
+	enum uffdctl_wait_state state;
+	uint64_t slept_ns;	/* since the thread last ran, to a scheduler tick; UFFDCTL_UNKNOWN */
+	const char *name;	/* mapping, raw; NULL if not known */
+	uint64_t offset;	/* of addr in its file, or UFFDCTL_UNKNOWN */
+};
+
+struct uffdctl_pending;
+
+/*
+ * Find the threads that wait in a userfaultfd now, also those that began before anybody looked;
+ * longest asleep first.
+ * @pids: only threads of these processes and threads that wait for their memory; NULL for all
+ * @ret: out, free with uffdctl_pending_free()
+ * Errors as uffdctl_list(). Beneath: the userfaultfd's wait queues, by bpf iter/task_file;
+ * or /proc/PID/task/TID/stack and wchan. Since 0.1.
+ */
+int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
+		    struct uffdctl_pending **ret);
+void uffdctl_pending_free(struct uffdctl_pending *p);
+size_t uffdctl_pending_count(const struct uffdctl_pending *p);
+const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p, size_t i);
+/* The userfaultfds of the same look, for their holders. */
+const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p);
+
 /* ---- ranges ---- */
 
 struct uffdctl_ranges;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Iterator: which threads wait in a userfaultfd now, by its own queues. */
+#include "kernel.h"
+#include "event.h"
+
+char _license[] SEC("license") = "GPL";
+
+__u64 userfaultfd_fops;
+
+/* Here and not through the iterator's file: that holds some 400 records of one descriptor, then fails. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_MAX_WAITERS);
+	__type(key, __u32);
+	__type(value, struct ev_waiter);
+} found SEC(".maps");
+
+__u64 nr_found;	/* may be more than there is room for */
+
+struct walk {
+	struct userfaultfd_ctx *ctx;
+	struct list_head *head, *at;
+	__u32 queue;
+};
+
+static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
+{
+	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	__u64 now = BPF_CORE_READ(bpf_get_current_task_btf(), se.exec_start);
+	struct userfaultfd_ctx *ctx = w->ctx;
+	struct uffd_msg msg = {};
+	struct ev_waiter *ev;
+	__u64 then;
+	__u32 nr;
+
+	if (!task || bpf_core_read(&msg, sizeof(msg), &uwq->msg))
+		return;
+	nr = nr_found++;
+	ev = bpf_map_lookup_elem(&found, &nr);
+	if (!ev)
+		return;
+	ev->ctx = (__u64)ctx;
+	ev->queue = w->queue;
+	ev->mm = (__u64)BPF_CORE_READ(ctx, mm);
+	ev->event = msg.event;
+	if (msg.event == UFFD_EVENT_PAGEFAULT) {
+		ev->addr = msg.arg.pagefault.address;
+		ev->flags = msg.arg.pagefault.flags;
+	} else if (msg.event == UFFD_EVENT_REMAP) {
+		ev->addr = msg.arg.remap.from;
+	} else if (msg.event != UFFD_EVENT_FORK) {
+		ev->addr = msg.arg.remove.start;
+	}
+	/* Both by the scheduler's clock; ours is as old as the last tick. */
+	then = BPF_CORE_READ(task, se.exec_start);
+	ev->slept_ns = now > then ? now - then : 0;
+	ev->pid = tgid_of(task);
+	ev->tid = pid_of(task);
+	BPF_CORE_READ_STR_INTO(&ev->comm, task, comm);
+}
+
+static long step(__u32 i, struct walk *w)
+{
+	struct list_head *at = w->at, *next = NULL;
+
+	bpf_core_read(&next, sizeof(next), &at->next);
+	if (!next || next == w->head)
+		return 1;
+	w->at = next;
+	report(w, (void *)next - bpf_core_field_offset(struct userfaultfd_wait_queue, wq) -
+			  bpf_core_field_offset(struct wait_queue_entry, entry));
+	return 0;
+}
+
+static void walk(struct walk *w, struct list_head *head, __u32 queue)
+{
+	w->head = head;
+	w->at = head;
+	w->queue = queue;
+	bpf_loop(EV_MAX_WAITERS, step, w, 0);
+}
+
+SEC("iter/task_file")
+int waiters(struct bpf_iter__task_file *it)
+{
+	struct file *file = it->file;
+	struct userfaultfd_ctx *ctx;
+	struct walk w = {};
+
+	if (!file || !it->task || (__u64)file->f_op != userfaultfd_fops)
+		return 0;
+	ctx = file->private_data;
+	w.ctx = ctx;
+	walk(&w, &ctx->fault_pending_wqh.head, EV_QUEUED);
+	walk(&w, &ctx->fault_wqh.head, EV_DELIVERED);
+	walk(&w, &ctx->event_wqh.head, EV_EVENT);
+	return 0;
+}

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pending: which threads wait, on what, without anything having run before."""
+import ctypes
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import Target, contains, eq, fdinfo, hugepages, main, ok, run, spawn, test, wait_until
+
+PAGE = 4096
+FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
+
+
+def rows(*args, rc=0):
+    return run("pending", "-J", *args, check=rc).json()["pending"]
+
+
+@test("pending-kinds")
+def _():
+    """Minor, missing and write-protect, read and write, by the thread and by the kernel for it."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=16 * PAGE)
+        a = t.map(kind="anon", size=16 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor", "wp"])
+        t.register(uffd=fd, id=a["id"], mode=["missing"])
+        t.continue_(uffd=fd, id=m["id"], offset=8 * PAGE, len=PAGE)
+        t.writeprotect(uffd=fd, id=m["id"], offset=8 * PAGE, len=PAGE, protect=True)
+        want = set()
+        for mapping, page, access, kind in ((m, 0, "read", "minor"), (m, 1, "write", "minor"), (m, 8, "write", "wp"),
+                                            (a, 2, "read", "missing"), (a, 3, "write", "missing"),
+                                            (m, 4, "kernel_read", "minor"), (a, 5, "kernel_write", "missing")):
+            th = t.touch(id=mapping["id"], offset=page * PAGE, len=PAGE, access=access, name=f"t{page}")
+            want.add((th["tids"][0], f"t{page}", hex(int(mapping["addr"], 16) + page * PAGE), kind,
+                      access.replace("kernel_", ""), "queued", page * PAGE if mapping is m else None))
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 7, "all wait")
+        r = rows(t.pid)
+        eq({(x["tid"], x["comm"], x["addr"], x["kind"], x["access"], x["state"], x["offset"]) for x in r}, want, "waiters")
+        eq({(x["pid"], x["target_pid"], tuple(x["holders"])) for x in r}, {(t.pid, t.pid, (f"{t.pid}:{fd}",))}, "whose")
+        eq({x["name"] for x in r}, {"/memfd:guest (deleted)", ""}, "mappings")
+        eq(fdinfo(t.pid, fd)["pending"], 7, "no message was taken")
+
+
+@test("pending-delivered-and-oldest-first")
+def _():
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=16 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        first = t.touch(id=m["id"], len=PAGE, access="read")["tids"][0]
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "the first waits")
+        t.read_msg(uffd=fd, timeout_ms=1000)
+        time.sleep(0.3)
+        second = t.touch(id=m["id"], offset=PAGE, len=PAGE, access="read")["tids"][0]
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 2, "the second waits")
+        r = rows(t.pid)
+        eq([(x["tid"], x["state"]) for x in r], [(first, "delivered"), (second, "queued")], "order and states")
+        ok(r[0]["slept_ns"] - r[1]["slept_ns"] > 200e6, f"0.3 s apart: {r[0]['slept_ns']}, {r[1]['slept_ns']}")
+
+
+@test("pending-events")
+def _():
+    """Threads that are stuck in an event that nobody reads are in no count of fdinfo."""
+    with Target() as t:
+        stuck = {}
+        for feature, what in (("event_remove", "remove"), ("event_unmap", "unmap"), ("event_remap", "remap"),
+                              ("event_fork", "fork")):
+            fd = t.uffd(features=["missing_shmem", feature])["fd"]
+            a = t.map(kind="anon", size=16 * PAGE)
+            t.register(uffd=fd, id=a["id"], mode=["missing"])
+            if what == "remove":
+                tid = t.madvise(id=a["id"], advice="dontneed", async_=True)["tid"]
+            elif what == "unmap":
+                tid = t.munmap(id=a["id"], offset=0, len=16 * PAGE, async_=True)["tid"]
+            elif what == "remap":
+                tid = t.mremap(id=a["id"], new_size=64 * PAGE, move=True, async_=True)["tid"]
+            else:
+                tid = t.fork(async_=True)["tid"]
+            stuck[tid] = (what, None if what == "fork" else a["addr"], f"{t.pid}:{fd}")
+            wait_until(lambda: tid in {x["tid"] for x in rows(t.pid)}, what)
+        eq({x["tid"]: (x["kind"], x["addr"], x["holders"][0]) for x in rows(t.pid)}, stuck, "events")
+
+
+@test("pending-many-threads")
+def _():
+    """More than the iterator's own buffer has room for."""
+    with Target(timeout=60) as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        dup = t.dup(fd=fd)["fd"]
+        n = 1000
+        m = t.map(kind="memfd", size=n * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.touch(id=m["id"], access="read", threads=n, split=True)
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == n, "all wait", timeout=20)
+        r = rows(t.pid)
+        eq((len(r), len({x["tid"] for x in r}), len({x["addr"] for x in r})), (n, n, n), "each thread once")
+        eq(set(r[0]["holders"]), {f"{t.pid}:{fd}", f"{t.pid}:{dup}"}, "both descriptors")
+
+
+@test("pending-remote-access")
+def _():
+    """The waiting thread may be of another process: process_vm_readv(2) into the memory."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        child = os.fork()
+        if not child:
+            buf = ctypes.create_string_buffer(1)
+            local = (ctypes.c_size_t * 2)(ctypes.addressof(buf), 1)
+            remote = (ctypes.c_size_t * 2)(int(m["addr"], 16), 1)
+            ctypes.CDLL(None).process_vm_readv(t.pid, local, 1, remote, 1, 0)
+            os._exit(0)
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        eq([(x["tid"], x["target_pid"], x["addr"]) for x in rows(t.pid)], [(child, t.pid, m["addr"])], "by target")
+        eq(len(rows(child)), 1, "by the thread's own process")
+        run("continue", t.pid, "all", check=0)
+        os.waitpid(child, 0)
+
+
+@test("pending-proc")
+def _():
+    """Without BPF: the threads, and nothing that only BPF can tell."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        tid = t.touch(id=m["id"], access="read")["tids"][0]
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        r = rows("--source=proc", t.pid)
+        eq([(x["tid"], x["pid"], x["addr"], x["kind"], x["holders"]) for x in r], [(tid, t.pid, None, None, None)], "row")
+
+
+@test("pending-exit-status")
+def _():
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        eq(rows("--fail-if-any", t.pid), [], "nobody waits: 0")
+        m = t.map(kind="memfd", size=PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.touch(id=m["id"], access="read")
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        eq(len(rows(t.pid)), 1, "without the option: 0")
+        eq(len(rows("-e", t.pid, rc=1)), 1, "with it: 1")
+        contains(run("pending", 999999999, check=1).err, "no such process")
+        run("pending", "--watch=x", check=2)
+
+
+@test("pending-watch")
+def _():
+    with Target() as t:
+        t.uffd(features=FEATURES)
+        p = spawn("pending", "--watch", "0.05", t.pid)
+        time.sleep(0.5)
+        p.terminate()
+        _, err = p.communicate(timeout=10)
+        eq(p.returncode, 0, "a clean end")
+        ok(err.count(b"no thread waits") > 2, "it looked again")
+
+
+main()
