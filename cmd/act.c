@@ -83,6 +83,8 @@ int act_open(void)
 
 	if (table_new(common.cmd->name, common.cmd->columns, &act.table) < 0)
 		exit(EXIT_USAGE);
+	if (act.flags & UFFDCTL_DRY_RUN && act.handle_flags & UFFDCTL_HANDSHAKE)
+		act.handle_flags = UFFDCTL_HANDSHAKE_DRY;
 	/* What is begun is done, or stopped where it can be said, and in each case reported. */
 	progress_begin();
 	r = uffdctl_target_open(ctx(), act.pid, &act.target);

@@ -14,7 +14,7 @@
 static struct uffdctl_continue_opts opts = { .from_fd = -1, .progress = progress_show };
 static const char *from;
 static bool from_zero;
-static uint64_t mapped, already, absent;
+static uint64_t mapped, absent;
 
 static void get_mapped(const void *row, struct cell *ret)
 {
@@ -138,9 +138,10 @@ static int open_source(void)
 static void add_result(void *data, const struct uffdctl_result *result)
 {
 	progress_end();
-	mapped += result->mapped;
-	already += result->already;
-	absent += result->absent;
+	if (result->mapped != UFFDCTL_UNKNOWN) {
+		mapped += result->mapped;
+		absent += result->absent;
+	}
 	act_result(data, result);
 }
 

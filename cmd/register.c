@@ -35,7 +35,7 @@ static const struct column register_columns[] = {
 	{ "MODE", "modes that the part has now, those that were there included", 0, get_mode },
 	{ "FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, get_fd },
 	{ "IOCTLS", "what the kernel grants on the range; unknown in a dry run", 0, get_ioctls },
-	{ "ERROR", "why the part was not registered", COL_HIDDEN | COL_WIDE, col_act_error },
+	{ "ERROR", "why the part was not registered", COL_WIDE, col_act_error },
 	{}
 };
 
@@ -46,7 +46,7 @@ static const struct column unregister_columns[] = {
 	{ "MODE", "modes that the part had", 0, get_mode },
 	{ "FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, get_fd },
 	{ "IOCTLS", "none any more", COL_HIDDEN, get_no_ioctls },
-	{ "ERROR", "why the part was not unregistered", COL_HIDDEN | COL_WIDE, col_act_error },
+	{ "ERROR", "why the part was not unregistered", COL_WIDE, col_act_error },
 	{}
 };
 

@@ -174,6 +174,9 @@ static char *cell_string(const struct cell *c)
 {
 	char *s = NULL;
 
+	/* Fields of --raw stand between blanks: none may be empty. */
+	if (common.raw && ((c->type == CELL_TEXT && !*c->text) || (c->type == CELL_LIST && !c->nr_words)))
+		return strdup("-");
 	switch (c->type) {
 	case CELL_NULL:
 		return strdup("-");

@@ -593,6 +593,8 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		.error = p->tally.err,
 	};
 
+	if (job->opts->flags & UFFDCTL_DRY_RUN)
+		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
 	if (res.error && asprintf(&text, "%" PRIx64 ": %s", p->tally.err_addr, error_text(res.error)) < 0)
 		text = NULL;
 	res.error_text = res.error ? text ?: error_text(res.error) : NULL;
@@ -691,6 +693,20 @@ static int check_source(struct job *job, uint64_t need)
 	return 0;
 }
 
+/* Without it a plain continue does as well: it is asked only why a page could not be continued. */
+static int open_pagemap(struct job *job, const struct segments *segs)
+{
+	bool needed = job->opts->from_fd >= 0;
+	int r = pagemap_open(job->h->t, &job->pagemap);
+
+	for (size_t i = 0; i < segs->nr; i++)
+		needed |= segs->segs[i].vma->modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP);
+	if (r < 0 && r != -ESRCH && needed)
+		return fail(job->h->t->u, r, "%d: /proc/%d/pagemap: %s (needs CAP_DAC_READ_SEARCH for another user's process)",
+			    job->h->t->pid, job->h->t->pid, strerror(-r));
+	return r == -ESRCH ? r : 0;
+}
+
 static int check_reader(struct job *job)
 {
 	struct uffdctl_handle *h = job->h;
@@ -779,7 +795,7 @@ UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdc
 			r = err;
 	}
 	if (r >= 0)
-		r = pagemap_open(h->t, &job.pagemap);
+		r = open_pagemap(&job, &segs);
 	if (r >= 0)
 		r = check_reader(&job);
 	if (r >= 0)

@@ -150,7 +150,10 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 
 	if (r < 0)
 		return fail(u, r, "/proc/self/fdinfo/%d: %s", h->uffd, strerror(-r));
+	h->features = info.features;
 	if (info.handshake)
+		return 0;
+	if (flags & UFFDCTL_HANDSHAKE_DRY)
 		return 0;
 	if (!(flags & UFFDCTL_HANDSHAKE))
 		return fail(u, -EPROTO, "%d: fd %d never had its handshake (UFFDIO_API): ours would make the process's own fail; --handshake insists",
@@ -178,7 +181,7 @@ static int identify(struct uffdctl_handle *h)
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
 	if (ev.mm != mm)
-		return fail(h->t->u, -EXDEV, "%d: fd %d governs the memory of another process (see TARGET in uffdctl list): give that PID",
+		return fail(h->t->u, -EXDEV, "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
 	h->ctx = ev.ctx;
 	return target_check(h->t);
@@ -206,6 +209,7 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int 
 		uffdctl_handle_close(h);
 		return r;
 	}
+	log_debug(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
 	*ret = h;
 	return 0;
 }

@@ -14,6 +14,7 @@ struct uffdctl_handle {
 	pid_t pid;			/* whose it is */
 	int fd;				/* its number there */
 	uint64_t ctx;			/* its kernel address; 0 without BPF */
+	uint64_t features;
 	struct uffdctl_list *list;
 };
 

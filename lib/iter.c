@@ -186,6 +186,8 @@ const char *iter_why(int err)
 	case -EPERM:
 	case -EACCES:
 		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
+	case -EINVAL:
+		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
 	case -ENOENT:
 		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	case -ENOSYS:

@@ -317,6 +317,8 @@ static void number_by_kcmp(struct uffdctl_list *l)
 	}
 }
 
+#define NEEDS_FD "/proc/PID/fd needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+
 /* @why: of auto, why BPF can't be had; NULL where proc was asked for */
 static int list_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
 {
@@ -327,12 +329,12 @@ static int list_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
 		return r;
 	number_by_kcmp(l);
 	if (why && w.nr_hidden)
-		log_notice(u, "owners, registered bytes and the descriptors of %zu processes are not known: %s; CAP_SYS_PTRACE",
-			   w.nr_hidden, why);
+		log_notice(u, "owners and registered bytes are not known: %s; nor the descriptors of %zu processes: " NEEDS_FD,
+			   why, w.nr_hidden);
 	else if (why)
 		log_notice(u, "owners and registered bytes are not known: %s", why);
 	else if (w.nr_hidden)
-		log_notice(u, "the descriptors of %zu processes may not be seen (needs CAP_SYS_PTRACE)", w.nr_hidden);
+		log_notice(u, "the descriptors of %zu processes are not known: " NEEDS_FD, w.nr_hidden);
 	return 0;
 }
 
@@ -400,6 +402,7 @@ UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, c
 		if (r < 0)
 			log_error(u, "/proc: %s", strerror(-r));
 	}
+	log_debug(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
 	if (r >= 0)
 		r = keep_wanted(l, pids, nr_pids);
 	if (r < 0) {

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "log.h"
 #include "pagemap.h"
 #include "uapi.h"
 #include "util.h"
@@ -25,9 +24,7 @@
 
 int pagemap_open(struct uffdctl_target *t, int *ret)
 {
-	int r = target_open_file(t, "pagemap", O_RDONLY, ret);
-
-	return r < 0 && r != -ESRCH ? fail(t->u, r, "%d: /proc/%d/pagemap: %s", t->pid, t->pid, strerror(-r)) : r;
+	return target_open_file(t, "pagemap", O_RDONLY, ret);
 }
 
 /*

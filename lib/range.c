@@ -249,13 +249,13 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 	case RANGE_GLOB:
 	case RANGE_ALL:
 		r = resolve_many(maps, spec, filter, arg, ret, &matched);
+		/* What was named, and can't be done on any of it, is tried: each is told why not. */
+		if (r >= 0 && ret->nr == nr && matched && spec->kind == RANGE_GLOB)
+			r = resolve_many(maps, spec, NULL, NULL, ret, &matched);
 		if (r < 0 || ret->nr > nr)
 			return r;
 		break;
 	}
-	if (!matched)
-		return fail(t->u, -ENOENT, "%d: %s: no mapping has such a name (see uffdctl smaps --all %d)", t->pid,
-			    spec->text, t->pid);
-	return fail(t->u, -ENOENT, "%d: %s: no mapping that this can be done on (see uffdctl smaps --all %d)", t->pid,
-		    spec->text, t->pid);
+	return fail(t->u, -ENOENT, "%d: %s: %s (see uffdctl smaps --all %d)", t->pid, spec->text,
+		    spec->kind == RANGE_GLOB ? "no mapping has such a name" : "no mapping that this can be done on", t->pid);
 }

@@ -153,21 +153,40 @@ static void warn_handler(struct action *a)
 
 /* ---- register ---- */
 
-static const char *register_error(int err, uint64_t modes, enum vma_kind kind)
+#define TEXT_EPERM "the mapping may never be written (its file was opened read-only, or is sealed)"
+
+/* What the kernel would refuse, as far as it can be told without asking; NULL for nothing. */
+static const char *impossible(const struct action *a, const struct uffdctl_vma *v, uint64_t modes, enum vma_kind kind)
 {
+	/* vma_can_userfault(): such marks need no handler, and so no memory that one could fill. */
+	bool any_memory = modes == UFFDCTL_MODE_WP && a->h->features & UFFD_FEATURE_WP_ASYNC;
+
+	if (modes & UFFDCTL_MODE_WP && modes & UFFDCTL_MODE_RWP)
+		return "wp and rwp exclude each other";
+	if (kind == VMA_OTHER && !any_memory)
+		return "this kind of memory can't be registered on this kernel (anonymous, shmem and hugetlbfs can)";
+	if (modes & UFFDCTL_MODE_MINOR && kind == VMA_ANON)
+		return "minor needs shmem or hugetlbfs memory";
+	if (v->vm_flags && !strstr(v->vm_flags, "mw"))
+		return TEXT_EPERM;
+	return NULL;
+}
+
+static const char *register_error(const struct action *a, int err, uint64_t modes, const struct uffdctl_vma *v,
+				  enum vma_kind kind)
+{
+	const char *text;
+
 	switch (err) {
 	case -EINVAL:
-		if (modes & UFFDCTL_MODE_WP && modes & UFFDCTL_MODE_RWP)
-			return "wp and rwp exclude each other";
-		if (kind == VMA_OTHER)
-			return "this kind of memory can't be registered on this kernel (anonymous, shmem and hugetlbfs can)";
-		if (modes & UFFDCTL_MODE_MINOR && kind == VMA_ANON)
-			return "minor needs shmem or hugetlbfs memory";
+		text = impossible(a, v, modes, kind);
+		if (text)
+			return text;
 		if (modes & UFFDCTL_MODE_RWP)
 			return "this kernel has no rwp mode (needs Linux 7.3), or not for this memory or userfaultfd";
 		return "this kernel or userfaultfd can't have the mode on this memory";
 	case -EPERM:
-		return "the mapping may never be written (its file was opened read-only, or is sealed)";
+		return TEXT_EPERM;
 	case -EBUSY:
 		return "registered on another userfaultfd, or a mode that can't be dropped";
 	case -ENOMEM:
@@ -181,13 +200,8 @@ static const char *register_error(int err, uint64_t modes, enum vma_kind kind)
 static bool can_have(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 {
 	struct action *a = arg;
-	enum vma_kind kind = vma_kind(a->h->t, v);
 
-	if (handle_owner(a->h, v, ctx) == OWNER_OTHER || kind == VMA_OTHER)
-		return false;
-	if (v->vm_flags && !strstr(v->vm_flags, "mw"))
-		return false;
-	return !(a->modes & UFFDCTL_MODE_MINOR) || kind != VMA_ANON;
+	return handle_owner(a->h, v, ctx) != OWNER_OTHER && !impossible(a, v, a->modes, vma_kind(a->h->t, v));
 }
 
 static void register_segment(struct action *a, const struct segment *seg)
@@ -197,23 +211,23 @@ static void register_segment(struct action *a, const struct segment *seg)
 		.modes = a->modes | seg->vma->modes,
 		.ioctls = UFFDCTL_UNKNOWN,
 	};
-	int r = 0;
+	uint64_t modes = res.modes;
+	enum vma_kind kind;
+	int r;
 
 	if (handle_owner(a->h, seg->vma, seg->ctx) == OWNER_OTHER) {
 		res.modes = seg->vma->modes;
 		report_other(a, seg, &res);
 		return;
 	}
-	if (!(a->flags & UFFDCTL_DRY_RUN))
-		r = uffd_register(a->h->uffd, seg->range, res.modes, &res.ioctls);
-	if (r < 0) {
-		const char *text = register_error(r, res.modes, vma_kind(a->h->t, seg->vma));
-
+	kind = vma_kind(a->h->t, seg->vma);
+	if (a->flags & UFFDCTL_DRY_RUN)
+		r = impossible(a, seg->vma, modes, kind) ? -EINVAL : 0;
+	else
+		r = uffd_register(a->h->uffd, seg->range, modes, &res.ioctls);
+	if (r < 0)
 		res.modes = seg->vma->modes;
-		report(a, &res, r, text);
-		return;
-	}
-	report(a, &res, 0, NULL);
+	report(a, &res, r, r < 0 ? register_error(a, r, modes, seg->vma, kind) : NULL);
 }
 
 /* ---- unregister and wake ---- */

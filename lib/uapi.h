@@ -14,6 +14,9 @@
 #ifndef UFFDIO_REGISTER_MODE_RWP
 #define UFFDIO_REGISTER_MODE_RWP	((__u64)1 << 3)
 #endif
+#ifndef UFFD_FEATURE_WP_ASYNC
+#define UFFD_FEATURE_WP_ASYNC		(1 << 15)
+#endif
 #ifndef UFFD_FEATURE_RWP
 #define UFFD_FEATURE_RWP		(1 << 17)
 #endif

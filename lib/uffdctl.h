@@ -283,6 +283,7 @@ struct uffdctl_handle;
 
 enum uffdctl_handle_flags {
 	UFFDCTL_HANDSHAKE = 1 << 0,	/* issue UFFDIO_API where the target has not: its own will fail */
+	UFFDCTL_HANDSHAKE_DRY = 1 << 1,	/* take one without handshake as if that had been done */
 };
 
 /*

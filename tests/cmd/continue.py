@@ -278,7 +278,7 @@ def _():
     t, m = target()
     with t:
         row = result(t.pid, "all", "--dry-run", "--from-zero")[0]
-        eq(row["mapped"], 0, "nothing")
+        eq((row["mapped"], row["already"], row["error"]), (None, None, None), "not known before it is done")
         eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
 
 

@@ -129,6 +129,9 @@ def _():
     with Target() as t:
         t.uffd(features=FEATURES)
         eq(run("list", "-n", "-o", "pid,FD", t.pid, check=0).out.split()[0], str(t.pid), "chosen columns")
+        t.uffd(handshake=False)
+        for line in run("list", "-n", "-r", "-o", "features,fd,pid", t.pid, check=0).out.splitlines():
+            eq(len(line.split()), 3, f"--raw has each field: {line}")
         contains(run("list", "-o", "pid,frob", check=2).err, "frob: no such column")
         names = [line.split()[0] for line in run("list", "--list-columns", check=0).out.splitlines()]
         eq(set(rows("-o", ",".join(names))[0]), {n.lower() for n in names}, "each listed column can be had")

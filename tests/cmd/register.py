@@ -90,6 +90,9 @@ def _():
         r = rows("register", t.pid, "all", "--dry-run")
         eq([(x["mode"], x["ioctls"]) for x in r], [(["minor"], None)], "planned")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing changed")
+        a = t.map(kind="anon", size=PAGE)
+        contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", check=1).err, "minor needs shmem")
+        contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", "-m", "wp,rwp", check=1).err, "exclude")
         rows("register", t.pid, "all")
         rows("unregister", t.pid, "all", "--dry-run")
         ok("ui" in smaps_flags(t.pid, m["addr"]), "nothing changed")
@@ -106,6 +109,10 @@ def _():
         r = run("unregister", t.pid, f"{m['addr']}+16K", "-f", other, check=1)
         contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
         ok("ui" in smaps_flags(t.pid, m["addr"]), "still registered")
+        contains(r.out, "ERROR")
+        rows("register", t.pid, "@/memfd:guest", "-f", t.u)
+        r = run("register", t.pid, "@/memfd:guest", "-f", other, check=1)
+        contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
         r = run("register", t.pid, "all", check=1)
         contains(r.err, "choose one with --fd")
 
@@ -187,6 +194,8 @@ def _():
         m = t.map(kind="memfd", size=PAGE)
         r = run("register", t.pid, "all", check=1)
         contains(r.err, "never had its handshake")
+        run("register", t.pid, "all", "--handshake", "--dry-run", check=0)
+        eq(run("list", "-J", t.pid, check=0).json()["list"][0]["features"], None, "a dry run issues none")
         eq(t.handshake(uffd=fd, features=[]).get("errno"), None, "its own still works")
         fd2 = t.uffd(handshake=False)["fd"]
         r = run("register", t.pid, m["addr"] + "+4K", "-f", fd2, "--handshake", check=0)
@@ -206,8 +215,16 @@ def _():
         eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(int(m["addr"], 16) + (1 << 20)))], "arena")
         r = rows("register", t.pid, "target:arena")
         eq(r[0]["start"], m["addr"], "with the file's name")
-        r = rows("register", t.pid, ":scratch", "-m", "wp", "--dry-run", rc=0)
-        ok(len(r) >= 1, "a local symbol, of .data or .bss")
+        r = run("register", "-J", t.pid, ":scratch", "-m", "wp", check=1)
+        eq(len(r.json()["register"]), 1, "a local symbol of .data is found")
+        contains(r.err, "this kind of memory")
+
+
+@test("register-wp-async-on-any-memory")
+def _():
+    with Target() as t:
+        t.uffd(features=["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
+        eq(len(rows("register", t.pid, ":scratch", "-m", "wp")), 1, "private file memory")
 
 
 @test("symbol-errors")

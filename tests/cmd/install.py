@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is installed: the library's exports, a program that uses it, and nothing left by uninstall."""
+import atexit
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tap import ROOT, Target, contains, eq, main, ok, skip, test
+
+O = os.path.abspath(os.environ.get("O") or os.path.join(ROOT, "build"))
+SO = os.path.join(O, "libuffdctl.so.0")
+CC = os.environ.get("CC", "cc").split()
+
+SAMPLE = r"""
+#include <stdio.h>
+#include <stdlib.h>
+#include <uffdctl.h>
+
+static void on_log(void *data, int level, const char *msg)
+{
+	(void)data;
+	fprintf(stderr, "%d %s\n", level, msg);
+}
+
+int main(int argc, char **argv)
+{
+	pid_t pid = argc > 1 ? atoi(argv[1]) : 0;
+	struct uffdctl_list *list;
+	struct uffdctl *u;
+
+	if (uffdctl_new(&u) < 0)
+		return 1;
+	uffdctl_set_log(u, UFFDCTL_LOG_NOTICE, on_log, NULL);
+	if (uffdctl_list(u, UFFDCTL_SOURCE_PROC, &pid, 1, &list) < 0)
+		return 1;
+	for (size_t i = 0; i < uffdctl_list_count(list); i++)
+		printf("%s %d\n", UFFDCTL_VERSION, uffdctl_list_get(list, i)->fd);
+	uffdctl_list_free(list);
+	uffdctl_free(u);
+	return 0;
+}
+"""
+
+
+def call(*args, **env):
+    """stdout of a command that must succeed."""
+    done = subprocess.run(args, capture_output=True, text=True, env={**os.environ, **env}, cwd=ROOT, check=False)
+    eq(done.returncode, 0, f"exit status of {' '.join(args)}: {done.stderr}")
+    return done.stdout
+
+
+def source(path):
+    with open(os.path.join(ROOT, path)) as f:
+        return f.read()
+
+
+def scratch():
+    """A folder that is gone at the end, however that comes."""
+    path = tempfile.mkdtemp(prefix="uffdctl-install.")
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+def make(target, dest, prefix="/usr/local"):
+    """From here to a make of its own: nothing of the one that may have started this."""
+    env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")}
+    done = subprocess.run(["make", "-s", "-C", ROOT, target, f"O={O}", f"DESTDIR={dest}",
+                           f"prefix={prefix}"],
+                          capture_output=True, text=True, env=env, check=False)
+    eq(done.returncode, 0, f"exit status of make {target}: {done.stdout}{done.stderr}")
+
+
+def files(dest):
+    return {os.path.relpath(os.path.join(folder, name), dest)
+            for folder, _, names in os.walk(dest) for name in names}
+
+
+def not_sanitized():
+    if "__asan_init" in call("nm", "-D", SO):
+        skip("a program would need the sanitizers too; make check runs this")
+
+
+# ---- exports ----
+
+@test("install-exports")
+def _():
+    """The header, the version script and the library have the same functions."""
+    header = re.sub(r"/\*.*?\*/", "", source("lib/uffdctl.h"), flags=re.S)
+    declared = set(re.findall(r"\b(uffdctl_\w+)\(", header))
+    mapped = set(re.findall(r"^\t(\w+);$", source("lib/libuffdctl.map").split("local:")[0], re.M))
+    exported = [line.split()[-1] for line in call("nm", "-D", "--defined-only", "--with-symbol-versions", SO).splitlines()]
+    exported = [name for name in exported if not name.startswith("LIBUFFDCTL_")]
+    ok(len(declared) > 30, "functions are found in the header")
+    eq(sorted(declared - mapped), [], "declared, but not in the map")
+    eq(sorted(mapped - declared), [], "in the map, but not declared")
+    eq(sorted(n for n in exported if "@@LIBUFFDCTL_0." not in n), [], "exported without a version")
+    eq(sorted(n.split("@")[0] for n in exported), sorted(mapped), "exported")
+
+
+@test("install-map-sorted")
+def _():
+    for node in re.findall(r"global:\n(.*?)(?:local:|\})", source("lib/libuffdctl.map"), re.S):
+        names = re.findall(r"^\t(\w+);$", node, re.M)
+        eq(names, sorted(names), "the version script's order")
+
+
+@test("install-versions")
+def _():
+    """One version everywhere."""
+    version = re.search(r"^VERSION := (.+)$", source("Makefile"), re.M)[1]
+    eq(re.search(r'UFFDCTL_VERSION "(.+)"', source("lib/uffdctl.h"))[1], version, "uffdctl.h")
+    eq(call(os.path.join(O, "uffdctl"), "--version"), f"uffdctl {version}\n", "--version")
+    contains(source(os.path.join(O, "libuffdctl.pc")), f"Version: {version}\n")
+    contains(call("readelf", "-d", SO), "soname: [libuffdctl.so.0]")
+
+
+# ---- files ----
+
+def expected():
+    man = sorted(os.listdir(os.path.join(ROOT, "man")))
+    return ({"bin/uffdctl", "include/uffdctl.h", "lib/libuffdctl.a", "lib/libuffdctl.so", "lib/libuffdctl.so.0",
+             "lib/pkgconfig/libuffdctl.pc"} | {f"share/man/man{p[-1]}/{p}" for p in man if p[-2:] in (".1", ".3")})
+
+
+@test("install-files", limit=120)
+def _():
+    dest = scratch()
+    make("install", dest)
+    root = os.path.join(dest, "usr/local")
+    eq(sorted(files(dest)), sorted("usr/local/" + p for p in expected()), "what is installed")
+    eq(os.readlink(os.path.join(root, "lib/libuffdctl.so")), "libuffdctl.so.0", "the link for linking")
+    contains(call(os.path.join(root, "bin/uffdctl"), "--version"), "uffdctl ")
+    for path in files(root):
+        mode = os.lstat(os.path.join(root, path)).st_mode & 0o777
+        if not os.path.islink(os.path.join(root, path)):
+            eq(oct(mode), oct(0o755 if path.startswith("bin/") or ".so." in path else 0o644), path)
+
+
+@test("install-prefix", limit=120)
+def _():
+    """libuffdctl.pc speaks of the prefix of this install, whatever was built for before."""
+    dest = scratch()
+    make("install", dest, "/opt/uffdctl")
+    with open(os.path.join(dest, "opt/uffdctl/lib/pkgconfig/libuffdctl.pc")) as f:
+        text = f.read()
+    contains(text, "prefix=/opt/uffdctl\n")
+    ok("/usr/local" not in text and "@" not in text, "no other prefix, nothing left to fill in")
+
+
+@test("install-uninstall", limit=120)
+def _():
+    dest = scratch()
+    make("install", dest)
+    other = os.path.join(dest, "usr/local/lib/libother.so.0")
+    with open(other, "w"):
+        pass
+    make("uninstall", dest)
+    eq(files(dest), {"usr/local/lib/libother.so.0"}, "what uninstall leaves")
+    make("uninstall", dest)
+
+
+# ---- a program that uses it ----
+
+def build_sample(dest, *how):
+    """Compiles and links it as pkg-config says; how: arguments of pkg-config."""
+    env = {"PKG_CONFIG_SYSROOT_DIR": dest, "PKG_CONFIG_PATH": os.path.join(dest, "usr/local/lib/pkgconfig")}
+    path = os.path.join(dest, "sample.c")
+    with open(path, "w") as f:
+        f.write(SAMPLE)
+    cflags = call("pkg-config", "--cflags", "libuffdctl", **env).split()
+    libs = call("pkg-config", "--libs", *how, "libuffdctl", **env).split()
+    if "--static" in how:
+        at = libs.index("-luffdctl")
+        libs[at:at + 1] = ["-Wl,-Bstatic", "-luffdctl", "-Wl,-Bdynamic"]
+    program = os.path.join(dest, "sample")
+    call(*CC, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", *cflags, "-o", program, path, *libs)
+    return program
+
+
+def check_sample(program, needs_library, **env):
+    needed = re.findall(r"NEEDED.*\[(.+)\]", call("readelf", "-d", program))
+    eq("libuffdctl.so.0" in needed, needs_library, f"needs the shared library; it needs {needed}")
+    with Target() as t:
+        fd = t.uffd(features=[])["fd"]
+        contains(call(program, str(t.pid), **env), f" {fd}\n")
+
+
+@test("install-shared", limit=120)
+def _():
+    not_sanitized()
+    dest = scratch()
+    make("install", dest)
+    program = build_sample(dest)
+    check_sample(program, True, LD_LIBRARY_PATH=os.path.join(dest, "usr/local/lib"))
+
+
+@test("install-static", limit=120)
+def _():
+    not_sanitized()
+    dest = scratch()
+    make("install", dest)
+    check_sample(build_sample(dest, "--static"), False)
+
+
+@test("install-header")
+def _():
+    """The header stands by itself, in C and in C++."""
+    header = os.path.join(ROOT, "lib/uffdctl.h")
+    call(*CC, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c", header)
+    if not shutil.which("clang"):
+        skip("no C++ compiler; clang runs the rest of this")
+    call("clang", "-std=c++17", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c++", header)
+
+
+main()

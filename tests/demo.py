@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""`make demo`: the main job of uffdctl on a live process, in about ten seconds.
+
+Prints each command as one would type it, and its real output; checks what it shows, and ends
+with exit status 1 and a reason where that is not as it should be.
+"""
+import os
+import platform
+import re
+import shlex
+import sys
+import tempfile
+import textwrap
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+# Commands run in a folder of their own, so that file names are short.
+os.environ["O"] = os.path.abspath(os.environ.get("O") or os.path.join(HERE, "..", "build"))
+sys.path.insert(0, HERE)
+from tap import Target, TargetError, pattern_page, run, wait_until  # noqa: E402
+
+TERMINAL = sys.stdout.isatty()
+COLOUR = TERMINAL and not os.environ.get("NO_COLOR")
+PAUSE = 1.0 if TERMINAL else 0  # for reading
+
+SIZE = 64 << 20
+PAGE = os.sysconf("SC_PAGESIZE")
+STUCK = 5 * PAGE  # where in the memory the thread runs into a fault
+OLD, NEW = 1, 2  # seeds of contents
+
+
+class Wrong(Exception):
+    """Something is not as it should be; says what."""
+
+
+def check(cond, what):
+    if not cond:
+        raise Wrong(what)
+
+
+# ---- printing ----
+
+def colour(code, text):
+    return f"\033[{code}m{text}\033[0m" if COLOUR else text
+
+
+def say(text):
+    print("\n" + "\n".join(colour("36", "# " + line) for line in textwrap.wrap(text, 76)),
+          flush=True)
+
+
+def quoted(arg):
+    """Quoted as a person would do it."""
+    return arg if re.fullmatch(r"[\w@%+=:,./-]+", arg) else shlex.quote(arg)
+
+
+def uffdctl(*args, rc=0):
+    """Shows a command and its output; returns what it printed to stdout."""
+    args = [str(a) for a in args]
+    print(colour("1", "$ uffdctl " + " ".join(map(quoted, args))), flush=True)
+    result = run(*args, timeout=30)
+    # Messages first: on a terminal they come before the table.
+    sys.stdout.write(colour("33", result.err.rstrip("\n")) + "\n" if result.err else "")
+    sys.stdout.write(result.out)
+    sys.stdout.flush()
+    check(result.rc == rc, f"its exit status is {result.rc}, not {rc}")
+    time.sleep(PAUSE)
+    return result.out
+
+
+def row(out, **expected):
+    """The only row of a table, whose columns named in expected must have those values."""
+    lines = out.splitlines()
+    check(len(lines) == 2, f"there are {max(0, len(lines) - 1)} rows, not one")
+    cells = dict(zip(lines[0].split(), lines[1].split()))
+    for name, value in expected.items():
+        check(cells.get(name) == str(value), f"{name} is {cells.get(name)}, not {value}")
+
+
+# ---- what can be had here ----
+
+def userfaultfd(target):
+    features = ["minor_shmem", "missing_shmem"]
+    try:
+        return target.uffd(features=features)["fd"]
+    except TargetError as first:
+        try:
+            # Without privileges, faults of the kernel's own accesses can't be handled.
+            return target.uffd(features=features, user_mode_only=True)["fd"]
+        except TargetError:
+            raise Wrong(f"{first}: this needs a kernel with CONFIG_USERFAULTFD and with minor "
+                        f"faults on shmem (Linux 5.14); this is {platform.release()}") from None
+
+
+def has_bpf():
+    """Whether BPF tells owners; says what is missing where it does not."""
+    result = run("list", "-S", "bpf", "-q")
+    if result.rc == 0:
+        return True
+    say("BPF can't be had here: owners and registered bytes will not be shown, and what a "
+        "handler does can't be seen (--force says that there is none). As root, all of it is.")
+    print(result.err, end="")
+    return False
+
+
+# ---- the story ----
+
+def demo(target, page_file):
+    fd = userfaultfd(target)
+    target.comm(name="vmm")
+    memory = target.map(kind="memfd", size=SIZE, name="guest")
+    target.fill(id=memory["id"], seed=OLD)
+    with open(page_file, "wb") as f:
+        f.write(pattern_page(NEW, STUCK // PAGE, PAGE))
+    pid, start = target.pid, int(memory["addr"], 16)
+    page = f"{start + STUCK:x}+{PAGE // 1024}K"
+    bpf = has_bpf()
+    quiet = [] if bpf else ["-q"]
+    known = (lambda text: text) if bpf else (lambda text: "-")
+    holder = known(f"{pid}:{fd}")
+
+    say(f"Process {pid} (vmm) has {SIZE >> 20} MiB of shared memory, memfd:guest, and a "
+        "userfaultfd on which nothing is registered.")
+    row(uffdctl("list", *quiet, pid), PID=pid, FD=fd, PENDING=0, TOTAL=0, MINOR=known("0B"))
+
+    say("Register that memory for minor faults. The process takes no part in it."
+        + (" It has no fault handler; uffdctl warns of that." if bpf else ""))
+    row(uffdctl("register", *quiet, pid, "@/memfd:guest"), START=f"{start:x}", MODE="minor", FD=fd)
+
+    say("The mapping has the flag ui now.")
+    row(uffdctl("smaps", *quiet, pid), START=f"{start:x}", FLAGS="ui", HOLDERS=holder)
+
+    say("A thread of the process reads a page. The page is in the page cache, but not in the "
+        "page table: the thread waits.")
+    thread = target.touch(id=memory["id"], offset=STUCK, len=PAGE, access="read", seed=NEW,
+                          name="vcpu0")["threads"][0]
+    wait_until(lambda: run("list", "-J", "-q", pid).json()["list"][0]["pending"] == 1,
+               "the thread to wait")
+    row(uffdctl("list", *quiet, pid), PENDING=1, TOTAL=1, MINOR=known(f"{SIZE >> 20}M"))
+    check(not target.status(thread=thread)["done"], "the thread did not wait")
+
+    say("Correct that page: page.bin is written through a second mapping of the memfd, then the "
+        "page is entered into the page table.")
+    force = [] if bpf else ["--force"]
+    row(uffdctl("continue", *quiet, *force, "--from", page_file, pid, page),
+        MAPPED=f"{PAGE // 1024}K", ALREADY="0B", ABSENT="0B")
+    end = target.join(thread=thread)
+    check(end["done"], "the thread still waits")
+    check(not end["mismatches"], "the thread read other contents than those of page.bin")
+    seen = target.peek(id=memory["id"], offset=STUCK, len=16)["hex"]
+    wanted = pattern_page(NEW, STUCK // PAGE, PAGE)[:16].hex()
+    old = pattern_page(OLD, STUCK // PAGE, PAGE)[:16].hex()
+    print(f"the thread went on, and read   {seen}...\n"
+          f"page.bin begins with           {wanted}...\n"
+          f"before, the memory had there   {old}...", flush=True)
+    check(seen == wanted, "the process sees other contents than those of page.bin")
+    time.sleep(PAUSE)
+
+    say("Continue the rest in bulk, as it is, before anybody waits for it.")
+    row(uffdctl("continue", *quiet, "-b", pid, "all"),
+        MAPPED=SIZE - PAGE, ALREADY=PAGE, ABSENT=0)
+    whole = target.check(id=memory["id"], seed=OLD)
+    check(whole["match"] == SIZE // PAGE - 1 and whole["first_differ"] == STUCK,
+          f"the other pages are not as they were: {whole}")
+
+    say("Unregister. No flag is left; the process runs on as before.")
+    row(uffdctl("unregister", *quiet, pid, "all"), START=f"{start:x}", MODE="minor")
+    check(uffdctl("smaps", *quiet, pid) == "", "a mapping is still registered")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder, Target() as target:
+        os.chdir(folder)
+        try:
+            demo(target, "page.bin")
+        finally:
+            os.chdir("/")
+    say("All of it was as it should be. man/uffdctl.1 has more.")
+
+
+try:
+    main()
+except KeyboardInterrupt:
+    sys.exit(130)
+except Exception as e:  # what the harness raises says enough
+    sys.stdout.flush()
+    sys.exit(f"demo: not as it should be: {'' if isinstance(e, Wrong) else type(e).__name__ + ': '}{e}")
