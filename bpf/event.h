@@ -10,11 +10,11 @@
 /* One descriptor of a userfaultfd (iter/task_file). */
 struct ev_file {
 	__u64 f_op;
-	__u64 ctx;	/* struct userfaultfd_ctx */
-	__u64 mm;	/* whose memory it governs */
-	__u32 pid;	/* thread group, in the reader's pid namespace */
+	__u64 ctx; /* struct userfaultfd_ctx */
+	__u64 mm;  /* whose memory it governs */
+	__u32 pid; /* thread group, in the reader's pid namespace */
 	__u32 fd;
-	__u32 waits;	/* somebody waits in read, poll or epoll for its messages */
+	__u32 waits; /* somebody waits in read, poll or epoll for its messages */
 	__u32 pad;
 };
 
@@ -23,7 +23,7 @@ struct ev_vma {
 	__u64 start;
 	__u64 end;
 	__u64 vm_flags;
-	__u64 ctx;	/* 0: no userfaultfd */
+	__u64 ctx; /* 0: no userfaultfd */
 	__u64 page_size;
 };
 
@@ -36,9 +36,9 @@ struct ev_task {
 
 /* Which of its userfaultfd's queues a thread waits in. */
 enum ev_queue {
-	EV_QUEUED,	/* fault_pending_wqh: nobody has read the message */
-	EV_DELIVERED,	/* fault_wqh: read, not resolved */
-	EV_EVENT,	/* event_wqh: fork, remap, remove, unmap */
+	EV_QUEUED,    /* fault_pending_wqh: nobody has read the message */
+	EV_DELIVERED, /* fault_wqh: read, not resolved */
+	EV_EVENT,     /* event_wqh: fork, remap, remove, unmap */
 };
 
 /* The queues change while they are walked: an entry that is gone can lead anywhere, but not for ever. */
@@ -50,11 +50,11 @@ struct ev_waiter {
 	__u64 mm;
 	__u64 addr;
 	__u64 flags;	/* UFFD_PAGEFAULT_FLAG_* */
-	__u64 slept_ns;	/* since it last ran */
+	__u64 slept_ns; /* since it last ran */
 	__u32 pid;
 	__u32 tid;
-	__u32 event;	/* UFFD_EVENT_* */
-	__u32 queue;	/* enum ev_queue */
+	__u32 event; /* UFFD_EVENT_* */
+	__u32 queue; /* enum ev_queue */
 	char comm[16];
 };
 

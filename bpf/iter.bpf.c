@@ -6,7 +6,7 @@
 char _license[] SEC("license") = "GPL";
 
 /* Set by the loader before each run. */
-__u64 userfaultfd_fops;		/* 0: report every file */
+__u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 
 SEC("iter/task_file")

@@ -8,8 +8,8 @@
 #include <bpf/bpf_core_read.h>
 #include <linux/userfaultfd.h>
 
-#define PF_KTHREAD	0x00200000
-#define VM_HUGETLB	0x00400000
+#define PF_KTHREAD 0x00200000
+#define VM_HUGETLB 0x00400000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -125,8 +125,7 @@ static inline __u32 pid_of(struct task_struct *task)
 
 	bpf_probe_read_kernel(&nr, sizeof(nr),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-			      level * bpf_core_type_size(struct upid) +
-			      bpf_core_field_offset(struct upid, nr));
+				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
 	return nr;
 }
 

@@ -16,7 +16,7 @@ struct {
 	__type(value, struct ev_waiter);
 } found SEC(".maps");
 
-__u64 nr_found;	/* may be more than there is room for */
+__u64 nr_found; /* may be more than there is room for */
 
 struct walk {
 	struct userfaultfd_ctx *ctx;

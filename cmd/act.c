@@ -16,7 +16,8 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "fd", 'f', "[PID:]FD", 0, "Use this userfaultfd; by default the only one there is, or the one that owns the ranges", 50 },
+	{ "fd", 'f', "[PID:]FD", 0,
+	  "Use this userfaultfd; by default the only one there is, or the one that owns the ranges", 50 },
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check all, change nothing", 50 },
 	{}
@@ -68,7 +69,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (!act.pid)
 			argp_error(state, "no PID given");
 		if (!act.ranges)
-			argp_error(state, "no RANGE given: START-END, START+LEN, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
+			argp_error(state,
+				   "no RANGE given: START-END, START+LEN, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

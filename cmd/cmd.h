@@ -12,14 +12,14 @@
 
 enum {
 	EXIT_DONE = 0,
-	EXIT_UNDONE = 1,	/* something was not done; stderr says what */
+	EXIT_UNDONE = 1, /* something was not done; stderr says what */
 	EXIT_USAGE = 2,
 };
 
 struct cmd {
 	const char *name;
-	const char *summary;	/* one line, for uffdctl --help */
-	const char *args;	/* "PID RANGE..." */
+	const char *summary; /* one line, for uffdctl --help */
+	const char *args;    /* "PID RANGE..." */
 	const struct argp_option *options;
 	error_t (*parse)(int key, char *arg, struct argp_state *state);
 	const struct argp_child *children;
@@ -33,7 +33,7 @@ extern const struct cmd cmd_continue, cmd_list, cmd_pending, cmd_register, cmd_s
 struct common {
 	bool json, noheadings, raw, bytes, list_columns, quiet, color;
 	int verbose;
-	const char *columns;	/* -o */
+	const char *columns; /* -o */
 	const struct cmd *cmd;
 };
 extern struct common common;
@@ -43,10 +43,10 @@ extern const struct argp common_argp;
 struct act {
 	pid_t pid;
 	struct uffdctl_ranges *ranges;
-	pid_t holder;		/* -f PID:N */
+	pid_t holder; /* -f PID:N */
 	int fd;
 	unsigned int handle_flags;
-	unsigned int flags;	/* UFFDCTL_DRY_RUN, _NO_WAKE, … */
+	unsigned int flags; /* UFFDCTL_DRY_RUN, _NO_WAKE, … */
 
 	struct uffdctl_target *target;
 	struct uffdctl_handle *handle;

@@ -42,16 +42,14 @@ static const struct column continue_columns[] = {
 	{}
 };
 
-static const struct column wake_columns[] = {
-	{ "PID", "process", COL_RIGHT, col_act_pid },
-	{ "START", "first address", COL_RIGHT, col_act_start },
-	{ "END", "address behind the last", COL_RIGHT, col_act_end },
-	{ "MAPPED", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_mapped },
-	{ "ALREADY", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_already },
-	{ "ABSENT", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_absent },
-	{ "ERROR", "what went wrong", COL_WIDE, col_act_error },
-	{}
-};
+static const struct column wake_columns[] = { { "PID", "process", COL_RIGHT, col_act_pid },
+					      { "START", "first address", COL_RIGHT, col_act_start },
+					      { "END", "address behind the last", COL_RIGHT, col_act_end },
+					      { "MAPPED", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_mapped },
+					      { "ALREADY", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_already },
+					      { "ABSENT", "not known of a wake", COL_RIGHT | COL_HIDDEN, get_absent },
+					      { "ERROR", "what went wrong", COL_WIDE, col_act_error },
+					      {} };
 
 enum {
 	OPT_WP = 0x300,
@@ -63,9 +61,11 @@ enum {
 
 static const struct argp_option continue_options[] = {
 	{ "threads", 't', "N", 0, "Work with N threads; by default as many as there are CPUs to run on", 10 },
-	{ "wp", OPT_WP, NULL, 0, "Map the pages write-protected (UFFDIO_CONTINUE_MODE_WP); marks that are there stay without this", 10 },
+	{ "wp", OPT_WP, NULL, 0,
+	  "Map the pages write-protected (UFFDIO_CONTINUE_MODE_WP); marks that are there stay without this", 10 },
 	{ "no-wake", OPT_NO_WAKE, NULL, 0, "Leave waiting threads asleep, until a wake", 10 },
-	{ "from", OPT_FROM, "FILE[@OFFSET]", 0, "First fill pages that are not mapped with these contents, through a second mapping", 10 },
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
+	  "First fill pages that are not mapped with these contents, through a second mapping", 10 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 10 },
 	{ "force", OPT_FORCE, NULL, 0, "Fill although somebody else reads the userfaultfd's messages", 10 },
 	{}
@@ -149,7 +149,8 @@ static void sum_up(int r, double s)
 {
 	progress_end();
 	if (absent)
-		error("%d: %" PRIu64 " bytes are absent: the page cache has no page there (--from and --from-zero fill such pages, except past the end of the file)",
+		error("%d: %" PRIu64
+		      " bytes are absent: the page cache has no page there (--from and --from-zero fill such pages, except past the end of the file)",
 		      act.pid, absent);
 	if (r == -EINTR)
 		error("%d: interrupted: %" PRIu64 " bytes were mapped, the rest is as it was", act.pid, mapped);
@@ -178,7 +179,8 @@ static int run_continue(void)
 	r = act_open();
 	opts.flags |= act.flags;
 	if (r >= 0 && opts.flags & UFFDCTL_NO_WAKE)
-		note("%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"", act.pid);
+		note("%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"",
+		     act.pid);
 	began = seconds();
 	if (r >= 0) {
 		r = uffdctl_continue(act.handle, act.ranges, &opts, add_result);
@@ -203,8 +205,9 @@ const struct cmd cmd_continue = {
 	.args = "PID RANGE...",
 	.options = continue_options,
 	.parse = parse_continue,
-	.children = (const struct argp_child[]){ { &act_argp, 0, NULL, 0 }, { &progress_argp, 0, NULL, 0 },
-						 { &common_argp, 0, NULL, 0 }, {} },
+	.children =
+		(const struct argp_child[]){
+			{ &act_argp, 0, NULL, 0 }, { &progress_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {} },
 	.columns = continue_columns,
 	.run = run_continue,
 };

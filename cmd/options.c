@@ -126,9 +126,11 @@ struct uffdctl *ctx(void)
 		error("out of memory");
 		exit(EXIT_UNDONE);
 	}
-	uffdctl_set_log(u, common.quiet   ? UFFDCTL_LOG_ERROR :
-			   common.verbose ? UFFDCTL_LOG_DEBUG :
-					    UFFDCTL_LOG_NOTICE, on_log, NULL);
+	uffdctl_set_log(u,
+			common.quiet	 ? UFFDCTL_LOG_ERROR
+			: common.verbose ? UFFDCTL_LOG_DEBUG
+					 : UFFDCTL_LOG_NOTICE,
+			on_log, NULL);
 	return u;
 }
 

@@ -9,13 +9,18 @@
 
 #include "progress.h"
 
-static enum { AUTO, ALWAYS, NEVER } when;
+static enum {
+	AUTO,
+	ALWAYS,
+	NEVER
+} when;
 static volatile sig_atomic_t interrupted;
 static struct timespec began;
 static bool shown;
 
 static const struct argp_option options[] = {
-	{ "progress", 'P', "WHEN", 0, "Show progress: auto (the default: on a terminal, after a second), always or never", 60 },
+	{ "progress", 'P', "WHEN", 0,
+	  "Show progress: auto (the default: on a terminal, after a second), always or never", 60 },
 	{}
 };
 
@@ -79,7 +84,8 @@ static void draw(double s, uint64_t done, uint64_t total)
 	bar = bar < 0 ? 0 : bar > 50 ? 50 : bar;
 	cells = total ? (double)done / total * bar : bar;
 	fprintf(stderr, "\r%3d%% [%-*.*s] %8.1f MiB/s, %02" PRIu64 ":%02" PRIu64 " left ",
-		total ? (int)((double)done / total * 100) : 100, bar, cells, full, rate / (1 << 20), left / 60, left % 60);
+		total ? (int)((double)done / total * 100) : 100, bar, cells, full, rate / (1 << 20), left / 60,
+		left % 60);
 	fflush(stderr);
 	shown = true;
 }

@@ -51,7 +51,8 @@ static const struct column unregister_columns[] = {
 };
 
 static const struct argp_option register_options[] = {
-	{ "mode", 'm', "MODES", 0, "Kinds of faults: minor (the default), missing, wp, rwp, or several with commas", 10 },
+	{ "mode", 'm', "MODES", 0, "Kinds of faults: minor (the default), missing, wp, rwp, or several with commas",
+	  10 },
 	{}
 };
 

@@ -108,49 +108,55 @@ static void get_holders(const void *arg, struct cell *ret)
 	cell_holders(ret, row->list, row->vma->ctx);
 }
 
-#define SIZE(i)                                                              \
-	static void get_size_##i(const void *arg, struct cell *ret)          \
-	{                                                                    \
-		const struct row *row = arg;                                 \
-                                                                             \
+#define SIZE(i)                                                                         \
+	static void get_size_##i(const void *arg, struct cell *ret)                     \
+	{                                                                               \
+		const struct row *row = arg;                                            \
+                                                                                        \
 		cell_size(ret, row->vma->sizes ? row->vma->sizes[i] : UFFDCTL_UNKNOWN); \
 	}
-SIZE(0) SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8)
-SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14) SIZE(15) SIZE(16)
+SIZE(0)
+SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14)
+	SIZE(15) SIZE(16)
 
 #define SIZES_HELP "with --sizes, as in smaps"
-#define SIZE_COLUMN(name, flags, i) { name, SIZES_HELP, COL_RIGHT | COL_EXTRA | (flags), get_size_##i }
+#define SIZE_COLUMN(name, flags, i)                                             \
+	{                                                                       \
+		name, SIZES_HELP, COL_RIGHT | COL_EXTRA | (flags), get_size_##i \
+	}
 
-static const struct column columns[] = {
-	{ "PID", "process", COL_RIGHT, get_pid },
-	{ "START", "first address", COL_RIGHT, get_start },
-	{ "END", "address behind the last", COL_RIGHT, get_end },
-	{ "SIZE", "bytes", COL_RIGHT, get_size },
-	{ "PERMS", "as in maps: r, w, x, and s (shared) or p (private)", 0, get_perms },
-	{ "FLAGS", "ui minor, um missing, uw write-protect, ur read-write-protect; with --all, all VmFlags", 0, get_flags },
-	{ "HOLDERS", "PID:FD of the userfaultfd that owns the mapping", 0, get_holders },
-	SIZE_COLUMN("RSS", COL_GROUP, 0),
-	SIZE_COLUMN("PSS", COL_GROUP, 1),
-	SIZE_COLUMN("PSS_DIRTY", 0, 2),
-	SIZE_COLUMN("SHARED_CLEAN", 0, 3),
-	SIZE_COLUMN("SHARED_DIRTY", 0, 4),
-	SIZE_COLUMN("PRIVATE_CLEAN", 0, 5),
-	SIZE_COLUMN("PRIVATE_DIRTY", 0, 6),
-	SIZE_COLUMN("REFERENCED", 0, 7),
-	SIZE_COLUMN("ANONYMOUS", 0, 8),
-	SIZE_COLUMN("ANONHUGEPAGES", 0, 9),
-	SIZE_COLUMN("SHMEMPMDMAPPED", 0, 10),
-	SIZE_COLUMN("FILEPMDMAPPED", 0, 11),
-	SIZE_COLUMN("SHARED_HUGETLB", COL_GROUP, 12),
-	SIZE_COLUMN("PRIVATE_HUGETLB", COL_GROUP, 13),
-	SIZE_COLUMN("SWAP", COL_GROUP, 14),
-	SIZE_COLUMN("SWAPPSS", 0, 15),
-	SIZE_COLUMN("LOCKED", 0, 16),
-	{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_HIDDEN, get_offset },
-	{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, get_page_size },
-	{ "NAME", "as in maps", COL_WIDE, get_name },
-	{}
-};
+		static const
+	struct column columns[] = {
+		{ "PID", "process", COL_RIGHT, get_pid },
+		{ "START", "first address", COL_RIGHT, get_start },
+		{ "END", "address behind the last", COL_RIGHT, get_end },
+		{ "SIZE", "bytes", COL_RIGHT, get_size },
+		{ "PERMS", "as in maps: r, w, x, and s (shared) or p (private)", 0, get_perms },
+		{ "FLAGS", "ui minor, um missing, uw write-protect, ur read-write-protect; with --all, all VmFlags", 0,
+		  get_flags },
+		{ "HOLDERS", "PID:FD of the userfaultfd that owns the mapping", 0, get_holders },
+		SIZE_COLUMN("RSS", COL_GROUP, 0),
+		SIZE_COLUMN("PSS", COL_GROUP, 1),
+		SIZE_COLUMN("PSS_DIRTY", 0, 2),
+		SIZE_COLUMN("SHARED_CLEAN", 0, 3),
+		SIZE_COLUMN("SHARED_DIRTY", 0, 4),
+		SIZE_COLUMN("PRIVATE_CLEAN", 0, 5),
+		SIZE_COLUMN("PRIVATE_DIRTY", 0, 6),
+		SIZE_COLUMN("REFERENCED", 0, 7),
+		SIZE_COLUMN("ANONYMOUS", 0, 8),
+		SIZE_COLUMN("ANONHUGEPAGES", 0, 9),
+		SIZE_COLUMN("SHMEMPMDMAPPED", 0, 10),
+		SIZE_COLUMN("FILEPMDMAPPED", 0, 11),
+		SIZE_COLUMN("SHARED_HUGETLB", COL_GROUP, 12),
+		SIZE_COLUMN("PRIVATE_HUGETLB", COL_GROUP, 13),
+		SIZE_COLUMN("SWAP", COL_GROUP, 14),
+		SIZE_COLUMN("SWAPPSS", 0, 15),
+		SIZE_COLUMN("LOCKED", 0, 16),
+		{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_HIDDEN, get_offset },
+		{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, get_page_size },
+		{ "NAME", "as in maps", COL_WIDE, get_name },
+		{}
+	};
 
 enum {
 	OPT_FLAG = 'F',
@@ -161,7 +167,8 @@ enum {
 static const struct argp_option options[] = {
 	{ "flag", OPT_FLAG, "FLAGS", 0, "Only mappings with one of these flags: ui,um,uw,ur", 10 },
 	{ "all", OPT_ALL, NULL, 0, "Every mapping, with all its VmFlags", 10 },
-	{ "sizes", OPT_SIZES, NULL, 0, "With Rss, Pss, Swap and the like; reads smaps, which walks the page tables", 10 },
+	{ "sizes", OPT_SIZES, NULL, 0, "With Rss, Pss, Swap and the like; reads smaps, which walks the page tables",
+	  10 },
 	{}
 };
 

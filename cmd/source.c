@@ -13,8 +13,7 @@ static const char *const names[] = {
 };
 
 static const struct argp_option options[] = {
-	{ "source", 'S', "SOURCE", 0, "Ask bpf or proc; auto (the default) takes bpf where it can be had", 80 },
-	{}
+	{ "source", 'S', "SOURCE", 0, "Ask bpf or proc; auto (the default) takes bpf where it can be had", 80 }, {}
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)

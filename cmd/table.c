@@ -21,10 +21,10 @@ struct table {
 	const struct column *columns;
 	unsigned int shown[MAX_COLUMNS];
 	size_t nr_shown;
-	size_t widths[MAX_COLUMNS];	/* of what was printed: later portions keep them */
+	size_t widths[MAX_COLUMNS]; /* of what was printed: later portions keep them */
 	struct libscols_table *scols;
 	size_t nr_pending, nr_rows;
-	struct cell cell;		/* large, so one for all */
+	struct cell cell; /* large, so one for all */
 };
 
 /* ---- cells ---- */
@@ -328,7 +328,8 @@ static int begin_portion(struct table *t)
 	scols_table_enable_colors(t->scols, common.color);
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
-		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) | (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0);
+		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
+			    (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0);
 		struct libscols_column *c = scols_table_new_column(t->scols, col->name, t->widths[i], flags);
 
 		if (!c)

@@ -8,13 +8,13 @@
 #include <stdint.h>
 
 enum cell_type {
-	CELL_NULL,	/* not known: "-", JSON null */
+	CELL_NULL, /* not known: "-", JSON null */
 	CELL_NUMBER,
-	CELL_SIZE,	/* bytes: 1.5G, exact with -b and in JSON */
-	CELL_DURATION,	/* nanoseconds: 1.5s, exact in JSON */
-	CELL_ADDRESS,	/* 7f…; JSON "0x7f…" */
-	CELL_TEXT,	/* from a target: escaped on the way out */
-	CELL_LIST,	/* words in an array */
+	CELL_SIZE,     /* bytes: 1.5G, exact with -b and in JSON */
+	CELL_DURATION, /* nanoseconds: 1.5s, exact in JSON */
+	CELL_ADDRESS,  /* 7f…; JSON "0x7f…" */
+	CELL_TEXT,     /* from a target: escaped on the way out */
+	CELL_LIST,     /* words in an array */
 };
 
 #define CELL_WORDS 96
@@ -25,18 +25,18 @@ struct cell {
 	const char *text;
 	const char *words[CELL_WORDS];
 	size_t nr_words;
-	char buf[4096];		/* for words that are made up on the way */
+	char buf[4096]; /* for words that are made up on the way */
 	size_t used;
-	bool alert;		/* red where there is colour */
+	bool alert; /* red where there is colour */
 };
 
-void cell_number(struct cell *c, uint64_t n);	/* UFFDCTL_UNKNOWN is null */
-void cell_size(struct cell *c, uint64_t n);	/* likewise */
-void cell_duration(struct cell *c, uint64_t ns);	/* likewise */
+void cell_number(struct cell *c, uint64_t n);	 /* UFFDCTL_UNKNOWN is null */
+void cell_size(struct cell *c, uint64_t n);	 /* likewise */
+void cell_duration(struct cell *c, uint64_t ns); /* likewise */
 void cell_address(struct cell *c, uint64_t addr);
-void cell_text(struct cell *c, const char *text);	/* NULL is null */
-void cell_list(struct cell *c);				/* an empty one */
-void cell_word(struct cell *c, const char *word);	/* a constant */
+void cell_text(struct cell *c, const char *text); /* NULL is null */
+void cell_list(struct cell *c);			  /* an empty one */
+void cell_word(struct cell *c, const char *word); /* a constant */
 void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 
@@ -46,15 +46,15 @@ void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
 
 enum column_flags {
 	COL_RIGHT = 1 << 0,
-	COL_HIDDEN = 1 << 1,	/* in JSON and with -o, not in the listing */
-	COL_EXTRA = 1 << 2,	/* with -o only */
-	COL_WIDE = 1 << 3,	/* the one that gives way on a narrow terminal */
-	COL_NS = 1 << 5,	/* a duration: "_ns" in JSON */
-	COL_GROUP = 1 << 4,	/* COL_EXTRA that an option of the command adds */
+	COL_HIDDEN = 1 << 1, /* in JSON and with -o, not in the listing */
+	COL_EXTRA = 1 << 2,  /* with -o only */
+	COL_WIDE = 1 << 3,   /* the one that gives way on a narrow terminal */
+	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
+	COL_GROUP = 1 << 4,  /* COL_EXTRA that an option of the command adds */
 };
 
 struct column {
-	const char *name;	/* "PENDING"; "pending" in JSON */
+	const char *name; /* "PENDING"; "pending" in JSON */
 	const char *help;
 	unsigned int flags;
 	void (*get)(const void *row, struct cell *ret);

@@ -28,13 +28,23 @@ static inline void cleanup_fclose(FILE **f)
 		fclose(*f);
 }
 
-#define _cleanup_(fn)		__attribute__((cleanup(fn)))
-#define _cleanup_free_		_cleanup_(cleanup_free)
-#define _cleanup_close_		_cleanup_(cleanup_close)
-#define _cleanup_fclose_	_cleanup_(cleanup_fclose)
+#define _cleanup_(fn) __attribute__((cleanup(fn)))
+#define _cleanup_free_ _cleanup_(cleanup_free)
+#define _cleanup_close_ _cleanup_(cleanup_close)
+#define _cleanup_fclose_ _cleanup_(cleanup_fclose)
 
 /* Hand a resource on: the value, and the variable emptied. */
-#define steal_ptr(p) __extension__ ({ __typeof__(p) _p = (p); (p) = NULL; _p; })
-#define steal_fd(fd) __extension__ ({ int _fd = (fd); (fd) = -1; _fd; })
+#define steal_ptr(p)                    \
+	__extension__({                 \
+		__typeof__(p) _p = (p); \
+		(p) = NULL;             \
+		_p;                     \
+	})
+#define steal_fd(fd)            \
+	__extension__({         \
+		int _fd = (fd); \
+		(fd) = -1;      \
+		_fd;            \
+	})
 
 #endif

@@ -18,9 +18,9 @@ struct uffdctl {
 	uffdctl_log_fn log_fn;
 	void *log_data;
 
-	struct iter *iter;	/* loaded on first use */
-	int iter_err;		/* why it can't be, asked once */
-	struct vmflags *vmflags;	/* learned on first use */
+	struct iter *iter;	 /* loaded on first use */
+	int iter_err;		 /* why it can't be, asked once */
+	struct vmflags *vmflags; /* learned on first use */
 };
 
 #endif

@@ -19,26 +19,26 @@
 #include "util.h"
 
 /* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
-#define CHUNK_BYTES		(UINT64_C(4) << 20)
+#define CHUNK_BYTES (UINT64_C(4) << 20)
 
 /* How long an unread event or a changing mapping may keep the kernel from letting us act. */
-#define CHANGING_NS		UINT64_C(2000000000)
+#define CHANGING_NS UINT64_C(2000000000)
 
 struct tally {
 	uint64_t mapped, already, absent;
-	int err;		/* the first, with its page */
+	int err; /* the first, with its page */
 	uint64_t err_addr;
 };
 
 struct part {
 	struct segment seg;
-	uint64_t from;		/* offset of its contents */
-	int file;		/* second mapping's descriptor, -1 if not needed */
-	bool file_shared;	/* of an earlier part, which closes it */
+	uint64_t from;	  /* offset of its contents */
+	int file;	  /* second mapping's descriptor, -1 if not needed */
+	bool file_shared; /* of an earlier part, which closes it */
 	uint64_t file_size;
 	struct tally tally;
-	bool gone;		/* an error that concerns all of it */
-	bool second_round;	/* part of its file is in an earlier part too */
+	bool gone;	   /* an error that concerns all of it */
+	bool second_round; /* part of its file is in an earlier part too */
 };
 
 struct job {
@@ -48,10 +48,10 @@ struct job {
 	size_t nr_parts;
 	int pagemap;
 
-	pthread_mutex_t lock;	/* of all below */
+	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t ended;
 	unsigned int nr_running;
-	size_t part;		/* where the next chunk begins */
+	size_t part; /* where the next chunk begins */
 	uint64_t at;
 	bool second_round;
 	bool stop;
@@ -64,8 +64,8 @@ struct chunk {
 	struct part *part;
 	struct uffdctl_range range;
 	struct tally tally;
-	struct uffdctl_range asleep;	/* mapped by others: threads may sleep on it all the same */
-	uint8_t *states;		/* of its pages, where they were asked for */
+	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
+	uint8_t *states;	     /* of its pages, where they were asked for */
 	bool gone;
 };
 
@@ -277,10 +277,10 @@ static uint64_t continue_mode(const struct chunk *c, uint8_t state)
 
 /* What may be done with a page: alike pages that follow each other are done at once. */
 enum verdict {
-	LEAVE,		/* mapped: not ours to write */
+	LEAVE, /* mapped: not ours to write */
 	FILL,
 	CONTINUE_ONLY,
-	MARKED,		/* read-write-protected: continuing would drop the mark */
+	MARKED, /* read-write-protected: continuing would drop the mark */
 };
 
 static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
@@ -608,7 +608,7 @@ static void refuse(struct job *job, const struct segment *seg, const char *text,
 	fn(job->opts->data, &res);
 }
 
-/* Of all and globs only what minor faults can come from. */
+/* Of all only what minor faults can come from. */
 static bool is_minor(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 {
 	struct job *job = arg;
@@ -687,9 +687,10 @@ static int check_source(struct job *job, uint64_t need)
 	if (size < 0)
 		return fail(u, -errno, "the contents: %s (needs a regular file or a block device)", strerror(errno));
 	if (o->from_offset > (uint64_t)size || (uint64_t)size - o->from_offset < need)
-		return fail(u, -ENODATA, "the contents are too short: %" PRIu64 " bytes from offset %" PRIu64
-			    " on, the ranges need %" PRIu64, MAX((uint64_t)size, o->from_offset) - o->from_offset,
-			    o->from_offset, need);
+		return fail(u, -ENODATA,
+			    "the contents are too short: %" PRIu64 " bytes from offset %" PRIu64
+			    " on, the ranges need %" PRIu64,
+			    MAX((uint64_t)size, o->from_offset) - o->from_offset, o->from_offset, need);
 	return 0;
 }
 
@@ -702,7 +703,8 @@ static int open_pagemap(struct job *job, const struct segments *segs)
 	for (size_t i = 0; i < segs->nr; i++)
 		needed |= segs->segs[i].vma->modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP);
 	if (r < 0 && r != -ESRCH && needed)
-		return fail(job->h->t->u, r, "%d: /proc/%d/pagemap: %s (needs CAP_DAC_READ_SEARCH for another user's process)",
+		return fail(job->h->t->u, r,
+			    "%d: /proc/%d/pagemap: %s (needs CAP_DAC_READ_SEARCH for another user's process)",
 			    job->h->t->pid, job->h->t->pid, strerror(-r));
 	return r == -ESRCH ? r : 0;
 }
@@ -716,10 +718,12 @@ static int check_reader(struct job *job)
 		return 0;
 	reader = handle_has_reader(h);
 	if (reader == 1)
-		return fail(h->t->u, -EBUSY, "%d: somebody reads the messages of fd %d and may fill the same pages: stop that handler, or insist with --force",
+		return fail(h->t->u, -EBUSY,
+			    "%d: somebody reads the messages of fd %d and may fill the same pages: stop that handler, or insist with --force",
 			    h->pid, h->fd);
 	if (reader < 0)
-		return fail(h->t->u, -EBUSY, "%d: whether a handler reads the messages of fd %d, and may fill the same pages, can't be told without BPF: if none does, insist with --force",
+		return fail(h->t->u, -EBUSY,
+			    "%d: whether a handler reads the messages of fd %d, and may fill the same pages, can't be told without BPF: if none does, insist with --force",
 			    h->pid, h->fd);
 	return 0;
 }
@@ -782,12 +786,13 @@ UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdc
 		.ended = PTHREAD_COND_INITIALIZER,
 	};
 	struct uffdctl_maps *maps = NULL;
+	struct range_filter filter = { .all = is_minor, .arg = &job, .glob_registered = true };
 	struct segments segs = {};
 	bool failed = false;
 	int r = handle_maps(h, &maps);
 
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
-		int err = range_resolve(h->t, maps, &ranges->specs[i], is_minor, &job, &segs);
+		int err = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
 
 		failed |= err < 0;
 		/* Contents follow on from range to range: without one, those of the rest would be wrong. */

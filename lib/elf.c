@@ -15,7 +15,7 @@
 
 struct object {
 	struct uffdctl_range range;
-	char *label;	/* "libfoo.so.1:arena@@V1", escaped */
+	char *label; /* "libfoo.so.1:arena@@V1", escaped */
 };
 
 struct search {
@@ -166,8 +166,7 @@ static bool is_object(const GElf_Sym *sym, GElf_Word shndx)
 {
 	int type = GELF_ST_TYPE(sym->st_info);
 
-	return shndx != SHN_UNDEF && sym->st_size &&
-	       (type == STT_OBJECT || type == STT_COMMON || type == STT_NOTYPE);
+	return shndx != SHN_UNDEF && sym->st_size && (type == STT_OBJECT || type == STT_COMMON || type == STT_NOTYPE);
 }
 
 static int add_object(struct search *s, const char *module, const char *name, GElf_Addr addr, uint64_t size)
@@ -229,7 +228,8 @@ static int report(struct search *s, struct uffdctl_range *ret)
 	FILE *f;
 
 	if (s->module && !s->module_seen)
-		return fail(u, -ENOENT, "%d: no mapped ELF file is named %s, or none that can be read", s->t->pid, module);
+		return fail(u, -ENOENT, "%d: no mapped ELF file is named %s, or none that can be read", s->t->pid,
+			    module);
 	if (!s->nr)
 		return fail(u, -ENOENT, "%d: no data object %s in %s (stripped? install its debug file)", s->t->pid,
 			    symbol, module ? module : "the mapped ELF files");
@@ -244,11 +244,12 @@ static int report(struct search *s, struct uffdctl_range *ret)
 		fprintf(f, "%s %s (%" PRIx64 "+%" PRIu64 ")", i ? "," : "", s->objects[i].label,
 			s->objects[i].range.start, range_len(s->objects[i].range));
 	fclose(f);
-	return fail(u, -ENOTUNIQ, "%d: :%s is ambiguous:%s: write one of these, or its address", s->t->pid, symbol, list);
+	return fail(u, -ENOTUNIQ, "%d: :%s is ambiguous:%s: write one of these, or its address", s->t->pid, symbol,
+		    list);
 }
 
-int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module,
-		    const char *symbol, struct uffdctl_range *ret)
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
+		    struct uffdctl_range *ret)
 {
 	static const Dwfl_Callbacks callbacks = {
 		.find_elf = find_elf,

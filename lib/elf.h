@@ -13,7 +13,7 @@
  * @ret: out, not rounded
  * -ENOENT: there is none; -ENOTUNIQ: several; both logged with the candidates.
  */
-int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module,
-		    const char *symbol, struct uffdctl_range *ret);
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
+		    struct uffdctl_range *ret);
 
 #endif

@@ -50,6 +50,7 @@ static int fail_several(struct uffdctl_handle *h)
 static int owner_of(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t *ret)
 {
 	struct uffdctl_maps *maps;
+	struct range_filter filter = { .glob_registered = true };
 	struct segments segs = {};
 	uint64_t ctx = 0;
 	int r = handle_maps(h, &maps);
@@ -58,7 +59,7 @@ static int owner_of(struct uffdctl_handle *h, const struct uffdctl_ranges *range
 		return r;
 	for (size_t i = 0; i < ranges->nr && r >= 0; i++)
 		if (ranges->specs[i].kind != RANGE_ALL)
-			r = range_resolve(h->t, maps, &ranges->specs[i], NULL, NULL, &segs);
+			r = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
 	for (size_t i = 0; i < segs.nr; i++) {
 		if (!segs.segs[i].ctx)
 			continue;
@@ -90,7 +91,9 @@ static int choose(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
 		first = first ?: d;
 	}
 	if (!first)
-		return fail(h->t->u, -ENOENT, "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)", h->t->pid);
+		return fail(h->t->u, -ENOENT,
+			    "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)",
+			    h->t->pid);
 	if (several && h->list->source == UFFDCTL_SOURCE_BPF && ranges) {
 		r = owner_of(h, ranges, &owner);
 		if (r < 0)
@@ -122,7 +125,8 @@ static int take(struct uffdctl_handle *h)
 	if (r == -EBADF)
 		return fail(u, r, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
 	if (r == -EPERM)
-		return fail(u, r, "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE or the same user, and Yama's consent)",
+		return fail(u, r,
+			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE or the same user, and Yama's consent)",
 			    h->pid, h->fd, strerror(-r));
 	if (r < 0)
 		return fail(u, r, "%d: pidfd_getfd of fd %d: %s", h->pid, h->fd, strerror(-r));
@@ -156,9 +160,11 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 	if (flags & UFFDCTL_HANDSHAKE_DRY)
 		return 0;
 	if (!(flags & UFFDCTL_HANDSHAKE))
-		return fail(u, -EPROTO, "%d: fd %d never had its handshake (UFFDIO_API): ours would make the process's own fail; --handshake insists",
+		return fail(u, -EPROTO,
+			    "%d: fd %d never had its handshake (UFFDIO_API): ours would make the process's own fail; --handshake insists",
 			    h->pid, h->fd);
-	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own will fail with EINVAL", h->pid, h->fd);
+	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own will fail with EINVAL",
+		    h->pid, h->fd);
 	r = uffd_handshake(h->uffd, 0, NULL);
 	return r < 0 ? fail(u, r, "%d: fd %d: UFFDIO_API: %s", h->pid, h->fd, strerror(-r)) : 0;
 }
@@ -181,7 +187,8 @@ static int identify(struct uffdctl_handle *h)
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
 	if (ev.mm != mm)
-		return fail(h->t->u, -EXDEV, "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
+		return fail(h->t->u, -EXDEV,
+			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
 	h->ctx = ev.ctx;
 	return target_check(h->t);

@@ -10,10 +10,10 @@
 
 struct uffdctl_handle {
 	struct uffdctl_target *t;
-	int uffd;			/* ours */
-	pid_t pid;			/* whose it is */
-	int fd;				/* its number there */
-	uint64_t ctx;			/* its kernel address; 0 without BPF */
+	int uffd;     /* ours */
+	pid_t pid;    /* whose it is */
+	int fd;	      /* its number there */
+	uint64_t ctx; /* its kernel address; 0 without BPF */
 	uint64_t features;
 	struct uffdctl_list *list;
 };

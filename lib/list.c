@@ -258,7 +258,7 @@ struct proc_walk {
 	struct uffdctl_list *l;
 	int procfd;
 	pid_t pid;
-	size_t nr_hidden;	/* processes whose descriptors may not be seen */
+	size_t nr_hidden; /* processes whose descriptors may not be seen */
 };
 
 static int add_proc_fd(uint32_t fd, void *arg)
@@ -329,7 +329,8 @@ static int list_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
 		return r;
 	number_by_kcmp(l);
 	if (why && w.nr_hidden)
-		log_notice(u, "owners and registered bytes are not known: %s; nor the descriptors of %zu processes: " NEEDS_FD,
+		log_notice(u,
+			   "owners and registered bytes are not known: %s; nor the descriptors of %zu processes: " NEEDS_FD,
 			   why, w.nr_hidden);
 	else if (why)
 		log_notice(u, "owners and registered bytes are not known: %s", why);

@@ -7,7 +7,7 @@
 
 struct uffdctl_list {
 	struct uffdctl_uffd *uffds;
-	uint64_t *ctxs, *mms;	/* beside uffds; NULL from proc */
+	uint64_t *ctxs, *mms; /* beside uffds; NULL from proc */
 	size_t nr, alloc, ctxs_alloc, mms_alloc;
 	enum uffdctl_source source;
 };

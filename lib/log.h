@@ -9,14 +9,19 @@
 
 void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-#define log_at(u, lvl, ...)	((lvl) <= (u)->log_level ? log_print(u, lvl, __VA_ARGS__) : (void)0)
-#define log_error(u, ...)	log_at(u, UFFDCTL_LOG_ERROR, __VA_ARGS__)
-#define log_warning(u, ...)	log_at(u, UFFDCTL_LOG_WARNING, __VA_ARGS__)
-#define log_notice(u, ...)	log_at(u, UFFDCTL_LOG_NOTICE, __VA_ARGS__)
-#define log_debug(u, ...)	log_at(u, UFFDCTL_LOG_DEBUG, __VA_ARGS__)
+#define log_at(u, lvl, ...) ((lvl) <= (u)->log_level ? log_print(u, lvl, __VA_ARGS__) : (void)0)
+#define log_error(u, ...) log_at(u, UFFDCTL_LOG_ERROR, __VA_ARGS__)
+#define log_warning(u, ...) log_at(u, UFFDCTL_LOG_WARNING, __VA_ARGS__)
+#define log_notice(u, ...) log_at(u, UFFDCTL_LOG_NOTICE, __VA_ARGS__)
+#define log_debug(u, ...) log_at(u, UFFDCTL_LOG_DEBUG, __VA_ARGS__)
 
 /* Log and give back err, so that a failing function ends in one statement. */
-#define fail(u, err, ...)	__extension__ ({ int _err = (err); log_error(u, __VA_ARGS__); _err; })
+#define fail(u, err, ...)                  \
+	__extension__({                    \
+		int _err = (err);          \
+		log_error(u, __VA_ARGS__); \
+		_err;                      \
+	})
 
 static inline int log_oom(struct uffdctl *u)
 {

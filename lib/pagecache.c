@@ -27,7 +27,7 @@ static bool same_file(int fd, const struct uffdctl_vma *v)
 struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_vma *v;
-	bool look;	/* O_PATH is enough */
+	bool look; /* O_PATH is enough */
 	int err;
 	int found;
 };
@@ -135,7 +135,8 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 		return r;
 	}
 	if (s.found < 0)
-		return fail(t->u, s.err, "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for writing)",
+		return fail(t->u, s.err,
+			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for writing)",
 			    t->pid, what, strerror(-s.err));
 	*ret = s.found;
 	return 0;

@@ -10,17 +10,17 @@
 #include "util.h"
 
 /* Documentation/admin-guide/mm/pagemap.rst */
-#define PM_PRESENT	(UINT64_C(1) << 63)
-#define PM_SWAP		(UINT64_C(1) << 62)
-#define PM_FILE		(UINT64_C(1) << 61)
-#define PM_UFFD_WP	(UINT64_C(1) << 57)
-#define PM_FRAME	((UINT64_C(1) << 55) - 1)
+#define PM_PRESENT (UINT64_C(1) << 63)
+#define PM_SWAP (UINT64_C(1) << 62)
+#define PM_FILE (UINT64_C(1) << 61)
+#define PM_UFFD_WP (UINT64_C(1) << 57)
+#define PM_FRAME ((UINT64_C(1) << 55) - 1)
 
 /* include/linux/swap.h: the last of 32 swap types; include/linux/swapops.h: its bits. */
-#define SWP_TYPE(frame)		((frame) & 31)
-#define SWP_OFFSET(frame)	((frame) >> 5)
-#define SWP_PTE_MARKER		31
-#define PTE_MARKER_UFFD_WP	1
+#define SWP_TYPE(frame) ((frame)&31)
+#define SWP_OFFSET(frame) ((frame) >> 5)
+#define SWP_PTE_MARKER 31
+#define PTE_MARKER_UFFD_WP 1
 
 int pagemap_open(struct uffdctl_target *t, int *ret)
 {
@@ -100,7 +100,8 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 				state |= PTE_MAPPED;
 			else
 				state |= PTE_UNSURE;
-			for (uint64_t a = MAX(regions[i].start, range.start); a < MIN(regions[i].end, range.end); a += v->page_size)
+			for (uint64_t a = MAX(regions[i].start, range.start); a < MIN(regions[i].end, range.end);
+			     a += v->page_size)
 				states[(a - range.start) / v->page_size] = state;
 		}
 		if (arg.walk_end <= arg.start)
@@ -112,6 +113,6 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 
 int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
 {
-	return v->page_size > base_page_size() ? scan_huge(pagemap, v, range, states) :
-						 read_base(pagemap, v, range, states);
+	return v->page_size > base_page_size() ? scan_huge(pagemap, v, range, states)
+					       : read_base(pagemap, v, range, states);
 }

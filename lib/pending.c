@@ -41,10 +41,10 @@ enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags)
 {
 	switch (event) {
 	case UFFD_EVENT_PAGEFAULT:
-		return flags & UFFD_PAGEFAULT_FLAG_RWP	 ? UFFDCTL_KIND_RWP :
-		       flags & UFFD_PAGEFAULT_FLAG_WP	 ? UFFDCTL_KIND_WP :
-		       flags & UFFD_PAGEFAULT_FLAG_MINOR ? UFFDCTL_KIND_MINOR :
-							   UFFDCTL_KIND_MISSING;
+		return flags & UFFD_PAGEFAULT_FLAG_RWP	   ? UFFDCTL_KIND_RWP
+		       : flags & UFFD_PAGEFAULT_FLAG_WP	   ? UFFDCTL_KIND_WP
+		       : flags & UFFD_PAGEFAULT_FLAG_MINOR ? UFFDCTL_KIND_MINOR
+							   : UFFDCTL_KIND_MISSING;
 	case UFFD_EVENT_FORK:
 		return UFFDCTL_KIND_FORK;
 	case UFFD_EVENT_REMAP:
@@ -106,7 +106,8 @@ static int add_waiter(struct uffdctl_pending *p, const struct ev_waiter *ev)
 
 static int add_waiters(struct uffdctl *u, struct uffdctl_pending *p, const struct pending_bpf *skel)
 {
-	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS), size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
+	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS),
+	       size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
 	struct ev_waiter *found = mmap(NULL, size, PROT_READ, MAP_SHARED, skel->maps.found.map_fd, 0);
 	int r = 0;
 
@@ -220,8 +221,11 @@ static int add_task(uint32_t tid, void *arg)
 	w = vec_add(walk->p->waiters, walk->p->nr, walk->p->alloc);
 	if (!w)
 		return -ENOMEM;
-	*w = (struct uffdctl_waiter){ .pid = walk->pid, .tid = tid, .addr = UFFDCTL_UNKNOWN,
-				      .slept_ns = UFFDCTL_UNKNOWN, .offset = UFFDCTL_UNKNOWN };
+	*w = (struct uffdctl_waiter){ .pid = walk->pid,
+				      .tid = tid,
+				      .addr = UFFDCTL_UNKNOWN,
+				      .slept_ns = UFFDCTL_UNKNOWN,
+				      .offset = UFFDCTL_UNKNOWN };
 	memcpy(w->comm, st.comm, sizeof(w->comm));
 	return 0;
 }

@@ -42,15 +42,15 @@ int maps_line_parse(char *line, struct maps_line *ret)
 	char *at = line;
 
 	line[strcspn(line, "\n")] = '\0';
-	if (field(&at, 16, "- ", &l.range.start) < 0 || at[-1] != '-' ||
-	    field(&at, 16, " ", &l.range.end) < 0 || l.range.start >= l.range.end)
+	if (field(&at, 16, "- ", &l.range.start) < 0 || at[-1] != '-' || field(&at, 16, " ", &l.range.end) < 0 ||
+	    l.range.start >= l.range.end)
 		return -EINVAL;
 	if (strcspn(at, " ") != 4 || at[4] != ' ')
 		return -EINVAL;
 	memcpy(l.perms, at, 4);
 	at += 5;
-	if (field(&at, 16, " ", &l.offset) < 0 || field(&at, 16, ":", &major) < 0 ||
-	    field(&at, 16, " ", &minor) < 0 || major > UINT32_MAX || minor > UINT32_MAX)
+	if (field(&at, 16, " ", &l.offset) < 0 || field(&at, 16, ":", &major) < 0 || field(&at, 16, " ", &minor) < 0 ||
+	    major > UINT32_MAX || minor > UINT32_MAX)
 		return -EINVAL;
 	l.dev_major = major;
 	l.dev_minor = minor;
@@ -64,9 +64,23 @@ int maps_line_parse(char *line, struct maps_line *ret)
 
 /* Order of proc_pid_smaps(5). */
 static const char *const smaps_keys[] = {
-	"Rss", "Pss", "Pss_Dirty", "Shared_Clean", "Shared_Dirty", "Private_Clean", "Private_Dirty",
-	"Referenced", "Anonymous", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb",
-	"Private_Hugetlb", "Swap", "SwapPss", "Locked",
+	"Rss",
+	"Pss",
+	"Pss_Dirty",
+	"Shared_Clean",
+	"Shared_Dirty",
+	"Private_Clean",
+	"Private_Dirty",
+	"Referenced",
+	"Anonymous",
+	"AnonHugePages",
+	"ShmemPmdMapped",
+	"FilePmdMapped",
+	"Shared_Hugetlb",
+	"Private_Hugetlb",
+	"Swap",
+	"SwapPss",
+	"Locked",
 	[SMAPS_KERNEL_PAGE_SIZE] = "KernelPageSize",
 };
 

@@ -25,7 +25,7 @@ int maps_line_parse(char *line, struct maps_line *ret);
 
 /* "Key:   N kB" of smaps: the index of the key, or -1; *ret in bytes. */
 int smaps_size_parse(const char *line, uint64_t *ret);
-#define SMAPS_KERNEL_PAGE_SIZE	UFFDCTL_NR_SIZES
+#define SMAPS_KERNEL_PAGE_SIZE UFFDCTL_NR_SIZES
 
 /* "VmFlags: rd wr …": the mnemonics with single spaces and none at the end, or NULL. The line is changed. */
 char *smaps_flags_parse(char *line);
@@ -33,7 +33,7 @@ char *smaps_flags_parse(char *line);
 /* What fdinfo says of a userfaultfd. */
 struct uffd_fdinfo {
 	uint64_t pending, total;
-	bool handshake;		/* UFFDIO_API was issued */
+	bool handshake; /* UFFDIO_API was issued */
 	uint64_t features;
 };
 
@@ -43,7 +43,7 @@ int fdinfo_parse(const char *text, struct uffd_fdinfo *ret);
 struct proc_stat {
 	char comm[16];
 	char state;
-	uint32_t flags;		/* PF_* of include/linux/sched.h */
+	uint32_t flags; /* PF_* of include/linux/sched.h */
 };
 
 int stat_parse(const char *text, struct proc_stat *ret);

@@ -21,26 +21,29 @@ static int parse_address(struct uffdctl *u, struct range_spec *spec, const char 
 	int r;
 
 	if (!text[sep])
-		return fail(u, -EINVAL, "%s: not a range: write START-END, START+LEN, @GLOB, :SYMBOL or all", spec->text);
+		return fail(u, -EINVAL, "%s: not a range: write START-END, START+LEN, @GLOB, :SYMBOL or all",
+			    spec->text);
 	r = parse_hex(text, sep, &range->start);
 	if (r >= 0)
 		r = text[sep] == '-' ? parse_hex(rest, strlen(rest), &range->end) : uffdctl_size_parse(rest, &len);
 	if (r == -EINVAL)
-		return fail(u, r, "%s: not a range: START and END are hexadecimal, LEN is in bytes or with K, M, G, T, or 0x…",
+		return fail(u, r,
+			    "%s: not a range: START and END are hexadecimal, LEN is in bytes or with K, M, G, T, or 0x…",
 			    spec->text);
 	if (r < 0 || (text[sep] == '+' && __builtin_add_overflow(range->start, len, &range->end)))
 		return fail(u, -EINVAL, "%s: goes beyond the end of the address space", spec->text);
 	if (range->end == range->start)
 		return fail(u, -EINVAL, "%s: is empty", spec->text);
 	if (range->end < range->start)
-		return fail(u, -EINVAL, "%s: ends before it starts: write %" PRIx64 "-%" PRIx64, spec->text,
-			    range->end, range->start);
+		return fail(u, -EINVAL, "%s: ends before it starts: write %" PRIx64 "-%" PRIx64, spec->text, range->end,
+			    range->start);
 	if (range->end > UINT64_MAX - page)
 		return fail(u, -EINVAL, "%s: goes beyond the end of the address space", spec->text);
 	if (range->start % page || range->end % page)
-		return fail(u, -EINVAL, "%s: is not on page bounds (%" PRIu64 "K): the pages that it touches are %" PRIx64
-			    "-%" PRIx64, spec->text, page / 1024, round_down(range->start, page),
-			    round_up(range->end, page));
+		return fail(u, -EINVAL,
+			    "%s: is not on page bounds (%" PRIu64 "K): the pages that it touches are %" PRIx64
+			    "-%" PRIx64,
+			    spec->text, page / 1024, round_down(range->start, page), round_up(range->end, page));
 	return 0;
 }
 
@@ -163,8 +166,10 @@ static int fail_unaligned(struct uffdctl_target *t, const struct range_spec *spe
 {
 	struct uffdctl_range r = spec->range;
 
-	return fail(t->u, -EINVAL, "%d: %s: is not on the bounds of %" PRIu64 "K pages; the pages that it touches are %"
-		    PRIx64 "-%" PRIx64, t->pid, spec->text, v->page_size / 1024, round_down(r.start, v->page_size),
+	return fail(t->u, -EINVAL,
+		    "%d: %s: is not on the bounds of %" PRIu64 "K pages; the pages that it touches are %" PRIx64
+		    "-%" PRIx64,
+		    t->pid, spec->text, v->page_size / 1024, round_down(r.start, v->page_size),
 		    round_up(r.end, v->page_size));
 }
 
@@ -207,32 +212,36 @@ static bool glob_matches(const char *glob, const char *name)
 	return plain && !fnmatch(glob, plain, 0);
 }
 
-static int resolve_many(const struct uffdctl_maps *maps, const struct range_spec *spec, range_filter_fn filter,
-			void *arg, struct segments *ret, bool *matched)
+static int resolve_all(const struct uffdctl_maps *maps, const struct range_spec *spec,
+		       const struct range_filter *filter, struct segments *ret)
 {
-	int r;
+	int r = 0;
 
-	for (size_t i = 0; i < maps->nr; i++) {
+	for (size_t i = 0; i < maps->nr && r >= 0; i++)
+		if (filter->all(&maps->vmas[i], maps->ctxs ? maps->ctxs[i] : 0, filter->arg))
+			r = add_segment(ret, maps, i, maps->vmas[i].range, spec);
+	return r;
+}
+
+static int resolve_glob(const struct uffdctl_maps *maps, const struct range_spec *spec, bool registered,
+			struct segments *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < maps->nr && r >= 0; i++) {
 		const struct uffdctl_vma *v = &maps->vmas[i];
 
-		if (spec->kind == RANGE_GLOB && !(v->name && *v->name && glob_matches(spec->pattern, v->name)))
-			continue;
-		*matched = true;
-		if (filter && !filter(v, maps->ctxs ? maps->ctxs[i] : 0, arg))
-			continue;
-		r = add_segment(ret, maps, i, v->range, spec);
-		if (r < 0)
-			return r;
+		if (v->name && *v->name && (v->modes || !registered) && glob_matches(spec->pattern, v->name))
+			r = add_segment(ret, maps, i, v->range, spec);
 	}
-	return 0;
+	return r;
 }
 
 int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
-		  range_filter_fn filter, void *arg, struct segments *ret)
+		  const struct range_filter *filter, struct segments *ret)
 {
 	uint64_t page = base_page_size();
 	struct uffdctl_range range;
-	bool matched = false;
 	size_t nr = ret->nr;
 	int r;
 
@@ -247,15 +256,17 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 		range.end = round_up(range.end, page);
 		return resolve_range(t, maps, spec, range, ret);
 	case RANGE_GLOB:
-	case RANGE_ALL:
-		r = resolve_many(maps, spec, filter, arg, ret, &matched);
-		/* What was named, and can't be done on any of it, is tried: each is told why not. */
-		if (r >= 0 && ret->nr == nr && matched && spec->kind == RANGE_GLOB)
-			r = resolve_many(maps, spec, NULL, NULL, ret, &matched);
-		if (r < 0 || ret->nr > nr)
-			return r;
+		r = resolve_glob(maps, spec, filter->glob_registered, ret);
+		if (r >= 0 && ret->nr == nr)
+			r = resolve_glob(maps, spec, false, ret);
+		break;
+	default:
+		r = resolve_all(maps, spec, filter, ret);
 		break;
 	}
+	if (r < 0 || ret->nr > nr)
+		return r;
 	return fail(t->u, -ENOENT, "%d: %s: %s (see uffdctl smaps --all %d)", t->pid, spec->text,
-		    spec->kind == RANGE_GLOB ? "no mapping has such a name" : "no mapping that this can be done on", t->pid);
+		    spec->kind == RANGE_GLOB ? "no mapping has such a name" : "no mapping that this can be done on",
+		    t->pid);
 }

@@ -8,18 +8,18 @@
 #include "vma.h"
 
 enum range_kind {
-	RANGE_ADDRESS,	/* START-END, START+LEN */
-	RANGE_GLOB,	/* @GLOB */
-	RANGE_SYMBOL,	/* :SYMBOL, FILE:SYMBOL */
+	RANGE_ADDRESS, /* START-END, START+LEN */
+	RANGE_GLOB,    /* @GLOB */
+	RANGE_SYMBOL,  /* :SYMBOL, FILE:SYMBOL */
 	RANGE_ALL,
 };
 
 struct range_spec {
 	enum range_kind kind;
-	char *text;			/* as written, escaped for messages */
-	struct uffdctl_range range;	/* RANGE_ADDRESS */
-	char *module;			/* RANGE_SYMBOL: may be NULL */
-	char *pattern;			/* the symbol, or the glob */
+	char *text;		    /* as written, escaped for messages */
+	struct uffdctl_range range; /* RANGE_ADDRESS */
+	char *module;		    /* RANGE_SYMBOL: may be NULL */
+	char *pattern;		    /* the symbol, or the glob */
 };
 
 struct uffdctl_ranges {
@@ -32,7 +32,7 @@ struct uffdctl_ranges {
 struct segment {
 	struct uffdctl_range range;
 	const struct uffdctl_vma *vma;
-	uint64_t ctx;			/* the mapping's owner, a kernel address; 0: none or not known */
+	uint64_t ctx; /* the mapping's owner, a kernel address; 0: none or not known */
 	const struct range_spec *spec;
 };
 
@@ -41,8 +41,15 @@ struct segments {
 	size_t nr, alloc;
 };
 
-/* Is a mapping one that a glob or all takes? An address range takes whatever it covers. */
-typedef bool (*range_filter_fn)(const struct uffdctl_vma *v, uint64_t ctx, void *arg);
+/*
+ * Which mappings all takes, and whether a glob takes only those that are registered: where no
+ * match is, it takes all matches, for each to be told why not. Addresses take what they cover.
+ */
+struct range_filter {
+	bool (*all)(const struct uffdctl_vma *v, uint64_t ctx, void *arg);
+	void *arg;
+	bool glob_registered;
+};
 
 /*
  * The segments of one range, added to ret in the order of their addresses.
@@ -51,7 +58,7 @@ typedef bool (*range_filter_fn)(const struct uffdctl_vma *v, uint64_t ctx, void 
  * bounds of huge pages; each logged with what would do. Nothing is added then.
  */
 int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
-		  range_filter_fn filter, void *arg, struct segments *ret);
+		  const struct range_filter *filter, struct segments *ret);
 
 void segments_free(struct segments *s);
 

@@ -59,7 +59,8 @@ static void warn_address(struct thread_warning *w, uint64_t addr, uint32_t tid, 
 		if (addr < seg->range.start || addr >= seg->range.end || w->warned[i])
 			continue;
 		vma = vma_describe(seg->vma);
-		log_warning(w->a->h->t->u, "%d: %s holds the %s of thread %u: if that thread handles faults, it will wait for itself",
+		log_warning(w->a->h->t->u,
+			    "%d: %s holds the %s of thread %u: if that thread handles faults, it will wait for itself",
 			    w->a->h->t->pid, vma, what, tid);
 		w->warned[i] = true;
 	}
@@ -115,7 +116,8 @@ static void warn_own_memory(struct action *a, const struct segments *segs)
 
 		if (strcmp(v->name, "[heap]") && strcmp(v->name, "[stack]"))
 			continue;
-		log_warning(a->h->t->u, "%d: %s is memory that the process's own handler may need: it would wait for itself",
+		log_warning(a->h->t->u,
+			    "%d: %s is memory that the process's own handler may need: it would wait for itself",
 			    a->h->t->pid, vma);
 		warned[i] = true;
 	}
@@ -130,10 +132,12 @@ static void warn_handler(struct action *a)
 	int reader = handle_has_reader(h);
 
 	if (reader == 0)
-		log_warning(u, "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue does",
+		log_warning(u,
+			    "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue does",
 			    h->t->pid, fd);
 	if (reader < 0)
-		log_warning(u, "%d: whether anybody reads %s can't be told without BPF: if nobody does, threads that fault in these ranges wait until somebody resolves their faults",
+		log_warning(u,
+			    "%d: whether anybody reads %s can't be told without BPF: if nobody does, threads that fault in these ranges wait until somebody resolves their faults",
 			    h->t->pid, fd);
 	for (size_t i = 0; reader > 0 && i < h->list->nr; i++) {
 		const struct uffdctl_uffd *d = &h->list->uffds[i];
@@ -145,7 +149,8 @@ static void warn_handler(struct action *a)
 			used |= d->bytes[m] != 0;
 		for (int m = 0; used && m < NR_MODES; m++)
 			if (a->modes >> m & 1 && !d->bytes[m])
-				log_warning(u, "%d: nothing was registered for %s on %s before: its handler may not know such faults",
+				log_warning(u,
+					    "%d: nothing was registered for %s on %s before: its handler may not know such faults",
 					    h->t->pid, uffdctl_mode_name(m), fd);
 		break;
 	}
@@ -277,18 +282,23 @@ static void wake(struct action *a, struct uffdctl_range range)
 
 static void wake_segment(struct action *a, const struct segment *seg)
 {
-	wake(a, seg->range);
+	struct uffdctl_result res = { .range = seg->range };
+
+	if (handle_owner(a->h, seg->vma, seg->ctx) == OWNER_OTHER)
+		report_other(a, seg, &res);
+	else
+		wake(a, seg->range);
 }
 
 /* ---- all three ---- */
 
-static int resolve_all(struct action *a, const struct uffdctl_ranges *ranges, range_filter_fn filter,
-		       struct segments *segs)
+static int resolve_each(struct action *a, const struct uffdctl_ranges *ranges, const struct range_filter *filter,
+			struct segments *segs)
 {
 	int r;
 
 	for (size_t i = 0; i < ranges->nr; i++) {
-		r = range_resolve(a->h->t, a->maps, &ranges->specs[i], filter, a, segs);
+		r = range_resolve(a->h->t, a->maps, &ranges->specs[i], filter, segs);
 		if (r == -ENOMEM || r == -ESRCH)
 			return r;
 		a->failed |= r < 0;
@@ -296,7 +306,7 @@ static int resolve_all(struct action *a, const struct uffdctl_ranges *ranges, ra
 	return 0;
 }
 
-static int run(struct action *a, const struct uffdctl_ranges *ranges, range_filter_fn filter,
+static int run(struct action *a, const struct uffdctl_ranges *ranges, const struct range_filter *filter,
 	       void (*before)(struct action *a, const struct segments *segs),
 	       void (*each)(struct action *a, const struct segment *seg))
 {
@@ -305,7 +315,7 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, range_filt
 
 	if (r < 0)
 		return r;
-	r = resolve_all(a, ranges, filter, &segs);
+	r = resolve_each(a, ranges, filter, &segs);
 	if (r >= 0 && segs.nr && before)
 		before(a, &segs);
 	for (size_t i = 0; r >= 0 && i < segs.nr; i++)
@@ -325,16 +335,18 @@ UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdc
 				    unsigned int flags, uffdctl_result_fn fn, void *data)
 {
 	struct action a = { .h = h, .modes = modes, .flags = flags, .fn = fn, .data = data };
+	struct range_filter filter = { .all = can_have, .arg = &a };
 
-	return run(&a, ranges, can_have, before_register, register_segment);
+	return run(&a, ranges, &filter, before_register, register_segment);
 }
 
 UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
 				      uffdctl_result_fn fn, void *data)
 {
 	struct action a = { .h = h, .flags = flags, .fn = fn, .data = data };
+	struct range_filter filter = { .all = is_ours, .arg = &a, .glob_registered = true };
 
-	return run(&a, ranges, is_ours, NULL, unregister_segment);
+	return run(&a, ranges, &filter, NULL, unregister_segment);
 }
 
 /* Addresses need not be mapped: threads may wait where a mapping was. */
@@ -346,16 +358,14 @@ static int wake_addresses(struct action *a, const struct range_spec *spec)
 	if (r < 0)
 		return r;
 	for (i = maps_find(a->maps, spec->range.start); i < a->maps->nr; i++) {
-		struct segment seg = { .range = spec->range, .vma = &a->maps->vmas[i] };
+		struct segment seg = { spec->range, &a->maps->vmas[i], a->maps->ctxs ? a->maps->ctxs[i] : 0, spec };
 
 		if (seg.vma->range.start >= spec->range.end) {
 			i = a->maps->nr;
 			break;
 		}
-		if (handle_owner(a->h, seg.vma, a->maps->ctxs ? a->maps->ctxs[i] : 0) == OWNER_OTHER) {
-			struct uffdctl_result res = { .range = spec->range };
-
-			report_other(a, &seg, &res);
+		if (handle_owner(a->h, seg.vma, seg.ctx) == OWNER_OTHER) {
+			wake_segment(a, &seg);
 			break;
 		}
 	}
@@ -369,13 +379,14 @@ UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_r
 				uffdctl_result_fn fn, void *data)
 {
 	struct action a = { .h = h, .flags = flags, .fn = fn, .data = data };
+	struct range_filter filter = { .all = is_ours, .arg = &a, .glob_registered = true };
 	int r;
 
 	for (size_t i = 0; i < ranges->nr; i++) {
 		struct uffdctl_ranges one = { .u = ranges->u, .specs = &ranges->specs[i], .nr = 1 };
 
-		r = one.specs->kind == RANGE_ADDRESS ? wake_addresses(&a, one.specs) :
-						       run(&a, &one, is_ours, NULL, wake_segment);
+		r = one.specs->kind == RANGE_ADDRESS ? wake_addresses(&a, one.specs)
+						     : run(&a, &one, &filter, NULL, wake_segment);
 		if (r < 0 && r != -EIO)
 			return r;
 	}

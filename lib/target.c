@@ -9,7 +9,7 @@
 #include "target.h"
 #include "util.h"
 
-#define PF_KTHREAD 0x00200000	/* include/linux/sched.h */
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 
 static bool has_memory(struct uffdctl_target *t)
 {
@@ -23,7 +23,8 @@ int target_check(struct uffdctl_target *t)
 	if (pidfd_exited(t->pidfd))
 		return fail(t->u, -ESRCH, "%d: the process has exited", t->pid);
 	if (!has_memory(t))
-		return fail(t->u, -ESRCH, "%d: the process has started another program (execve), or is exiting", t->pid);
+		return fail(t->u, -ESRCH, "%d: the process has started another program (execve), or is exiting",
+			    t->pid);
 	return 0;
 }
 
@@ -83,8 +84,9 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 			    r2 == -ESRCH ? " (is /proc mounted, and with hidepid?)" : "");
 	/* A PID that was recycled between the two opens belongs to one that lives on; ours does not. */
 	if (pidfd_exited(t->pidfd))
-		return fail(u, -ESRCH, "%d: %s", t->pid, is_zombie(t->procfd) ?
-			    "is a zombie: it has exited and its parent has not waited for it" : "the process has exited");
+		return fail(u, -ESRCH, "%d: %s", t->pid,
+			    is_zombie(t->procfd) ? "is a zombie: it has exited and its parent has not waited for it"
+						 : "the process has exited");
 	return 0;
 }
 
@@ -105,7 +107,8 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 
 	t->mapsfd = openat(t->procfd, "maps", O_RDONLY | O_CLOEXEC);
 	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
-		return fail(u, -EPERM, "%d (%s): %s (needs ptrace access: the same user or CAP_SYS_PTRACE, and Yama's consent)",
+		return fail(u, -EPERM,
+			    "%d (%s): %s (needs ptrace access: the same user or CAP_SYS_PTRACE, and Yama's consent)",
 			    t->pid, t->comm, strerror(EPERM));
 	if (t->mapsfd < 0 && errno != ESRCH)
 		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));

@@ -9,9 +9,9 @@ struct uffdctl_target {
 	struct uffdctl *u;
 	pid_t pid;
 	int pidfd;
-	int procfd;	/* /proc/PID */
-	int mapsfd;	/* pins the memory that was there when it was opened: at its end after execve(2) */
-	char *comm;	/* escaped */
+	int procfd; /* /proc/PID */
+	int mapsfd; /* pins the memory that was there when it was opened: at its end after execve(2) */
+	char *comm; /* escaped */
 };
 
 /*

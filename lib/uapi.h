@@ -9,33 +9,33 @@
 
 /* include/uapi/linux/userfaultfd.h */
 #ifndef UFFDIO_CONTINUE_MODE_WP
-#define UFFDIO_CONTINUE_MODE_WP		((__u64)1 << 1)
+#define UFFDIO_CONTINUE_MODE_WP ((__u64)1 << 1)
 #endif
 #ifndef UFFDIO_REGISTER_MODE_RWP
-#define UFFDIO_REGISTER_MODE_RWP	((__u64)1 << 3)
+#define UFFDIO_REGISTER_MODE_RWP ((__u64)1 << 3)
 #endif
 #ifndef UFFD_FEATURE_WP_ASYNC
-#define UFFD_FEATURE_WP_ASYNC		(1 << 15)
+#define UFFD_FEATURE_WP_ASYNC (1 << 15)
 #endif
 #ifndef UFFD_FEATURE_RWP
-#define UFFD_FEATURE_RWP		(1 << 17)
+#define UFFD_FEATURE_RWP (1 << 17)
 #endif
 #ifndef UFFD_PAGEFAULT_FLAG_RWP
-#define UFFD_PAGEFAULT_FLAG_RWP		(1 << 3)
+#define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)
 #endif
 #ifndef USERFAULTFD_IOC
-#define USERFAULTFD_IOC			0xAA
-#define USERFAULTFD_IOC_NEW		_IO(USERFAULTFD_IOC, 0x00)
+#define USERFAULTFD_IOC 0xAA
+#define USERFAULTFD_IOC_NEW _IO(USERFAULTFD_IOC, 0x00)
 #endif
 
 /* include/uapi/linux/fs.h, Linux 6.7 */
 #ifndef PAGEMAP_SCAN
-#define PAGEMAP_SCAN			_IOWR('f', 16, struct pm_scan_arg)
-#define PAGE_IS_WPALLOWED		(1 << 0)
-#define PAGE_IS_WRITTEN			(1 << 1)
-#define PAGE_IS_FILE			(1 << 2)
-#define PAGE_IS_PRESENT			(1 << 3)
-#define PAGE_IS_SWAPPED			(1 << 4)
+#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
+#define PAGE_IS_WPALLOWED (1 << 0)
+#define PAGE_IS_WRITTEN (1 << 1)
+#define PAGE_IS_FILE (1 << 2)
+#define PAGE_IS_PRESENT (1 << 3)
+#define PAGE_IS_SWAPPED (1 << 4)
 
 struct page_region {
 	__u64 start;
@@ -61,11 +61,11 @@ struct pm_scan_arg {
 
 /* include/uapi/linux/fs.h, Linux 6.11 */
 #ifndef PROCMAP_QUERY
-#define PROCMAP_QUERY			_IOWR('f', 17, struct procmap_query)
-#define PROCMAP_QUERY_VMA_READABLE	0x01
-#define PROCMAP_QUERY_VMA_WRITABLE	0x02
-#define PROCMAP_QUERY_VMA_EXECUTABLE	0x04
-#define PROCMAP_QUERY_VMA_SHARED	0x08
+#define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)
+#define PROCMAP_QUERY_VMA_READABLE 0x01
+#define PROCMAP_QUERY_VMA_WRITABLE 0x02
+#define PROCMAP_QUERY_VMA_EXECUTABLE 0x04
+#define PROCMAP_QUERY_VMA_SHARED 0x08
 
 struct procmap_query {
 	__u64 size;

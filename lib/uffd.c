@@ -16,17 +16,40 @@ static const char *const mode_names[] = { "missing", "wp", "minor", "rwp" };
 
 /* include/uapi/linux/userfaultfd.h, by bit. */
 static const char *const feature_names[] = {
-	"pagefault_flag_wp", "event_fork",     "event_remap",	  "event_remove",   "missing_hugetlbfs",
-	"missing_shmem",     "event_unmap",    "sigbus",	  "thread_id",	    "minor_hugetlbfs",
-	"minor_shmem",	     "exact_address",  "wp_hugetlbfs_shmem", "wp_unpopulated", "poison",
-	"wp_async",	     "move",	       "rwp",		  "rwp_async",
+	"pagefault_flag_wp",
+	"event_fork",
+	"event_remap",
+	"event_remove",
+	"missing_hugetlbfs",
+	"missing_shmem",
+	"event_unmap",
+	"sigbus",
+	"thread_id",
+	"minor_hugetlbfs",
+	"minor_shmem",
+	"exact_address",
+	"wp_hugetlbfs_shmem",
+	"wp_unpopulated",
+	"poison",
+	"wp_async",
+	"move",
+	"rwp",
+	"rwp_async",
 };
 
 static const char *const ioctl_names[] = {
-	[_UFFDIO_REGISTER] = "register", [_UFFDIO_UNREGISTER] = "unregister", [_UFFDIO_WAKE] = "wake",
-	[_UFFDIO_COPY] = "copy",	 [_UFFDIO_ZEROPAGE] = "zeropage",     [0x05] = "move",
-	[_UFFDIO_WRITEPROTECT] = "writeprotect", [_UFFDIO_CONTINUE] = "continue", [0x08] = "poison",
-	[0x09] = "rwprotect",		 [0x0a] = "set_mode",		      [_UFFDIO_API] = "api",
+	[_UFFDIO_REGISTER] = "register",
+	[_UFFDIO_UNREGISTER] = "unregister",
+	[_UFFDIO_WAKE] = "wake",
+	[_UFFDIO_COPY] = "copy",
+	[_UFFDIO_ZEROPAGE] = "zeropage",
+	[0x05] = "move",
+	[_UFFDIO_WRITEPROTECT] = "writeprotect",
+	[_UFFDIO_CONTINUE] = "continue",
+	[0x08] = "poison",
+	[0x09] = "rwprotect",
+	[0x0a] = "set_mode",
+	[_UFFDIO_API] = "api",
 };
 
 UFFDCTL_EXPORT const char *uffdctl_mode_name(unsigned int bit)

@@ -105,23 +105,23 @@ int uffdctl_escape(const char *name, char **ret);
 
 /* Where answers come from. */
 enum uffdctl_source {
-	UFFDCTL_SOURCE_AUTO,	/* bpf where it can be had, else proc */
-	UFFDCTL_SOURCE_BPF,	/* BPF iterators: Linux 6.1, CAP_BPF + CAP_PERFMON, kernel BTF */
-	UFFDCTL_SOURCE_PROC,	/* /proc/PID/fd, fdinfo, smaps: what proc(5) lets the user see */
+	UFFDCTL_SOURCE_AUTO, /* bpf where it can be had, else proc */
+	UFFDCTL_SOURCE_BPF,  /* BPF iterators: Linux 6.1, CAP_BPF + CAP_PERFMON, kernel BTF */
+	UFFDCTL_SOURCE_PROC, /* /proc/PID/fd, fdinfo, smaps: what proc(5) lets the user see */
 };
 
 /* One descriptor of a userfaultfd. Descriptors of the same userfaultfd have the same ctx. */
 struct uffdctl_uffd {
-	uint32_t ctx;		/* 1, 2, …; 0 if not known */
-	pid_t pid;		/* who holds it */
+	uint32_t ctx; /* 1, 2, …; 0 if not known */
+	pid_t pid;    /* who holds it */
 	int fd;
-	char comm[16];		/* raw bytes: escape before printing */
-	uint64_t features;	/* of its UFFDIO_API; 0: no handshake yet; UFFDCTL_UNKNOWN */
-	uint64_t pending;	/* waiting threads whose message nobody has read, or UFFDCTL_UNKNOWN */
-	uint64_t total;		/* all waiting threads, or UFFDCTL_UNKNOWN */
-	pid_t target_pid;	/* whose memory it governs; 0 if not known or gone */
-	uint64_t bytes[4];	/* registered, by bit of the mode, or UFFDCTL_UNKNOWN */
-	uint64_t waits;		/* 1: somebody waits in read, poll or epoll; 0: nobody; or UFFDCTL_UNKNOWN */
+	char comm[16];	   /* raw bytes: escape before printing */
+	uint64_t features; /* of its UFFDIO_API; 0: no handshake yet; UFFDCTL_UNKNOWN */
+	uint64_t pending;  /* waiting threads whose message nobody has read, or UFFDCTL_UNKNOWN */
+	uint64_t total;	   /* all waiting threads, or UFFDCTL_UNKNOWN */
+	pid_t target_pid;  /* whose memory it governs; 0 if not known or gone */
+	uint64_t bytes[4]; /* registered, by bit of the mode, or UFFDCTL_UNKNOWN */
+	uint64_t waits;	   /* 1: somebody waits in read, poll or epoll; 0: nobody; or UFFDCTL_UNKNOWN */
 };
 
 struct uffdctl_list;
@@ -163,24 +163,24 @@ const char *uffdctl_smaps_key(unsigned int i);
 
 struct uffdctl_vma {
 	struct uffdctl_range range;
-	uint64_t offset;	/* in the file, bytes */
-	uint64_t inode;		/* 0: no file */
+	uint64_t offset; /* in the file, bytes */
+	uint64_t inode;	 /* 0: no file */
 	uint32_t dev_major, dev_minor;
-	char perms[5];		/* "rw-s" */
-	const char *name;	/* as in /proc/PID/maps, raw; "" for none; NULL if not known */
-	const char *vm_flags;	/* mnemonics as in smaps, separated by spaces; NULL if not known */
-	uint64_t modes;		/* UFFDCTL_MODE_* that it is registered for */
-	uint64_t page_size;	/* KernelPageSize */
-	uint32_t ctx;		/* of the list given; 0 none or not known; UFFDCTL_CTX_UNHELD */
-	const uint64_t *sizes;	/* UFFDCTL_NR_SIZES of them, or NULL */
+	char perms[5];	       /* "rw-s" */
+	const char *name;      /* as in /proc/PID/maps, raw; "" for none; NULL if not known */
+	const char *vm_flags;  /* mnemonics as in smaps, separated by spaces; NULL if not known */
+	uint64_t modes;	       /* UFFDCTL_MODE_* that it is registered for */
+	uint64_t page_size;    /* KernelPageSize */
+	uint32_t ctx;	       /* of the list given; 0 none or not known; UFFDCTL_CTX_UNHELD */
+	const uint64_t *sizes; /* UFFDCTL_NR_SIZES of them, or NULL */
 };
 
 /* Registered on a userfaultfd that no visible process holds. */
 #define UFFDCTL_CTX_UNHELD UINT32_MAX
 
 enum uffdctl_maps_flags {
-	UFFDCTL_MAPS_ALL = 1 << 0,	/* also mappings without a userfaultfd */
-	UFFDCTL_MAPS_SIZES = 1 << 1,	/* with sizes: reads smaps, which walks page tables */
+	UFFDCTL_MAPS_ALL = 1 << 0,   /* also mappings without a userfaultfd */
+	UFFDCTL_MAPS_SIZES = 1 << 1, /* with sizes: reads smaps, which walks page tables */
 };
 
 struct uffdctl_maps;
@@ -209,7 +209,7 @@ enum uffdctl_kind {
 	UFFDCTL_KIND_MISSING,
 	UFFDCTL_KIND_WP,
 	UFFDCTL_KIND_RWP,
-	UFFDCTL_KIND_FORK,	/* stuck in an event that nobody reads */
+	UFFDCTL_KIND_FORK, /* stuck in an event that nobody reads */
 	UFFDCTL_KIND_REMAP,
 	UFFDCTL_KIND_REMOVE,
 	UFFDCTL_KIND_UNMAP,
@@ -226,22 +226,22 @@ enum uffdctl_access {
 enum uffdctl_wait_state {
 	UFFDCTL_WAIT_UNKNOWN,
 	UFFDCTL_WAIT_QUEUED,	/* no handler has read its message */
-	UFFDCTL_WAIT_DELIVERED,	/* read and not resolved */
+	UFFDCTL_WAIT_DELIVERED, /* read and not resolved */
 };
 
 /* A thread that waits. */
 struct uffdctl_waiter {
-	uint32_t ctx;		/* of uffdctl_pending_list(); 0 if not known */
+	uint32_t ctx; /* of uffdctl_pending_list(); 0 if not known */
 	pid_t pid, tid;
-	char comm[16];		/* the thread's; raw bytes */
-	pid_t target_pid;	/* whose memory; 0 if not known */
-	uint64_t addr;		/* UFFDCTL_UNKNOWN; always so for fork */
+	char comm[16];	  /* the thread's; raw bytes */
+	pid_t target_pid; /* whose memory; 0 if not known */
+	uint64_t addr;	  /* UFFDCTL_UNKNOWN; always so for fork */
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_wait_state state;
-	uint64_t slept_ns;	/* since the thread last ran, to a scheduler tick; UFFDCTL_UNKNOWN */
-	const char *name;	/* mapping, raw; NULL if not known */
-	uint64_t offset;	/* of addr in its file, or UFFDCTL_UNKNOWN */
+	uint64_t slept_ns; /* since the thread last ran, to a scheduler tick; UFFDCTL_UNKNOWN */
+	const char *name;  /* mapping, raw; NULL if not known */
+	uint64_t offset;   /* of addr in its file, or UFFDCTL_UNKNOWN */
 };
 
 struct uffdctl_pending;
@@ -283,7 +283,7 @@ struct uffdctl_handle;
 
 enum uffdctl_handle_flags {
 	UFFDCTL_HANDSHAKE = 1 << 0,	/* issue UFFDIO_API where the target has not: its own will fail */
-	UFFDCTL_HANDSHAKE_DRY = 1 << 1,	/* take one without handshake as if that had been done */
+	UFFDCTL_HANDSHAKE_DRY = 1 << 1, /* take one without handshake as if that had been done */
 };
 
 /*
@@ -310,7 +310,7 @@ struct uffdctl_result {
 	uint64_t already;	/* had one (EEXIST) */
 	uint64_t absent;	/* no page in the page cache (EFAULT) */
 	int error;		/* 0 or a negative errno */
-	const char *error_text;	/* NULL with error 0 */
+	const char *error_text; /* NULL with error 0 */
 };
 
 /* Called once for each part, in order of the ranges given, from the calling thread. */
@@ -319,7 +319,7 @@ typedef void (*uffdctl_result_fn)(void *data, const struct uffdctl_result *resul
 enum uffdctl_action_flags {
 	UFFDCTL_DRY_RUN = 1 << 0,	/* check all, change nothing */
 	UFFDCTL_NO_WAKE = 1 << 1,	/* leave waiting threads asleep */
-	UFFDCTL_WRITE_PROTECT = 1 << 2,	/* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
+	UFFDCTL_WRITE_PROTECT = 1 << 2, /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
 	UFFDCTL_FORCE = 1 << 3,		/* fill although somebody reads the messages */
 };
 
@@ -330,8 +330,8 @@ enum uffdctl_action_flags {
  * 0: all of it was done; -EIO: some of it was not, see the results; what is listed under
  * uffdctl_maps(). Beneath: UFFDIO_REGISTER. Since 0.1.
  */
-int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
-		     unsigned int flags, uffdctl_result_fn fn, void *data);
+int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes, unsigned int flags,
+		     uffdctl_result_fn fn, void *data);
 
 /* Unregister ranges, and wake whoever waits there. Beneath: UFFDIO_UNREGISTER, UFFDIO_WAKE. Since 0.1. */
 int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
@@ -342,13 +342,13 @@ int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, 
 		 uffdctl_result_fn fn, void *data);
 
 struct uffdctl_continue_opts {
-	unsigned int flags;		/* UFFDCTL_DRY_RUN, _NO_WAKE, _WRITE_PROTECT, _FORCE */
-	unsigned int nr_threads;	/* 0: as many as CPUs may be used */
-	int from_fd;			/* contents for what is not mapped, or -1; regular file, block or character device */
-	uint64_t from_offset;		/* where the first range's contents begin; further ranges follow on */
+	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE, _WRITE_PROTECT, _FORCE */
+	unsigned int nr_threads; /* 0: as many as CPUs may be used */
+	int from_fd;		 /* contents for what is not mapped, or -1; regular file, block or character device */
+	uint64_t from_offset;	 /* where the first range's contents begin; further ranges follow on */
 	/* Called some ten times a second; non-zero stops the work cleanly. May be NULL. */
 	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
-	void *data;			/* for progress and fn */
+	void *data; /* for progress and fn */
 };
 
 /*

@@ -11,13 +11,22 @@
 #include "uffdctl.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) __extension__ ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a < _b ? _a : _b; })
-#define MAX(a, b) __extension__ ({ __typeof__(a) _a = (a); __typeof__(b) _b = (b); _a > _b ? _a : _b; })
+#define MIN(a, b)                       \
+	__extension__({                 \
+		__typeof__(a) _a = (a); \
+		__typeof__(b) _b = (b); \
+		_a < _b ? _a : _b;      \
+	})
+#define MAX(a, b)                       \
+	__extension__({                 \
+		__typeof__(a) _a = (a); \
+		__typeof__(b) _b = (b); \
+		_a > _b ? _a : _b;      \
+	})
 
 /* Room for one more item at the end of a growing array; false when out of memory. */
 bool vec_grow(void *items_ptr, size_t nr, size_t *alloc, size_t item_size);
-#define vec_add(items, nr, alloc) \
-	(vec_grow(&(items), nr, &(alloc), sizeof(*(items))) ? &(items)[(nr)++] : NULL)
+#define vec_add(items, nr, alloc) (vec_grow(&(items), nr, &(alloc), sizeof(*(items))) ? &(items)[(nr)++] : NULL)
 
 /* Equal strings share one copy. */
 struct strpool {

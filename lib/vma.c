@@ -95,8 +95,7 @@ static int fill_by_query(struct builder *b, struct uffdctl_vma *v)
 		return errno == ENOENT ? -EAGAIN : -errno;
 	if (q.vma_start != v->range.start || q.vma_end != v->range.end)
 		return -EAGAIN;
-	snprintf(v->perms, sizeof(v->perms), "%c%c%c%c",
-		 q.vma_flags & PROCMAP_QUERY_VMA_READABLE ? 'r' : '-',
+	snprintf(v->perms, sizeof(v->perms), "%c%c%c%c", q.vma_flags & PROCMAP_QUERY_VMA_READABLE ? 'r' : '-',
 		 q.vma_flags & PROCMAP_QUERY_VMA_WRITABLE ? 'w' : '-',
 		 q.vma_flags & PROCMAP_QUERY_VMA_EXECUTABLE ? 'x' : '-',
 		 q.vma_flags & PROCMAP_QUERY_VMA_SHARED ? 's' : 'p');
@@ -348,8 +347,8 @@ static int gather(struct builder *b, enum uffdctl_source source)
 	r = b->flags & UFFDCTL_MAPS_SIZES ? gather_both(b) : gather_bpf(b);
 	if (r >= 0 && (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) == UFFDCTL_MAPS_ALL && !all_flags_known(b->m)) {
 		if (source == UFFDCTL_SOURCE_BPF)
-			return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are new to uffdctl: use source proc",
-				    b->t->pid);
+			return fail(u, -EOPNOTSUPP,
+				    "%d: this kernel has VmFlags that are new to uffdctl: use source proc", b->t->pid);
 		b->m->source = UFFDCTL_SOURCE_PROC;
 		return gather_both(b);
 	}

@@ -12,7 +12,7 @@
 
 struct uffdctl_maps {
 	struct uffdctl_vma *vmas;
-	uint64_t *ctxs;		/* owners, as kernel addresses, beside vmas; NULL from smaps */
+	uint64_t *ctxs; /* owners, as kernel addresses, beside vmas; NULL from smaps */
 	size_t nr;
 	enum uffdctl_source source;
 	uint64_t *sizes;

@@ -11,11 +11,10 @@
 
 /* show_smap_vma_flags() in fs/proc/task_mmu.c; bits that have not moved between Linux 6.1 and 7.3. */
 static const char fixed_names[64][3] = {
-	[0] = "rd",  [1] = "wr",  [2] = "ex",  [3] = "sh",  [4] = "mr",	 [5] = "mw",  [6] = "me",
-	[7] = "ms",  [8] = "gd",  [9] = "um",  [10] = "pf", [12] = "uw", [13] = "lo", [14] = "io",
-	[15] = "sr", [16] = "rr", [17] = "dc", [18] = "de", [19] = "lf", [20] = "ac", [21] = "nr",
-	[22] = "ht", [23] = "sf", [25] = "wf", [26] = "dd", [27] = "sd", [28] = "mm", [29] = "hg",
-	[30] = "nh", [31] = "mg",
+	[0] = "rd",  [1] = "wr",  [2] = "ex",  [3] = "sh",  [4] = "mr",	 [5] = "mw",  [6] = "me",  [7] = "ms",
+	[8] = "gd",  [9] = "um",  [10] = "pf", [12] = "uw", [13] = "lo", [14] = "io", [15] = "sr", [16] = "rr",
+	[17] = "dc", [18] = "de", [19] = "lf", [20] = "ac", [21] = "nr", [22] = "ht", [23] = "sf", [25] = "wf",
+	[26] = "dd", [27] = "sd", [28] = "mm", [29] = "hg", [30] = "nh", [31] = "mg",
 #if defined(__aarch64__)
 	[24] = "bt", [36] = "mt",
 #else
@@ -23,7 +22,7 @@ static const char fixed_names[64][3] = {
 #endif
 };
 
-#define VM_PKEYS	(UINT64_C(0x1f) << 32)	/* not shown: they stand in ProtectionKey */
+#define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they stand in ProtectionKey */
 
 static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
 

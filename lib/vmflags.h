@@ -6,9 +6,9 @@
 #include "iter.h"
 
 struct vmflags {
-	char names[64][3];	/* by bit; "" for one that smaps does not show */
-	uint64_t known;		/* bits that are in the table, shown or not */
-	uint64_t mode_bits[4];	/* by bit of the mode; 0: not in this kernel */
+	char names[64][3];     /* by bit; "" for one that smaps does not show */
+	uint64_t known;	       /* bits that are in the table, shown or not */
+	uint64_t mode_bits[4]; /* by bit of the mode; 0: not in this kernel */
 };
 
 /*
