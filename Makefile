@@ -50,10 +50,12 @@ all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
 
 # asm/types.h of a multiarch system lies where the host's compiler finds it by itself.
 BPF_SYS = $(shell $(CC) -print-multiarch 2>/dev/null)
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
 	$(CLANG) -O2 -g -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) -target bpf -mcpu=v3 \
+		-D__TARGET_ARCH_$(BPF_ARCH) \
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
 $(O)/%.lskel.h: $(O)/bpf/%.bpf.o
@@ -151,7 +153,7 @@ ANALYZE_O := $(O)/analyze
 analyze: deps
 	$(Q)$(MAKE) --no-print-directory O=$(ANALYZE_O) CC=gcc WERROR=1 CFLAGS='-O0 -g -fanalyzer' all
 	$(call say,CPPCHECK,lib cmd)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
-		--enable=warning,performance,portability --library=gnu --library=posix -D_GNU_SOURCE -D__x86_64__ -D__GNUC__ \
+		--enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ \
 		'-DLIBBPF_OPTS(type,name,...)=struct type name = { __VA_ARGS__ }' lib cmd
 	$(call say,TIDY,lib cmd)printf '%s\n' lib/*.c cmd/*.c | xargs -n 1 -P 2 sh -c 'clang-tidy --quiet "$$1" -- \
 		-std=gnu17 -D_GNU_SOURCE -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null' tidy

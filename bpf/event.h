@@ -7,7 +7,10 @@
 
 /* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */
 
-/* One descriptor of a userfaultfd (iter/task_file). */
+/* Descriptors that one look has room for. */
+#define EV_MAX_FILES (1 << 14)
+
+/* One descriptor of a userfaultfd. */
 struct ev_file {
 	__u64 f_op;
 	__u64 ctx; /* struct userfaultfd_ctx */
@@ -27,7 +30,7 @@ struct ev_vma {
 	__u64 page_size;
 };
 
-/* One process (iter/task). */
+/* The memory of one process (iter/task). */
 struct ev_task {
 	__u64 mm;
 	__u32 pid;
@@ -46,6 +49,7 @@ enum ev_queue {
 
 /* A thread that waits in a userfaultfd. */
 struct ev_waiter {
+	__u64 task;
 	__u64 ctx;
 	__u64 mm;
 	__u64 addr;
@@ -56,6 +60,60 @@ struct ev_waiter {
 	__u32 event; /* UFFD_EVENT_* */
 	__u32 queue; /* enum ev_queue */
 	char comm[16];
+};
+
+/* How a fault ended. */
+enum ev_end {
+	EV_WOKEN,	/* by a range operation of a userfaultfd */
+	EV_SIGNAL,	/* by a signal to the thread */
+	EV_RELEASED,	/* by the last close of the userfaultfd */
+	EV_NOT_WAITED,	/* its page was there before it slept */
+	EV_NR_ENDS,
+};
+
+enum ev_kind {
+	EV_MINOR,
+	EV_MISSING,
+	EV_WP,
+	EV_RWP,
+	EV_NR_KINDS,
+};
+
+/* Waits of 2^i microseconds and less, the last one of more. */
+#define EV_NR_BUCKETS 26
+
+#define EV_OP_NONE 0xff
+
+/* Totals, one set a CPU: exact whatever the stream loses. */
+struct ev_stats {
+	__u64 faults[EV_NR_KINDS];
+	__u64 ended[EV_NR_ENDS];
+	__u64 blocked;		/* that slept */
+	__u64 delivered;	/* messages that were read */
+	__u64 lost;		/* records that the stream had no room for */
+	__u64 missed;		/* faults that there was no room to follow */
+	__u64 buckets[EV_NR_BUCKETS];
+	__u64 max_wait_ns;
+};
+
+/* A fault that has ended. */
+struct ev_fault {
+	__u64 start_ns;		/* CLOCK_MONOTONIC */
+	__u64 end_ns;
+	__u64 read_ns;		/* its message was read; 0: it was not */
+	__u64 ctx;
+	__u64 mm;
+	__u64 addr;
+	__u64 flags;		/* UFFD_PAGEFAULT_FLAG_* */
+	__u64 ip;		/* user-mode instruction; of the system call, if in one */
+	__u32 pid, tid;
+	__u32 resolver_pid, resolver_tid;
+	char comm[16];
+	char resolver_comm[16];
+	__u32 op;		/* _UFFDIO_*, or EV_OP_NONE */
+	__u32 end;		/* enum ev_end */
+	__u32 kind;
+	__u32 pad;
 };
 
 #endif

@@ -8,33 +8,97 @@ char _license[] SEC("license") = "GPL";
 /* Set by the loader before each run. */
 __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
+__u64 scan_files;
 
-SEC("iter/task_file")
-int files(struct bpf_iter__task_file *it)
+/* Depth of the pid namespace of whoever ran an iterator last. */
+__u64 level;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_MAX_FILES);
+	__type(key, __u32);
+	__type(value, struct ev_file);
+} found SEC(".maps");
+
+__u64 nr_found; /* may be more than there is room for */
+
+struct scan {
+	struct file **fds;
+	__u32 pid;
+};
+
+static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 fd)
 {
-	struct file *file = it->file;
-	struct task_struct *task = it->task;
+	__u32 nr = nr_found++;
+	struct ev_file *ev = bpf_map_lookup_elem(&found, &nr);
 	struct userfaultfd_ctx *ctx;
-	struct ev_file ev = {};
 	void *head;
 
-	if (!file || !task)
-		return 0;
-	ev.f_op = (__u64)file->f_op;
-	if (userfaultfd_fops && ev.f_op != userfaultfd_fops)
-		return 0;
+	if (!ev)
+		return;
+	ev->f_op = f_op;
+	ev->pid = scan->pid;
+	ev->fd = fd;
+	if (!userfaultfd_fops)
+		return;
+	ctx = BPF_CORE_READ(file, private_data);
+	ev->ctx = (__u64)ctx;
+	ev->mm = (__u64)BPF_CORE_READ(ctx, mm);
+	head = (void *)ctx + bpf_core_field_offset(ctx->fd_wqh) + bpf_core_field_offset(struct wait_queue_head, head);
+	ev->waits = BPF_CORE_READ(ctx, fd_wqh.head.next) != head;
+}
 
-	ev.pid = tgid_of(task);
-	ev.fd = it->fd;
-	if (userfaultfd_fops) {
-		ctx = file->private_data;
-		ev.ctx = (__u64)ctx;
-		ev.mm = (__u64)BPF_CORE_READ(ctx, mm);
-		head = (void *)ctx + bpf_core_field_offset(ctx->fd_wqh) +
-		       bpf_core_field_offset(struct wait_queue_head, head);
-		ev.waits = BPF_CORE_READ(ctx, fd_wqh.head.next) != head;
-	}
-	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+static long scan_fd(__u32 fd, struct scan *scan)
+{
+	struct file **fds = scan->fds, *file = NULL;
+	__u64 f_op;
+
+	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
+	if (!file)
+		return 0;
+	f_op = (__u64)BPF_CORE_READ(file, f_op);
+	if (!userfaultfd_fops || f_op == userfaultfd_fops)
+		report_file(scan, file, f_op, fd);
+	return 0;
+}
+
+/*
+ * The table is read without its lock: a descriptor that comes or goes meanwhile may be missed
+ * or be one that was. Five times as fast as iter/task_file, which takes a reference of each.
+ */
+static void scan_table(struct task_struct *task, __u32 pid)
+{
+	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
+	struct scan scan = { .pid = pid };
+
+	if (!fdt)
+		return;
+	scan.fds = BPF_CORE_READ(fdt, fd);
+	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
+}
+
+SEC("iter/task")
+int tasks(struct bpf_iter__task *it)
+{
+	struct task_struct *task = it->task, *leader;
+	struct ev_task ev = {};
+	bool is_leader;
+
+	if (!task || task->flags & PF_KTHREAD)
+		return 0;
+	level = own_level();
+	leader = task->group_leader;
+	is_leader = task == leader;
+	ev.pid = pid_of(leader);
+	/* A thread may have a table of its own, and outlives its leader. */
+	if (scan_files && (is_leader || task->files != BPF_CORE_READ(leader, files)))
+		scan_table(task, ev.pid);
+	if (!is_leader && BPF_CORE_READ(leader, mm))
+		return 0;
+	ev.mm = (__u64)task->mm;
+	if (ev.mm)
+		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;
 }
 
@@ -55,25 +119,6 @@ int vmas(struct bpf_iter__task_vma *it)
 	ev.vm_flags = vma->vm_flags;
 	if (ev.vm_flags & VM_HUGETLB)
 		ev.page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
-	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
-	return 0;
-}
-
-SEC("iter/task")
-int tasks(struct bpf_iter__task *it)
-{
-	struct task_struct *task = it->task;
-	struct ev_task ev = {};
-
-	if (!task || task->flags & PF_KTHREAD)
-		return 0;
-	/* A group whose leader has exited lives on in its threads. */
-	if (task != task->group_leader && BPF_CORE_READ(task, group_leader, mm))
-		return 0;
-	ev.mm = (__u64)task->mm;
-	if (!ev.mm)
-		return 0;
-	ev.pid = tgid_of(task);
 	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;
 }

@@ -3,9 +3,12 @@
 #ifndef UFFDCTL_BPF_KERNEL_H
 #define UFFDCTL_BPF_KERNEL_H
 
+#include <stdbool.h>
+
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+#include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
 #define PF_KTHREAD 0x00200000
@@ -43,7 +46,28 @@ struct pid {
 
 struct mm_struct;
 
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+	unsigned long di, si, orig_ax, ip;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+	__u64 regs[31], pc, orig_x0;
+	int syscallno;
+};
+#endif
+
 struct task_struct {
+	struct files_struct *files;
 	unsigned int flags;
 	struct sched_entity se;
 	char comm[16];
@@ -78,6 +102,7 @@ struct userfaultfd_ctx {
 struct userfaultfd_wait_queue {
 	struct uffd_msg msg;
 	struct wait_queue_entry wq;
+	bool waken;
 };
 
 struct vm_userfaultfd_ctx {
@@ -116,17 +141,29 @@ struct bpf_iter__task_vma {
 
 #pragma clang attribute pop
 
-/* A thread's number in the pid namespace of whoever runs the program. */
-static inline __u32 pid_of(struct task_struct *task)
+/* A thread's number in a pid namespace on this level; 0 where it has none. */
+static inline __u32 pid_at(struct task_struct *task, unsigned int level)
 {
-	unsigned int level = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	int nr = 0;
 
+	if (BPF_CORE_READ(pid, level) < level)
+		return 0;
 	bpf_probe_read_kernel(&nr, sizeof(nr),
 			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
 				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
 	return nr;
+}
+
+/* The namespace of whoever runs an iterator. */
+static inline unsigned int own_level(void)
+{
+	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
+}
+
+static inline __u32 pid_of(struct task_struct *task)
+{
+	return pid_at(task, own_level());
 }
 
 static inline __u32 tgid_of(struct task_struct *task)

@@ -40,6 +40,7 @@ static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
 	ev = bpf_map_lookup_elem(&found, &nr);
 	if (!ev)
 		return;
+	ev->task = (__u64)task;
 	ev->ctx = (__u64)ctx;
 	ev->queue = w->queue;
 	ev->mm = (__u64)BPF_CORE_READ(ctx, mm);

@@ -56,6 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_LIST_COLUMNS:
 		if (!common.cmd)
 			argp_error(state, "--list-columns: of which command?");
+		if (!common.cmd->columns)
+			argp_error(state, "--list-columns: this command has no columns");
 		exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
 	case 'n':
 		common.noheadings = true;

@@ -57,6 +57,11 @@ void progress_begin(void)
 		sigaction(sigs[i], &sa, NULL);
 }
 
+bool progress_interrupted(void)
+{
+	return interrupted;
+}
+
 static double seconds(void)
 {
 	struct timespec now;

@@ -16,6 +16,8 @@ void progress_begin(void);
 /* Callback of the library's. Returns non-zero once the work shall stop. */
 int progress_show(void *data, uint64_t done_bytes, uint64_t total_bytes);
 
+bool progress_interrupted(void);
+
 /* Takes the bar off the terminal. */
 void progress_end(void);
 

@@ -116,7 +116,7 @@ void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
 }
 
 /* 41ns, 41.0us, 1.2ms, 38.0s, 12m03s, 3h20m */
-static char *human_duration(uint64_t ns)
+char *human_duration(uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
 	char *text;
@@ -297,12 +297,12 @@ static int show_chosen(struct table *t, const char *list)
 	return 0;
 }
 
-static int flush_stdout(void)
+bool stdout_failed(void)
 {
 	if (!fflush(stdout) && !ferror(stdout))
-		return 0;
+		return false;
 	error("stdout: %s", strerror(errno ?: EIO));
-	return -EIO;
+	return true;
 }
 
 int table_list_columns(const struct column *columns)
@@ -313,7 +313,7 @@ int table_list_columns(const struct column *columns)
 		width = strlen(c->name) > width ? strlen(c->name) : width;
 	for (const struct column *c = columns; c->name; c++)
 		printf("%-*s  %s\n", (int)width, c->name, c->help);
-	return flush_stdout();
+	return stdout_failed() ? -EIO : 0;
 }
 
 /* ---- tables ---- */
@@ -455,5 +455,5 @@ int table_close(struct table *t)
 			r = print_portion(t);
 	}
 	free(t);
-	return flush_stdout() < 0 ? -EIO : r;
+	return stdout_failed() ? -EIO : r;
 }

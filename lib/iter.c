@@ -2,6 +2,7 @@
 /* BPF iterators over files, processes and mappings: one load serves all three. */
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <bpf/bpf.h>
 
@@ -13,6 +14,7 @@
 
 #include "iter.h"
 #include "uffd.h"
+#include "util.h"
 
 struct iter {
 	struct iter_bpf *skel;
@@ -51,9 +53,36 @@ static int walk(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
 	}
 }
 
-int iter_files(struct iter *it, pid_t pid, iter_fn fn, void *arg)
+/* What the iterator has found stands in a map. */
+static int visit_files(struct iter *it, iter_fn fn, void *arg)
 {
-	return walk(it->skel->progs.files.prog_fd, pid, sizeof(struct ev_file), fn, arg);
+	size_t nr = MIN(it->skel->bss->nr_found, (uint64_t)EV_MAX_FILES), size = EV_MAX_FILES * sizeof(struct ev_file);
+	struct ev_file *found = mmap(NULL, size, PROT_READ, MAP_SHARED, it->skel->maps.found.map_fd, 0);
+	int r = 0;
+
+	if (found == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = fn(&found[i], arg);
+	munmap(found, size);
+	return r == 0 && nr < it->skel->bss->nr_found ? -E2BIG : r;
+}
+
+static int no_task(const void *ev, void *arg)
+{
+	(void)ev, (void)arg;
+	return 0;
+}
+
+int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+{
+	int r;
+
+	it->skel->bss->scan_files = true;
+	it->skel->bss->nr_found = 0;
+	r = iter_tasks(it, pid, task_fn ?: no_task, arg);
+	it->skel->bss->scan_files = false;
+	return r < 0 ? r : visit_files(it, file_fn, arg);
 }
 
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
@@ -102,6 +131,11 @@ uint64_t iter_fops(const struct iter *it)
 	return it->skel->bss->userfaultfd_fops;
 }
 
+unsigned int iter_level(struct iter *it)
+{
+	return it->skel->bss->level;
+}
+
 int iter_run(int prog_fd)
 {
 	return walk(prog_fd, 0, 1, NULL, NULL);
@@ -133,7 +167,7 @@ static int learn_fops(struct iter *it)
 	if (r < 0)
 		return r;
 	own.fd = uffd;
-	r = iter_files(it, gettid(), find_own_fd, &own);
+	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
 	if (r < 0)
 		return r;
 	if (!own.f_op)
@@ -149,8 +183,7 @@ static int iter_open(struct iter **ret)
 
 	if (!it)
 		return -ENOMEM;
-	it->skel = iter_bpf__open();
-	r = it->skel ? iter_bpf__load(it->skel) : -ENOMEM;
+	r = iter_load_skel(iter_bpf, &it->skel);
 	if (r >= 0)
 		r = learn_fops(it);
 	if (r < 0) {
@@ -190,6 +223,8 @@ const char *iter_why(int err)
 		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
 	case -ENOENT:
 		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+	case -E2BIG:
+		return "there are more userfaultfds than there is room for";
 	case -ENOSYS:
 		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
 	default:

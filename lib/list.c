@@ -193,14 +193,14 @@ static int list_bpf(struct uffdctl *u, struct uffdctl_list *l)
 
 	if (r < 0)
 		return r;
+	r = iter_files(it, 0, add_file, NULL, l);
+	if (r >= 0 && l->nr)
+		r = iter_tasks(it, 0, match_mm, l);
+	if (r < 0 || !l->nr)
+		return r;
 	vmflags = context_vmflags(u, it);
 	if (!vmflags)
 		return -ENOMEM;
-	r = iter_files(it, 0, add_file, l);
-	if (r >= 0 && l->nr)
-		r = iter_tasks(it, 0, match_mm, l);
-	if (r < 0)
-		return r;
 	number_ctxs(l);
 	return count_bytes(l, it, vmflags);
 }
@@ -226,7 +226,7 @@ static int find_fd(const void *arg_ev, void *arg)
 int list_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret)
 {
 	struct find_fd f = { fd, ret, false };
-	int r = iter_files(it, pid, find_fd, &f);
+	int r = iter_files(it, pid, find_fd, NULL, &f);
 
 	return r < 0 ? r : f.found ? 0 : -ENOENT;
 }

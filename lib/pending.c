@@ -77,8 +77,9 @@ static bool is_known(const struct uffdctl_pending *p, pid_t tid)
 	return false;
 }
 
-static int add_waiter(struct uffdctl_pending *p, const struct ev_waiter *ev)
+static int add_waiter(const struct ev_waiter *ev, void *arg)
 {
+	struct uffdctl_pending *p = arg;
 	struct uffdctl_waiter *w;
 
 	/* No number: the thread is gone, or in a pid namespace that ours does not see. */
@@ -104,24 +105,24 @@ static int add_waiter(struct uffdctl_pending *p, const struct ev_waiter *ev)
 	return 0;
 }
 
-static int add_waiters(struct uffdctl *u, struct uffdctl_pending *p, const struct pending_bpf *skel)
+static int visit_found(struct uffdctl *u, const struct pending_bpf *skel,
+		       int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
 {
-	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS),
-	       size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
+	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS), size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
 	struct ev_waiter *found = mmap(NULL, size, PROT_READ, MAP_SHARED, skel->maps.found.map_fd, 0);
 	int r = 0;
 
 	if (found == MAP_FAILED)
 		return -errno;
 	for (size_t i = 0; r >= 0 && i < nr; i++)
-		r = add_waiter(p, &found[i]);
+		r = fn(&found[i], arg);
 	munmap(found, size);
 	if (nr < skel->bss->nr_found)
 		log_warning(u, "more threads wait than the %d that there is room for", EV_MAX_WAITERS);
 	return r;
 }
 
-static int pending_bpf(struct uffdctl *u, struct uffdctl_pending *p)
+int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
 {
 	struct pending_bpf *skel;
 	struct iter *it;
@@ -129,16 +130,14 @@ static int pending_bpf(struct uffdctl *u, struct uffdctl_pending *p)
 
 	if (r < 0)
 		return r;
-	skel = pending_bpf__open();
-	r = skel ? pending_bpf__load(skel) : -ENOMEM;
-	if (r >= 0) {
-		skel->bss->userfaultfd_fops = iter_fops(it);
-		r = iter_run(skel->progs.waiters.prog_fd);
-	}
+	r = iter_load_skel(pending_bpf, &skel);
+	if (r < 0)
+		return r;
+	skel->bss->userfaultfd_fops = iter_fops(it);
+	r = iter_run(skel->progs.waiters.prog_fd);
 	if (r >= 0)
-		r = add_waiters(u, p, skel);
-	if (skel)
-		pending_bpf__destroy(skel);
+		r = visit_found(u, skel, fn, arg);
+	pending_bpf__destroy(skel);
 	return r;
 }
 
@@ -283,7 +282,7 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source
 		return log_oom(u);
 	r = uffdctl_list(u, source, NULL, 0, &p->list);
 	if (r >= 0 && p->list->source == UFFDCTL_SOURCE_BPF) {
-		r = pending_bpf(u, p);
+		r = pending_visit(u, add_waiter, p);
 		if (r < 0)
 			log_error(u, "%s", iter_why(r));
 	} else if (r >= 0) {

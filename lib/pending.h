@@ -8,4 +8,8 @@
 /* What a message says, as this library's enumerations. */
 enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags);
 
+/* The kernel's own records, once for each descriptor of a userfaultfd; fn returns 0 to go on. */
+struct ev_waiter;
+int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg);
+
 #endif

@@ -262,6 +262,84 @@ const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p
 /* The userfaultfds of the same look, for their holders. */
 const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p);
 
+/* ---- watching faults ---- */
+
+/* How a fault ended. */
+enum uffdctl_end {
+	UFFDCTL_END_WOKEN,	/* by a range operation, see op */
+	UFFDCTL_END_SIGNAL,	/* by a signal to the thread */
+	UFFDCTL_END_RELEASED,	/* by the last close of the userfaultfd */
+	UFFDCTL_END_NOT_WAITED, /* its page was there before the thread slept */
+	UFFDCTL_NR_ENDS,
+};
+const char *uffdctl_end_name(enum uffdctl_end end);
+
+/* A fault that has ended. */
+struct uffdctl_fault {
+	uint64_t start_ns;	/* CLOCK_MONOTONIC */
+	uint64_t wait_ns;	/* until it was woken */
+	uint64_t queue_ns;	/* of that until its message was read; UFFDCTL_UNKNOWN if it was not */
+	uint64_t addr;		/* as in the message */
+	uint64_t ip;		/* user-mode instruction, of the system call if in one; UFFDCTL_UNKNOWN */
+	pid_t pid, tid;		/* who waited */
+	pid_t target_pid;	/* whose memory; 0 if not known */
+	pid_t resolver_pid;	/* 0: nobody */
+	char comm[16], resolver_comm[16];
+	enum uffdctl_kind kind;
+	enum uffdctl_access access;
+	enum uffdctl_end end;
+	const char *op;		/* ioctl that ended it, or NULL */
+	const char *name;	/* mapping, raw; NULL if not known */
+	uint64_t offset;	/* of addr in its file, or UFFDCTL_UNKNOWN */
+};
+
+#define UFFDCTL_NR_BUCKETS 26
+
+/* Totals since watching began; exact whatever the stream lost. */
+struct uffdctl_watch_stats {
+	uint64_t faults[4];	/* by uffdctl_kind, minor first */
+	uint64_t ended[UFFDCTL_NR_ENDS];
+	uint64_t pending;	/* faults that have not ended */
+	uint64_t before;	/* threads that waited when watching began: counted nowhere else */
+	uint64_t blocked;	/* faults that slept */
+	uint64_t delivered;	/* messages of faults that were read */
+	uint64_t lost_events;	/* faults that are in the totals, but were not handed out */
+	uint64_t missed;	/* faults that there was no room to follow */
+	uint64_t max_wait_ns;
+	uint64_t buckets[UFFDCTL_NR_BUCKETS]; /* waits of 2^i us and less, the last of more */
+};
+
+struct uffdctl_watch;
+
+enum uffdctl_watch_flags {
+	UFFDCTL_WATCH_STREAM = 1 << 0, /* hand out each fault; without, totals alone are kept */
+};
+
+/*
+ * Begin to watch faults.
+ * @backend: a name of uffdctl_watch_backend(), or NULL for the best there is
+ * @pids: whose memory; NULL for all
+ * @ret: out, end with uffdctl_watch_close()
+ * -EPERM, -ENOSYS, …: the backend can't be had, logged with the reason; -EINVAL: no such backend.
+ * Beneath: tp_btf/sched_switch, sched_waking, sys_exit. Since 0.1.
+ */
+int uffdctl_watch_open(struct uffdctl *u, const char *backend, const pid_t *pids, size_t nr_pids, unsigned int flags,
+		       struct uffdctl_watch **ret);
+void uffdctl_watch_close(struct uffdctl_watch *w);
+const char *uffdctl_watch_backend(const struct uffdctl_watch *w);
+
+typedef void (*uffdctl_fault_fn)(void *data, const struct uffdctl_fault *fault);
+
+/*
+ * Hand out the faults that have ended, waiting for one for at most timeout_ms.
+ * Call it at least once a second: it also learns of userfaultfds that are new.
+ * @fn: may be NULL without UFFDCTL_WATCH_STREAM
+ * Returns how many there were, or a negative errno; -EINTR after a signal.
+ */
+int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn fn, void *data);
+
+int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
+
 /* ---- ranges ---- */
 
 struct uffdctl_ranges;

@@ -26,55 +26,60 @@ static const char fixed_names[64][3] = {
 
 static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
 
+/* A page of our own, not registered, or registered for one mode. */
 struct probe {
-	uint64_t addr;
+	uint64_t mode;
+	void *page;
 	uint64_t vm_flags;
-	bool found;
 };
+
+enum { PLAIN, MINOR, RWP, NR_PROBES };
 
 static int find_probe(const void *arg_ev, void *arg)
 {
 	const struct ev_vma *ev = arg_ev;
-	struct probe *p = arg;
+	struct probe *probes = arg;
 
-	if (p->addr < ev->start || p->addr >= ev->end)
-		return 0;
-	p->vm_flags = ev->vm_flags;
-	p->found = true;
-	return 1;
+	for (int i = 0; i < NR_PROBES; i++)
+		if ((uintptr_t)probes[i].page >= ev->start && (uintptr_t)probes[i].page < ev->end)
+			probes[i].vm_flags = ev->vm_flags;
+	return 0;
 }
 
-static uint64_t flags_at(struct iter *it, const void *addr)
+static void map_probe(struct probe *p, int memfd, int uffd, size_t size)
 {
-	struct probe p = { .addr = (uintptr_t)addr };
+	struct uffdctl_range range;
 
-	iter_vmas(it, gettid(), false, find_probe, &p);
-	return p.found ? p.vm_flags : 0;
+	p->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	range.start = (uintptr_t)p->page;
+	range.end = range.start + size;
+	/* One that can't be registered looks like the plain one. */
+	if (p->page != MAP_FAILED && p->mode)
+		uffd_register(uffd, range, p->mode, NULL);
 }
 
-/* The one bit that registering a page of our own for the mode sets. */
-static uint64_t learn_mode(struct iter *it, uint64_t mode)
+/* The bits that registering for minor and for rwp set; 0: this kernel has none. */
+static void learn_modes(struct iter *it, uint64_t *minor, uint64_t *rwp)
 {
-	uint64_t features = mode == UFFDIO_REGISTER_MODE_RWP ? UFFD_FEATURE_RWP : 0;
+	struct probe probes[] = { [MINOR] = { .mode = UFFDIO_REGISTER_MODE_MINOR },
+				  [RWP] = { .mode = UFFDIO_REGISTER_MODE_RWP } };
 	size_t size = base_page_size();
 	_cleanup_close_ int uffd = -1, memfd = memfd_create("uffdctl-probe", MFD_CLOEXEC);
-	uint64_t before, after = 0;
-	void *page;
 
-	if (memfd < 0 || ftruncate(memfd, size) < 0)
-		return 0;
-	page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
-	if (page == MAP_FAILED)
-		return 0;
-	before = flags_at(it, page);
-	if (before && uffd_create(&uffd) == 0 && uffd_handshake(uffd, features, NULL) == 0) {
-		struct uffdctl_range range = { (uintptr_t)page, (uintptr_t)page + size };
-
-		if (uffd_register(uffd, range, mode, NULL) == 0)
-			after = flags_at(it, page);
+	*minor = *rwp = 0;
+	if (memfd < 0 || ftruncate(memfd, size) < 0 || uffd_create(&uffd) < 0)
+		return;
+	if (uffd_handshake(uffd, UFFD_FEATURE_RWP, NULL) < 0 && uffd_handshake(uffd, 0, NULL) < 0)
+		return;
+	for (int i = 0; i < NR_PROBES; i++)
+		map_probe(&probes[i], memfd, uffd, size);
+	if (iter_vmas(it, gettid(), false, find_probe, probes) >= 0) {
+		*minor = probes[MINOR].vm_flags & ~probes[PLAIN].vm_flags;
+		*rwp = probes[RWP].vm_flags & ~probes[PLAIN].vm_flags;
 	}
-	munmap(page, size);
-	return after & ~before;
+	for (int i = 0; i < NR_PROBES; i++)
+		if (probes[i].page != MAP_FAILED)
+			munmap(probes[i].page, size);
 }
 
 static void learn_name(struct vmflags *f, uint64_t bit, const char *name)
@@ -93,11 +98,12 @@ void vmflags_learn(struct iter *it, struct vmflags *ret)
 	for (int bit = 0; bit < 64; bit++)
 		if (f.names[bit][0])
 			f.known |= UINT64_C(1) << bit;
-	for (int i = 0; i < NR_MODES; i++) {
-		/* VM_UFFD_MISSING and VM_UFFD_WP, bits 9 and 12, have names in the table. */
-		f.mode_bits[i] = i < 2 ? UINT64_C(1) << (i ? 12 : 9) : learn_mode(it, UINT64_C(1) << i);
-		learn_name(&f, f.mode_bits[i], mode_mnemonics[i]);
-	}
+	/* VM_UFFD_MISSING and VM_UFFD_WP stand in the table, as bits 9 and 12. */
+	f.mode_bits[0] = 1 << 9;
+	f.mode_bits[1] = 1 << 12;
+	learn_modes(it, &f.mode_bits[2], &f.mode_bits[3]);
+	learn_name(&f, f.mode_bits[2], mode_mnemonics[2]);
+	learn_name(&f, f.mode_bits[3], mode_mnemonics[3]);
 	*ret = f;
 }
 

@@ -92,13 +92,15 @@ def _():
     header = re.sub(r"/\*.*?\*/", "", source("lib/uffdctl.h"), flags=re.S)
     declared = set(re.findall(r"\b(uffdctl_\w+)\(", header))
     mapped = set(re.findall(r"^\t(\w+);$", source("lib/libuffdctl.map").split("local:")[0], re.M))
-    exported = [line.split()[-1] for line in call("nm", "-D", "--defined-only", "--with-symbol-versions", SO).splitlines()]
-    exported = [name for name in exported if not name.startswith("LIBUFFDCTL_")]
+    lines = call("nm", "-D", "--defined-only", "--with-symbol-versions", SO).splitlines()
+    versioned = [name for name in (line.split()[-1] for line in lines) if not name.startswith("LIBUFFDCTL_")]
+    exported = {name.split("@")[0] for name in versioned}
     ok(len(declared) > 30, "functions are found in the header")
     eq(sorted(declared - mapped), [], "declared, but not in the map")
     eq(sorted(mapped - declared), [], "in the map, but not declared")
-    eq(sorted(n for n in exported if "@@LIBUFFDCTL_0." not in n), [], "exported without a version")
-    eq(sorted(n.split("@")[0] for n in exported), sorted(mapped), "exported")
+    eq(sorted(n for n in versioned if "@@LIBUFFDCTL_0." not in n), [], "exported without a version")
+    eq(sorted(exported - mapped), [], "exported, but not in the map")
+    eq(sorted(mapped - exported), [], "in the map, but not exported")
 
 
 @test("install-map-sorted")

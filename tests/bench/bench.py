@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Measures uffdctl beside the nearest thing that does the same without it, in the same run, and prints a table.
+
+Figures are medians of runs that alternate with those of the alternative. Nothing here fails a build: times
+depend on the machine and on what else it does. What can't be measured says why in its line.
+"""
+import os
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tap import Target  # also ends what is started here, should this be killed: the helpers read our pipes
+
+O = os.environ.get("O") or "build"
+UFFDCTL = os.path.abspath(os.path.join(O, "uffdctl"))
+LOOP = os.path.abspath(os.path.join(O, "tests/helpers/loop"))
+GIB = 1 << 30
+PAGE = os.sysconf("SC_PAGESIZE")
+SCRATCH = tempfile.mkdtemp(prefix="uffdctl-bench.")
+
+
+# ---- running ----
+
+class Unmeasured(Exception):
+    """Why a figure is not to be had."""
+
+
+class Run:
+    """A command that ran to its end: seconds, what it wrote. Output goes to files, as a user's would to a pipe."""
+
+    def __init__(self, *argv, check=True):
+        argv = [str(a) for a in argv]
+        paths = [os.path.join(SCRATCH, name) for name in ("out", "err")]
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        program = shutil.which(argv[0])
+        if not program:
+            raise Unmeasured(f"{argv[0]} is not installed")
+        actions = [(os.POSIX_SPAWN_OPEN, i + 1, path, flags, 0o600) for i, path in enumerate(paths)]
+        began = time.monotonic()
+        pid = os.posix_spawn(program, argv, os.environ, file_actions=actions)
+        status = os.waitpid(pid, 0)[1]
+        self.seconds = time.monotonic() - began
+        self.out, self.err = (open(p, "rb").read().decode("utf-8", "replace") for p in paths)
+        if check and os.waitstatus_to_exitcode(status):
+            raise Unmeasured(f"{' '.join(argv)}: {self.err.strip() or status}")
+
+
+def peak_bytes(*argv):
+    """Peak memory of a command. It counts the memory of who starts it in, so that is as little as can be had."""
+    spawn = ("import os, sys; a = sys.argv[1:]; null = os.open('/dev/null', os.O_WRONLY);"
+             "pid = os.posix_spawnp(a[0], a, os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, null, 1)]);"
+             "print(os.wait4(pid, 0)[2].ru_maxrss)")
+    return int(Run(sys.executable, "-I", "-S", "-c", spawn, *argv).out) * 1024
+
+
+def alternate(rounds, before, *runs):
+    """Medians of what each run returns; before each, before() restores the state."""
+    figures = [[] for _ in runs]
+    for i in range(rounds):
+        order = list(range(len(runs)))
+        for k in order if i % 2 == 0 else reversed(order):
+            if before:
+                before()
+            figures[k].append(runs[k]())
+    return [statistics.median(f) for f in figures]
+
+
+# ---- the table ----
+
+ROWS = []
+
+
+def text_of(figure, unit):
+    if figure is None:
+        return ""
+    if unit == "MiB":
+        return f"{figure / (1 << 20):.1f} MiB"
+    return f"{figure * 1000:.1f} ms" if figure < 1 else f"{figure:.3f} s"
+
+
+def row(what, figure, beside="", other=None, ratio="", aim="", met=None, unit="s"):
+    ROWS.append((what, text_of(figure, unit), beside, text_of(other, unit), ratio, aim,
+                 "" if met is None else "yes" if met else "NO"))
+
+
+def faster(figure, other):
+    times = other / figure
+    return f"{times:.{2 if times < 10 else 0}f}x"
+
+
+def print_table():
+    head = ("MEASURED", "FIGURE", "BESIDE", "ITS FIGURE", "RATIO", "AIM", "MET")
+    widths = [max(len(r[i]) for r in [head, *ROWS]) for i in range(len(head))]
+    for r in [head, *ROWS]:
+        print("  ".join(cell.rjust(w) if i in (1, 3, 4) else cell.ljust(w)
+                        for i, (cell, w) in enumerate(zip(r, widths))).rstrip())
+
+
+# ---- (a) continue ----
+
+def continue_run(pid, m, threads, wall):
+    run = Run(UFFDCTL, "continue", pid, f"{m['addr']}+{m['size']}", f"--threads={threads}", "-v")
+    done = re.search(r"mapped (\d+) bytes in ([\d.]+) s", run.err)
+    if not done or int(done[1]) != m["size"]:
+        raise Unmeasured(f"continue mapped not all of it: {run.err}")
+    return run.seconds if wall else float(done[2])
+
+
+def bench_continue():
+    with Target(timeout=60) as t:
+        fd = t.uffd(features=["minor_shmem"])["fd"]
+        m = t.map(kind="memfd", size=GIB)
+        t.madvise(id=m["id"], advice="nohugepage")
+        t.fill(id=m["id"])
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+
+        def loop(step):
+            return lambda: float(Run(LOOP, t.pid, fd, m["addr"], GIB, step).out)
+
+        def ours(threads, wall=False):
+            return lambda: continue_run(t.pid, m, threads, wall)
+
+        def unmap():
+            t.madvise(id=m["id"], advice="dontneed")
+
+        for once in (loop(4 << 20), ours(2)):  # page tables and caches
+            unmap()
+            once()
+        one, two, whole, pieces, wall = alternate(9, unmap, ours(1), ours(2), loop(GIB), loop(4 << 20), ours(1, True))
+    row("continue 1 GiB, 1 thread", one, "ioctl loop, 4 MiB pieces", pieces, f"{one / pieces:.3f}", "<= 1.03",
+        one / pieces <= 1.03)
+    row("continue 1 GiB, 1 thread", one, "one ioctl for all", whole, f"{one / whole:.3f}")
+    row("continue 1 GiB, 2 threads", two, "1 thread", one, faster(two, one), ">= 1.9x", one / two >= 1.9)
+    row("  whole command, 1 thread", wall, "ioctl loop, 4 MiB pieces", pieces, f"{wall / pieces:.3f}")
+
+
+# ---- (b) smaps ----
+
+def bench_smaps():
+    with Target(timeout=120) as t:
+        t.maps_many(n=60000, populate_bytes=4 * GIB)
+        fd = t.uffd(features=["minor_shmem"])["fd"]
+        m = t.map(kind="memfd", size=64 * PAGE)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        ours = {"smaps, 60,000 mappings, 4 GiB": [UFFDCTL, "smaps", t.pid],
+                "smaps --all of the same": [UFFDCTL, "smaps", "--all", t.pid]}
+        others = {"grep VmFlags /proc/PID/smaps": ["grep", "VmFlags", f"/proc/{t.pid}/smaps"],
+                  "pmap -X": ["pmap", "-X", t.pid]}
+        runs = ours | others
+        figures = dict(zip(runs, alternate(5, None, *(lambda a=argv: Run(*a).seconds for argv in runs.values()))))
+        peaks = {what: peak_bytes(*argv) for what, argv in runs.items()}
+    for what in ours:
+        for beside in others:
+            row(what, figures[what], beside, figures[beside], faster(figures[what], figures[beside]), ">= 5x",
+                figures[beside] / figures[what] >= 5)
+        row("  its peak memory", peaks[what], "pmap -X", peaks["pmap -X"], faster(peaks[what], peaks["pmap -X"]),
+            "< 32 MiB", peaks[what] < 32 << 20, "MiB")
+
+
+# ---- (c) start ----
+
+def count_bpf_calls():
+    log = os.path.join(SCRATCH, "strace")
+    Run("strace", "-f", "-e", "trace=bpf", "-o", log, UFFDCTL, "--version")
+    with open(log) as f:
+        return sum("bpf(" in line for line in f)
+
+
+def bench_start():
+    ours, true = alternate(300, None, lambda: Run(UFFDCTL, "--version").seconds, lambda: Run("true").seconds)
+    row("--version", ours, "true", true, f"+{(ours - true) * 1000:.2f} ms", "<= +1 ms", ours - true <= 0.001)
+    try:
+        calls = count_bpf_calls()
+        row(f"  bpf(2) calls that it makes: {calls}", None, aim="none", met=calls == 0)
+    except Unmeasured as e:
+        row(f"  bpf(2) calls that it makes: {e}", None, aim="none")
+
+
+# ---- (d) list ----
+
+def count_files():
+    """Processes that are there, and the files that they have open."""
+    processes = files = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            files += len(os.listdir(f"/proc/{pid}/fd"))
+            processes += 1
+        except OSError:
+            pass
+    return processes, files
+
+
+def bench_list():
+    with Target() as t, Target(timeout=60) as crowd:
+        t.uffd(features=["minor_shmem"])
+        crowd.open_files(n=20)
+        while count_files()[0] < 2000:
+            for _ in range(100):
+                crowd.fork()
+        processes, files = count_files()
+        runs = {"list": [UFFDCTL, "list"], "ls -l /proc/[0-9]*/fd": ["sh", "-c", "exec ls -l /proc/[0-9]*/fd"],
+                "lsfd": ["lsfd"]}
+        figures = {}
+        for name, argv in runs.items():
+            try:
+                figures[name] = alternate(9 if name == "list" else 3, None,
+                                          lambda argv=argv: Run(*argv, check=argv[0] == UFFDCTL).seconds)[0]
+            except Unmeasured as e:
+                row(f"list: {name}: {e}", None)
+    ours = figures.pop("list")
+    for name, figure in figures.items():
+        row(f"list, {processes:,} processes, {files:,} files", ours, name, figure, faster(ours, figure), "< 15 ms",
+            ours < 0.015)
+
+
+def main():
+    began = time.monotonic()
+    try:
+        for part in (bench_continue, bench_smaps, bench_start, bench_list):
+            try:
+                part()
+            except Unmeasured as e:
+                row(f"{part.__name__}: {e}", None)
+    finally:
+        shutil.rmtree(SCRATCH)
+    print_table()
+    print(f"\n{os.uname().release}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; "
+          f"medians of alternating runs; {time.monotonic() - began:.0f} s in all")
+
+
+main()

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""watch: counts that are exact, whoever faults and however it ends."""
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from tap import Failure, Target, contains, eq, fdinfo, hugepages, main, ok, run, spawn, test, wait_until
+
+PAGE = 4096
+HUGE = 2 << 20
+FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
+            "pagefault_flag_wp"]
+
+
+class Watch:
+    """A running uffdctl watch --json; stop() returns its faults and its summary."""
+
+    def __init__(self, *args, **popen):
+        self.p = spawn("watch", "--json", *args, **popen)
+        time.sleep(0.1)
+        # It watches once its programs are attached: then it holds a link.
+        wait_until(lambda: self.p.poll() is not None or self._links() >= 3, "watch is attached")
+
+    def _links(self):
+        n = 0
+        with contextlib.suppress(OSError):
+            for fd in os.listdir(f"/proc/{self.p.pid}/fd"):
+                with contextlib.suppress(OSError):
+                    n += "bpf" in os.readlink(f"/proc/{self.p.pid}/fd/{fd}") and \
+                        "link_type" in open(f"/proc/{self.p.pid}/fdinfo/{fd}").read()
+        return n
+
+    def stop(self, sig=signal.SIGINT):
+        self.p.send_signal(sig)
+        out, err = self.p.communicate(timeout=30)
+        if self.p.returncode:
+            raise Failure(f"watch: exit {self.p.returncode}: {err.decode()}")
+        lines = [json.loads(line) for line in out.splitlines()]
+        eq([x["type"] for x in lines], ["fault"] * (len(lines) - 1) + ["summary"], "lines")
+        return lines[:-1], lines[-1]
+
+
+def consistent(s):
+    eq(sum(s["faults"].values()), sum(s["ended"].values()) + s["pending"], "faults = ended + pending")
+    eq(sum(b["count"] for b in s["histogram"]), sum(s["ended"].values()), "each ended fault is in the histogram")
+    eq(s["missed"], 0, "missed")
+
+
+def storm(n, threads, kind, mode, *args, other_process=False, access="read"):
+    """n faults by so many threads, served by a handler that counts; returns watch's and the handler's word."""
+    page = HUGE if kind == "hugetlb" else PAGE
+    with Target(timeout=120) as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind=kind, size=n * page)
+        if mode != "missing" and kind != "anon":
+            t.fallocate(id=m["id"], offset=0, len=n * page, mode="alloc")
+        t.register(uffd=u, id=m["id"], mode=[mode])
+        if mode == "wp":
+            t.madvise(id=m["id"], advice="populate_write")
+            t.writeprotect(uffd=u, id=m["id"], offset=0, len=n * page, protect=True)
+            access = "write"
+        serve = t.child_handler if other_process else t.handler
+        serve(uffd=u, action="copy" if mode == "missing" else "continue", seed=1)
+        w = Watch(*args, t.pid)
+        for th in t.touch(id=m["id"], access=access, threads=threads, split=True, value=1)["threads"]:
+            wait_until(lambda th=th: t.join(thread=th, timeout_ms=5000)["done"], "thread", timeout=100)
+        faults, s = w.stop()
+        return faults, s, t.handler_stats(uffd=u)[mode]
+
+
+def exact(n, *args, **kw):
+    faults, s, handled = storm(n, *args, **kw)
+    mode = args[2]
+    consistent(s)
+    eq((s["faults"][mode], s["delivered"], s["pending"]), (handled, handled, 0), "faults are what the handler counted")
+    eq(sum(s["faults"].values()), handled, "and of no other kind")
+    ok(handled >= n, f"{handled} of {n}")
+    return faults, s
+
+
+@test("watch-exact-minor", limit=180)
+def _():
+    exact(200000, 8, "memfd", "minor", "--summary")
+
+
+@test("watch-exact-missing", limit=120)
+def _():
+    exact(50000, 8, "anon", "missing", "--summary")
+    exact(20000, 3, "memfd", "missing", "--summary")
+
+
+@test("watch-exact-wp", limit=120)
+def _():
+    exact(20000, 4, "memfd", "wp", "--summary")
+    exact(20000, 4, "anon", "wp", "--summary")
+
+
+@test("watch-exact-hugetlb", limit=120)
+def _():
+    with hugepages(256):
+        exact(256, 4, "hugetlb", "minor", "--summary")
+
+
+@test("watch-exact-other-process", limit=120)
+def _():
+    faults, s = exact(20000, 4, "memfd", "minor", other_process=True)
+    eq(len(faults) + s["lost_events"], 20000, "each is in the stream, or counted as lost")
+    ok(all(f["resolver_pid"] not in (None, f["pid"]) for f in faults if f["ended"] == "woken"), "resolved by another")
+
+
+@test("watch-exact-repeatedly", limit=180)
+def _():
+    """The races between the signs of one fault come up in some of many short runs."""
+    for _ in range(12):
+        exact(5000, 6, "memfd", "minor", "--summary")
+
+
+@test("watch-record")
+def _():
+    """Every field of a fault whose story is known."""
+    with Target() as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        th = t.touch(id=m["id"], offset=3 * PAGE, len=PAGE, access="write", name="vcpu0", value=1)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        time.sleep(0.2)
+        t.read_msg(uffd=u, timeout_ms=1000)
+        time.sleep(0.1)
+        run("continue", t.pid, "all", check=0)
+        ok(t.join(thread=th["threads"][0])["done"], "it goes on")
+        faults, s = w.stop()
+        f = faults[0]
+        eq((f["tid"], f["pid"], f["comm"], f["target_pid"]), (th["tids"][0], t.pid, "vcpu0", t.pid), "who")
+        eq((f["kind"], f["access"], f["addr"], f["offset"]),
+           ("minor", "write", hex(int(m["addr"], 16) + 3 * PAGE), 3 * PAGE), "what")
+        eq((f["name"], f["ended"], f["op"], f["resolver_comm"]), ("/memfd:guest (deleted)", "woken", "continue", "uffdctl"),
+           "how it ended")
+        ok(200e6 < f["queue_ns"] < f["wait_ns"] - 90e6, f"times: {f['queue_ns']} of {f['wait_ns']}")
+        ok(f["ip"] is not None, "the instruction")
+        eq((len(faults), s["blocked"], s["delivered"]), (1, 1, 1), "one fault")
+
+
+@test("watch-kernel-and-remote-access")
+def _():
+    """read(2) and write(2) on the range, and another process's process_vm_readv(2): filtered by memory."""
+    with Target() as t, Target() as other:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.handler(uffd=u, action="continue")
+        v = other.uffd(features=FEATURES)["fd"]
+        n = other.map(kind="anon", size=8 * PAGE)
+        other.register(uffd=v, id=n["id"], mode=["missing"])
+        other.handler(uffd=v, action="copy", seed=1)
+        w = Watch(t.pid)
+        for i, access in enumerate(("read", "write", "kernel_read", "kernel_write")):
+            th = t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access=access, value=1)["threads"][0]
+            ok(t.join(thread=th)["done"], access)
+        th = other.touch(id=n["id"], access="read")["threads"][0]
+        ok(other.join(thread=th)["done"], "another process's own faults")
+        buf = ctypes.create_string_buffer(1)
+        local = (ctypes.c_size_t * 2)(ctypes.addressof(buf), 1)
+        remote = (ctypes.c_size_t * 2)(int(m["addr"], 16) + 4 * PAGE, 1)
+        eq(ctypes.CDLL(None).process_vm_readv(t.pid, local, 1, remote, 1, 0), 1, "process_vm_readv")
+        faults, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["faults"]["missing"], s["delivered"]), (5, 0, 5), "five, and none of the other process")
+        eq([f["pid"] for f in faults], [t.pid] * 4 + [os.getpid()], "the last is ours")
+        eq({f["target_pid"] for f in faults}, {t.pid}, "for its memory")
+
+
+@test("watch-one-page")
+def _():
+    """Several threads on one page are several faults, and one continue ends them."""
+    with Target() as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        ths = t.touch(id=m["id"], access="read", threads=20)["threads"]
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 20, "all wait")
+        run("continue", t.pid, "all", check=0)
+        for th in ths:
+            ok(t.join(thread=th)["done"], "thread")
+        _, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["blocked"], s["delivered"], s["ended"]["woken"]), (20, 20, 0, 20), "faults")
+
+
+@test("watch-ends")
+def _():
+    """Woken without being resolved, ended by a signal, released by the last close, still waiting."""
+    with Target() as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        t.touch(id=m["id"], len=PAGE, access="read")
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        run("wake", t.pid, m["addr"] + "+4K", check=0)
+        time.sleep(0.1)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits again")
+        faults, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["ended"]["woken"], s["pending"]), (2, 1, 1), "woken once, waits on")
+        eq(faults[0]["op"], "wake", "by wake")
+
+        w = Watch(t.pid)
+        run("continue", t.pid, "all", check=0)
+        _, s = w.stop()
+        eq((sum(s["faults"].values()), s["pending_before"], sum(s["ended"].values())), (0, 1, 0), "one from before")
+
+        m = t.map(kind="memfd", size=8 * PAGE, name="second")
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        t.touch(id=m["id"], access="read", threads=3, split=True)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
+        t.close(fd=u)
+        faults, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["ended"]["released"]), (3, 3), "released")
+
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE, name="third")
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        t.touch(id=m["id"], access="read", threads=3, split=True)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
+        t.kill()
+        faults, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["ended"]["signal"], s["pending"]), (3, 3, 0), "killed")
+
+
+@test("watch-many-blocked", limit=120)
+def _():
+    """More threads at once than a kretprobe has instances."""
+    with Target(timeout=60) as t:
+        n = 1000
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=n * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        w = Watch(t.pid)
+        ths = t.touch(id=m["id"], access="read", threads=n, split=True)["threads"]
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == n, "all wait", timeout=20)
+        run("continue", t.pid, "all", check=0)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 0, "all woken", timeout=20)
+        faults, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["minor"], s["blocked"], s["ended"]["woken"], len(faults)), (n, n, n, n), "faults")
+
+
+@test("watch-new-userfaultfd")
+def _():
+    """One that is made while watching is seen from its first fault on."""
+    with Target() as t:
+        w = Watch(t.pid)
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.handler(uffd=u, action="continue")
+        th = t.touch(id=m["id"], access="read")["threads"][0]
+        ok(t.join(thread=th)["done"], "thread")
+        _, s = w.stop()
+        eq(s["faults"]["minor"], 8, "faults")
+
+
+@test("watch-stopped-reader", limit=180)
+def _():
+    """What the stream has no room for is in the totals all the same, and counted."""
+    with Target(timeout=60) as t:
+        n = 60000
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=n * PAGE)
+        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.handler(uffd=u, action="continue")
+        w = Watch(t.pid, stdout=open("/dev/null", "w"))
+        w.p.kill()
+        out = open(f"/tmp/uffdctl-watch-{os.getpid()}", "w+")
+        w = Watch(t.pid, stdout=out)
+        os.kill(w.p.pid, signal.SIGSTOP)
+        th = t.touch(id=m["id"], access="read")["threads"][0]
+        wait_until(lambda: t.join(thread=th, timeout_ms=5000)["done"], "thread", timeout=60)
+        os.kill(w.p.pid, signal.SIGCONT)
+        w.p.send_signal(signal.SIGINT)
+        w.p.wait(timeout=30)
+        out.seek(0)
+        lines = [json.loads(line) for line in out]
+        os.unlink(out.name)
+        s = lines[-1]
+        eq(s["faults"]["minor"], n, "totals are exact")
+        ok(s["lost_events"] > 0, "the stream overflowed")
+        eq(len(lines) - 1 + s["lost_events"], n, "each is shown or counted as lost")
+
+
+@test("watch-filters-and-limits")
+def _():
+    with Target() as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=64 * PAGE)
+        a = t.map(kind="anon", size=64 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.register(uffd=u, id=a["id"], mode=["missing"])
+        t.handler(uffd=u, action="copy", seed=1)
+        kinds, writes, slow = Watch("-k", "missing", t.pid), Watch("--access=write", t.pid), Watch("--min-wait=10s", t.pid)
+        three = Watch("-c", "3", t.pid)
+        for mapping, access in ((m, "read"), (a, "write")):
+            th = t.touch(id=mapping["id"], len=8 * PAGE, access=access, value=1)["threads"][0]
+            if mapping is m:
+                run("continue", t.pid, m["addr"] + "+32K", check=0)
+            ok(t.join(thread=th)["done"], "thread")
+        out, _ = three.p.communicate(timeout=10)
+        eq(out.count(b'"fault"'), 3, "--count")
+        faults, s = kinds.stop()
+        eq({f["kind"] for f in faults}, {"missing"}, "--kind")
+        eq(len(faults), 8, "--kind")
+        faults, s = writes.stop()
+        eq({f["access"] for f in faults}, {"write"}, "--access")
+        faults, s = slow.stop()
+        eq(len(faults), 0, "--min-wait")
+        text = run("watch", "-d", "0.2", t.pid, check=0).out
+        contains(text, "0 faults in 0.2 s (sched)")
+
+
+@test("watch-leaves-nothing")
+def _():
+    """Killed or ended, no BPF program stays."""
+    def programs():
+        r = subprocess.run(["bpftool", "-j", "prog", "show"], capture_output=True, text=True,
+                           env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
+        return {p["id"] for p in json.loads(r.stdout) if p.get("name") in ("sched_switch", "sched_waking", "sys_exit")}
+    before = programs()
+    for sig in (signal.SIGKILL, signal.SIGTERM) * 5:
+        w = Watch("--summary")
+        ok(len(programs() - before) == 3, "its programs are there")
+        w.p.send_signal(sig)
+        w.p.wait(timeout=10)
+        wait_until(lambda: programs() <= before, "its programs are gone")
+
+
+@test("watch-no-privileges")
+def _():
+    contains(run("watch", "-d", "0.1", user=65534, check=1).err, "CAP_BPF")
+    contains(run("watch", "--backend=frob", "-d", "0.1", check=1).err, "no such backend")
+    contains(run("watch", 999999999, check=1).err, "no such process")
+    run("watch", "--kind=frob", check=2)
+    run("watch", "--duration=frob", check=2)
+
+
+main()
