@@ -25,6 +25,8 @@ __u64 nr_found; /* may be more than there is room for */
 
 struct scan {
 	struct file **fds;
+	unsigned long *open_fds;
+	unsigned long open;
 	__u32 pid;
 };
 
@@ -52,8 +54,14 @@ static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 
 static long scan_fd(__u32 fd, struct scan *scan)
 {
 	struct file **fds = scan->fds, *file = NULL;
+	unsigned long *open_fds = scan->open_fds;
 	__u64 f_op;
 
+	/* Most of a table is empty: a word of the bitmap tells of 64 descriptors. */
+	if (fd % 64 == 0)
+		bpf_probe_read_kernel(&scan->open, sizeof(scan->open), open_fds + fd / 64);
+	if (!(scan->open >> (fd % 64) & 1))
+		return 0;
 	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
 	if (!file)
 		return 0;
@@ -75,6 +83,7 @@ static void scan_table(struct task_struct *task, __u32 pid)
 	if (!fdt)
 		return;
 	scan.fds = BPF_CORE_READ(fdt, fd);
+	scan.open_fds = BPF_CORE_READ(fdt, open_fds);
 	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
 }
 
