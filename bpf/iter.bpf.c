@@ -97,15 +97,19 @@ int tasks(struct bpf_iter__task *it)
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
 	level = own_level();
-	leader = task->group_leader;
+	/*
+	 * Pointers are read as numbers, not followed as types: for each of those the verifier
+	 * searches all of the kernel's BTF by name, which took most of the time to load.
+	 */
+	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;
 	ev.pid = pid_of(leader);
 	/* A thread may have a table of its own, and outlives its leader. */
-	if (scan_files && (is_leader || task->files != BPF_CORE_READ(leader, files)))
+	if (scan_files && (is_leader || BPF_CORE_READ(task, files) != BPF_CORE_READ(leader, files)))
 		scan_table(task, ev.pid);
 	if (!is_leader && BPF_CORE_READ(leader, mm))
 		return 0;
-	ev.mm = (__u64)task->mm;
+	ev.mm = (__u64)BPF_CORE_READ(task, mm);
 	if (ev.mm)
 		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;
@@ -119,7 +123,7 @@ int vmas(struct bpf_iter__task_vma *it)
 
 	if (!vma || !it->task)
 		return 0;
-	ev.ctx = (__u64)vma->vm_userfaultfd_ctx.ctx;
+	ev.ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
 	if (registered_only && !ev.ctx)
 		return 0;
 
