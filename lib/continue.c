@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "alias.h"
 #include "handle.h"
 #include "log.h"
 #include "pagecache.h"
@@ -21,6 +22,12 @@
 /* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
 #define CHUNK_BYTES (UINT64_C(4) << 20)
 
+/* What is filled at a time: little, since between a look at the mapping and the write it may go away. */
+#define FILL_BYTES (UINT64_C(256) << 10)
+
+/* How often a page that is taken from the file under our hands is tried again. */
+#define FILL_TRIES 100
+
 /* How long an unread event or a changing mapping may keep the kernel from letting us act. */
 #define CHANGING_NS UINT64_C(2000000000)
 
@@ -30,12 +37,16 @@ struct tally {
 	uint64_t err_addr;
 };
 
+struct file {
+	const struct uffdctl_vma *vma; /* one that shows it */
+	int fd;
+	uint64_t size;
+};
+
 struct part {
 	struct segment seg;
-	uint64_t from;	  /* offset of its contents */
-	int file;	  /* second mapping's descriptor, -1 if not needed */
-	bool file_shared; /* of an earlier part, which closes it */
-	uint64_t file_size;
+	uint64_t from;		 /* offset of its contents */
+	const struct file *file; /* second mapping's; NULL if not needed */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */
 	bool second_round; /* part of its file is in an earlier part too */
@@ -47,6 +58,13 @@ struct job {
 	struct part *parts;
 	size_t nr_parts;
 	int pagemap;
+
+	/* For filling. */
+	struct file *files; /* room for one a part, so that they stay where they are */
+	size_t nr_files;
+	struct alias_index aliases;
+	size_t *first_part; /* by mapping: its first part's number + 1 */
+	int guard;	    /* userfaultfd of ours, see map_window() */
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t ended;
@@ -66,6 +84,7 @@ struct chunk {
 	struct tally tally;
 	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
 	uint8_t *states;	     /* of its pages, where they were asked for */
+	uint64_t retry_at;	     /* from here on what was looked at holds no longer; 0: all does */
 	bool gone;
 };
 
@@ -275,6 +294,31 @@ static uint64_t continue_mode(const struct chunk *c, uint8_t state)
 	return c->job->opts->flags & UFFDCTL_WRITE_PROTECT || state & PTE_WP ? UFFDIO_CONTINUE_MODE_WP : 0;
 }
 
+struct alias_walk {
+	struct chunk *c;
+	struct uffdctl_range range;
+};
+
+/* A page that the target has mapped through another mapping of the file is not ours to write either. */
+static int mark_alias(const struct uffdctl_vma *other, struct uffdctl_range r, void *arg)
+{
+	struct alias_walk *walk = arg;
+	const struct uffdctl_vma *v = walk->c->part->seg.vma;
+	uint64_t page = v->page_size;
+	uint8_t states[FILL_BYTES / 4096];
+	uint64_t first = v->range.start + (other->offset + (r.start - other->range.start) - v->offset);
+	int err;
+
+	/* Not of one page size: another file took the place of this one, with its number. */
+	if (other->page_size != page)
+		return -ENOENT;
+	err = pagemap_read(walk->c->job->pagemap, other, r, states);
+	for (uint64_t i = 0; err >= 0 && i < range_len(r) / page; i++)
+		if (states[i] & PTE_MAPPED)
+			walk->c->states[(first - walk->range.start) / page + i] |= PTE_ELSEWHERE;
+	return err;
+}
+
 /* What may be done with a page: alike pages that follow each other are done at once. */
 enum verdict {
 	LEAVE, /* mapped: not ours to write */
@@ -292,37 +336,56 @@ static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
 	settle(c, addr, state);
 	if (*state & PTE_MAPPED)
 		return LEAVE;
-	return is_claimed(c, addr) ? CONTINUE_ONLY : FILL;
+	return *state & PTE_ELSEWHERE || is_claimed(c, addr) ? CONTINUE_ONLY : FILL;
 }
 
 /* Pages past the end of the file stay as they are: CONTINUE will say that they are absent. */
-static int map_window(struct chunk *c, struct uffdctl_range *filled, char **ret)
+static int map_window(struct chunk *c, struct uffdctl_range range, struct uffdctl_range *filled, char **ret)
 {
-	uint64_t offset = file_offset(c->part, c->range.start), len = range_len(c->range);
+	uint64_t offset = file_offset(c->part, range.start), len = range_len(range), size = c->part->file->size;
+	struct uffdctl_range own;
 	char *window;
+	int r;
 
-	if (offset >= c->part->file_size)
-		len = 0;
-	else
-		len = MIN(len, round_up(c->part->file_size - offset, page_of(c)));
-	*filled = (struct uffdctl_range){ c->range.start, c->range.start + len };
+	len = offset >= size ? 0 : MIN(len, round_up(size - offset, page_of(c)));
+	*filled = (struct uffdctl_range){ range.start, range.start + len };
 	if (!len)
 		return 0;
-	window = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, c->part->file, offset);
+	window = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, c->part->file->fd, offset);
 	if (window == MAP_FAILED)
 		return -errno;
 	/*
 	 * From here on each page is in the page cache, so that whoever touches one that is not
-	 * mapped takes a minor fault and waits: what the page table says next stays true.
+	 * mapped takes a minor fault and waits: what the page table says next stays true. It
+	 * would not when the page is taken out of the file (MADV_REMOVE, truncation) and another
+	 * comes in its place; then the window loses its entry too, and with the window on a
+	 * userfaultfd of ours, read(2) into it fails (EFAULT) instead of getting the other page.
 	 */
-	if (madvise(window, len, MADV_POPULATE_WRITE) < 0) {
-		int err = -errno;
-
+	own = (struct uffdctl_range){ (uintptr_t)window, (uintptr_t)window + len };
+	r = madvise(window, len, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+	if (r == -EFAULT)
+		r = -ENOSPC;
+	if (r == 0)
+		r = uffd_register(c->job->guard, own, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR, NULL);
+	if (r < 0) {
 		munmap(window, len);
-		return err == -EFAULT ? -ENOSPC : err;
+		return r;
 	}
 	*ret = window;
 	return 0;
+}
+
+static int look(struct chunk *c, struct uffdctl_range range)
+{
+	const struct uffdctl_vma *v = c->part->seg.vma;
+	struct alias_walk walk = { c, range };
+	int r = pagemap_read(c->job->pagemap, v, range, c->states);
+
+	if (r < 0 || c->job->opts->from_fd < 0)
+		return r;
+	r = alias_visit(&c->job->aliases, v, range, mark_alias, &walk);
+	/* Where the mapping is gone the page table is as empty as where nothing was touched. */
+	return r < 0 ? r : vma_is_still(c->job->h->t, v, range);
 }
 
 static void leave_run(struct chunk *c, struct uffdctl_range run)
@@ -346,14 +409,16 @@ static void fill_run(struct chunk *c, struct uffdctl_range run, uint64_t mode, c
 	if (err < 0)
 		ready.end = run.start + round_down(done, page_of(c));
 	continue_run(c, ready, mode);
-	if (err < 0)
+	if (err == -EFAULT)
+		c->retry_at = ready.end;
+	else if (err < 0)
 		chunk_gone(c, err, ready.end);
 }
 
 static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdict, uint8_t state, char *window,
 		   struct uffdctl_range filled)
 {
-	if (c->gone)
+	if (c->gone || c->retry_at)
 		return;
 	switch (verdict) {
 	case LEAVE:
@@ -372,21 +437,22 @@ static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdi
 }
 
 /* Page by page: for filling, and where write-protect marks must outlive the continue. */
-static int do_pages(struct chunk *c)
+static int do_pages(struct chunk *c, struct uffdctl_range range)
 {
-	uint64_t page = page_of(c), nr = range_len(c->range) / page;
-	struct uffdctl_range filled = {}, run = { c->range.start, c->range.start };
+	uint64_t page = page_of(c), nr = range_len(range) / page;
+	struct uffdctl_range filled = {}, run = { range.start, range.start };
 	enum verdict verdict = LEAVE, next;
 	char *window = NULL;
 	uint8_t state = 0;
 	int r = 0;
 
+	c->retry_at = 0;
 	if (c->job->opts->from_fd >= 0)
-		r = map_window(c, &filled, &window);
+		r = map_window(c, range, &filled, &window);
 	if (r >= 0)
-		r = pagemap_read(c->job->pagemap, c->part->seg.vma, c->range, c->states);
+		r = look(c, range);
 	for (uint64_t i = 0; r >= 0 && i < nr; i++) {
-		uint64_t addr = c->range.start + i * page;
+		uint64_t addr = range.start + i * page;
 
 		next = judge(c, addr, &c->states[i]);
 		if (run.end > run.start && (next != verdict || (c->states[i] ^ state) & PTE_WP)) {
@@ -404,14 +470,34 @@ static int do_pages(struct chunk *c)
 	return r;
 }
 
+static int fill_chunk(struct chunk *c)
+{
+	uint64_t unit = MAX(FILL_BYTES, page_of(c)), at = c->range.start;
+	int r = 0, tries = 0;
+
+	while (at < c->range.end && !c->gone && r >= 0) {
+		struct uffdctl_range range = { at, MIN(at + unit, c->range.end) };
+
+		r = do_pages(c, range);
+		if (c->retry_at == at && ++tries == FILL_TRIES)
+			return -EFAULT;
+		if (c->retry_at != at)
+			tries = 0;
+		at = c->retry_at ?: range.end;
+	}
+	return r;
+}
+
 static void do_chunk(struct chunk *c)
 {
 	struct job *job = c->job;
 	uint64_t marking = UFFDCTL_MODE_RWP | (job->opts->flags & UFFDCTL_WRITE_PROTECT ? 0 : UFFDCTL_MODE_WP);
 	int r = 0;
 
-	if (job->opts->from_fd >= 0 || c->part->seg.vma->modes & marking)
-		r = do_pages(c);
+	if (job->opts->from_fd >= 0)
+		r = fill_chunk(c);
+	else if (c->part->seg.vma->modes & marking)
+		r = do_pages(c, c->range);
 	else
 		continue_run(c, c->range, continue_mode(c, 0));
 	if (r < 0)
@@ -574,6 +660,8 @@ static const char *error_text(int err)
 		return "interrupted";
 	case -EPERM:
 		return "the file may not be written (sealed?)";
+	case -EFAULT:
+		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation)";
 	case -EUCLEAN:
 		return "read-write-protected: continuing would drop the mark (uffdctl rwprotect)";
 	default:
@@ -637,36 +725,73 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	*ret_err = -EINVAL;
 	if (o->from_fd >= 0 && !(seg->vma->modes & UFFDCTL_MODE_MINOR))
 		return strdup("not registered for minor: the process could touch pages while they are filled");
+	if (vma_kind(job->h->t, seg->vma) == VMA_ANON)
+		return strdup("anonymous memory has no minor faults: nothing to continue (see uffdctl unregister)");
 	if (o->flags & UFFDCTL_WRITE_PROTECT && !(seg->vma->modes & UFFDCTL_MODE_WP))
 		return strdup("not registered for wp");
 	*ret_err = 0;
 	return NULL;
 }
 
+static bool shows_file(const struct uffdctl_vma *v, const struct uffdctl_vma *w)
+{
+	return v->inode == w->inode && v->dev_major == w->dev_major && v->dev_minor == w->dev_minor;
+}
+
+static int has_part(const struct uffdctl_vma *other, struct uffdctl_range r, void *arg)
+{
+	const struct job *job = arg;
+
+	(void)r;
+	return job->first_part[other - job->aliases.maps->vmas] != 0;
+}
+
 static int open_second_mapping(struct job *job, struct part *p)
 {
+	const struct uffdctl_vma *v = p->seg.vma;
+	size_t *first = &job->first_part[v - job->aliases.maps->vmas];
+	struct file *f = job->files + job->nr_files;
 	struct stat st;
+	int r;
+
+	/* Pages that an earlier part offers wait until that is through. */
+	p->second_round = *first || alias_visit(&job->aliases, v, p->seg.range, has_part, job);
+	*first = *first ?: (size_t)(p - job->parts) + 1;
+	for (size_t i = 0; i < job->nr_files && !p->file; i++)
+		if (shows_file(job->files[i].vma, v))
+			p->file = &job->files[i];
+	if (p->file)
+		return 0;
+	r = pagecache_open(job->h->t, v, &f->fd);
+	if (r < 0)
+		return r;
+	job->nr_files++;
+	if (fstat(f->fd, &st) < 0)
+		return fail(job->h->t->u, -errno, "fstat: %s", strerror(errno));
+	f->vma = v;
+	f->size = st.st_size;
+	p->file = f;
+	return 0;
+}
+
+/* What filling needs beyond continuing. */
+static int prepare_filling(struct job *job, const struct uffdctl_maps *maps, size_t nr)
+{
+	static const uint64_t features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
+					 UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS;
+	struct uffdctl *u = job->h->t->u;
 	int r;
 
 	if (job->opts->from_fd < 0)
 		return 0;
-	for (struct part *q = job->parts; q < p; q++) {
-		if (!same_file(p, q))
-			continue;
-		p->second_round |= shares_pages(p, p->seg.range, q);
-		p->file = q->file;
-		p->file_size = q->file_size;
-		p->file_shared = true;
-	}
-	if (p->file_shared)
-		return 0;
-	r = pagecache_open(job->h->t, p->seg.vma, &p->file);
-	if (r < 0)
-		return r;
-	if (fstat(p->file, &st) < 0)
-		return fail(job->h->t->u, -errno, "fstat: %s", strerror(errno));
-	p->file_size = st.st_size;
-	return 0;
+	job->files = calloc(nr + 1, sizeof(*job->files));
+	job->first_part = calloc(maps->nr + 1, sizeof(*job->first_part));
+	if (!job->files || !job->first_part || alias_build(maps, &job->aliases) < 0)
+		return log_oom(u);
+	r = uffd_create(&job->guard);
+	if (r >= 0)
+		r = uffd_handshake(job->guard, features, NULL);
+	return r < 0 ? fail(u, r, "a userfaultfd of our own, to fill pages safely: %s", strerror(-r)) : 0;
 }
 
 /* Contents for everything must be there before anything is changed. */
@@ -717,9 +842,13 @@ static int check_reader(struct job *job)
 	if (job->opts->from_fd < 0 || job->opts->flags & UFFDCTL_FORCE)
 		return 0;
 	reader = handle_has_reader(h);
-	if (reader == 1)
+	if (reader == HANDLE_DELIVERED)
 		return fail(h->t->u, -EBUSY,
-			    "%d: somebody reads the messages of fd %d and may fill the same pages: stop that handler, or insist with --force",
+			    "%d: a handler has read a message of fd %d and not resolved the fault, and may fill the same pages: if it is dead, do \"uffdctl wake %d all\" first; or insist with --force",
+			    h->pid, h->fd, h->t->pid);
+	if (reader > 0)
+		return fail(h->t->u, -EBUSY,
+			    "%d: somebody reads the messages of fd %d and may fill the same pages: suspend that handler (SIGSTOP; if it alone holds the userfaultfd, its end unregisters all), or insist with --force",
 			    h->pid, h->fd);
 	if (reader < 0)
 		return fail(h->t->u, -EBUSY,
@@ -745,8 +874,8 @@ static int add_parts(struct job *job, struct segments *segs, uffdctl_result_fn f
 			refuse(job, &segs->segs[i], text ?: strerror(-err), err, fn);
 			*failed = true;
 		} else {
-			*p = (struct part){ .seg = segs->segs[i], .from = from, .file = -1 };
-			r = open_second_mapping(job, p);
+			*p = (struct part){ .seg = segs->segs[i], .from = from };
+			r = job->opts->from_fd < 0 ? 0 : open_second_mapping(job, p);
 			job->nr_parts++;
 			if (r < 0)
 				return r;
@@ -782,6 +911,7 @@ UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdc
 		.h = h,
 		.opts = opts,
 		.pagemap = -1,
+		.guard = -1,
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.ended = PTHREAD_COND_INITIALIZER,
 	};
@@ -804,12 +934,17 @@ UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdc
 	if (r >= 0)
 		r = check_reader(&job);
 	if (r >= 0)
+		r = prepare_filling(&job, maps, segs.nr);
+	if (r >= 0)
 		r = add_parts(&job, &segs, fn, &failed);
 	if (r >= 0)
 		r = run_job(&job, fn, &failed);
-	for (size_t i = 0; i < job.nr_parts; i++)
-		if (!job.parts[i].file_shared)
-			cleanup_close(&job.parts[i].file);
+	for (size_t i = 0; i < job.nr_files; i++)
+		close(job.files[i].fd);
+	free(job.files);
+	free(job.first_part);
+	alias_free(&job.aliases);
+	cleanup_close(&job.guard);
 	free(job.parts);
 	cleanup_close(&job.pagemap);
 	segments_free(&segs);

@@ -266,6 +266,7 @@ int handle_has_reader(const struct uffdctl_handle *h)
 	struct uffd_fdinfo info;
 	struct ev_file ev;
 	struct iter *it;
+	bool delivered = false;
 	int r;
 
 	if (!h->ctx)
@@ -279,9 +280,10 @@ int handle_has_reader(const struct uffdctl_handle *h)
 			r = own_fdinfo(h, &info);
 		if (r < 0)
 			return r;
-		if (ev.waits || info.total > info.pending)
-			return 1;
+		if (ev.waits)
+			return HANDLE_WAITS;
+		delivered |= info.total > info.pending;
 		nanosleep(&pause, NULL);
 	}
-	return 0;
+	return delivered ? HANDLE_DELIVERED : 0;
 }

@@ -34,7 +34,11 @@ int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret);
 /* "fd 7", "fd 7 of 4211" where it is somebody else's. */
 char *handle_describe(const struct uffdctl_handle *h);
 
-/* Is somebody waiting for its messages, or has somebody read one that is not resolved? 1, 0, -errno: can't be told. */
+/* Is somebody waiting for its messages, or has somebody read one that is not resolved? 0: no; -errno: can't be told. */
+enum {
+	HANDLE_WAITS = 1,
+	HANDLE_DELIVERED = 2,
+};
 int handle_has_reader(const struct uffdctl_handle *h);
 
 #endif

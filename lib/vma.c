@@ -158,7 +158,8 @@ static int fill(struct builder *b)
 
 	for (size_t i = 0; i < b->m->nr; i++) {
 		r = fill_by_query(b, &b->m->vmas[i]);
-		if (r == -ENOTTY)
+		/* It takes no name of 4096 bytes and more. */
+		if (r == -ENOTTY || r == -ENAMETOOLONG)
 			return fill_by_maps(b);
 		if (r < 0)
 			return r;
@@ -404,6 +405,69 @@ UFFDCTL_EXPORT const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_m
 UFFDCTL_EXPORT enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m)
 {
 	return m->source;
+}
+
+static bool shows_same(const struct uffdctl_vma *v, const struct maps_line *l)
+{
+	return l->inode == v->inode && l->dev_major == v->dev_major && l->dev_minor == v->dev_minor &&
+	       l->offset - l->range.start == v->offset - v->range.start;
+}
+
+/* The mapping at an address, by PROCMAP_QUERY; name is not filled in. */
+static int query(struct uffdctl_target *t, uint64_t addr, struct maps_line *ret)
+{
+	struct procmap_query q = { .size = sizeof(q), .query_addr = addr };
+
+	if (ioctl(t->mapsfd, PROCMAP_QUERY, &q) < 0)
+		return -errno;
+	*ret = (struct maps_line){ .range = { q.vma_start, q.vma_end },
+				   .offset = q.vma_offset,
+				   .dev_major = q.dev_major,
+				   .dev_minor = q.dev_minor,
+				   .inode = q.inode };
+	return 0;
+}
+
+static int still_by_maps(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	int fd = openat(t->procfd, "maps", O_RDONLY | O_CLOEXEC);
+	struct maps_line l;
+	size_t size = 0;
+
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f)
+		return -ESRCH;
+	while (range.start < range.end && getline(&line, &size, f) > 0) {
+		if (maps_line_parse(line, &l) < 0)
+			return -EPROTO;
+		if (l.range.end <= range.start)
+			continue;
+		if (l.range.start > range.start || !shows_same(v, &l))
+			return -ENOENT;
+		range.start = l.range.end;
+	}
+	return range.start < range.end ? -ENOENT : 0;
+}
+
+/* It may have been split since, but not moved or replaced. */
+int vma_is_still(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range)
+{
+	struct maps_line l = {};
+	int r;
+
+	while (range.start < range.end) {
+		r = query(t, range.start, &l);
+		if (r == -ENOTTY)
+			return still_by_maps(t, v, range);
+		if (r < 0)
+			return r;
+		if (!shows_same(v, &l))
+			return -ENOENT;
+		range.start = l.range.end;
+	}
+	return 0;
 }
 
 size_t maps_find(const struct uffdctl_maps *m, uint64_t addr)

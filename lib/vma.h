@@ -22,6 +22,9 @@ struct uffdctl_maps {
 /* The first mapping that ends above addr, or the number of mappings. */
 size_t maps_find(const struct uffdctl_maps *m, uint64_t addr);
 
+/* Is the range still shown by the same file at the same offset? 0; -ENOENT; -ESRCH. May be called by any thread. */
+int vma_is_still(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range);
+
 /* "7f…-7f… rw-s /memfd:guest", escaped; free with free(). */
 char *vma_describe(const struct uffdctl_vma *v);
 
