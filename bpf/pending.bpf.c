@@ -16,6 +16,14 @@ struct {
 	__type(value, struct ev_waiter);
 } found SEC(".maps");
 
+/* Userfaultfds that were walked: each has as many descriptors as processes share it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EV_MAX_FILES);
+	__type(key, __u64);
+	__type(value, __u8);
+} walked SEC(".maps");
+
 __u64 nr_found; /* may be more than there is room for */
 
 struct walk {
@@ -88,10 +96,17 @@ int waiters(struct bpf_iter__task_file *it)
 	struct file *file = it->file;
 	struct userfaultfd_ctx *ctx;
 	struct walk w = {};
+	__u64 key;
+	__u8 one = 1;
 
 	if (!file || !it->task || (__u64)file->f_op != userfaultfd_fops)
 		return 0;
-	ctx = file->private_data;
+	ctx = BPF_CORE_READ(file, private_data);
+	key = (__u64)ctx;
+	/* Where there is no room to remember one it is walked each time. */
+	if (bpf_map_lookup_elem(&walked, &key))
+		return 0;
+	bpf_map_update_elem(&walked, &key, &one, BPF_ANY);
 	w.ctx = ctx;
 	walk(&w, &ctx->fault_pending_wqh.head, EV_QUEUED);
 	walk(&w, &ctx->fault_wqh.head, EV_DELIVERED);

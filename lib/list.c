@@ -23,14 +23,22 @@ uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx)
 	return UFFDCTL_CTX_UNHELD;
 }
 
-const struct vmflags *context_vmflags(struct uffdctl *u, struct iter *it)
+int context_vmflags(struct uffdctl *u, struct iter *it, const struct vmflags **ret)
 {
+	struct vmflags *f;
+	int r;
+
 	if (!u->vmflags) {
-		u->vmflags = malloc(sizeof(*u->vmflags));
-		if (u->vmflags)
-			vmflags_learn(it, u->vmflags);
+		f = malloc(sizeof(*f));
+		r = f ? vmflags_learn(it, f) : -ENOMEM;
+		if (r < 0) {
+			free(f);
+			return fail(u, r, "learning the flags of this kernel: %s", strerror(-r));
+		}
+		u->vmflags = f;
 	}
-	return u->vmflags;
+	*ret = u->vmflags;
+	return 0;
 }
 
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx)
@@ -57,8 +65,10 @@ static int read_comm(pid_t pid, int procfd, struct uffdctl_uffd *d)
 	char buf[1024];
 	int r = proc_read(procfd, "stat", buf, sizeof(buf));
 
-	if (r < 0 || stat_parse(buf, &st) < 0)
-		return -ESRCH;
+	if (r < 0)
+		return r;
+	if (stat_parse(buf, &st) < 0)
+		return -EPROTO;
 	d->pid = pid;
 	memcpy(d->comm, st.comm, sizeof(d->comm));
 	return 0;
@@ -101,6 +111,7 @@ static int add_file(const void *arg_ev, void *arg)
 	struct uffdctl_uffd *d;
 	uint64_t *ctx, *mm;
 	size_t n = l->nr, m = l->nr;
+	int r;
 
 	/* Ours are no news. */
 	if (ev->pid == (uint32_t)getpid())
@@ -114,11 +125,17 @@ static int add_file(const void *arg_ev, void *arg)
 	*mm = ev->mm;
 	d->fd = ev->fd;
 	d->waits = ev->waits;
-	/* It may have gone since: leave it out. */
-	if (proc_open_dir(ev->pid, &procfd) < 0 || read_comm(ev->pid, procfd, d) < 0) {
+	d->pid = ev->pid;
+	r = proc_open_dir(ev->pid, &procfd);
+	if (r >= 0)
+		r = read_comm(ev->pid, procfd, d);
+	if (r == -ESRCH || r == -ENOENT) {
+		/* It has gone since: leave it out. */
 		l->nr--;
 		return 0;
 	}
+	if (r < 0)
+		return r;
 	read_fdinfo(procfd, d);
 	return 0;
 }
@@ -198,9 +215,9 @@ static int list_bpf(struct uffdctl *u, struct uffdctl_list *l)
 		r = iter_tasks(it, 0, match_mm, l);
 	if (r < 0 || !l->nr)
 		return r;
-	vmflags = context_vmflags(u, it);
-	if (!vmflags)
-		return -ENOMEM;
+	r = context_vmflags(u, it, &vmflags);
+	if (r < 0)
+		return r;
 	number_ctxs(l);
 	return count_bytes(l, it, vmflags);
 }
@@ -288,14 +305,16 @@ static int add_proc(uint32_t pid, void *arg)
 	_cleanup_close_ int procfd = -1;
 	int r;
 
-	if (pid == (uint32_t)getpid() || proc_open_dir(pid, &procfd) < 0)
+	if (pid == (uint32_t)getpid())
 		return 0;
+	r = proc_open_dir(pid, &procfd);
 	w->procfd = procfd;
 	w->pid = pid;
-	r = proc_each_number(procfd, "fd", add_proc_fd, w);
+	if (r >= 0)
+		r = proc_each_number(procfd, "fd", add_proc_fd, w);
 	if (r == -EACCES || r == -EPERM)
 		w->nr_hidden++;
-	return r == -ENOMEM ? r : 0;
+	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
 }
 
 /* The same open file is the same userfaultfd. Where kcmp may not tell, the number stays unknown. */
@@ -383,6 +402,12 @@ static int keep_wanted(struct uffdctl_list *l, const pid_t *pids, size_t nr_pids
 	return 0;
 }
 
+/* Not a kernel or a user without BPF, but we ourselves without means. */
+static bool is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
 				struct uffdctl_list **ret)
 {
@@ -391,18 +416,24 @@ UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, c
 
 	if (!l)
 		return log_oom(u);
+	if (proc_check_namespace() < 0) {
+		free(l);
+		return fail(u, -EXDEV, TEXT_PROC);
+	}
 	if (source != UFFDCTL_SOURCE_PROC) {
 		l->source = UFFDCTL_SOURCE_BPF;
 		r = list_bpf(u, l);
 		if (r < 0 && source == UFFDCTL_SOURCE_BPF)
 			log_error(u, "%s", iter_why(r));
 	}
-	if (source == UFFDCTL_SOURCE_PROC || (source == UFFDCTL_SOURCE_AUTO && r < 0 && !u->iter)) {
+	if (source == UFFDCTL_SOURCE_PROC || (source == UFFDCTL_SOURCE_AUTO && r < 0 && !u->iter && !is_shortage(r))) {
 		l->source = UFFDCTL_SOURCE_PROC;
 		r = list_proc(u, l, source == UFFDCTL_SOURCE_AUTO ? iter_why(r) : NULL);
 		if (r < 0)
 			log_error(u, "/proc: %s", strerror(-r));
 	}
+	if (r < 0 && source == UFFDCTL_SOURCE_AUTO && l->source == UFFDCTL_SOURCE_BPF)
+		log_error(u, "looking for userfaultfds: %s", strerror(-r));
 	log_debug(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
 	if (r >= 0)
 		r = keep_wanted(l, pids, nr_pids);

@@ -22,7 +22,7 @@ int list_find_mm(struct iter *it, pid_t pid, uint64_t *ret);
 /* "4211:14, 4377:9": who holds a userfaultfd; free with free(). */
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx);
 
-/* The modes' bit table, learned on first use. */
-const struct vmflags *context_vmflags(struct uffdctl *u, struct iter *it);
+/* The modes' bit table, learned on first use; failures are logged. */
+int context_vmflags(struct uffdctl *u, struct iter *it, const struct vmflags **ret);
 
 #endif

@@ -23,6 +23,8 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__
 		_err;                      \
 	})
 
+#define TEXT_PROC "/proc is not mounted, or is that of another pid namespace: mount that of this one"
+
 static inline int log_oom(struct uffdctl *u)
 {
 	return fail(u, -ENOMEM, "out of memory");

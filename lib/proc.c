@@ -185,6 +185,18 @@ int proc_read(int dirfd, const char *path, char *buf, size_t size)
 	return 0;
 }
 
+int proc_check_namespace(void)
+{
+	char link[32];
+	ssize_t n = readlink("/proc/self", link, sizeof(link) - 1);
+	uint32_t pid;
+
+	if (n < 0)
+		return -errno;
+	link[n] = '\0';
+	return parse_u32(link, &pid) == 0 && (pid_t)pid == getpid() ? 0 : -EXDEV;
+}
+
 int proc_open_dir(pid_t pid, int *ret)
 {
 	char path[32];

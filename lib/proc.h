@@ -51,6 +51,9 @@ int stat_parse(const char *text, struct proc_stat *ret);
 /* A whole small file under dirfd, NUL-terminated; cut off at size - 1. -errno of openat(2) or read(2). */
 int proc_read(int dirfd, const char *path, char *buf, size_t size);
 
+/* -EXDEV: the /proc that is mounted shows another pid namespace than ours. */
+int proc_check_namespace(void);
+
 /* /proc/PID of a process, as a descriptor. */
 int proc_open_dir(pid_t pid, int *ret);
 

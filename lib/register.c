@@ -225,6 +225,11 @@ static void register_segment(struct action *a, const struct segment *seg)
 		report_other(a, seg, &res);
 		return;
 	}
+	/* The ioctl replaces the modes: those that are there must be known to be kept. */
+	if (seg->ctx && !seg->vma->modes) {
+		report(a, &res, -EPROTO, "its modes can't be told on this kernel, and would be lost");
+		return;
+	}
 	kind = vma_kind(a->h->t, seg->vma);
 	if (a->flags & UFFDCTL_DRY_RUN)
 		r = impossible(a, seg->vma, modes, kind) ? -EINVAL : 0;

@@ -66,6 +66,8 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 {
 	int r = pidfd_open_process(t->pid, &t->pidfd), r2;
 
+	if (proc_check_namespace() < 0)
+		return fail(u, -EXDEV, TEXT_PROC);
 	if (r == -ESRCH)
 		return fail(u, r, "%d: no such process", t->pid);
 	if (r < 0 && r != -EINVAL && r != -ENOENT)

@@ -175,9 +175,9 @@ static int gather_bpf(struct builder *b)
 
 	if (r < 0)
 		return r;
-	b->vmflags = context_vmflags(u, it);
-	if (!b->vmflags)
-		return -ENOMEM;
+	r = context_vmflags(u, it, &b->vmflags);
+	if (r < 0)
+		return r;
 
 	/* The mappings may change between the iterator's look and ours: look again. */
 	for (int tries = 0; tries < 16; tries++) {

@@ -46,40 +46,49 @@ static int find_probe(const void *arg_ev, void *arg)
 	return 0;
 }
 
-static void map_probe(struct probe *p, int memfd, int uffd, size_t size)
+/* EINVAL is a kernel without the mode: its page looks like the plain one. */
+static int map_probe(struct probe *p, int uffd, size_t size)
 {
 	struct uffdctl_range range;
+	int r;
 
-	p->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+	p->page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (p->page == MAP_FAILED)
+		return -errno;
+	if (!p->mode)
+		return 0;
 	range.start = (uintptr_t)p->page;
 	range.end = range.start + size;
-	/* One that can't be registered looks like the plain one. */
-	if (p->page != MAP_FAILED && p->mode)
-		uffd_register(uffd, range, p->mode, NULL);
+	r = uffd_register(uffd, range, p->mode, NULL);
+	return r == -EINVAL ? 0 : r;
 }
 
 /* The bits that registering for minor and for rwp set; 0: this kernel has none. */
-static void learn_modes(struct iter *it, uint64_t *minor, uint64_t *rwp)
+static int learn_modes(struct iter *it, uint64_t *minor, uint64_t *rwp)
 {
-	struct probe probes[] = { [MINOR] = { .mode = UFFDIO_REGISTER_MODE_MINOR },
-				  [RWP] = { .mode = UFFDIO_REGISTER_MODE_RWP } };
+	struct probe probes[NR_PROBES] = { [PLAIN] = { .page = MAP_FAILED },
+					   [MINOR] = { UFFDIO_REGISTER_MODE_MINOR, MAP_FAILED, 0 },
+					   [RWP] = { UFFDIO_REGISTER_MODE_RWP, MAP_FAILED, 0 } };
 	size_t size = base_page_size();
-	_cleanup_close_ int uffd = -1, memfd = memfd_create("uffdctl-probe", MFD_CLOEXEC);
+	_cleanup_close_ int uffd = -1;
+	int r = uffd_create(&uffd);
 
-	*minor = *rwp = 0;
-	if (memfd < 0 || ftruncate(memfd, size) < 0 || uffd_create(&uffd) < 0)
-		return;
-	if (uffd_handshake(uffd, UFFD_FEATURE_RWP, NULL) < 0 && uffd_handshake(uffd, 0, NULL) < 0)
-		return;
-	for (int i = 0; i < NR_PROBES; i++)
-		map_probe(&probes[i], memfd, uffd, size);
-	if (iter_vmas(it, gettid(), false, find_probe, probes) >= 0) {
+	if (r >= 0)
+		r = uffd_handshake(uffd, UFFD_FEATURE_RWP, NULL);
+	if (r == -EINVAL)
+		r = uffd_handshake(uffd, 0, NULL);
+	for (int i = 0; r >= 0 && i < NR_PROBES; i++)
+		r = map_probe(&probes[i], uffd, size);
+	if (r >= 0)
+		r = iter_vmas(it, gettid(), false, find_probe, probes);
+	if (r >= 0) {
 		*minor = probes[MINOR].vm_flags & ~probes[PLAIN].vm_flags;
 		*rwp = probes[RWP].vm_flags & ~probes[PLAIN].vm_flags;
 	}
 	for (int i = 0; i < NR_PROBES; i++)
 		if (probes[i].page != MAP_FAILED)
 			munmap(probes[i].page, size);
+	return r < 0 ? r : 0;
 }
 
 static void learn_name(struct vmflags *f, uint64_t bit, const char *name)
@@ -90,9 +99,10 @@ static void learn_name(struct vmflags *f, uint64_t bit, const char *name)
 	memcpy(f->names[__builtin_ctzll(bit)], name, 3);
 }
 
-void vmflags_learn(struct iter *it, struct vmflags *ret)
+int vmflags_learn(struct iter *it, struct vmflags *ret)
 {
 	struct vmflags f = { .known = VM_PKEYS };
+	int r;
 
 	memcpy(f.names, fixed_names, sizeof(f.names));
 	for (int bit = 0; bit < 64; bit++)
@@ -101,10 +111,13 @@ void vmflags_learn(struct iter *it, struct vmflags *ret)
 	/* VM_UFFD_MISSING and VM_UFFD_WP stand in the table, as bits 9 and 12. */
 	f.mode_bits[0] = 1 << 9;
 	f.mode_bits[1] = 1 << 12;
-	learn_modes(it, &f.mode_bits[2], &f.mode_bits[3]);
+	r = learn_modes(it, &f.mode_bits[2], &f.mode_bits[3]);
+	if (r < 0)
+		return r;
 	learn_name(&f, f.mode_bits[2], mode_mnemonics[2]);
 	learn_name(&f, f.mode_bits[3], mode_mnemonics[3]);
 	*ret = f;
+	return 0;
 }
 
 uint64_t vmflags_modes(const struct vmflags *f, uint64_t vm_flags)
