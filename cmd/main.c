@@ -131,6 +131,13 @@ static int check_stdio(void)
 	return 0;
 }
 
+/* argp prints --help and --version, and exits, by itself. */
+static void check_stdout(void)
+{
+	if (stdout_failed())
+		_exit(EXIT_UNDONE);
+}
+
 int main(int argc, char **argv)
 {
 	setlocale(LC_ALL, "");
@@ -141,6 +148,7 @@ int main(int argc, char **argv)
 	if (check_stdio() < 0)
 		return EXIT_UNDONE;
 
+	atexit(check_stdout);
 	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	return run_cmd(chosen, chosen_argc, chosen_argv);
 }

@@ -178,16 +178,20 @@ static int look(void)
 
 static int run(void)
 {
-	int failed = pids_check(), r, any = 0;
+	int failed = pids_check(), r = 0, any = 0;
 
 	if (repeat)
 		progress_begin();
-	do {
+	while (!failed) {
 		r = look();
 		any |= r == 1;
-	} while (r >= 0 && repeat && nanosleep(&interval, NULL) == 0);
+		/* With both options it is an alarm: the first thread that waits ends it. */
+		if (r < 0 || !repeat || (fail_if_any && any) || nanosleep(&interval, NULL) < 0)
+			break;
+		failed = pids_check();
+	}
+	pids_free();
 	uffdctl_free(ctx());
-	free(pids);
 	return failed || r < 0 || (fail_if_any && any) ? EXIT_UNDONE : EXIT_DONE;
 }
 

@@ -20,16 +20,32 @@ void pids_add(const char *arg, struct argp_state *state)
 		argp_error(state, "%s: not a PID", arg);
 }
 
+/* Held from the first check on, so that a PID that is used again is not taken for the same process. */
+static struct uffdctl_target **held;
+
 int pids_check(void)
 {
-	struct uffdctl_target *t;
 	int failed = 0;
 
-	for (size_t i = 0; i < nr_pids; i++) {
-		if (uffdctl_target_open(ctx(), pids[i], &t) < 0)
-			failed = 1;
-		else
-			uffdctl_target_close(t);
+	if (held) {
+		for (size_t i = 0; i < nr_pids; i++)
+			failed |= uffdctl_target_check(held[i]) < 0;
+		return failed;
 	}
+	held = calloc(nr_pids + 1, sizeof(*held));
+	if (!held) {
+		error("out of memory");
+		return 1;
+	}
+	for (size_t i = 0; i < nr_pids; i++)
+		failed |= uffdctl_target_open(ctx(), pids[i], &held[i]) < 0;
 	return failed;
+}
+
+void pids_free(void)
+{
+	for (size_t i = 0; held && i < nr_pids; i++)
+		uffdctl_target_close(held[i]);
+	free(held);
+	free(pids);
 }

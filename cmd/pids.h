@@ -13,5 +13,6 @@ void pids_add(const char *arg, struct argp_state *state);
 
 /* 1, reported, if one does not exist or may not be looked at: that is not one without userfaultfds. */
 int pids_check(void);
+void pids_free(void);
 
 #endif

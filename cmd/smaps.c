@@ -261,8 +261,8 @@ static int run(void)
 	if (table_close(table) < 0)
 		failed = 1;
 	uffdctl_list_free(list);
+	pids_free();
 	uffdctl_free(ctx());
-	free(pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;
 }
 

@@ -66,25 +66,43 @@ void cell_list(struct cell *c)
 
 void cell_word(struct cell *c, const char *word)
 {
+	size_t len = strlen(word) + 1;
+	char *p;
+
 	c->type = CELL_LIST;
-	if (c->nr_words < CELL_WORDS)
-		c->words[c->nr_words++] = word;
+	if (c->words_len + len > c->words_alloc) {
+		p = realloc(c->words, (c->words_len + len) * 2);
+		if (!p) {
+			c->failed = true;
+			return;
+		}
+		c->words = p;
+		c->words_alloc = (c->words_len + len) * 2;
+	}
+	memcpy(c->words + c->words_len, word, len);
+	c->words_len += len;
+	c->nr_words++;
 }
 
 void cell_wordf(struct cell *c, const char *fmt, ...)
 {
-	size_t room = sizeof(c->buf) - c->used;
-	char *word = c->buf + c->used;
+	_cleanup_free_ char *word = NULL;
 	va_list ap;
-	int n;
 
 	va_start(ap, fmt);
-	n = vsnprintf(word, room, fmt, ap);
+	if (vasprintf(&word, fmt, ap) < 0)
+		word = NULL;
 	va_end(ap);
-	if (n < 0 || (size_t)n >= room)
-		return;
-	c->used += n + 1;
-	cell_word(c, word);
+	if (word)
+		cell_word(c, word);
+	else
+		c->failed = true;
+}
+
+static const char *next_word(const struct cell *c, const char *word)
+{
+	word = word ? word + strlen(word) + 1 : c->words;
+	return word < c->words + c->words_len ? word : NULL;
 }
 
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit))
@@ -164,8 +182,8 @@ static char *join_words(const struct cell *c)
 
 	if (!f)
 		return NULL;
-	for (size_t i = 0; i < c->nr_words; i++)
-		fprintf(f, "%s%s", i ? "," : "", c->words[i]);
+	for (const char *w = NULL; (w = next_word(c, w));)
+		fprintf(f, "%s%s", w > c->words ? "," : "", w);
 	return fclose(f) ? free(text), NULL : text;
 }
 
@@ -216,8 +234,8 @@ static json_object *cell_json(const struct cell *c)
 		return uffdctl_escape(c->text, &s) < 0 ? NULL : json_object_new_string(s);
 	case CELL_LIST:
 		list = json_object_new_array();
-		for (size_t i = 0; i < c->nr_words; i++)
-			json_object_array_add(list, json_object_new_string(c->words[i]));
+		for (const char *w = NULL; (w = next_word(c, w));)
+			json_object_array_add(list, json_object_new_string(w));
 		return list;
 	}
 	return NULL;
@@ -229,7 +247,7 @@ static struct cell *get_cell(struct table *t, const struct column *col, const vo
 
 	c->type = CELL_NULL;
 	c->nr_words = 0;
-	c->used = 0;
+	c->words_len = 0;
 	c->alert = false;
 	col->get(row, c);
 	return c;
@@ -299,9 +317,13 @@ static int show_chosen(struct table *t, const char *list)
 
 bool stdout_failed(void)
 {
+	static bool told;
+
 	if (!fflush(stdout) && !ferror(stdout))
 		return false;
-	error("stdout: %s", strerror(errno ?: EIO));
+	if (!told)
+		error("stdout: %s", strerror(errno ?: EIO));
+	told = true;
 	return true;
 }
 
@@ -395,6 +417,10 @@ static int json_row(struct table *t, const void *row)
 
 		json_name(col, key, sizeof(key));
 		json_object_object_add(o, key, cell_json(get_cell(t, col, row)));
+		if (t->cell.failed) {
+			json_object_put(o);
+			return -ENOMEM;
+		}
 	}
 	printf(t->nr_rows ? ",\n      " : "{\n   \"%s\": [\n      ", t->name);
 	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
@@ -420,9 +446,9 @@ static int scols_row(struct table *t, const void *row)
 		struct cell *c = get_cell(t, &t->columns[t->shown[i]], row);
 		char *s = cell_string(c);
 
-		if (!s || scols_line_refer_data(line, i, s) < 0)
+		if (c->failed || !s || scols_line_refer_data(line, i, s) < 0)
 			return -ENOMEM;
-		if (c->alert && common.color)
+		if (c->alert && c->type != CELL_NULL && common.color)
 			scols_cell_set_color(scols_line_get_cell(line, i), "red");
 		if (strlen(s) > t->widths[i] && !(t->columns[t->shown[i]].flags & COL_WIDE))
 			t->widths[i] = strlen(s);
@@ -454,6 +480,7 @@ int table_close(struct table *t)
 		if (r >= 0 && t->scols)
 			r = print_portion(t);
 	}
+	free(t->cell.words);
 	free(t);
 	return stdout_failed() ? -EIO : r;
 }

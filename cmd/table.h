@@ -17,16 +17,13 @@ enum cell_type {
 	CELL_LIST,     /* words in an array */
 };
 
-#define CELL_WORDS 96
-
 struct cell {
 	enum cell_type type;
 	uint64_t number;
 	const char *text;
-	const char *words[CELL_WORDS];
-	size_t nr_words;
-	char buf[4096]; /* for words that are made up on the way */
-	size_t used;
+	char *words;  /* each ended by a NUL; the memory is kept from cell to cell */
+	size_t nr_words, words_len, words_alloc;
+	bool failed;  /* out of memory */
 	bool alert; /* red where there is colour */
 };
 
@@ -36,7 +33,7 @@ void cell_duration(struct cell *c, uint64_t ns); /* likewise */
 void cell_address(struct cell *c, uint64_t addr);
 void cell_text(struct cell *c, const char *text); /* NULL is null */
 void cell_list(struct cell *c);			  /* an empty one */
-void cell_word(struct cell *c, const char *word); /* a constant */
+void cell_word(struct cell *c, const char *word);
 void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 

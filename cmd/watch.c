@@ -372,8 +372,8 @@ static int run(void)
 	if (r >= 0)
 		r = watch(w);
 	uffdctl_watch_close(w);
+	pids_free();
 	uffdctl_free(ctx());
-	free(pids);
 	if (stdout_failed())
 		return EXIT_UNDONE;
 	return r < 0 ? EXIT_UNDONE : EXIT_DONE;

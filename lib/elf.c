@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <elfutils/libdwelf.h>
 #include <elfutils/libdwfl.h>
 #include <gelf.h>
 
@@ -80,6 +81,95 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwar
 		*file_name = NULL;
 	return fd;
 }
+
+/* ---- debug files ---- */
+
+/* The CRC of .gnu_debuglink: that of zlib and IEEE 802.3. */
+static int file_crc(int fd, uint32_t *ret)
+{
+	uint32_t table[256], crc = ~0u;
+	uint8_t buf[65536];
+	off_t at = 0;
+	ssize_t n;
+
+	for (uint32_t i = 0; i < 256; i++) {
+		table[i] = i;
+		for (int bit = 0; bit < 8; bit++)
+			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
+	}
+	for (; (n = pread(fd, buf, sizeof(buf), at)) > 0; at += n)
+		for (ssize_t i = 0; i < n; i++)
+			crc = table[(crc ^ buf[i]) & 0xff] ^ crc >> 8;
+	if (n < 0)
+		return -errno;
+	*ret = ~crc;
+	return 0;
+}
+
+/* The file, if it is the one: by build-id where there is one, else by its CRC. */
+static int try_debug_file(const char *path, const unsigned char *id, int id_len, GElf_Word want_crc)
+{
+	_cleanup_close_ int fd = open_regular(AT_FDCWD, path);
+	const void *found;
+	uint32_t crc;
+	bool same;
+	Elf *elf;
+
+	if (fd < 0)
+		return -1;
+	if (id_len <= 0)
+		return file_crc(fd, &crc) == 0 && crc == want_crc ? steal_fd(fd) : -1;
+	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	same = elf && dwelf_elf_gnu_build_id(elf, &found) == id_len && !memcmp(found, id, id_len);
+	elf_end(elf);
+	return same ? steal_fd(fd) : -1;
+}
+
+static char *build_id_path(const unsigned char *id, int len)
+{
+	char *path = NULL;
+	size_t size;
+	FILE *f = open_memstream(&path, &size);
+
+	if (!f)
+		return NULL;
+	fprintf(f, "/usr/lib/debug/.build-id/%02x/", id[0]);
+	for (int i = 1; i < len; i++)
+		fprintf(f, "%02x", id[i]);
+	fputs(".debug", f);
+	return fclose(f) ? free(path), NULL : path;
+}
+
+/*
+ * The standard places of dwfl_standard_find_debuginfo(3), which would open whatever stands
+ * there: a target may put a FIFO in our way.
+ */
+static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base, const char *file,
+			  const char *link, GElf_Word crc, char **ret)
+{
+	static const char *const formats[] = { "%.*s%s", "%.*s.debug/%s", "/usr/lib/debug%.*s%s" };
+	const unsigned char *id;
+	GElf_Addr vaddr;
+	int fd = -1, id_len = dwfl_module_build_id(mod, &id, &vaddr);
+	int dir_len = file ? (int)(base_name(file) - file) : 0;
+
+	(void)userdata, (void)modname, (void)base;
+	if (id_len > 1) {
+		*ret = build_id_path(id, id_len);
+		fd = *ret ? try_debug_file(*ret, id, id_len, 0) : -1;
+	}
+	if (!link || strchr(link, '/') || !file)
+		return fd;
+	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(formats); i++) {
+		free(*ret);
+		if (asprintf(ret, formats[i], dir_len, file, link) < 0)
+			*ret = NULL;
+		fd = *ret ? try_debug_file(*ret, id, id_len, crc) : -1;
+	}
+	return fd;
+}
+
+/* ---- symbols ---- */
 
 static Elf_Scn *section_of_type(Elf *elf, GElf_Word type, GElf_Shdr *shdr)
 {
@@ -228,8 +318,9 @@ static int report(struct search *s, struct uffdctl_range *ret)
 	FILE *f;
 
 	if (s->module && !s->module_seen)
-		return fail(u, -ENOENT, "%d: no mapped ELF file is named %s, or none that can be read", s->t->pid,
-			    module);
+		return fail(u, -ENOENT,
+			    "%d: no mapped ELF file is named %s, or none that can be read (a mapping's name is written @%s:%s)",
+			    s->t->pid, module, module, symbol);
 	if (!s->nr)
 		return fail(u, -ENOENT, "%d: no data object %s in %s (stripped? install its debug file)", s->t->pid,
 			    symbol, module ? module : "the mapped ELF files");
@@ -253,7 +344,7 @@ int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, c
 {
 	static const Dwfl_Callbacks callbacks = {
 		.find_elf = find_elf,
-		.find_debuginfo = dwfl_standard_find_debuginfo,
+		.find_debuginfo = find_debuginfo,
 	};
 	struct search s = { .t = t, .maps = maps, .module = module, .symbol = symbol };
 	Dwfl *dwfl = dwfl_begin(&callbacks);

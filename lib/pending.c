@@ -254,13 +254,22 @@ static int cmp_slept(const void *a, const void *b)
 	return x->tid - y->tid;
 }
 
+static bool holds(const struct uffdctl_list *l, pid_t pid, uint32_t ctx)
+{
+	for (size_t i = 0; ctx && i < l->nr; i++)
+		if (l->uffds[i].pid == pid && l->uffds[i].ctx == ctx)
+			return true;
+	return false;
+}
+
 static void keep_wanted(struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; pids && i < p->nr; i++)
 		for (size_t k = 0; k < nr_pids; k++) {
-			if (p->waiters[i].pid != pids[k] && p->waiters[i].target_pid != pids[k])
+			if (p->waiters[i].pid != pids[k] && p->waiters[i].target_pid != pids[k] &&
+			    !holds(p->list, pids[k], p->waiters[i].ctx))
 				continue;
 			p->waiters[n++] = p->waiters[i];
 			break;

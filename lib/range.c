@@ -266,7 +266,10 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 	}
 	if (r < 0 || ret->nr > nr)
 		return r;
-	return fail(t->u, -ENOENT, "%d: %s: %s (see uffdctl smaps --all %d)", t->pid, spec->text,
-		    spec->kind == RANGE_GLOB ? "no mapping has such a name" : "no mapping that this can be done on",
-		    t->pid);
+	if (spec->kind == RANGE_GLOB)
+		return fail(t->u, -ENOENT,
+			    "%d: %s: no mapping has such a name; it must match whole: * stands for any rest, \\[ for a bracket (see uffdctl smaps --all %d)",
+			    t->pid, spec->text, t->pid);
+	return fail(t->u, -ENOENT, "%d: %s: no mapping that this can be done on%s (see uffdctl smaps --all %d)", t->pid,
+		    spec->text, filter->glob_registered ? " through this userfaultfd" : "", t->pid);
 }

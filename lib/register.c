@@ -21,6 +21,8 @@ struct action {
 	uffdctl_result_fn fn;
 	void *data;
 	bool failed;
+	bool verified;	/* that the userfaultfd governs the target's memory */
+	bool gone;	/* no use in going on */
 };
 
 static void report(struct action *a, struct uffdctl_result *res, int err, const char *text)
@@ -183,6 +185,8 @@ static const char *register_error(const struct action *a, int err, uint64_t mode
 	const char *text;
 
 	switch (err) {
+	case -EXDEV:
+		return "this userfaultfd governs another process's memory; it was taken back there";
 	case -EINVAL:
 		text = impossible(a, v, modes, kind);
 		if (text)
@@ -207,6 +211,34 @@ static bool can_have(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 	struct action *a = arg;
 
 	return handle_owner(a->h, v, ctx) != OWNER_OTHER && !impossible(a, v, a->modes, vma_kind(a->h->t, v));
+}
+
+/*
+ * Without BPF only the deed shows whose memory a userfaultfd governs: a process may hold one
+ * of its parent's. What went to another process is taken back before anything else is done.
+ */
+static int verify(struct action *a, const struct segment *seg, uint64_t modes)
+{
+	struct uffdctl_maps *maps;
+	bool there;
+	size_t i;
+	int r;
+
+	a->verified = true;
+	if (a->h->ctx || (seg->vma->modes & modes) == modes)
+		return 0;
+	r = handle_maps(a->h, &maps);
+	if (r < 0)
+		return r;
+	i = maps_find(maps, seg->range.start);
+	there = i < maps->nr && maps->vmas[i].range.start <= seg->range.start && (maps->vmas[i].modes & modes) == modes;
+	uffdctl_maps_free(maps);
+	if (there)
+		return 0;
+	uffd_unregister(a->h->uffd, seg->range);
+	uffd_wake(a->h->uffd, seg->range);
+	a->gone = true;
+	return -EXDEV;
 }
 
 static void register_segment(struct action *a, const struct segment *seg)
@@ -235,6 +267,8 @@ static void register_segment(struct action *a, const struct segment *seg)
 		r = impossible(a, seg->vma, modes, kind) ? -EINVAL : 0;
 	else
 		r = uffd_register(a->h->uffd, seg->range, modes, &res.ioctls);
+	if (r >= 0 && !(a->flags & UFFDCTL_DRY_RUN) && !a->verified)
+		r = verify(a, seg, modes);
 	if (r < 0)
 		res.modes = seg->vma->modes;
 	report(a, &res, r, r < 0 ? register_error(a, r, modes, seg->vma, kind) : NULL);
@@ -323,7 +357,7 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, const stru
 	r = resolve_each(a, ranges, filter, &segs);
 	if (r >= 0 && segs.nr && before)
 		before(a, &segs);
-	for (size_t i = 0; r >= 0 && i < segs.nr; i++)
+	for (size_t i = 0; r >= 0 && i < segs.nr && !a->gone; i++)
 		each(a, &segs.segs[i]);
 	segments_free(&segs);
 	uffdctl_maps_free(a->maps);

@@ -138,6 +138,11 @@ UFFDCTL_EXPORT int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffd
 	return 0;
 }
 
+UFFDCTL_EXPORT int uffdctl_target_check(struct uffdctl_target *t)
+{
+	return target_check(t);
+}
+
 UFFDCTL_EXPORT void uffdctl_target_close(struct uffdctl_target *t)
 {
 	if (!t)

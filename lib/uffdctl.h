@@ -154,6 +154,8 @@ struct uffdctl_target;
  */
 int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffdctl_target **ret);
 void uffdctl_target_close(struct uffdctl_target *t);
+/* Is it still there, with the same program? 0, or -ESRCH, logged. */
+int uffdctl_target_check(struct uffdctl_target *t);
 pid_t uffdctl_target_pid(const struct uffdctl_target *t);
 
 /* Sizes of a mapping in smaps, in bytes; in the order of uffdctl_smaps_key(). */
