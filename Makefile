@@ -171,6 +171,7 @@ install: all
 	install -m 644 lib/uffdctl.h $(DESTDIR)$(includedir)/
 	install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(mandir)/man1/
 	install -m 644 $(filter %.3,$(MAN)) $(DESTDIR)$(mandir)/man3/
+	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/uffdctl $(DESTDIR)$(libdir)/libuffdctl.a $(DESTDIR)$(libdir)/libuffdctl.so \

@@ -64,10 +64,10 @@ struct ev_waiter {
 
 /* How a fault ended. */
 enum ev_end {
-	EV_WOKEN,	/* by a range operation of a userfaultfd */
-	EV_SIGNAL,	/* by a signal to the thread */
-	EV_RELEASED,	/* by the last close of the userfaultfd */
-	EV_NOT_WAITED,	/* its page was there before it slept */
+	EV_WOKEN,      /* by a range operation of a userfaultfd */
+	EV_SIGNAL,     /* by a signal to the thread */
+	EV_RELEASED,   /* by the last close of the userfaultfd */
+	EV_NOT_WAITED, /* its page was there before it slept */
 	EV_NR_ENDS,
 };
 
@@ -88,30 +88,30 @@ enum ev_kind {
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
 	__u64 ended[EV_NR_ENDS];
-	__u64 blocked;		/* that slept */
-	__u64 delivered;	/* messages that were read */
-	__u64 lost;		/* records that the stream had no room for */
-	__u64 missed;		/* faults that there was no room to follow */
+	__u64 blocked;	 /* that slept */
+	__u64 delivered; /* messages that were read */
+	__u64 lost;	 /* records that the stream had no room for */
+	__u64 missed;	 /* faults that there was no room to follow */
 	__u64 buckets[EV_NR_BUCKETS];
 	__u64 max_wait_ns;
 };
 
 /* A fault that has ended. */
 struct ev_fault {
-	__u64 start_ns;		/* CLOCK_MONOTONIC */
+	__u64 start_ns; /* CLOCK_MONOTONIC */
 	__u64 end_ns;
-	__u64 read_ns;		/* its message was read; 0: it was not */
+	__u64 read_ns; /* its message was read; 0: it was not */
 	__u64 ctx;
 	__u64 mm;
 	__u64 addr;
-	__u64 flags;		/* UFFD_PAGEFAULT_FLAG_* */
-	__u64 ip;		/* user-mode instruction; of the system call, if in one */
+	__u64 flags; /* UFFD_PAGEFAULT_FLAG_* */
+	__u64 ip;    /* user-mode instruction; of the system call, if in one */
 	__u32 pid, tid;
 	__u32 resolver_pid, resolver_tid;
 	char comm[16];
 	char resolver_comm[16];
-	__u32 op;		/* _UFFDIO_*, or EV_OP_NONE */
-	__u32 end;		/* enum ev_end */
+	__u32 op;  /* _UFFDIO_*, or EV_OP_NONE */
+	__u32 end; /* enum ev_end */
 	__u32 kind;
 	__u32 pad;
 };

@@ -20,13 +20,25 @@ char _license[] SEC("license") = "GPL";
 #define REGS_SYSCALL(regs) ((long)(regs)->orig_ax)
 #define REGS_ARG0(regs) ((regs)->di)
 #define REGS_ARG1(regs) ((regs)->si)
-enum { NR_READ = 0, NR_IOCTL = 16, NR_READV = 19, NR_VM_READV = 310, NR_VM_WRITEV = 311 };
+enum {
+	NR_READ = 0,
+	NR_IOCTL = 16,
+	NR_READV = 19,
+	NR_VM_READV = 310,
+	NR_VM_WRITEV = 311
+};
 #elif defined(__TARGET_ARCH_arm64)
 #define REGS_IP(regs) ((regs)->pc)
 #define REGS_SYSCALL(regs) ((long)(regs)->syscallno)
 #define REGS_ARG0(regs) ((regs)->orig_x0)
 #define REGS_ARG1(regs) ((regs)->regs[1])
-enum { NR_READ = 63, NR_IOCTL = 29, NR_READV = 65, NR_VM_READV = 270, NR_VM_WRITEV = 271 };
+enum {
+	NR_READ = 63,
+	NR_IOCTL = 29,
+	NR_READV = 65,
+	NR_VM_READV = 270,
+	NR_VM_WRITEV = 271
+};
 #endif
 
 #define IOC_TYPE(cmd) (((cmd) >> 8) & 0xff)
@@ -39,8 +51,8 @@ enum { NR_READ = 63, NR_IOCTL = 29, NR_READV = 65, NR_VM_READV = 270, NR_VM_WRIT
 
 /* Set by the loader. */
 __u64 userfaultfd_fops;
-__u32 level;	/* of its pid namespace */
-__u32 stream;	/* records are wanted */
+__u32 level;  /* of its pid namespace */
+__u32 stream; /* records are wanted */
 __u32 wanted_only;
 __u32 nr_ctxs;
 __u64 ctxs[MAX_ALL_CTXS];
@@ -69,7 +81,7 @@ enum {
 	SLOT_IDLE,
 	SLOT_FILLING,
 	SLOT_WAITING,
-	SLOT_BEFORE,	/* waited when watching began: not counted */
+	SLOT_BEFORE, /* waited when watching began: not counted */
 };
 
 struct slot {
@@ -118,10 +130,10 @@ static __u64 mm_of(struct userfaultfd_ctx *ctx)
 
 static __u32 kind_of(__u64 flags)
 {
-	return flags & 8			     ? EV_RWP :
-	       flags & UFFD_PAGEFAULT_FLAG_WP	     ? EV_WP :
-	       flags & UFFD_PAGEFAULT_FLAG_MINOR     ? EV_MINOR :
-						       EV_MISSING;
+	return flags & 8			   ? EV_RWP
+	       : flags & UFFD_PAGEFAULT_FLAG_WP	   ? EV_WP
+	       : flags & UFFD_PAGEFAULT_FLAG_MINOR ? EV_MINOR
+						   : EV_MISSING;
 }
 
 /* ---- counting ---- */
@@ -310,8 +322,7 @@ static bool take(struct slot *s, struct task_struct *task, const struct found *f
 	s->uwq = found->uwq;
 	s->slept = slept;
 	__sync_lock_test_and_set(&s->state, SLOT_WAITING);
-	return !is_waken(found->uwq) ||
-	       __sync_val_compare_and_swap(&s->state, SLOT_WAITING, SLOT_IDLE) != SLOT_WAITING;
+	return !is_waken(found->uwq) || __sync_val_compare_and_swap(&s->state, SLOT_WAITING, SLOT_IDLE) != SLOT_WAITING;
 }
 
 /* ---- the three signs ---- */

@@ -116,8 +116,9 @@ static void get_holders(const void *arg, struct cell *ret)
 		cell_size(ret, row->vma->sizes ? row->vma->sizes[i] : UFFDCTL_UNKNOWN); \
 	}
 SIZE(0)
-SIZE(1) SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14)
-	SIZE(15) SIZE(16)
+SIZE(1)
+SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14) SIZE(15)
+	SIZE(16)
 
 #define SIZES_HELP "with --sizes, as in smaps"
 #define SIZE_COLUMN(name, flags, i)                                             \

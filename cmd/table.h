@@ -21,10 +21,10 @@ struct cell {
 	enum cell_type type;
 	uint64_t number;
 	const char *text;
-	char *words;  /* each ended by a NUL; the memory is kept from cell to cell */
+	char *words; /* each ended by a NUL; the memory is kept from cell to cell */
 	size_t nr_words, words_len, words_alloc;
-	bool failed;  /* out of memory */
-	bool alert; /* red where there is colour */
+	bool failed; /* out of memory */
+	bool alert;  /* red where there is colour */
 };
 
 void cell_number(struct cell *c, uint64_t n);	 /* UFFDCTL_UNKNOWN is null */

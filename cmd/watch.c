@@ -44,7 +44,8 @@ static int parse_time(const char *text, uint64_t *ret)
 	static const struct {
 		const char *unit;
 		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 }, { "s", 1e9 }, { "", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 },  { "s", 1e9 },
+		      { "", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
 	char *end;
 	double n = strtod(text, &end);
 
@@ -193,12 +194,13 @@ static void fault_line(const struct uffdctl_fault *f)
 	uffdctl_escape(f->resolver_comm, &resolver);
 	uffdctl_escape(f->name ? f->name : "-", &name);
 	if (!started && !common.noheadings)
-		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND", "ACCESS",
-		       "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME");
+		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND",
+		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME");
 	started = true;
-	printf("%8" PRIu64 ".%06" PRIu64 " %8d %-15s %-7s %-6s %12" PRIx64 " %9s %-10s %8d %-15s %s", f->start_ns / 1000000000,
-	       f->start_ns / 1000 % 1000000, f->tid, comm, uffdctl_kind_name(f->kind), access_name(f->access), f->addr, wait,
-	       f->op ? f->op : uffdctl_end_name(f->end), f->resolver_pid, resolver, name);
+	printf("%8" PRIu64 ".%06" PRIu64 " %8d %-15s %-7s %-6s %12" PRIx64 " %9s %-10s %8d %-15s %s",
+	       f->start_ns / 1000000000, f->start_ns / 1000 % 1000000, f->tid, comm, uffdctl_kind_name(f->kind),
+	       access_name(f->access), f->addr, wait, f->op ? f->op : uffdctl_end_name(f->end), f->resolver_pid,
+	       resolver, name);
 	if (f->offset != UFFDCTL_UNKNOWN)
 		printf("+0x%" PRIx64, f->offset);
 	putchar('\n');
@@ -248,8 +250,9 @@ static uint64_t sum_of(const uint64_t *n, int nr)
 
 static void summary_json(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
 {
-	json_object *o = json_object_new_object(), *faults = json_object_new_object(), *ended = json_object_new_object(),
-		    *wait = json_object_new_object(), *histogram = json_object_new_array();
+	json_object *o = json_object_new_object(), *faults = json_object_new_object(),
+		    *ended = json_object_new_object(), *wait = json_object_new_object(),
+		    *histogram = json_object_new_array();
 
 	for (int i = 0; i < 4; i++)
 		add(faults, uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), json_number(st->faults[i]));
@@ -288,13 +291,15 @@ static void summary_text(const struct uffdctl_watch_stats *st, uint64_t ns, cons
 	static const double points[] = { 0.5, 0.9, 0.99 };
 	uint64_t most = 0, total = sum_of(st->buckets, UFFDCTL_NR_BUCKETS);
 
-	printf("%s%" PRIu64 " faults in %.1f s (%s): minor %" PRIu64 ", missing %" PRIu64 ", wp %" PRIu64 ", rwp %" PRIu64 "\n",
+	printf("%s%" PRIu64 " faults in %.1f s (%s): minor %" PRIu64 ", missing %" PRIu64 ", wp %" PRIu64
+	       ", rwp %" PRIu64 "\n",
 	       started ? "\n" : "", sum_of(st->faults, 4), ns / 1e9, name, st->faults[0], st->faults[1], st->faults[2],
 	       st->faults[3]);
 	printf("delivered %" PRIu64 ", blocked %" PRIu64 ", woken %" PRIu64 ", signal %" PRIu64 ", released %" PRIu64
-	       ", not waited %" PRIu64 ", pending %" PRIu64 "; waited before %" PRIu64 "; events lost %" PRIu64 ", missed %" PRIu64 "\n",
-	       st->delivered, st->blocked, st->ended[0], st->ended[1], st->ended[2], st->ended[3], st->pending, st->before,
-	       st->lost_events, st->missed);
+	       ", not waited %" PRIu64 ", pending %" PRIu64 "; waited before %" PRIu64 "; events lost %" PRIu64
+	       ", missed %" PRIu64 "\n",
+	       st->delivered, st->blocked, st->ended[0], st->ended[1], st->ended[2], st->ended[3], st->pending,
+	       st->before, st->lost_events, st->missed);
 	if (!total)
 		return;
 	printf("wait");

@@ -7,8 +7,8 @@
 
 struct alias_index {
 	const struct uffdctl_maps *maps;
-	size_t *order;	    /* mappings of files, by device, inode and offset */
-	uint64_t *max_end;  /* the furthest offset that those of the same file up to here reach */
+	size_t *order;	   /* mappings of files, by device, inode and offset */
+	uint64_t *max_end; /* the furthest offset that those of the same file up to here reach */
 	size_t nr;
 };
 

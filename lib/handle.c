@@ -92,8 +92,9 @@ static int choose(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
 	}
 	for (size_t i = 0; !first && i < h->list->nr; i++)
 		if (h->list->uffds[i].pid == h->t->pid)
-			return fail(h->t->u, -EXDEV, "%d: holds fd %d, which governs the memory of process %d: give that PID",
-				    h->t->pid, h->list->uffds[i].fd, h->list->uffds[i].target_pid);
+			return fail(h->t->u, -EXDEV,
+				    "%d: holds fd %d, which governs the memory of process %d: give that PID", h->t->pid,
+				    h->list->uffds[i].fd, h->list->uffds[i].target_pid);
 	if (!first)
 		return fail(h->t->u, -ENOENT,
 			    "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)",

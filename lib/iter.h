@@ -39,19 +39,19 @@ int iter_run(int prog_fd);
  * The kernel gives up verifying when a signal comes (EAGAIN), as Ctrl-C that is to end us cleanly.
  */
 #define LOAD_TRIES 10
-#define iter_load_skel(name, skel)                                              \
-	__extension__({                                                         \
-		int _r = -EAGAIN;                                               \
-                                                                                \
-		for (int _i = 0; _r == -EAGAIN && _i < LOAD_TRIES; _i++) {      \
-			*(skel) = name##__open();                               \
-			_r = *(skel) ? name##__load(*(skel)) : -ENOMEM;         \
-			if (_r < 0 && *(skel)) {                                \
-				name##__destroy(*(skel));                       \
-				*(skel) = NULL;                                 \
-			}                                                       \
-		}                                                               \
-		_r;                                                             \
+#define iter_load_skel(name, skel)                                         \
+	__extension__({                                                    \
+		int _r = -EAGAIN;                                          \
+                                                                           \
+		for (int _i = 0; _r == -EAGAIN && _i < LOAD_TRIES; _i++) { \
+			*(skel) = name##__open();                          \
+			_r = *(skel) ? name##__load(*(skel)) : -ENOMEM;    \
+			if (_r < 0 && *(skel)) {                           \
+				name##__destroy(*(skel));                  \
+				*(skel) = NULL;                            \
+			}                                                  \
+		}                                                          \
+		_r;                                                        \
 	})
 
 #endif

@@ -108,7 +108,8 @@ static int add_waiter(const struct ev_waiter *ev, void *arg)
 static int visit_found(struct uffdctl *u, const struct pending_bpf *skel,
 		       int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
 {
-	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS), size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
+	size_t nr = MIN(skel->bss->nr_found, (uint64_t)EV_MAX_WAITERS),
+	       size = EV_MAX_WAITERS * sizeof(struct ev_waiter);
 	struct ev_waiter *found = mmap(NULL, size, PROT_READ, MAP_SHARED, skel->maps.found.map_fd, 0);
 	int r = 0;
 

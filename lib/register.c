@@ -21,8 +21,8 @@ struct action {
 	uffdctl_result_fn fn;
 	void *data;
 	bool failed;
-	bool verified;	/* that the userfaultfd governs the target's memory */
-	bool gone;	/* no use in going on */
+	bool verified; /* that the userfaultfd governs the target's memory */
+	bool gone;     /* no use in going on */
 };
 
 static void report(struct action *a, struct uffdctl_result *res, int err, const char *text)

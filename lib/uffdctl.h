@@ -278,35 +278,35 @@ const char *uffdctl_end_name(enum uffdctl_end end);
 
 /* A fault that has ended. */
 struct uffdctl_fault {
-	uint64_t start_ns;	/* CLOCK_MONOTONIC */
-	uint64_t wait_ns;	/* until it was woken */
-	uint64_t queue_ns;	/* of that until its message was read; UFFDCTL_UNKNOWN if it was not */
-	uint64_t addr;		/* as in the message */
-	uint64_t ip;		/* user-mode instruction, of the system call if in one; UFFDCTL_UNKNOWN */
-	pid_t pid, tid;		/* who waited */
-	pid_t target_pid;	/* whose memory; 0 if not known */
-	pid_t resolver_pid;	/* 0: nobody */
+	uint64_t start_ns;  /* CLOCK_MONOTONIC */
+	uint64_t wait_ns;   /* until it was woken */
+	uint64_t queue_ns;  /* of that until its message was read; UFFDCTL_UNKNOWN if it was not */
+	uint64_t addr;	    /* as in the message */
+	uint64_t ip;	    /* user-mode instruction, of the system call if in one; UFFDCTL_UNKNOWN */
+	pid_t pid, tid;	    /* who waited */
+	pid_t target_pid;   /* whose memory; 0 if not known */
+	pid_t resolver_pid; /* 0: nobody */
 	char comm[16], resolver_comm[16];
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
-	const char *op;		/* ioctl that ended it, or NULL */
-	const char *name;	/* mapping, raw; NULL if not known */
-	uint64_t offset;	/* of addr in its file, or UFFDCTL_UNKNOWN */
+	const char *op;	  /* ioctl that ended it, or NULL */
+	const char *name; /* mapping, raw; NULL if not known */
+	uint64_t offset;  /* of addr in its file, or UFFDCTL_UNKNOWN */
 };
 
 #define UFFDCTL_NR_BUCKETS 26
 
 /* Totals since watching began; exact whatever the stream lost. */
 struct uffdctl_watch_stats {
-	uint64_t faults[4];	/* by uffdctl_kind, minor first */
+	uint64_t faults[4]; /* by uffdctl_kind, minor first */
 	uint64_t ended[UFFDCTL_NR_ENDS];
-	uint64_t pending;	/* faults that have not ended */
-	uint64_t before;	/* threads that waited when watching began: counted nowhere else */
-	uint64_t blocked;	/* faults that slept */
-	uint64_t delivered;	/* messages of faults that were read */
-	uint64_t lost_events;	/* faults that are in the totals, but were not handed out */
-	uint64_t missed;	/* faults that there was no room to follow */
+	uint64_t pending;     /* faults that have not ended */
+	uint64_t before;      /* threads that waited when watching began: counted nowhere else */
+	uint64_t blocked;     /* faults that slept */
+	uint64_t delivered;   /* messages of faults that were read */
+	uint64_t lost_events; /* faults that are in the totals, but were not handed out */
+	uint64_t missed;      /* faults that there was no room to follow */
 	uint64_t max_wait_ns;
 	uint64_t buckets[UFFDCTL_NR_BUCKETS]; /* waits of 2^i us and less, the last of more */
 };

@@ -33,7 +33,12 @@ struct probe {
 	uint64_t vm_flags;
 };
 
-enum { PLAIN, MINOR, RWP, NR_PROBES };
+enum {
+	PLAIN,
+	MINOR,
+	RWP,
+	NR_PROBES
+};
 
 static int find_probe(const void *arg_ev, void *arg)
 {

@@ -137,7 +137,9 @@ static int hand_out(void *arg, void *data, size_t size)
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
 		.wait_ns = ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns : 0,
-		.queue_ns = !ev->read_ns ? UFFDCTL_UNKNOWN : ev->read_ns > ev->start_ns ? ev->read_ns - ev->start_ns : 0,
+		.queue_ns = !ev->read_ns		 ? UFFDCTL_UNKNOWN
+			    : ev->read_ns > ev->start_ns ? ev->read_ns - ev->start_ns
+							 : 0,
 		.addr = ev->addr,
 		.ip = ev->ip ?: UFFDCTL_UNKNOWN,
 		.pid = ev->pid,
@@ -313,7 +315,8 @@ static const struct backend backends[] = {
 	{ "sched", sched_open, sched_close, sched_refresh },
 };
 
-static int open_backend(struct uffdctl_watch *w, const char *name, const pid_t *pids, size_t nr_pids, unsigned int flags)
+static int open_backend(struct uffdctl_watch *w, const char *name, const pid_t *pids, size_t nr_pids,
+			unsigned int flags)
 {
 	int r = -EINVAL;
 

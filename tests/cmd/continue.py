@@ -231,6 +231,76 @@ def _():
                f"page {i}, first in order: {first}")
 
 
+@test("continue-from-mapped-elsewhere")
+def _():
+    """A page that the target has mapped through another mapping of the file, registered or not, is its own."""
+    t, m = target()
+    with t:
+        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"], shared=True)
+        t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
+        row = result(t.pid, m["addr"] + "+64K", "--from-zero")[0]
+        eq(row["mapped"], 16 * PAGE, "all are continued")
+        eq(t.peek(id=m["id"], offset=3 * PAGE, len=8, through="self")["hex"], "77" * 8, "its page was not written")
+        eq(t.peek(id=m["id"], offset=4 * PAGE, len=8, through="self")["hex"], "00" * 8, "the others were")
+
+
+@test("continue-from-while-moved", limit=120)
+def _():
+    """A mapping full of the target's data goes away under a fill: where it was looks empty, and is not written."""
+    for how in ("mremap", "munmap"):
+        t, m = target(size=256 << 20, fill=False, register=False)
+        with t:
+            t.fill(id=m["id"], seed=1)
+            t.register(uffd=t.u, id=m["id"], mode=["minor"])
+            result(t.pid, "all")
+            p = spawn("continue", t.pid, m["addr"] + "+256M", "--from-zero", "-t", "1")
+            time.sleep(0.03)
+            if how == "mremap":
+                t.mremap(id=m["id"], new_size=256 << 20, move=True)
+            else:
+                t.munmap(id=m["id"], offset=0, len=256 << 20)
+            p.communicate(timeout=60)
+            if how == "mremap":
+                eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing is lost")
+            else:
+                with open(f"/proc/{t.pid}/fd/{m['fd']}", "rb") as f:
+                    for i in range(0, 65536, 7):
+                        f.seek(i * PAGE)
+                        eq(f.read(8), pattern_page(1, i)[:8], f"page {i}")
+
+
+@test("continue-from-while-punched", limit=120)
+def _():
+    """Pages taken out of the file and written anew by the target during a fill keep what it wrote."""
+    nr = 16384
+    t, m = target(size=nr * PAGE)
+    with t:
+        p = spawn("continue", t.pid, "all", "--from-zero", "-t", "1")
+        mine = range(nr - 1, nr - 1500, -1)
+        for i in mine:
+            t.madvise(id=m["id"], offset=i * PAGE, len=PAGE, advice="remove")
+            t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
+            if p.poll() is not None:
+                break
+        p.communicate(timeout=60)
+        for k in range(nr - 1, i - 1, -1):
+            eq(t.peek(id=m["id"], offset=k * PAGE, len=8, through="second")["hex"], "%016x" % k, f"page {k}")
+
+
+@test("continue-signals-ignored")
+def _():
+    """What was ignored, as by nohup(1), stays ignored."""
+    t, m = target(size=1 << 30, fill=False, register=False)
+    with t:
+        t.fallocate(id=m["id"], offset=0, len=1 << 30, mode="alloc")
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        p = spawn("continue", t.pid, "all", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        while p.poll() is None:
+            p.send_signal(signal.SIGHUP)
+            time.sleep(0.002)
+        eq(p.returncode, 0, "done")
+
+
 @test("continue-from-zero")
 def _():
     t, m = target()

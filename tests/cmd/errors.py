@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: each its own message and exit code, and nothing changed."""
 import os
-import signal
+import re
+import resource
+import shutil
 import subprocess
 import sys
-import time
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from tap import Target, contains, eq, fdinfo, main, ok, run, skip, smaps_flags, spawn, test, wait_until
@@ -235,6 +237,96 @@ assert mapped['already'] == 0, mapped
     if "Operation not permitted" in p.stderr or "ns_last_pid" in p.stderr:
         skip("a pid namespace with ns_last_pid can't be had; root and CONFIG_CHECKPOINT_RESTORE run this")
     eq((p.returncode, p.stderr), (0, ""), "in the namespace")
+
+
+@test("error-debug-file-is-a-fifo")
+def _():
+    """What a target's ELF file names as its debug file is not opened unless it is a regular file."""
+    with tempfile.TemporaryDirectory() as d:
+        program = os.path.join(d, "target")
+        shutil.copy(os.path.join(os.environ.get("O", "build"), "tests/helpers/target"), program)
+        open(program + ".debug", "w").close()
+        for c in (["strip", "--strip-all", "--remove-section=.note.gnu.build-id"],
+                  ["objcopy", f"--add-gnu-debuglink={program}.debug"]):
+            subprocess.run(c + [program], check=True)
+        os.unlink(program + ".debug")
+        os.mkfifo(program + ".debug")
+        with Target(program=program) as t:
+            t.uffd(features=["minor_shmem"])
+            contains(run("register", t.pid, ":scratch", timeout=10, check=1).err, "no data object scratch")
+
+
+@test("error-other-proc")
+def _():
+    """A /proc of another pid namespace would mix two processes."""
+    p = subprocess.run(["unshare", "--pid", "--fork", os.path.join(os.environ.get("O", "build"), "uffdctl"), "list"],
+                       capture_output=True, text=True)
+    if "unshare:" in p.stderr:
+        skip("unshare: not permitted; root runs this")
+    eq(p.returncode, 1, "exit status")
+    contains(p.stderr, "another pid namespace")
+
+
+@test("error-help-into-full-disk")
+def _():
+    for c in (("--help",), ("register", "--help"), ("--version",)):
+        with open("/dev/full", "w") as full:
+            p = spawn(*c, stdout=full)
+            _, err = p.communicate()
+        eq(p.returncode, 1, f"{c}")
+        contains(err.decode(), "No space left")
+
+
+@test("error-few-descriptors")
+def _():
+    """Too few descriptors for ourselves is an error, not a machine without userfaultfds."""
+    t, m = target()
+    with t:
+        for n in range(4, 20):
+            p = spawn("list", preexec_fn=lambda n=n: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
+            out, err = p.communicate()
+            ok(p.returncode == 1 or str(t.pid) in out.decode(), f"{n} descriptors: {p.returncode}: {out} {err}")
+
+
+@test("error-holds-anothers")
+def _():
+    t, m = target()
+    with t:
+        child = t.child_handler(uffd=t.u, action="none")["pid"]
+        r = run("continue", child, "all", check=1)
+        contains(r.err, f"governs the memory of process {t.pid}: give that PID")
+        # Without BPF only the deed tells; what went to the parent is taken back.
+        fd = int(re.search(r"holds fd (\d+)", r.err)[1])
+        p = subprocess.run(["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-bpf,-perfmon,-sys_admin",
+                            os.path.join(os.environ.get("O", "build"), "uffdctl"), "register", str(child),
+                            m["addr"] + "+64K", "-f", str(fd)], capture_output=True, text=True)
+        eq(p.returncode, 1, f"refused: {p.stderr}")
+        contains(p.stderr, "another process's memory")
+        ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing is left in the other process")
+
+
+@test("error-long-path")
+def _():
+    """A mapping whose path no buffer takes is no shield for the others."""
+    t, m = target()
+    with t, tempfile.TemporaryDirectory() as d:
+        here = os.getcwd()
+        os.chdir(d)
+        try:
+            for _ in range(21):
+                os.mkdir("x" * 200)
+                os.chdir("x" * 200)
+            with open("file", "w") as f:
+                f.truncate(PAGE)
+            t.map(kind="file", size=PAGE, path=f"/proc/{os.getpid()}/cwd/file", shared=False)
+        finally:
+            os.chdir(here)
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        t.fill(id=m["id"], seed=1)
+        run("continue", t.pid, "all", check=0)
+        bpf, proc = (run("smaps", "--all", "-o", "START,NAME", "-S", s, t.pid, check=0).out for s in ("bpf", "proc"))
+        ok(bpf == proc and "x" * 200 in bpf, "both sources")
+        shutil.rmtree(os.path.join(d, "x" * 200), ignore_errors=True)
 
 
 # ---- without privileges ----

@@ -50,6 +50,23 @@ def _():
         eq({x["target_pid"] for x in rows(child)}, {t.pid}, "asked by the holder")
 
 
+@test("list-many-holders")
+def _():
+    """However many descriptors a userfaultfd has, all are named, and each waiter once."""
+    with Target() as t:
+        fd = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=4 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.touch(id=m["id"], access="read", threads=3)
+        for _ in range(300):
+            t.dup(fd=fd)
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 3, "three wait")
+        eq(len(run("smaps", "-J", t.pid, check=0).json()["smaps"][0]["holders"]), 301, "holders")
+        r = run("pending", "-J", t.pid, check=0)
+        eq((len(r.json()["pending"]), r.err), (3, ""), "waiters")
+
+
 @test("list-no-handshake")
 def _():
     with Target() as t:
