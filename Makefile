@@ -75,7 +75,9 @@ $(O)/libuffdctl.so.$(SOVERSION): $(LIB_OBJS) lib/libuffdctl.map
 	$(call say,LD,$@)$(CC) $(ALL_LDFLAGS) -shared -Wl,-soname,$(@F) -Wl,--version-script=lib/libuffdctl.map \
 		-o $@ $(LIB_OBJS) $(LIB_LIBS)
 
-$(O)/libuffdctl.pc: lib/libuffdctl.pc.in Makefile
+# Made anew each time: an install may have another prefix than the build had.
+.PHONY: $(O)/libuffdctl.pc
+$(O)/libuffdctl.pc: lib/libuffdctl.pc.in
 	$(call say,GEN,$@)sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
 		-e 's|@version@|$(VERSION)|' $< >$@
 

@@ -150,5 +150,6 @@ int main(int argc, char **argv)
 
 	atexit(check_stdout);
 	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	return run_cmd(chosen, chosen_argc, chosen_argv);
+	/* argp_error() has ended us where there is none. */
+	return chosen ? run_cmd(chosen, chosen_argc, chosen_argv) : EXIT_USAGE;
 }

@@ -54,11 +54,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		common.columns = arg;
 		return 0;
 	case OPT_LIST_COLUMNS:
-		if (!common.cmd)
-			argp_error(state, "--list-columns: of which command?");
-		if (!common.cmd->columns)
-			argp_error(state, "--list-columns: this command has no columns");
-		exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
+		if (common.cmd && common.cmd->columns)
+			exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
+		argp_error(state, "--list-columns: %s", common.cmd ? "this command has no columns" : "of which command?");
+		return 0;
 	case 'n':
 		common.noheadings = true;
 		return 0;

@@ -32,7 +32,7 @@ int pids_check(void)
 			failed |= uffdctl_target_check(held[i]) < 0;
 		return failed;
 	}
-	held = calloc(nr_pids + 1, sizeof(*held));
+	held = calloc(nr_pids + 1, sizeof(struct uffdctl_target *));
 	if (!held) {
 		error("out of memory");
 		return 1;

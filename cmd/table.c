@@ -165,7 +165,7 @@ static char *human_size(uint64_t n)
 
 	if (n < 1024)
 		return asprintf(&s, "%" PRIu64 "B", n) < 0 ? NULL : s;
-	for (tenths = n; tenths >= 1024 * 1024; unit++)
+	for (tenths = n; tenths >= UINT64_C(1024) * 1024; unit++)
 		tenths /= 1024;
 	tenths = tenths * 10 / 1024;
 	unit++;
@@ -446,8 +446,11 @@ static int scols_row(struct table *t, const void *row)
 		struct cell *c = get_cell(t, &t->columns[t->shown[i]], row);
 		char *s = cell_string(c);
 
-		if (c->failed || !s || scols_line_refer_data(line, i, s) < 0)
+		/* The line owns it from here on. */
+		if (c->failed || !s || scols_line_refer_data(line, i, s) < 0) {
+			free(s);
 			return -ENOMEM;
+		}
 		if (c->alert && c->type != CELL_NULL && common.color)
 			scols_cell_set_color(scols_line_get_cell(line, i), "red");
 		if (strlen(s) > t->widths[i] && !(t->columns[t->shown[i]].flags & COL_WIDE))

@@ -141,7 +141,7 @@ static bool stopped(struct job *job)
 /* False when it lasted too long. */
 static bool wait_changing(struct chunk *c, uint64_t *since)
 {
-	static const struct timespec pause = { .tv_nsec = 200 * 1000 };
+	static const struct timespec pause = { .tv_nsec = 200 * 1000L };
 
 	if (!*since)
 		*since = now_ns();
@@ -276,7 +276,7 @@ static bool is_claimed(const struct chunk *c, uint64_t addr)
 /* A huge page that moves shows as one that is marked, for a moment. */
 static void settle(struct chunk *c, uint64_t addr, uint8_t *state)
 {
-	static const struct timespec pause = { .tv_nsec = 1000 * 1000 };
+	static const struct timespec pause = { .tv_nsec = 1000 * 1000L };
 	struct uffdctl_range page = { addr, addr + page_of(c) };
 
 	if (page_of(c) == base_page_size())
@@ -476,7 +476,7 @@ static int fill_chunk(struct chunk *c)
 	int r = 0, tries = 0;
 
 	while (at < c->range.end && !c->gone && r >= 0) {
-		struct uffdctl_range range = { at, MIN(at + unit, c->range.end) };
+		struct uffdctl_range range = range_common(c->range, (struct uffdctl_range){ at, at + unit });
 
 		r = do_pages(c, range);
 		if (c->retry_at == at && ++tries == FILL_TRIES)
@@ -579,7 +579,7 @@ static void wait_and_show(struct job *job)
 	pthread_mutex_lock(&job->lock);
 	while (job->nr_running) {
 		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += 100 * 1000 * 1000;
+		until.tv_nsec += 100 * 1000L * 1000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_sec++;
 			until.tv_nsec -= 1000000000;
@@ -863,6 +863,7 @@ static int add_parts(struct job *job, struct segments *segs, uffdctl_result_fn f
 	uint64_t from = job->opts->from_offset;
 	int r, err;
 
+	job->nr_parts = 0;
 	job->parts = calloc(segs->nr + 1, sizeof(*job->parts));
 	if (!job->parts)
 		return log_oom(job->h->t->u);

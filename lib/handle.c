@@ -177,7 +177,7 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 /* With the very descriptor in our own table, the kernel tells which userfaultfd it is. */
 static int identify(struct uffdctl_handle *h)
 {
-	struct ev_file ev;
+	struct ev_file ev = {};
 	struct iter *it;
 	uint64_t mm;
 	int r;
@@ -267,7 +267,7 @@ char *handle_describe(const struct uffdctl_handle *h)
 
 int handle_has_reader(const struct uffdctl_handle *h)
 {
-	static const struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+	static const struct timespec pause = { .tv_nsec = 5 * 1000L * 1000 };
 	struct uffd_fdinfo info;
 	struct ev_file ev;
 	struct iter *it;

@@ -110,7 +110,7 @@ static int add_file(const void *arg_ev, void *arg)
 	_cleanup_close_ int procfd = -1;
 	struct uffdctl_uffd *d;
 	uint64_t *ctx, *mm;
-	size_t n = l->nr, m = l->nr;
+	size_t n = l->nr, m = n;
 	int r;
 
 	/* Ours are no news. */

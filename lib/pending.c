@@ -125,14 +125,14 @@ static int visit_found(struct uffdctl *u, const struct pending_bpf *skel,
 
 int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
 {
-	struct pending_bpf *skel;
+	struct pending_bpf *skel = NULL;
 	struct iter *it;
 	int r = iter_get(u, &it);
 
 	if (r < 0)
 		return r;
 	r = iter_load_skel(pending_bpf, &skel);
-	if (r < 0)
+	if (!skel)
 		return r;
 	skel->bss->userfaultfd_fops = iter_fops(it);
 	r = iter_run(skel->progs.waiters.prog_fd);

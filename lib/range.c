@@ -14,7 +14,7 @@
 
 static int parse_address(struct uffdctl *u, struct range_spec *spec, const char *text)
 {
-	uint64_t page = base_page_size(), len;
+	uint64_t page = base_page_size(), len = 0;
 	size_t sep = strcspn(text, "-+");
 	struct uffdctl_range *range = &spec->range;
 	const char *rest = text + sep + 1;
@@ -143,7 +143,7 @@ static int add_segment(struct segments *s, const struct uffdctl_maps *maps, size
 	if (!seg)
 		return -ENOMEM;
 	*seg = (struct segment){
-		.range = { MAX(range.start, v->range.start), MIN(range.end, v->range.end) },
+		.range = range_common(range, v->range),
 		.vma = v,
 		.ctx = maps->ctxs ? maps->ctxs[i] : 0,
 		.spec = spec,

@@ -92,18 +92,18 @@ int parse_hex(const char *s, size_t len, uint64_t *ret)
 	return has_0x(s, len) ? parse_digits(s + 2, len - 2, 16, ret) : parse_digits(s, len, 16, ret);
 }
 
-UFFDCTL_EXPORT int uffdctl_size_parse(const char *s, uint64_t *ret)
+UFFDCTL_EXPORT int uffdctl_size_parse(const char *text, uint64_t *ret)
 {
 	static const char units[] = "KMGT";
-	size_t len = strlen(s);
+	size_t len = strlen(text);
 	const char *unit;
 	uint64_t n;
 	int r;
 
-	if (has_0x(s, len))
-		return parse_hex(s, len, ret);
-	unit = len ? strchr(units, toupper((unsigned char)s[len - 1])) : NULL;
-	r = parse_digits(s, unit ? len - 1 : len, 10, &n);
+	if (has_0x(text, len))
+		return parse_hex(text, len, ret);
+	unit = len ? strchr(units, toupper((unsigned char)text[len - 1])) : NULL;
+	r = parse_digits(text, unit ? len - 1 : len, 10, &n);
 	if (r < 0)
 		return r;
 	if (unit && __builtin_mul_overflow(n, UINT64_C(1024) << (10 * (unit - units)), &n))

@@ -45,6 +45,12 @@ static inline uint64_t range_len(struct uffdctl_range r)
 	return r.end - r.start;
 }
 
+/* What two ranges that overlap have in common. */
+static inline struct uffdctl_range range_common(struct uffdctl_range a, struct uffdctl_range b)
+{
+	return (struct uffdctl_range){ a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end };
+}
+
 static inline uint64_t round_down(uint64_t n, uint64_t unit)
 {
 	return n / unit * unit;
