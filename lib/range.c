@@ -252,6 +252,12 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 		r = elf_find_object(t, maps, spec->module, spec->pattern, &range);
 		if (r < 0)
 			return r;
+		if (range.start % page || range.end % page)
+			log_notice(t->u,
+				   "%d: %s is %" PRIu64 " bytes; its whole pages %" PRIx64 "-%" PRIx64
+				   " are meant, with what else lies on them",
+				   t->pid, spec->text, range_len(range), round_down(range.start, page),
+				   round_up(range.end, page));
 		range.start = round_down(range.start, page);
 		range.end = round_up(range.end, page);
 		return resolve_range(t, maps, spec, range, ret);

@@ -366,8 +366,20 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, const stru
 
 static void before_register(struct action *a, const struct segments *segs)
 {
-	warn_handler(a);
-	warn_own_memory(a, segs);
+	struct segments passing = { .segs = calloc(segs->nr + 1, sizeof(*segs->segs)) };
+
+	/* Of what will be refused there is nothing to warn. */
+	for (size_t i = 0; passing.segs && i < segs->nr; i++) {
+		const struct segment *seg = &segs->segs[i];
+
+		if (can_have(seg->vma, seg->ctx, a))
+			passing.segs[passing.nr++] = *seg;
+	}
+	if (passing.nr) {
+		warn_handler(a);
+		warn_own_memory(a, &passing);
+	}
+	segments_free(&passing);
 }
 
 UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
