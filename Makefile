@@ -78,7 +78,7 @@ $(O)/libuffdctl.so.$(SOVERSION): $(LIB_OBJS) lib/libuffdctl.map
 # Made anew each time: an install may have another prefix than the build had.
 .PHONY: $(O)/libuffdctl.pc
 $(O)/libuffdctl.pc: lib/libuffdctl.pc.in
-	$(call say,GEN,$@)sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
+	$(call say,GEN,$@)mkdir -p $(@D) && sed -e 's|@prefix@|$(prefix)|; s|@libdir@|$(libdir)|; s|@includedir@|$(includedir)|' \
 		-e 's|@version@|$(VERSION)|' $< >$@
 
 # The command takes the library in: it starts faster, and needs no search path.
