@@ -116,6 +116,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		pids_add(arg, state);
 		return 0;
+	case ARGP_KEY_END:
+		if (common.columns)
+			argp_error(state, "--output: this command has no columns");
+		if (summary_only && (only_kinds || only_access || min_wait_ns || max_count != UINT64_MAX))
+			argp_error(state, "--summary counts all faults: --kind, --access, --min-wait and --count need the stream");
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

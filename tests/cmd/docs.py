@@ -62,7 +62,11 @@ def _():
 @test("docs-columns")
 def _():
     for c in commands():
-        want = [line.split()[0] for line in run(c, "--list-columns", check=0).out.splitlines()]
+        r = run(c, "--list-columns")
+        if "has no columns" in r.err:
+            continue
+        want = [line.split()[0] for line in r.out.splitlines()]
+        ok(r.rc == 0 and want, f"{c}: --list-columns")
         tags = entries(page(f"uffdctl-{c}.1"))
         eq([w for w in want if w not in tags], [], f"uffdctl-{c}.1: columns")
 
