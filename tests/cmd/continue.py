@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """continue and wake: what is mapped, what is left alone, what happens when the target moves."""
+import contextlib
 import os
 import signal
 import sys
@@ -363,8 +364,8 @@ def moving(action, expect):
         p = spawn("continue", "-J", t.pid, f"{m['addr']}+1G", "--threads", "1")
         fd_pid = f"/proc/{p.pid}/fd"
         # The descriptors that it holds once it works: pidfd, /proc files, the userfaultfd.
-        wait_until(lambda: any("userfaultfd" in os.readlink(f"{fd_pid}/{f}") for f in list_dir(fd_pid)) or
-                   p.poll() is not None, "it has the userfaultfd")
+        wait_until(lambda: any("userfaultfd" in link for link in links(fd_pid)) or p.poll() is not None,
+                   "it has the userfaultfd")
         action(t, m)
         out, err = p.communicate(timeout=50)
         err = err.decode()
@@ -373,11 +374,12 @@ def moving(action, expect):
             ok(any(text in err for text in expect["text"]), f"a clear error: {err}")
 
 
-def list_dir(path):
-    try:
-        return os.listdir(path)
-    except OSError:
-        return []
+def links(path):
+    """Where the descriptors of a process lead, as far as they are still there."""
+    for root, _, files in os.walk(path):
+        for f in files:
+            with contextlib.suppress(OSError):
+                yield os.readlink(os.path.join(root, f))
 
 
 GONE = {"rc": (0, 1), "text": ("unmapped", "gone", "exited", "execve", "absent", "nothing is mapped", "not registered",
