@@ -54,6 +54,7 @@ __u64 userfaultfd_fops;
 __u32 level;  /* of its pid namespace */
 __u32 stream; /* records are wanted */
 __u32 wanted_only;
+__u32 active; /* a userfaultfd has been seen: until then nothing can fault */
 __u32 nr_ctxs;
 __u64 ctxs[MAX_ALL_CTXS];
 
@@ -112,6 +113,10 @@ struct {
 } events SEC(".maps");
 
 static const struct slot idle;
+
+/* Slots that are not idle: while there is none, a waking thread need not be looked up. */
+__u64 nr_taken;
+__u32 nr_before;
 
 /* Programs on one CPU may interrupt each other. */
 #define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
@@ -299,6 +304,12 @@ static bool is_waken(struct userfaultfd_wait_queue *uwq)
 	return BPF_CORE_READ(uwq, waken);
 }
 
+static void release(struct slot *s)
+{
+	__sync_lock_test_and_set(&s->state, SLOT_IDLE);
+	ADD(nr_taken, -1);
+}
+
 static void end_not_waited(struct slot *s, __u64 now)
 {
 	struct ev_fault f;
@@ -306,7 +317,7 @@ static void end_not_waited(struct slot *s, __u64 now)
 	if (__sync_val_compare_and_swap(&s->state, SLOT_WAITING, SLOT_FILLING) != SLOT_WAITING)
 		return;
 	f = s->f;
-	__sync_lock_test_and_set(&s->state, SLOT_IDLE);
+	release(s);
 	f.end = EV_NOT_WAITED;
 	f.end_ns = now;
 	count_end(&f);
@@ -318,11 +329,15 @@ static bool take(struct slot *s, struct task_struct *task, const struct found *f
 	/* Another sign of the same fault has it. */
 	if (__sync_val_compare_and_swap(&s->state, SLOT_IDLE, SLOT_FILLING) != SLOT_IDLE)
 		return false;
+	ADD(nr_taken, 1);
 	fill(&s->f, task, found, now);
 	s->uwq = found->uwq;
 	s->slept = slept;
 	__sync_lock_test_and_set(&s->state, SLOT_WAITING);
-	return !is_waken(found->uwq) || __sync_val_compare_and_swap(&s->state, SLOT_WAITING, SLOT_IDLE) != SLOT_WAITING;
+	if (!is_waken(found->uwq) || __sync_val_compare_and_swap(&s->state, SLOT_WAITING, SLOT_IDLE) != SLOT_WAITING)
+		return true;
+	ADD(nr_taken, -1);
+	return false;
 }
 
 /* ---- the three signs ---- */
@@ -340,7 +355,7 @@ int sched_switch(__u64 *args)
 	__u64 now;
 
 	/* A preempted task shows the state that it was about to sleep in. */
-	if (preempt || !prev_state)
+	if (!active || preempt || !prev_state)
 		return 0;
 	prev = bpf_get_current_task_btf();
 	if (!find(prev, &found) || is_waken(found.uwq))
@@ -425,9 +440,12 @@ SEC("tp_btf/sched_waking")
 int sched_waking(__u64 *args)
 {
 	struct task_struct *task = (void *)args[0], *waker = bpf_get_current_task_btf();
-	struct slot *s = slot_of(task, false);
 	struct ev_fault f;
+	struct slot *s;
 
+	if (!active)
+		return 0;
+	s = nr_taken || nr_before ? slot_of(task, false) : NULL;
 	if (s && s->state == SLOT_BEFORE) {
 		__sync_lock_test_and_set(&s->state, SLOT_IDLE);
 		return 0;
@@ -442,7 +460,7 @@ int sched_waking(__u64 *args)
 	f.end = EV_SIGNAL;
 	if (is_waken(s->uwq))
 		set_resolver(&f, waker);
-	__sync_lock_test_and_set(&s->state, SLOT_IDLE);
+	release(s);
 	count_end(&f);
 	return 0;
 }
@@ -502,6 +520,8 @@ static long count_message(__u32 i, struct delivery *d)
 
 static void learn_ctx(struct userfaultfd_ctx *ctx)
 {
+	/* Before the table: whoever sees it there must not be turned away. */
+	active = 1;
 	__u64 mm = mm_of(ctx);
 	struct ctx_set *set, fresh = {};
 

@@ -231,6 +231,8 @@ static int sched_refresh(struct uffdctl_watch *w)
 		return r;
 	memcpy(w->skel->bss->ctxs, walk.ctxs, sizeof(walk.ctxs));
 	w->skel->bss->nr_ctxs = walk.nr;
+	if (walk.nr)
+		w->skel->bss->active = 1;
 	w->refreshed_ns = now_ns();
 	return 0;
 }
@@ -241,6 +243,7 @@ static int note_before(struct uffdctl_watch *w, const struct ev_waiter *ev)
 
 	if (ev->queue == EV_EVENT || !is_wanted(w, ev->mm))
 		return 0;
+	w->skel->bss->nr_before = 1;
 	/* A slot that is there was taken since we attached: that fault is counted. */
 	if (bpf_map_update_elem(w->skel->maps.slots.map_fd, &ev->task, &slot, BPF_NOEXIST) == 0)
 		w->before++;
