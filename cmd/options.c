@@ -56,7 +56,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_LIST_COLUMNS:
 		if (common.cmd && common.cmd->columns)
 			exit(table_list_columns(common.cmd->columns) < 0 ? EXIT_UNDONE : EXIT_DONE);
-		argp_error(state, "--list-columns: %s", common.cmd ? "this command has no columns" : "of which command?");
+		argp_error(state, "--list-columns: %s",
+			   common.cmd ? "this command has no columns" : "of which command?");
 		return 0;
 	case 'n':
 		common.noheadings = true;

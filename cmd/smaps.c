@@ -117,8 +117,8 @@ static void get_holders(const void *arg, struct cell *ret)
 	}
 SIZE(0)
 SIZE(1)
-SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14) SIZE(15)
-	SIZE(16)
+SIZE(2)
+SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14) SIZE(15) SIZE(16)
 
 #define SIZES_HELP "with --sizes, as in smaps"
 #define SIZE_COLUMN(name, flags, i)                                             \
@@ -126,8 +126,7 @@ SIZE(2) SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11
 		name, SIZES_HELP, COL_RIGHT | COL_EXTRA | (flags), get_size_##i \
 	}
 
-		static const
-	struct column columns[] = {
+	static const struct column columns[] = {
 		{ "PID", "process", COL_RIGHT, get_pid },
 		{ "START", "first address", COL_RIGHT, get_start },
 		{ "END", "address behind the last", COL_RIGHT, get_end },

@@ -120,7 +120,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (common.columns)
 			argp_error(state, "--output: this command has no columns");
 		if (summary_only && (only_kinds || only_access || min_wait_ns || max_count != UINT64_MAX))
-			argp_error(state, "--summary counts all faults: --kind, --access, --min-wait and --count need the stream");
+			argp_error(state,
+				   "--summary counts all faults: --kind, --access, --min-wait and --count need the stream");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What "uffdctl continue" is measured against: UFFDIO_CONTINUE on another process's userfaultfd, in a loop.
+ * What uffdctl is measured against.
  *
- * loop PID FD START LEN STEP: prints the seconds that continuing LEN bytes in pieces of STEP took.
+ * loop PID FD START LEN STEP: UFFDIO_CONTINUE on another process's userfaultfd, in a loop; prints
+ * the seconds that continuing LEN bytes in pieces of STEP took.
+ * loop switch N: N task switches between two processes on one CPU; prints the seconds they took.
  */
 #include <err.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -36,11 +40,46 @@ static int take(int pid, int fd)
 	return ours;
 }
 
+/* A byte goes back and forth through two pipes: each time one sleeps, the other runs. */
+static void pass_byte(int in, int out, long times)
+{
+	char c = 0;
+
+	for (long i = 0; i < times; i++)
+		if (write(out, &c, 1) != 1 || read(in, &c, 1) != 1)
+			exit(1);
+}
+
+static int switch_tasks(long nr)
+{
+	int there[2], back[2];
+	cpu_set_t cpu;
+	double began;
+
+	CPU_ZERO(&cpu);
+	CPU_SET(sched_getcpu(), &cpu);
+	if (pipe(there) || pipe(back) || sched_setaffinity(0, sizeof(cpu), &cpu))
+		err(1, "pipe");
+	began = seconds();
+	if (fork() == 0) {
+		close(there[1]);
+		pass_byte(there[0], back[1], nr);
+		_exit(0);
+	}
+	pass_byte(back[0], there[1], nr / 2);
+	printf("%.6f\n", seconds() - began);
+	close(there[1]);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t start, len, step;
 	double began;
 	int uffd;
+
+	if (argc == 3 && !strcmp(argv[1], "switch"))
+		return switch_tasks(strtol(argv[2], NULL, 0));
 
 	if (argc != 6)
 		errx(2, "usage: loop PID FD START LEN STEP");
