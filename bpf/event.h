@@ -54,7 +54,7 @@ struct ev_waiter {
 	__u64 mm;
 	__u64 addr;
 	__u64 flags;	/* UFFD_PAGEFAULT_FLAG_* */
-	__u64 slept_ns; /* since it last ran */
+	__u64 slept_ns; /* since it last ran; all ones: not known */
 	__u32 pid;
 	__u32 tid;
 	__u32 event; /* UFFD_EVENT_* */

@@ -32,7 +32,12 @@ struct wait_queue_entry {
 };
 
 struct sched_entity {
-	__u64 exec_start;
+	__u64 sum_exec_runtime;
+	__u64 prev_sum_exec_runtime; /* when it was last put on a CPU */
+};
+
+struct sched_info {
+	unsigned long long last_arrival; /* on a CPU */
 };
 
 struct upid {
@@ -71,6 +76,7 @@ struct task_struct {
 	struct files_struct *files;
 	unsigned int flags;
 	struct sched_entity se;
+	struct sched_info sched_info; /* CONFIG_SCHED_INFO */
 	char comm[16];
 	struct mm_struct *mm;
 	struct task_struct *group_leader;

@@ -32,14 +32,37 @@ struct walk {
 	__u32 queue;
 };
 
+/*
+ * When a task last ran: when it came on a CPU, and how long it ran then. Not exec_start, though
+ * it says just that: each CPU's clock of tasks leaves out what was stolen from that CPU.
+ */
+static __u64 last_ran(struct task_struct *task, __u64 now)
+{
+	__u64 came = BPF_CORE_READ(task, sched_info.last_arrival);
+	__u64 ran = BPF_CORE_READ(task, se.sum_exec_runtime) - BPF_CORE_READ(task, se.prev_sum_exec_runtime);
+
+	/* Real-time tasks do not keep the second number. */
+	return came + ran > now ? came : came + ran;
+}
+
+static __u64 slept_ns(struct task_struct *task)
+{
+	__u64 now, then;
+
+	/* CONFIG_SCHED_INFO */
+	if (!bpf_core_field_exists(struct sched_info, last_arrival))
+		return ~0ull;
+	now = last_ran(bpf_get_current_task_btf(), ~0ull);
+	then = last_ran(task, now);
+	return now > then ? now - then : 0;
+}
+
 static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
 {
 	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
-	__u64 now = BPF_CORE_READ(bpf_get_current_task_btf(), se.exec_start);
 	struct userfaultfd_ctx *ctx = w->ctx;
 	struct uffd_msg msg = {};
 	struct ev_waiter *ev;
-	__u64 then;
 	__u32 nr;
 
 	if (!task || bpf_core_read(&msg, sizeof(msg), &uwq->msg))
@@ -61,9 +84,7 @@ static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
 	} else if (msg.event != UFFD_EVENT_FORK) {
 		ev->addr = msg.arg.remove.start;
 	}
-	/* Both by the scheduler's clock; ours is as old as the last tick. */
-	then = BPF_CORE_READ(task, se.exec_start);
-	ev->slept_ns = now > then ? now - then : 0;
+	ev->slept_ns = slept_ns(task);
 	ev->pid = tgid_of(task);
 	ev->tid = pid_of(task);
 	BPF_CORE_READ_STR_INTO(&ev->comm, task, comm);

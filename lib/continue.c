@@ -708,8 +708,6 @@ static bool is_minor(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 {
 	const struct uffdctl_continue_opts *o = job->opts;
-	_cleanup_free_ char *holders = NULL;
-	char *text = NULL;
 
 	switch (handle_owner(job->h, seg->vma, seg->ctx)) {
 	case OWNER_NONE:
@@ -717,8 +715,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 		return strdup("not registered");
 	case OWNER_OTHER:
 		*ret_err = -EBUSY;
-		holders = list_holders(job->h->list, seg->vma->ctx);
-		return asprintf(&text, "registered on another userfaultfd (%s)", holders) < 0 ? NULL : text;
+		return handle_other_owner(job->h, seg->vma);
 	case OWNER_US:
 		break;
 	}

@@ -252,6 +252,14 @@ enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma
 	return !h->ctx || ctx == h->ctx ? OWNER_US : OWNER_OTHER;
 }
 
+char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v)
+{
+	_cleanup_free_ char *holders = list_holders(h->list, v->ctx);
+	char *text;
+
+	return asprintf(&text, "registered on another userfaultfd (%s)", holders ? holders : "?") < 0 ? NULL : text;
+}
+
 int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret)
 {
 	return uffdctl_maps(h->t, h->list->source, UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS, h->list, ret);

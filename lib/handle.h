@@ -28,6 +28,9 @@ enum owner {
 /* Without BPF the owner can't be told: what is registered is taken for ours, as the user chose the handle. */
 enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t ctx);
 
+/* "registered on another userfaultfd (4211:7)"; free with free(). */
+char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v);
+
 /* Mappings as actions need them: all, with owners where they can be had. */
 int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret);
 

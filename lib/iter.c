@@ -7,7 +7,7 @@
 #include <bpf/bpf.h>
 
 /*
- * The light skeleton has the kernel resolve CO-RE relocations: 1.5 ms to load where
+ * The light skeleton has the kernel resolve CO-RE relocations: some 3 ms to load where
  * libbpf, which parses all of the kernel's BTF first, takes 12.
  */
 #include "iter.lskel.h"

@@ -103,10 +103,28 @@ static struct uffdctl_uffd *add_uffd(struct uffdctl_list *l)
 
 /* ---- from BPF ---- */
 
+/* One walk tells of processes first, then of the files that were found. */
+struct bpf_walk {
+	struct uffdctl_list *l;
+	struct ev_task *tasks;
+	size_t nr_tasks, tasks_alloc;
+};
+
+static int add_task(const void *ev, void *arg)
+{
+	struct bpf_walk *w = arg;
+	struct ev_task *task = vec_add(w->tasks, w->nr_tasks, w->tasks_alloc);
+
+	if (!task)
+		return -ENOMEM;
+	*task = *(const struct ev_task *)ev;
+	return 0;
+}
+
 static int add_file(const void *arg_ev, void *arg)
 {
 	const struct ev_file *ev = arg_ev;
-	struct uffdctl_list *l = arg;
+	struct uffdctl_list *l = ((struct bpf_walk *)arg)->l;
 	_cleanup_close_ int procfd = -1;
 	struct uffdctl_uffd *d;
 	uint64_t *ctx, *mm;
@@ -140,15 +158,12 @@ static int add_file(const void *arg_ev, void *arg)
 	return 0;
 }
 
-static int match_mm(const void *arg_ev, void *arg)
+/* Whose memory it is: of several processes that share one, a holder. */
+static void match_mm(struct uffdctl_list *l, const struct ev_task *task)
 {
-	const struct ev_task *ev = arg_ev;
-	struct uffdctl_list *l = arg;
-
 	for (size_t i = 0; i < l->nr; i++)
-		if (l->mms[i] == ev->mm && (!l->uffds[i].target_pid || l->uffds[i].pid == (pid_t)ev->pid))
-			l->uffds[i].target_pid = ev->pid;
-	return 0;
+		if (l->mms[i] == task->mm && (!l->uffds[i].target_pid || l->uffds[i].pid == (pid_t)task->pid))
+			l->uffds[i].target_pid = task->pid;
 }
 
 struct count {
@@ -204,15 +219,17 @@ static int count_bytes(struct uffdctl_list *l, struct iter *it, const struct vmf
 
 static int list_bpf(struct uffdctl *u, struct uffdctl_list *l)
 {
+	struct bpf_walk w = { .l = l };
 	const struct vmflags *vmflags;
 	struct iter *it;
 	int r = iter_get(u, &it);
 
 	if (r < 0)
 		return r;
-	r = iter_files(it, 0, add_file, NULL, l);
-	if (r >= 0 && l->nr)
-		r = iter_tasks(it, 0, match_mm, l);
+	r = iter_files(it, 0, add_file, add_task, &w);
+	for (size_t i = 0; r >= 0 && l->nr && i < w.nr_tasks; i++)
+		match_mm(l, &w.tasks[i]);
+	free(w.tasks);
 	if (r < 0 || !l->nr)
 		return r;
 	r = context_vmflags(u, it, &vmflags);

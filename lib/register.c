@@ -33,13 +33,10 @@ static void report(struct action *a, struct uffdctl_result *res, int err, const 
 	a->fn(a->data, res);
 }
 
-/* Refused for its owner: one message for register, unregister and continue alike. */
 static void report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res)
 {
-	_cleanup_free_ char *holders = list_holders(a->h->list, seg->vma->ctx), *text = NULL;
+	_cleanup_free_ char *text = handle_other_owner(a->h, seg->vma);
 
-	if (asprintf(&text, "registered on another userfaultfd (%s)", holders ? holders : "?") < 0)
-		text = NULL;
 	report(a, res, -EBUSY, text);
 }
 
@@ -48,7 +45,6 @@ static void report_other(struct action *a, const struct segment *seg, struct uff
 struct thread_warning {
 	struct action *a;
 	const struct segments *segs;
-	const char *text;
 	bool *warned;
 };
 
@@ -224,8 +220,11 @@ static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 	size_t i;
 	int r;
 
+	/* One that had the modes before tells nothing. */
+	if (!a->h->ctx && (seg->vma->modes & modes) == modes)
+		return 0;
 	a->verified = true;
-	if (a->h->ctx || (seg->vma->modes & modes) == modes)
+	if (a->h->ctx)
 		return 0;
 	r = handle_maps(a->h, &maps);
 	if (r < 0)

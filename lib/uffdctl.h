@@ -116,7 +116,7 @@ struct uffdctl_uffd {
 	pid_t pid;    /* who holds it */
 	int fd;
 	char comm[16];	   /* raw bytes: escape before printing */
-	uint64_t features; /* of its UFFDIO_API; 0: no handshake yet; UFFDCTL_UNKNOWN */
+	uint64_t features; /* of its UFFDIO_API; UFFDCTL_UNKNOWN before that */
 	uint64_t pending;  /* waiting threads whose message nobody has read, or UFFDCTL_UNKNOWN */
 	uint64_t total;	   /* all waiting threads, or UFFDCTL_UNKNOWN */
 	pid_t target_pid;  /* whose memory it governs; 0 if not known or gone */

@@ -18,6 +18,7 @@ struct builder {
 	struct uffdctl_maps *m;
 	size_t vmas_alloc, ctxs_alloc, sizes_alloc;
 	unsigned int flags;
+	bool owners_only; /* smaps is asked for the rest */
 	const struct vmflags *vmflags;
 	const struct uffdctl_list *list;
 };
@@ -43,7 +44,6 @@ static int add_event(const void *arg_ev, void *arg)
 	char text[64 * 3];
 	size_t nr = m->nr;
 
-	/* Where smaps is asked for the rest, BPF only tells the owners. */
 	v = vec_add(m->vmas, m->nr, b->vmas_alloc);
 	ctx = vec_add(m->ctxs, nr, b->ctxs_alloc);
 	if (!v || !ctx)
@@ -186,7 +186,7 @@ static int gather_bpf(struct builder *b)
 		r = iter_vmas(it, b->t->pid, !(b->flags & UFFDCTL_MAPS_ALL), add_event, b);
 		if (r >= 0)
 			r = target_check(b->t);
-		if (r >= 0)
+		if (r >= 0 && !b->owners_only)
 			r = fill(b);
 		if (r != -EAGAIN)
 			return r;
@@ -314,7 +314,7 @@ static int add_owners(struct builder *b, struct uffdctl_maps *owners)
 static int gather_both(struct builder *b)
 {
 	struct uffdctl_maps owners = {};
-	struct builder ob = { .t = b->t, .m = &owners, .list = b->list };
+	struct builder ob = { .t = b->t, .m = &owners, .list = b->list, .owners_only = true };
 	int r = gather_bpf(&ob);
 
 	if (r >= 0)
