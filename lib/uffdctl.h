@@ -317,16 +317,20 @@ enum uffdctl_watch_flags {
 	UFFDCTL_WATCH_STREAM = 1 << 0, /* hand out each fault; without, totals alone are kept */
 };
 
+struct uffdctl_watch_opts {
+	const char *backend; /* a name of uffdctl_watch_backend(), or NULL for the best there is */
+	const pid_t *pids;   /* whose memory; NULL for all */
+	size_t nr_pids;
+	unsigned int flags; /* UFFDCTL_WATCH_* */
+};
+
 /*
  * Begin to watch faults.
- * @backend: a name of uffdctl_watch_backend(), or NULL for the best there is
- * @pids: whose memory; NULL for all
  * @ret: out, end with uffdctl_watch_close()
  * -EPERM, -ENOSYS, …: the backend can't be had, logged with the reason; -EINVAL: no such backend.
  * Beneath: tp_btf/sched_switch, sched_waking, sys_exit. Since 0.1.
  */
-int uffdctl_watch_open(struct uffdctl *u, const char *backend, const pid_t *pids, size_t nr_pids, unsigned int flags,
-		       struct uffdctl_watch **ret);
+int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts, struct uffdctl_watch **ret);
 void uffdctl_watch_close(struct uffdctl_watch *w);
 const char *uffdctl_watch_backend(const struct uffdctl_watch *w);
 

@@ -276,7 +276,7 @@ static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
 	return 0;
 }
 
-static int sched_open(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids, unsigned int flags)
+static int sched_open(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
 	struct iter *it;
 	int r = iter_get(w->u, &it);
@@ -288,8 +288,8 @@ static int sched_open(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids
 		return r;
 	w->skel->bss->userfaultfd_fops = iter_fops(it);
 	w->skel->bss->level = iter_level(it);
-	w->skel->bss->stream = flags & UFFDCTL_WATCH_STREAM;
-	r = want_pids(w, pids, nr_pids);
+	w->skel->bss->stream = opts->flags & UFFDCTL_WATCH_STREAM;
+	r = want_pids(w, opts->pids, opts->nr_pids);
 	if (r >= 0)
 		r = sched_refresh(w);
 	if (r >= 0)
@@ -309,7 +309,7 @@ static void sched_close(struct uffdctl_watch *w)
 
 struct backend {
 	const char *name;
-	int (*open)(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids, unsigned int flags);
+	int (*open)(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
 	void (*close)(struct uffdctl_watch *w);
 	int (*refresh)(struct uffdctl_watch *w);
 };
@@ -318,16 +318,16 @@ static const struct backend backends[] = {
 	{ "sched", sched_open, sched_close, sched_refresh },
 };
 
-static int open_backend(struct uffdctl_watch *w, const char *name, const pid_t *pids, size_t nr_pids,
-			unsigned int flags)
+static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
+	const char *name = opts->backend;
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
 		if (name && strcmp(name, backends[i].name))
 			continue;
 		w->backend = &backends[i];
-		r = w->backend->open(w, pids, nr_pids, flags);
+		r = w->backend->open(w, opts);
 		if (r >= 0 || r == -ESRCH)
 			return r;
 		w->backend->close(w);
@@ -339,8 +339,8 @@ static int open_backend(struct uffdctl_watch *w, const char *name, const pid_t *
 	return fail(w->u, r, "%s", r == -EINVAL && name ? "no such backend" : iter_why(r));
 }
 
-UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const char *backend, const pid_t *pids, size_t nr_pids,
-				      unsigned int flags, struct uffdctl_watch **ret)
+UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts,
+				      struct uffdctl_watch **ret)
 {
 	struct uffdctl_watch *w = calloc(1, sizeof(*w));
 	int r;
@@ -348,8 +348,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const char *backend, co
 	if (!w)
 		return log_oom(u);
 	w->u = u;
-	r = open_backend(w, backend, pids, nr_pids, flags);
-	if (r >= 0 && flags & UFFDCTL_WATCH_STREAM) {
+	r = open_backend(w, opts);
+	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM) {
 		w->ring = ring_buffer__new(w->skel->maps.events.map_fd, hand_out, w, NULL);
 		if (!w->ring)
 			r = fail(u, -errno, "ring buffer: %s", strerror(errno));

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the dresses of watch share: how faults and totals are shown. */
+#ifndef CMD_WATCH_H
+#define CMD_WATCH_H
+
+#include <stdint.h>
+
+#include "cmd.h"
+
+struct watch_options {
+	bool summary_only, lines, control;
+	uint64_t interval_ns; /* 0: the dress's own */
+};
+extern struct watch_options watch_options;
+
+struct dress {
+	/* Before the first fault. */
+	int (*begin)(struct uffdctl_watch *w);
+	/* A fault that has passed the filters. */
+	void (*fault)(const struct uffdctl_fault *f);
+	/*
+	 * Wait for so long at most, and show what is due. NULL: wait for faults.
+	 * Returns 1 to end, or a negative errno.
+	 */
+	int (*wait)(struct uffdctl_watch *w, int timeout_ms);
+	/* The last totals, or NULL when something failed. */
+	void (*end)(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *backend);
+};
+extern const struct dress dress_lines, dress_json, dress_view;
+
+/* What p of the waits did not exceed: a bucket's upper bound; UFFDCTL_UNKNOWN while there is none. */
+uint64_t watch_percentile(const struct uffdctl_watch_stats *st, double p);
+/* "read", "write" or NULL. */
+const char *watch_access_name(enum uffdctl_access access);
+uint64_t watch_sum(const uint64_t *n, int nr);
+uint64_t watch_now_ns(void);
+
+#endif

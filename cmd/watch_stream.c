@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* watch as lines for a reader and as JSON lines: each fault, then the summary. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "watch.h"
+
+static bool started;
+
+/* ---- faults ---- */
+
+static json_object *json_number(uint64_t n)
+{
+	return n == UFFDCTL_UNKNOWN ? NULL : json_object_new_uint64(n);
+}
+
+static json_object *json_text(const char *text)
+{
+	_cleanup_free_ char *s = NULL;
+
+	return text && uffdctl_escape(text, &s) == 0 ? json_object_new_string(s) : NULL;
+}
+
+static json_object *json_address(uint64_t addr)
+{
+	char s[32];
+
+	if (addr == UFFDCTL_UNKNOWN)
+		return NULL;
+	snprintf(s, sizeof(s), "0x%" PRIx64, addr);
+	return json_object_new_string(s);
+}
+
+static void add(json_object *o, const char *key, json_object *value)
+{
+	json_object_object_add(o, key, value);
+}
+
+const char *watch_access_name(enum uffdctl_access access)
+{
+	return access == UFFDCTL_ACCESS_WRITE ? "write" : access == UFFDCTL_ACCESS_READ ? "read" : NULL;
+}
+
+static void print_json(json_object *o)
+{
+	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+static void json_fault(const struct uffdctl_fault *f)
+{
+	json_object *o = json_object_new_object();
+
+	add(o, "type", json_object_new_string("fault"));
+	add(o, "ts_ns", json_number(f->start_ns));
+	add(o, "pid", json_number(f->pid));
+	add(o, "tid", json_number(f->tid));
+	add(o, "comm", json_text(f->comm));
+	add(o, "target_pid", f->target_pid ? json_number(f->target_pid) : NULL);
+	add(o, "addr", json_address(f->addr));
+	add(o, "kind", json_text(uffdctl_kind_name(f->kind)));
+	add(o, "access", json_text(watch_access_name(f->access)));
+	add(o, "wait_ns", json_number(f->wait_ns));
+	add(o, "queue_ns", json_number(f->queue_ns));
+	add(o, "ended", json_text(uffdctl_end_name(f->end)));
+	add(o, "resolver_pid", f->resolver_pid ? json_number(f->resolver_pid) : NULL);
+	add(o, "resolver_comm", f->resolver_pid ? json_text(f->resolver_comm) : NULL);
+	add(o, "op", json_text(f->op));
+	add(o, "name", json_text(f->name));
+	add(o, "offset", json_number(f->offset));
+	add(o, "ip", json_address(f->ip));
+	print_json(o);
+}
+
+static void line_fault(const struct uffdctl_fault *f)
+{
+	_cleanup_free_ char *comm = NULL, *resolver = NULL, *name = NULL, *wait = human_duration(f->wait_ns);
+
+	uffdctl_escape(f->comm, &comm);
+	uffdctl_escape(f->resolver_comm, &resolver);
+	uffdctl_escape(f->name ? f->name : "-", &name);
+	if (!started && !common.noheadings)
+		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND",
+		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME");
+	started = true;
+	printf("%8" PRIu64 ".%06" PRIu64 " %8d %-15s %-7s %-6s %12" PRIx64 " %9s %-10s %8d %-15s %s",
+	       f->start_ns / 1000000000, f->start_ns / 1000 % 1000000, f->tid, comm, uffdctl_kind_name(f->kind),
+	       watch_access_name(f->access), f->addr, wait, f->op ? f->op : uffdctl_end_name(f->end), f->resolver_pid,
+	       resolver, name);
+	if (f->offset != UFFDCTL_UNKNOWN)
+		printf("+0x%" PRIx64, f->offset);
+	putchar('\n');
+}
+
+/* ---- the summary ---- */
+
+uint64_t watch_percentile(const struct uffdctl_watch_stats *st, double p)
+{
+	uint64_t sum = 0, total = 0, bound;
+
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
+		total += st->buckets[i];
+	if (!total)
+		return UFFDCTL_UNKNOWN;
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS - 1; i++) {
+		sum += st->buckets[i];
+		bound = UINT64_C(1000) << i;
+		if (sum >= p * total)
+			return bound < st->max_wait_ns ? bound : st->max_wait_ns;
+	}
+	return st->max_wait_ns;
+}
+
+uint64_t watch_sum(const uint64_t *n, int nr)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < nr; i++)
+		sum += n[i];
+	return sum;
+}
+
+static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+{
+	if (!st)
+		return;
+	json_object *o = json_object_new_object(), *faults = json_object_new_object(),
+		    *ended = json_object_new_object(), *wait = json_object_new_object(),
+		    *histogram = json_object_new_array();
+
+	for (int i = 0; i < 4; i++)
+		add(faults, uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), json_number(st->faults[i]));
+	for (int i = 0; i < UFFDCTL_NR_ENDS; i++)
+		add(ended, uffdctl_end_name(i), json_number(st->ended[i]));
+	add(wait, "p50", json_number(watch_percentile(st, 0.5)));
+	add(wait, "p90", json_number(watch_percentile(st, 0.9)));
+	add(wait, "p99", json_number(watch_percentile(st, 0.99)));
+	add(wait, "max", json_number(watch_sum(st->buckets, UFFDCTL_NR_BUCKETS) ? st->max_wait_ns : UFFDCTL_UNKNOWN));
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
+		json_object *b = json_object_new_object();
+
+		add(b, "le_ns", json_number(i < UFFDCTL_NR_BUCKETS - 1 ? UINT64_C(1000) << i : UFFDCTL_UNKNOWN));
+		add(b, "count", json_number(st->buckets[i]));
+		json_object_array_add(histogram, b);
+	}
+	add(o, "type", json_object_new_string("summary"));
+	add(o, "duration_ns", json_number(ns));
+	add(o, "faults", faults);
+	add(o, "delivered", json_number(st->delivered));
+	add(o, "blocked", json_number(st->blocked));
+	add(o, "ended", ended);
+	add(o, "pending", json_number(st->pending));
+	add(o, "pending_before", json_number(st->before));
+	add(o, "lost_events", json_number(st->lost_events));
+	add(o, "missed", json_number(st->missed));
+	add(o, "wait_ns", wait);
+	add(o, "histogram", histogram);
+	add(o, "backend", json_object_new_string(name));
+	print_json(o);
+}
+
+static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+{
+	static const char *const labels[] = { "p50", "p90", "p99" };
+	static const double points[] = { 0.5, 0.9, 0.99 };
+	uint64_t most = 0, total = st ? watch_sum(st->buckets, UFFDCTL_NR_BUCKETS) : 0;
+
+	if (!st)
+		return;
+	printf("%s%" PRIu64 " faults in %.1f s (%s): minor %" PRIu64 ", missing %" PRIu64 ", wp %" PRIu64
+	       ", rwp %" PRIu64 "\n",
+	       started ? "\n" : "", watch_sum(st->faults, 4), ns / 1e9, name, st->faults[0], st->faults[1],
+	       st->faults[2], st->faults[3]);
+	printf("delivered %" PRIu64 ", blocked %" PRIu64 ", woken %" PRIu64 ", signal %" PRIu64 ", released %" PRIu64
+	       ", not waited %" PRIu64 ", pending %" PRIu64 "; waited before %" PRIu64 "; events lost %" PRIu64
+	       ", missed %" PRIu64 "\n",
+	       st->delivered, st->blocked, st->ended[0], st->ended[1], st->ended[2], st->ended[3], st->pending,
+	       st->before, st->lost_events, st->missed);
+	if (!total)
+		return;
+	printf("wait");
+	for (int i = 0; i < 3; i++) {
+		_cleanup_free_ char *s = human_duration(watch_percentile(st, points[i]));
+
+		printf(" %s <= %s,", labels[i], s);
+	}
+	_cleanup_free_ char *max = human_duration(st->max_wait_ns);
+	printf(" max %s\n", max);
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
+		most = st->buckets[i] > most ? st->buckets[i] : most;
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
+		static const char bar[] = "########################################";
+		_cleanup_free_ char *s = human_duration(UINT64_C(1000) << i);
+
+		if (st->buckets[i])
+			printf("%10s %10" PRIu64 " %.*s\n", i < UFFDCTL_NR_BUCKETS - 1 ? s : "more", st->buckets[i],
+			       (int)(st->buckets[i] * 40 / most), bar);
+	}
+}
+
+const struct dress dress_lines = { .fault = line_fault, .end = line_end };
+const struct dress dress_json = { .fault = json_fault, .end = json_end };
