@@ -37,7 +37,10 @@ endif
 
 LIB_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
 CMD_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
-BPF_SKELS := $(patsubst bpf/%.bpf.c,$(O)/%.lskel.h,$(wildcard bpf/*.bpf.c))
+# Light skeletons load faster; these have programs of which a kernel lacks some.
+LIBBPF_SKELS := $(O)/watch_fentry.skel.h $(O)/watch_kprobe.skel.h
+BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
+	     $(patsubst bpf/%.bpf.c,$(O)/%.lskel.h,$(wildcard bpf/*.bpf.c)))
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
@@ -59,7 +62,10 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
 $(O)/%.lskel.h: $(O)/bpf/%.bpf.o
-	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton -L $< name $(subst -,_,$*)_bpf >$@
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton -L $< name $*_bpf >$@
+
+$(O)/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton $< name $*_bpf >$@
 
 # ---- library and command ----
 

@@ -33,6 +33,8 @@ struct ev_vma {
 /* The memory of one process (iter/task). */
 struct ev_task {
 	__u64 mm;
+	__u64 process; /* struct signal_struct: stays over exec */
+	__u64 parent;  /* that of its parent */
 	__u32 pid;
 	__u32 pad;
 };
@@ -84,6 +86,26 @@ enum ev_kind {
 
 #define EV_OP_NONE 0xff
 
+#define EV_MAX_RANGES 64
+
+/* What to watch: set by the loader before the programs are attached. */
+struct ev_watch_config {
+	__u64 fops;	 /* userfaultfd_fops */
+	__u64 vm_minor;	 /* vm_flags: VM_UFFD_MINOR, */
+	__u64 vm_rwp;	 /* VM_UFFD_RWP; 0: not in this kernel */
+	__u32 level;	 /* of the loader's pid namespace */
+	__u32 stream;	 /* records are wanted */
+	__u32 some_only; /* processes: those in the map alone */
+	__u32 children;	 /* and those that they start */
+	__u32 kinds;	 /* 1 << enum ev_kind; 0: all */
+	__u32 access;	 /* 1: read, 2: write; 0: both */
+	__u32 nr_ranges; /* 0: everywhere */
+	__u32 pad;
+	struct {
+		__u64 start, end;
+	} ranges[EV_MAX_RANGES];
+};
+
 /* Totals, one set a CPU: exact whatever the stream loses. */
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
@@ -114,6 +136,22 @@ struct ev_fault {
 	__u32 end; /* enum ev_end */
 	__u32 kind;
 	__u32 pad;
+};
+
+enum ev_slot_state {
+	EV_IDLE,
+	EV_FILLING,
+	EV_WAITING,
+	EV_BEFORE, /* waited when watching began: not counted */
+};
+
+/* A thread and the fault that it waits in. */
+struct ev_slot {
+	__u32 state; /* enum ev_slot_state */
+	__u32 slept;
+	__u64 uwq;	/* struct userfaultfd_wait_queue; 0: not known */
+	__u64 switches; /* of the thread's own will, before */
+	struct ev_fault f;
 };
 
 #endif

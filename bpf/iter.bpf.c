@@ -110,6 +110,8 @@ int tasks(struct bpf_iter__task *it)
 	if (!is_leader && BPF_CORE_READ(leader, mm))
 		return 0;
 	ev.mm = (__u64)BPF_CORE_READ(task, mm);
+	ev.process = (__u64)BPF_CORE_READ(task, signal);
+	ev.parent = (__u64)BPF_CORE_READ(task, real_parent, signal);
 	if (ev.mm)
 		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;

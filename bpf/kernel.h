@@ -11,7 +11,10 @@
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
+#define PF_EXITING 0x00000004
+#define PF_DUMPCORE 0x00000200
 #define PF_KTHREAD 0x00200000
+#define VM_UFFD_WP 0x00001000
 #define VM_HUGETLB 0x00400000
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
@@ -63,7 +66,7 @@ struct files_struct {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, orig_ax, ip;
+	unsigned long cx, ax, dx, si, di, orig_ax, ip;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
@@ -72,14 +75,23 @@ struct pt_regs {
 };
 #endif
 
+struct signal_struct {
+	struct {
+		int counter;
+	} live; /* threads */
+};
+
 struct task_struct {
 	struct files_struct *files;
+	struct signal_struct *signal;
 	unsigned int flags;
+	unsigned long nvcsw;
 	struct sched_entity se;
 	struct sched_info sched_info; /* CONFIG_SCHED_INFO */
 	char comm[16];
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
+	struct task_struct *real_parent;
 	struct pid *thread_pid;
 };
 
@@ -103,13 +115,22 @@ struct userfaultfd_ctx {
 	struct wait_queue_head fault_wqh;
 	struct wait_queue_head fd_wqh;
 	struct wait_queue_head event_wqh;
+	unsigned int flags;
+	unsigned int features;
+	bool released;
 	struct mm_struct *mm;
 };
 
 struct userfaultfd_wait_queue {
 	struct uffd_msg msg;
 	struct wait_queue_entry wq;
+	struct userfaultfd_ctx *ctx;
 	bool waken;
+};
+
+struct userfaultfd_wake_range {
+	unsigned long start;
+	unsigned long len;
 };
 
 struct vm_userfaultfd_ctx {
@@ -122,6 +143,38 @@ struct vm_area_struct {
 	unsigned long vm_flags;
 	struct file *vm_file;
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
+};
+
+enum fault_flag {
+	FAULT_FLAG_WRITE = 1 << 0,
+	FAULT_FLAG_ALLOW_RETRY = 1 << 2,
+	FAULT_FLAG_RETRY_NOWAIT = 1 << 3,
+	FAULT_FLAG_USER = 1 << 6,
+};
+
+enum vm_fault_reason {
+	VM_FAULT_RETRY = 0x400,
+};
+
+struct vm_fault {
+	struct vm_area_struct *vma;
+	unsigned long address;
+	unsigned long real_address;
+	enum fault_flag flags;
+};
+
+enum iter_type {
+	ITER_UBUF,
+};
+
+struct iov_iter {
+	__u8 iter_type;
+	unsigned long iov_offset;
+	void *ubuf;
+};
+
+struct kiocb {
+	struct file *ki_filp;
 };
 
 struct bpf_iter_meta {

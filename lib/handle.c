@@ -179,7 +179,7 @@ static int identify(struct uffdctl_handle *h)
 {
 	struct ev_file ev = {};
 	struct iter *it;
-	uint64_t mm;
+	struct ev_task task;
 	int r;
 
 	if (h->list->source != UFFDCTL_SOURCE_BPF)
@@ -188,10 +188,10 @@ static int identify(struct uffdctl_handle *h)
 	if (r >= 0)
 		r = list_find_fd(it, getpid(), h->uffd, &ev);
 	if (r >= 0)
-		r = list_find_mm(it, h->t->pid, &mm);
+		r = list_find_task(it, h->t->pid, &task);
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
-	if (ev.mm != mm)
+	if (ev.mm != task.mm)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);

@@ -265,24 +265,22 @@ int list_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret)
 	return r < 0 ? r : f.found ? 0 : -ENOENT;
 }
 
-static int find_mm(const void *arg_ev, void *arg)
+static int find_task(const void *ev, void *arg)
 {
-	const struct ev_task *ev = arg_ev;
-
-	*(uint64_t *)arg = ev->mm;
+	*(struct ev_task *)arg = *(const struct ev_task *)ev;
 	return 0;
 }
 
-int list_find_mm(struct iter *it, pid_t pid, uint64_t *ret)
+int list_find_task(struct iter *it, pid_t pid, struct ev_task *ret)
 {
-	uint64_t mm = 0;
-	int r = iter_tasks(it, pid, find_mm, &mm);
+	struct ev_task task = {};
+	int r = iter_tasks(it, pid, find_task, &task);
 
 	if (r < 0)
 		return r;
-	if (!mm)
+	if (!task.mm)
 		return -ENOENT;
-	*ret = mm;
+	*ret = task;
 	return 0;
 }
 

@@ -17,7 +17,7 @@ uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx);
 
 /* One record of the kernel's, and the memory of one process; -ENOENT if there is none. */
 int list_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret);
-int list_find_mm(struct iter *it, pid_t pid, uint64_t *ret);
+int list_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
 
 /* "4211:14, 4377:9": who holds a userfaultfd; free with free(). */
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx);

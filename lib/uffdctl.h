@@ -314,21 +314,28 @@ struct uffdctl_watch_stats {
 struct uffdctl_watch;
 
 enum uffdctl_watch_flags {
-	UFFDCTL_WATCH_STREAM = 1 << 0, /* hand out each fault; without, totals alone are kept */
+	UFFDCTL_WATCH_STREAM = 1 << 0,	 /* hand out each fault; without, totals alone are kept */
+	UFFDCTL_WATCH_CHILDREN = 1 << 1, /* also processes that those of pids have started, or will */
 };
 
 struct uffdctl_watch_opts {
 	const char *backend; /* a name of uffdctl_watch_backend(), or NULL for the best there is */
 	const pid_t *pids;   /* whose memory; NULL for all */
 	size_t nr_pids;
-	unsigned int flags; /* UFFDCTL_WATCH_* */
+	unsigned int flags;  /* UFFDCTL_WATCH_* */
+	unsigned int kinds;  /* only these, 1 << enum uffdctl_kind; 0: all */
+	unsigned int access; /* only these, 1 << enum uffdctl_access; 0: both */
+	/* Only there: of one process, as they lie when watching begins; NULL: everywhere. */
+	const struct uffdctl_ranges *ranges;
 };
 
 /*
- * Begin to watch faults.
+ * Begin to watch faults. What is not chosen by opts is not counted either.
  * @ret: out, end with uffdctl_watch_close()
- * -EPERM, -ENOSYS, …: the backend can't be had, logged with the reason; -EINVAL: no such backend.
- * Beneath: tp_btf/sched_switch, sched_waking, sys_exit. Since 0.1.
+ * -EPERM, -ENOSYS, …: the backend can't be had, logged with the reason; -EINVAL: no such backend;
+ * -ESRCH: no such process; for ranges what is listed under uffdctl_register().
+ * Beneath: BPF programs on handle_userfault() by fentry or kprobe, or on the tracepoints
+ * sched_switch, sched_waking and sys_exit. Since 0.1.
  */
 int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts, struct uffdctl_watch **ret);
 void uffdctl_watch_close(struct uffdctl_watch *w);

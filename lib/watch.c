@@ -8,38 +8,26 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "../bpf/event.h"
-#include "watch_sched.lskel.h"
-
+#include "iter.h"
 #include "list.h"
 #include "log.h"
 #include "pending.h"
+#include "range.h"
 #include "target.h"
 #include "uapi.h"
 #include "util.h"
 #include "vma.h"
+#include "vmflags.h"
+#include "watch.h"
 
 #define REFRESH_NS UINT64_C(1000000000)
 
-struct memory {
+struct watch_memory {
 	uint64_t mm;
 	pid_t pid;
+	uint64_t found_ns; /* when that was so */
 	struct uffdctl_maps *maps;
 	uint64_t maps_ns; /* when they were read */
-};
-
-struct uffdctl_watch {
-	struct uffdctl *u;
-	const struct backend *backend;
-	struct watch_sched_bpf *skel;
-	struct ring_buffer *ring;
-	uint64_t refreshed_ns, before;
-	struct memory *memories;
-	size_t nr_memories, memories_alloc;
-	bool wanted_only;
-	uffdctl_fault_fn fn;
-	void *data;
-	int nr_handed;
 };
 
 static uint64_t now_ns(void)
@@ -75,52 +63,69 @@ static int find_pid(const void *arg_ev, void *arg)
 	return 1;
 }
 
-static struct memory *memory_of(struct uffdctl_watch *w, uint64_t mm)
+/* The kernel uses addresses again: what was found holds for a while. */
+static struct watch_memory *memory_of(struct uffdctl_watch *w, uint64_t mm, uint64_t now)
 {
 	struct mm_walk walk = { .mm = mm };
-	struct memory *m;
+	struct watch_memory *m = w->last && w->last->mm == mm ? w->last : NULL;
 	struct iter *it;
 
-	for (size_t i = 0; i < w->nr_memories; i++)
+	for (size_t i = 0; !m && i < w->nr_memories; i++)
 		if (w->memories[i].mm == mm)
-			return &w->memories[i];
+			m = &w->memories[i];
+	if (!m) {
+		m = vec_add(w->memories, w->nr_memories, w->memories_alloc);
+		if (!m)
+			return NULL;
+		*m = (struct watch_memory){ .mm = mm };
+	}
+	w->last = m;
+	if (m->found_ns && now < m->found_ns + REFRESH_NS)
+		return m;
 	if (iter_get(w->u, &it) == 0)
 		iter_tasks(it, 0, find_pid, &walk);
-	m = vec_add(w->memories, w->nr_memories, w->memories_alloc);
-	if (m)
-		*m = (struct memory){ .mm = mm, .pid = walk.pid };
+	/* One that has ended keeps its number. */
+	m->pid = walk.pid ?: m->pid;
+	m->found_ns = now;
 	return m;
 }
 
-static void read_maps(struct uffdctl_watch *w, struct memory *m)
+static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t now)
 {
+	struct uffdctl_maps *maps = NULL;
 	struct uffdctl_target *t = NULL;
 	int level = w->u->log_level;
 
-	uffdctl_maps_free(m->maps);
-	m->maps = NULL;
-	m->maps_ns = now_ns();
-	/* One that has ended leaves names unknown. */
+	m->maps_ns = now;
+	/* Names are known for as long as they can be had; one that has ended keeps those it had. */
 	w->u->log_level = -1;
 	if (m->pid && uffdctl_target_open(w->u, m->pid, &t) == 0)
-		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &m->maps);
+		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
 	w->u->log_level = level;
 	uffdctl_target_close(t);
+	if (!maps)
+		return;
+	uffdctl_maps_free(m->maps);
+	m->maps = maps;
 }
 
-static const struct uffdctl_vma *mapping_of(struct uffdctl_watch *w, struct memory *m, uint64_t addr)
+static const struct uffdctl_vma *vma_at(const struct watch_memory *m, uint64_t addr)
 {
-	/* Mappings come and go: read again when one is missing, but not for each fault. */
-	for (int tries = 0; tries < 2; tries++) {
-		const struct uffdctl_vma *v = m->maps ? uffdctl_maps_get(m->maps, maps_find(m->maps, addr)) : NULL;
+	const struct uffdctl_vma *v = m->maps ? uffdctl_maps_get(m->maps, maps_find(m->maps, addr)) : NULL;
 
-		if (v && v->range.start <= addr)
-			return v;
-		if (m->maps && now_ns() - m->maps_ns < REFRESH_NS)
-			return NULL;
-		read_maps(w, m);
-	}
-	return NULL;
+	return v && v->range.start <= addr ? v : NULL;
+}
+
+/* Mappings come and go: they are read again now and then, and once when one is missing. */
+static const struct uffdctl_vma *mapping_of(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr,
+					    uint64_t now)
+{
+	const struct uffdctl_vma *v = vma_at(m, addr);
+
+	if (now < m->maps_ns + (v ? REFRESH_NS : REFRESH_NS / 10))
+		return v;
+	read_maps(w, m, now);
+	return vma_at(m, addr);
 }
 
 /* ---- records ---- */
@@ -132,8 +137,8 @@ static int hand_out(void *arg, void *data, size_t size)
 {
 	struct uffdctl_watch *w = arg;
 	const struct ev_fault *ev = data;
-	struct memory *m = memory_of(w, ev->mm);
-	const struct uffdctl_vma *v = m ? mapping_of(w, m, ev->addr) : NULL;
+	struct watch_memory *m = memory_of(w, ev->mm, ev->end_ns);
+	const struct uffdctl_vma *v = m ? mapping_of(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
 		.wait_ns = ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns : 0,
@@ -162,181 +167,205 @@ static int hand_out(void *arg, void *data, size_t size)
 	return 0;
 }
 
-/* ---- sched ---- */
+/* ---- what is wanted ---- */
 
-/* As in bpf/watch_sched.bpf.c. */
-#define SCHED_MAX_CTXS 4
-#define SCHED_MAX_ALL_CTXS 64
-#define SCHED_SLOT_BEFORE 3
-
-struct sched_slot {
-	uint32_t state, slept;
-	uint64_t uwq;
-	struct ev_fault f;
-};
-
-struct ctx_walk {
-	struct uffdctl_watch *w;
-	uint64_t ctxs[SCHED_MAX_ALL_CTXS];
-	size_t nr;
-};
-
-static bool is_wanted(struct uffdctl_watch *w, uint64_t mm)
+bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
 {
-	uint32_t value;
+	uint64_t process;
 
-	return !w->wanted_only || bpf_map_lookup_elem(w->skel->maps.wanted.map_fd, &mm, &value) == 0;
+	return !w->config->some_only || bpf_map_lookup_elem(w->memories_fd, &mm, &process) == 0;
 }
 
-static int learn_ctx(const void *arg_ev, void *arg)
+static int want(struct uffdctl_watch *w, const struct ev_task *task)
 {
-	const struct ev_file *ev = arg_ev;
-	struct ctx_walk *walk = arg;
-	uint64_t set[SCHED_MAX_CTXS] = {};
-	int fd = walk->w->skel->maps.mms.map_fd;
-	bool known = false;
-
-	if (!ev->mm || !is_wanted(walk->w, ev->mm))
-		return 0;
-	for (size_t i = 0; i < walk->nr; i++)
-		known |= walk->ctxs[i] == ev->ctx;
-	if (!known && walk->nr < SCHED_MAX_ALL_CTXS)
-		walk->ctxs[walk->nr++] = ev->ctx;
-
-	bpf_map_lookup_elem(fd, &ev->mm, set);
-	for (size_t i = 0; i < SCHED_MAX_CTXS; i++) {
-		if (set[i] == ev->ctx)
-			return 0;
-		if (set[i])
-			continue;
-		set[i] = ev->ctx;
-		return bpf_map_update_elem(fd, &ev->mm, set, BPF_ANY) < 0 ? -errno : 0;
-	}
-	/* A memory with more userfaultfds than there is room for: the eldest makes room. */
-	memmove(set, set + 1, sizeof(set) - sizeof(set[0]));
-	set[SCHED_MAX_CTXS - 1] = ev->ctx;
-	return bpf_map_update_elem(fd, &ev->mm, set, BPF_ANY) < 0 ? -errno : 0;
-}
-
-/* New ones are learned by their UFFDIO_API at once; this finds those of fork, and what is gone. */
-static int sched_refresh(struct uffdctl_watch *w)
-{
-	struct ctx_walk walk = { .w = w };
-	struct iter *it;
-	int r = iter_get(w->u, &it);
-
-	if (r >= 0)
-		r = iter_files(it, 0, learn_ctx, NULL, &walk);
-	if (r < 0)
-		return r;
-	memcpy(w->skel->bss->ctxs, walk.ctxs, sizeof(walk.ctxs));
-	w->skel->bss->nr_ctxs = walk.nr;
-	if (walk.nr)
-		w->skel->bss->active = 1;
-	w->refreshed_ns = now_ns();
+	if (bpf_map_update_elem(w->processes_fd, &task->process, &task->mm, BPF_ANY) < 0 ||
+	    bpf_map_update_elem(w->memories_fd, &task->mm, &task->process, BPF_ANY) < 0)
+		return fail(w->u, errno == E2BIG ? -E2BIG : -errno, "%d: there is room for 4096 processes", task->pid);
 	return 0;
-}
-
-static int note_before(struct uffdctl_watch *w, const struct ev_waiter *ev)
-{
-	struct sched_slot slot = { .state = SCHED_SLOT_BEFORE };
-
-	if (ev->queue == EV_EVENT || !is_wanted(w, ev->mm))
-		return 0;
-	w->skel->bss->nr_before = 1;
-	/* A slot that is there was taken since we attached: that fault is counted. */
-	if (bpf_map_update_elem(w->skel->maps.slots.map_fd, &ev->task, &slot, BPF_NOEXIST) == 0)
-		w->before++;
-	return 0;
-}
-
-static int visit_before(const struct ev_waiter *ev, void *arg)
-{
-	return note_before(arg, ev);
 }
 
 static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
 {
-	uint32_t one = 1;
+	struct ev_task task;
 	struct iter *it;
-	uint64_t mm;
-	int r;
+	int r = iter_get(w->u, &it);
 
-	w->wanted_only = pids != NULL;
-	w->skel->bss->wanted_only = w->wanted_only;
-	for (size_t i = 0; i < nr_pids; i++) {
-		r = iter_get(w->u, &it);
-		if (r >= 0)
-			r = list_find_mm(it, pids[i], &mm);
+	w->config->some_only = pids != NULL;
+	for (size_t i = 0; r >= 0 && i < nr_pids; i++) {
+		r = list_find_task(it, pids[i], &task);
 		if (r < 0)
 			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", pids[i]);
-		if (bpf_map_update_elem(w->skel->maps.wanted.map_fd, &mm, &one, BPF_ANY) < 0)
-			return -errno;
+		r = want(w, &task);
+	}
+	return r;
+}
+
+struct child_walk {
+	struct uffdctl_watch *w;
+	size_t nr_new;
+};
+
+static int want_child(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct child_walk *walk = arg;
+	uint64_t value;
+
+	if (bpf_map_lookup_elem(walk->w->processes_fd, &task->parent, &value) < 0 ||
+	    bpf_map_lookup_elem(walk->w->processes_fd, &task->process, &value) == 0)
+		return 0;
+	walk->nr_new++;
+	return want(walk->w, task);
+}
+
+/* Those that are there; the programs, attached by now, add the ones to come. */
+static int want_children(struct uffdctl_watch *w)
+{
+	struct child_walk walk = { .w = w };
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	while (r >= 0) {
+		walk.nr_new = 0;
+		r = iter_tasks(it, 0, want_child, &walk);
+		if (!walk.nr_new)
+			break;
+	}
+	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
+}
+
+static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+{
+	(void)ctx, (void)arg;
+	return v->modes;
+}
+
+static int want_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdctl_ranges *ranges)
+{
+	static const struct range_filter filter = { .all = is_registered };
+	_cleanup_(segments_free) struct segments segments = {};
+	struct ev_watch_config *c = w->config;
+	struct uffdctl_target *t = NULL;
+	struct uffdctl_maps *maps = NULL;
+	int r = uffdctl_target_open(w->u, pid, &t);
+
+	if (r >= 0)
+		r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, 0, NULL, &maps);
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
+		r = range_resolve(t, maps, &ranges->specs[i], &filter, &segments);
+	uffdctl_maps_free(maps);
+	uffdctl_target_close(t);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < segments.nr; i++) {
+		struct uffdctl_range next = segments.segs[i].range;
+
+		/* Neighbours are one. */
+		if (c->nr_ranges && c->ranges[c->nr_ranges - 1].end == next.start) {
+			c->ranges[c->nr_ranges - 1].end = next.end;
+			continue;
+		}
+		if (c->nr_ranges == EV_MAX_RANGES)
+			return fail(w->u, -E2BIG, "%d: the ranges are more than %d pieces", pid, EV_MAX_RANGES);
+		c->ranges[c->nr_ranges].start = next.start;
+		c->ranges[c->nr_ranges++].end = next.end;
 	}
 	return 0;
 }
 
-static int sched_open(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
+	const struct vmflags *flags;
 	struct iter *it;
 	int r = iter_get(w->u, &it);
 
+	if (r >= 0)
+		r = context_vmflags(w->u, it, &flags);
 	if (r < 0)
 		return r;
-	r = iter_load_skel(watch_sched_bpf, &w->skel);
-	if (r < 0)
-		return r;
-	w->skel->bss->userfaultfd_fops = iter_fops(it);
-	w->skel->bss->level = iter_level(it);
-	w->skel->bss->stream = opts->flags & UFFDCTL_WATCH_STREAM;
+	w->config->fops = iter_fops(it);
+	w->config->level = iter_level(it);
+	w->config->vm_minor = flags->mode_bits[2];
+	w->config->vm_rwp = flags->mode_bits[3];
+	w->config->stream = opts->flags & UFFDCTL_WATCH_STREAM;
+	w->config->children = !!(opts->flags & UFFDCTL_WATCH_CHILDREN);
+	w->config->kinds = opts->kinds >> UFFDCTL_KIND_MINOR;
+	w->config->access = opts->access >> UFFDCTL_ACCESS_READ;
+	if (opts->ranges && opts->nr_pids != 1)
+		return fail(w->u, -EINVAL, "ranges are of one process: give its PID");
 	r = want_pids(w, opts->pids, opts->nr_pids);
-	if (r >= 0)
-		r = sched_refresh(w);
-	if (r >= 0)
-		r = watch_sched_bpf__attach(w->skel);
-	if (r >= 0)
-		r = pending_visit(w->u, visit_before, w);
-	return r < 0 ? r : 0;
+	return r < 0 || !opts->ranges ? r : want_ranges(w, opts->pids[0], opts->ranges);
 }
 
-static void sched_close(struct uffdctl_watch *w)
+static int note_before(const struct ev_waiter *ev, void *arg)
 {
-	if (w->skel)
-		watch_sched_bpf__destroy(w->skel);
+	struct ev_slot slot = { .state = EV_BEFORE };
+	struct uffdctl_watch *w = arg;
+
+	if (ev->queue == EV_EVENT || !watch_is_wanted(w, ev->mm))
+		return 0;
+	if (w->backend->before)
+		w->backend->before(w);
+	/* A slot that is there was taken since we attached: that fault is counted. */
+	if (bpf_map_update_elem(w->slots_fd, &ev->task, &slot, BPF_NOEXIST) == 0)
+		w->before++;
+	return 0;
 }
 
 /* ---- the ladder ---- */
 
-struct backend {
-	const char *name;
-	int (*open)(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
-	void (*close)(struct uffdctl_watch *w);
-	int (*refresh)(struct uffdctl_watch *w);
-};
+static const struct watch_backend *const backends[] = { &watch_fentry, &watch_kprobe, &watch_sched };
 
-static const struct backend backends[] = {
-	{ "sched", sched_open, sched_close, sched_refresh },
-};
-
-static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts, const char **why)
 {
-	const char *name = opts->backend;
+	int r = w->backend->load(w, why);
+
+	if (r < 0)
+		return r;
+	*why = "";
+	r = configure(w, opts);
+	if (r < 0)
+		return r;
+	return w->backend->attach(w, why);
+}
+
+static void close_backend(struct uffdctl_watch *w)
+{
+	if (w->skel)
+		w->backend->unload(w);
+	w->skel = NULL;
+	w->backend = NULL;
+	w->main_prog_fd = -1;
+}
+
+/* The best that can be had, or the one that is asked for. */
+static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	const char *why = NULL;
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
-		if (name && strcmp(name, backends[i].name))
+		if (opts->backend && strcmp(opts->backend, backends[i]->name))
 			continue;
-		w->backend = &backends[i];
-		r = w->backend->open(w, opts);
-		if (r >= 0 || r == -ESRCH)
+		w->backend = backends[i];
+		why = NULL;
+		r = open_backend(w, opts, &why);
+		/* Not the backend's failure, and logged. */
+		if (r >= 0 || (why && !*why))
 			return r;
-		w->backend->close(w);
-		w->backend = NULL;
-		if (name)
-			return fail(w->u, r, "backend %s: %s", name, iter_why(r));
-		log_debug(w->u, "backend %s: %s", backends[i].name, iter_why(r));
+		close_backend(w);
+		if (opts->backend)
+			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
+		log_debug(w->u, "backend %s: %s", backends[i]->name, why ?: iter_why(r));
 	}
-	return fail(w->u, r, "%s", r == -EINVAL && name ? "no such backend" : iter_why(r));
+	return opts->backend ? fail(w->u, r, "%s: no such backend (fentry, kprobe, sched)", opts->backend)
+			     : fail(w->u, r, "%s", why ?: iter_why(r));
+}
+
+static int open_stream(struct uffdctl_watch *w)
+{
+	w->ring = ring_buffer__new(w->events_fd, hand_out, w, NULL);
+	return w->ring ? 0 : fail(w->u, -errno, "ring buffer: %s", strerror(errno));
 }
 
 UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts,
@@ -348,12 +377,14 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	if (!w)
 		return log_oom(u);
 	w->u = u;
-	r = open_backend(w, opts);
-	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM) {
-		w->ring = ring_buffer__new(w->skel->maps.events.map_fd, hand_out, w, NULL);
-		if (!w->ring)
-			r = fail(u, -errno, "ring buffer: %s", strerror(errno));
-	}
+	w->main_prog_fd = -1;
+	r = climb(w, opts);
+	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
+		r = want_children(w);
+	if (r >= 0)
+		r = pending_visit(u, note_before, w);
+	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM)
+		r = open_stream(w);
 	if (r < 0) {
 		uffdctl_watch_close(w);
 		return r;
@@ -368,7 +399,7 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 		return;
 	ring_buffer__free(w->ring);
 	if (w->backend)
-		w->backend->close(w);
+		close_backend(w);
 	for (size_t i = 0; i < w->nr_memories; i++)
 		uffdctl_maps_free(w->memories[i].maps);
 	free(w->memories);
@@ -380,28 +411,47 @@ UFFDCTL_EXPORT const char *uffdctl_watch_backend(const struct uffdctl_watch *w)
 	return w->backend->name;
 }
 
+/* The programs wake nobody: the stream is looked at so often. */
+#define LOOK_MS 50
+
 UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn fn, void *data)
 {
 	struct timespec ts = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
+	uint64_t now = now_ns();
 	int r = 0;
 
-	if (now_ns() - w->refreshed_ns > REFRESH_NS)
+	if (w->backend->refresh && now - w->refreshed_ns > REFRESH_NS) {
+		w->refreshed_ns = now;
 		r = w->backend->refresh(w);
-	if (r < 0)
-		return fail(w->u, r, "looking for userfaultfds: %s", strerror(-r));
+		if (r < 0)
+			return fail(w->u, r, "looking for userfaultfds: %s", strerror(-r));
+	}
 	w->fn = fn;
 	w->data = data;
 	w->nr_handed = 0;
 	if (!w->ring)
 		return nanosleep(&ts, NULL) < 0 ? -errno : 0;
-	r = ring_buffer__poll(w->ring, timeout_ms);
+	r = ring_buffer__consume(w->ring);
+	for (; r == 0 && timeout_ms > 0; timeout_ms -= LOOK_MS) {
+		r = ring_buffer__poll(w->ring, MIN(timeout_ms, LOOK_MS));
+		if (r == 0)
+			r = ring_buffer__consume(w->ring);
+	}
 	return r < 0 ? r : w->nr_handed;
+}
+
+static uint64_t misses_of(int prog_fd)
+{
+	struct bpf_prog_info info = {};
+	uint32_t len = sizeof(info);
+
+	return prog_fd >= 0 && bpf_obj_get_info_by_fd(prog_fd, &info, &len) == 0 ? info.recursion_misses : 0;
 }
 
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
-	struct uffdctl_watch_stats sum = { .before = w->before };
+	struct uffdctl_watch_stats sum = { .before = w->before, .missed = misses_of(w->main_prog_fd) };
 	_cleanup_free_ struct ev_stats *cpus = NULL;
 	uint32_t zero = 0;
 	uint64_t faults = 0, ended = 0;
@@ -411,7 +461,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	cpus = calloc(nr_cpus, sizeof(*cpus));
 	if (!cpus)
 		return log_oom(w->u);
-	if (bpf_map_lookup_elem(w->skel->maps.stats.map_fd, &zero, cpus) < 0)
+	if (bpf_map_lookup_elem(w->stats_fd, &zero, cpus) < 0)
 		return fail(w->u, -errno, "reading totals: %s", strerror(errno));
 	for (int c = 0; c < nr_cpus; c++) {
 		for (int i = 0; i < EV_NR_KINDS; i++)
@@ -428,6 +478,8 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	}
 	/* CPUs are read one after the other, while they count on. */
 	sum.pending = faults > ended ? faults - ended : 0;
+	if (w->backend->blocked_at_end)
+		sum.blocked += sum.pending;
 	*ret = sum;
 	return 0;
 }

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the programs of all backends share: what is wanted, totals, the stream, threads' slots. */
+#ifndef UFFDCTL_BPF_WATCH_H
+#define UFFDCTL_BPF_WATCH_H
+
+#include "kernel.h"
+#include "event.h"
+
+char _license[] SEC("license") = "GPL";
+
+#if defined(__TARGET_ARCH_x86)
+#define REGS_IP(regs) ((regs)->ip)
+#define REGS_SYSCALL(regs) ((long)(regs)->orig_ax)
+#define REGS_ARG0(regs) ((regs)->di)
+#define REGS_ARG1(regs) ((regs)->si)
+enum {
+	NR_READ = 0,
+	NR_IOCTL = 16,
+	NR_READV = 19,
+	NR_VM_READV = 310,
+	NR_VM_WRITEV = 311
+};
+#elif defined(__TARGET_ARCH_arm64)
+#define REGS_IP(regs) ((regs)->pc)
+#define REGS_SYSCALL(regs) ((long)(regs)->syscallno)
+#define REGS_ARG0(regs) ((regs)->orig_x0)
+#define REGS_ARG1(regs) ((regs)->regs[1])
+enum {
+	NR_READ = 63,
+	NR_IOCTL = 29,
+	NR_READV = 65,
+	NR_VM_READV = 270,
+	NR_VM_WRITEV = 271
+};
+#endif
+
+#define IOC_TYPE(cmd) (((cmd) >> 8) & 0xff)
+#define IOC_NR(cmd) ((cmd)&0xff)
+
+struct ev_watch_config config;
+
+/* Programs on one CPU may interrupt each other. */
+#define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+
+/* ---- whose faults ---- */
+
+/* With some_only: memories to watch, and the process that each is of. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} memories SEC(".maps");
+
+/* Those processes, and the memory that each has now. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u64);
+	__type(value, __u64);
+} processes SEC(".maps");
+
+static bool is_wanted(__u64 mm)
+{
+	return !config.some_only || bpf_map_lookup_elem(&memories, &mm);
+}
+
+static void want(struct task_struct *task)
+{
+	__u64 process = (__u64)BPF_CORE_READ(task, signal), mm = (__u64)BPF_CORE_READ(task, mm);
+
+	bpf_map_update_elem(&memories, &mm, &process, BPF_NOEXIST);
+	bpf_map_update_elem(&processes, &process, &mm, BPF_ANY);
+}
+
+static __u64 *process_of(struct task_struct *task)
+{
+	__u64 process = (__u64)BPF_CORE_READ(task, signal);
+
+	return bpf_map_lookup_elem(&processes, &process);
+}
+
+static void forget_memory(struct task_struct *task, __u64 mm)
+{
+	__u64 *owner = bpf_map_lookup_elem(&memories, &mm);
+
+	/* One of vfork(2) leaves its parent's memory. */
+	if (owner && *owner == (__u64)BPF_CORE_READ(task, signal))
+		bpf_map_delete_elem(&memories, &mm);
+}
+
+SEC("tp_btf/sched_process_fork")
+int process_fork(__u64 *args)
+{
+	struct task_struct *parent = (void *)args[0], *child = (void *)args[1];
+
+	if (config.children && process_of(parent) && !process_of(child))
+		want(child);
+	return 0;
+}
+
+/* The process is another program in other memory, and still the one that was asked for. */
+SEC("tp_btf/sched_process_exec")
+int process_exec(__u64 *args)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 *mm = config.some_only ? process_of(task) : NULL;
+
+	if (!mm)
+		return 0;
+	forget_memory(task, *mm);
+	want(task);
+	return 0;
+}
+
+/* ---- totals ---- */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ev_stats);
+} stats SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/* Whoever reads the stream looks by itself many times a second: it is woken before there is too much. */
+#define WAKE_BYTES (1 << 20)
+
+static struct ev_stats *own_stats(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&stats, &zero);
+}
+
+static __u32 kind_of(__u64 flags)
+{
+	return flags & 8			   ? EV_RWP
+	       : flags & UFFD_PAGEFAULT_FLAG_WP	   ? EV_WP
+	       : flags & UFFD_PAGEFAULT_FLAG_MINOR ? EV_MINOR
+						   : EV_MISSING;
+}
+
+static bool is_chosen(__u64 flags, __u64 addr)
+{
+	if (config.kinds && !(config.kinds >> kind_of(flags) & 1))
+		return false;
+	if (config.access && !(config.access >> (flags & UFFD_PAGEFAULT_FLAG_WRITE) & 1))
+		return false;
+	if (!config.nr_ranges)
+		return true;
+	for (__u32 i = 0; i < EV_MAX_RANGES && i < config.nr_ranges; i++)
+		if (addr >= config.ranges[i].start && addr < config.ranges[i].end)
+			return true;
+	return false;
+}
+
+static bool is_chosen_uwq(struct userfaultfd_wait_queue *uwq)
+{
+	struct uffd_msg msg = {};
+
+	if (!config.kinds && !config.access && !config.nr_ranges)
+		return true;
+	bpf_core_read(&msg, sizeof(msg), &uwq->msg);
+	return is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address);
+}
+
+static void count_fault(const struct ev_fault *f)
+{
+	struct ev_stats *st = own_stats();
+
+	if (st)
+		ADD(st->faults[f->kind & 3], 1);
+}
+
+/* The least i with ns <= 2^i us, by bisection. */
+static __u32 bucket_of(__u64 ns)
+{
+	__u64 us = ns > 1000 ? (ns - 1) / 1000 : 0;
+	__u32 i = 0;
+
+	if (us >> 32)
+		return EV_NR_BUCKETS - 1;
+	for (int bits = 16; bits; bits /= 2)
+		if (us >> bits) {
+			us >>= bits;
+			i += bits;
+		}
+	i += us;
+	return i < EV_NR_BUCKETS ? i : EV_NR_BUCKETS - 1;
+}
+
+static void count_end(struct ev_fault *f)
+{
+	struct ev_stats *st = own_stats();
+	__u64 wait = f->end_ns > f->start_ns ? f->end_ns - f->start_ns : 0;
+	__u32 i = bucket_of(wait);
+
+	if (!st)
+		return;
+	ADD(st->ended[f->end & 3], 1);
+	if (i < EV_NR_BUCKETS)
+		ADD(st->buckets[i], 1);
+	if (wait > st->max_wait_ns)
+		st->max_wait_ns = wait;
+	if (config.stream &&
+	    bpf_ringbuf_output(&events, f, sizeof(*f),
+			       bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP
+											  : BPF_RB_NO_WAKEUP))
+		ADD(st->lost, 1);
+}
+
+/* ---- slots ---- */
+
+/* By thread. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct ev_slot);
+} slots SEC(".maps");
+
+static const struct ev_slot idle;
+
+static struct ev_slot *slot_of(const void *task, bool create)
+{
+	__u64 key = (__u64)task;
+	struct ev_slot *s = bpf_map_lookup_elem(&slots, &key);
+	struct ev_stats *st;
+
+	if (s || !create)
+		return s;
+	bpf_map_update_elem(&slots, &key, &idle, BPF_NOEXIST);
+	s = bpf_map_lookup_elem(&slots, &key);
+	if (!s && (st = own_stats()))
+		ADD(st->missed, 1);
+	return s;
+}
+
+/* Slots that are not idle: while there is none, a thread need not be looked up. */
+__u64 nr_taken;
+
+static void release(struct ev_slot *s)
+{
+	__sync_lock_test_and_set(&s->state, EV_IDLE);
+	ADD(nr_taken, -1);
+}
+
+static void end_not_waited(struct ev_slot *s, __u64 now)
+{
+	struct ev_fault f;
+
+	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
+		return;
+	f = s->f;
+	release(s);
+	f.end = EV_NOT_WAITED;
+	f.end_ns = now;
+	count_end(&f);
+}
+
+SEC("tp_btf/sched_process_exit")
+int process_exit(__u64 *args)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 key = (__u64)task, process = (__u64)BPF_CORE_READ(task, signal), *mm;
+	struct ev_slot *s = slot_of(task, false);
+
+	if (s) {
+		end_not_waited(s, bpf_ktime_get_ns());
+		bpf_map_delete_elem(&slots, &key);
+	}
+	if (!config.some_only || BPF_CORE_READ(task, signal, live.counter) > 0)
+		return 0;
+	mm = bpf_map_lookup_elem(&processes, &process);
+	if (!mm)
+		return 0;
+	forget_memory(task, *mm);
+	bpf_map_delete_elem(&processes, &process);
+	return 0;
+}
+
+static void set_thread(struct ev_fault *f, struct task_struct *task)
+{
+	f->pid = pid_at(BPF_CORE_READ(task, group_leader), config.level);
+	f->tid = pid_at(task, config.level);
+	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
+}
+
+/* Waker is current. */
+static void set_resolver(struct ev_fault *f, struct task_struct *waker)
+{
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(waker);
+	bool in_ioctl = !(waker->flags & PF_KTHREAD) && REGS_SYSCALL(regs) == NR_IOCTL &&
+			IOC_TYPE(REGS_ARG1(regs)) == UFFDIO;
+
+	f->end = in_ioctl ? EV_WOKEN : EV_RELEASED;
+	f->op = in_ioctl ? IOC_NR(REGS_ARG1(regs)) : EV_OP_NONE;
+	f->resolver_pid = pid_at(BPF_CORE_READ(waker, group_leader), config.level);
+	f->resolver_tid = pid_at(waker, config.level);
+	BPF_CORE_READ_STR_INTO(&f->resolver_comm, waker, comm);
+}
+
+/* ---- finding a thread in the queues of a userfaultfd ---- */
+
+/* How far into a queue is looked: entries are added at its head. */
+#define DEPTH 12
+
+static __u64 mm_of(struct userfaultfd_ctx *ctx)
+{
+	return (__u64)BPF_CORE_READ(ctx, mm);
+}
+
+static struct userfaultfd_wait_queue *uwq_of(struct list_head *entry)
+{
+	return (void *)entry - bpf_core_field_offset(struct userfaultfd_wait_queue, wq) -
+	       bpf_core_field_offset(struct wait_queue_entry, entry);
+}
+
+static inline struct userfaultfd_wait_queue *find_in_queue(struct list_head *head, const struct task_struct *task)
+{
+	struct list_head *at = head;
+
+	for (int i = 0; i < DEPTH; i++) {
+		struct userfaultfd_wait_queue *uwq;
+
+		at = BPF_CORE_READ(at, next);
+		if (!at || at == head)
+			break;
+		uwq = uwq_of(at);
+		if (BPF_CORE_READ(uwq, wq.private) == task)
+			return uwq;
+	}
+	return NULL;
+}
+
+struct found {
+	struct userfaultfd_wait_queue *uwq;
+	struct userfaultfd_ctx *ctx;
+	bool delivered;
+};
+
+static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, const struct task_struct *task, struct found *ret)
+{
+	if (!ctx)
+		return false;
+	ret->ctx = ctx;
+	ret->delivered = false;
+	ret->uwq = find_in_queue(&ctx->fault_pending_wqh.head, task);
+	if (!ret->uwq) {
+		ret->delivered = true;
+		ret->uwq = find_in_queue(&ctx->fault_wqh.head, task);
+	}
+	return ret->uwq && is_chosen_uwq(ret->uwq);
+}
+
+/* ---- messages ---- */
+
+struct messages {
+	const void *buf; /* where they were read to; NULL: not known */
+	__u32 nr_faults;
+};
+
+static long count_message(__u32 i, struct messages *m)
+{
+	struct uffd_msg msg = {};
+
+	if (bpf_probe_read_user(&msg, sizeof(msg), m->buf + i * sizeof(msg)))
+		return 1;
+	m->nr_faults += msg.event == UFFD_EVENT_PAGEFAULT &&
+			is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address);
+	return 0;
+}
+
+#endif

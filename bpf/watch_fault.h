@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A fault from its beginning to its end, for backends that see handle_userfault() itself.
+ * The includer defines GET(p, field): followed by type where the verifier knows it, read otherwise.
+ */
+#ifndef UFFDCTL_BPF_WATCH_FAULT_H
+#define UFFDCTL_BPF_WATCH_FAULT_H
+
+#include "watch.h"
+
+/* Not in the headers of every machine that builds this. */
+#define FEATURE_SIGBUS (1 << 7)
+#define FEATURE_EXACT_ADDRESS (1 << 11)
+#define USER_MODE_ONLY 1
+#define FLAG_RWP (1 << 3)
+
+/* What handle_userfault() decides before it queues a message. Its result has the last word. */
+static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
+{
+	if (!(flags & FAULT_FLAG_ALLOW_RETRY) || flags & FAULT_FLAG_RETRY_NOWAIT)
+		return false;
+	if (GET(ctx, features) & FEATURE_SIGBUS || GET(ctx, released))
+		return false;
+	if (!(flags & FAULT_FLAG_USER) && GET(ctx, flags) & USER_MODE_ONLY)
+		return false;
+	return !(task->flags & (PF_EXITING | PF_DUMPCORE));
+}
+
+static __u64 message_flags(__u32 fault_flags, __u64 reason)
+{
+	return (fault_flags & FAULT_FLAG_WRITE ? UFFD_PAGEFAULT_FLAG_WRITE : 0) |
+	       (reason & VM_UFFD_WP ? UFFD_PAGEFAULT_FLAG_WP : 0) |
+	       (reason & config.vm_minor ? UFFD_PAGEFAULT_FLAG_MINOR : 0) | (reason & config.vm_rwp ? FLAG_RWP : 0);
+}
+
+/* Claimed by whoever sees the end first. */
+static void fault_ended(struct ev_slot *s, bool slept, __u64 now)
+{
+	struct ev_stats *st = own_stats();
+
+	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
+		return;
+	if (!s->f.end_ns) {
+		s->f.end_ns = now;
+		s->f.end = slept ? EV_SIGNAL : EV_NOT_WAITED;
+	}
+	if (slept && st)
+		ADD(st->blocked, 1);
+	count_end(&s->f);
+	release(s);
+}
+
+static void fault_begins(struct vm_fault *vmf, __u64 reason)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vm_area_struct *vma = GET(vmf, vma);
+	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
+	__u32 fault_flags = GET(vmf, flags);
+	__u64 flags = message_flags(fault_flags, reason), mm, addr, now;
+	struct pt_regs *regs;
+	struct ev_slot *s;
+
+	if (!ctx)
+		return;
+	mm = (__u64)GET(ctx, mm);
+	addr = GET(ctx, features) & FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address);
+	if (!is_wanted(mm) || !is_chosen(flags, addr) || !will_queue(ctx, task, fault_flags))
+		return;
+	s = slot_of(task, true);
+	if (!s)
+		return;
+	now = bpf_ktime_get_ns();
+	/* Nobody saw the last one's end. */
+	if (s->state == EV_WAITING)
+		fault_ended(s, s->slept, now);
+	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	s->slept = 0;
+	s->switches = task->nvcsw;
+	s->f.start_ns = now;
+	s->f.end_ns = 0;
+	s->f.read_ns = 0;
+	s->f.ctx = (__u64)ctx;
+	s->f.mm = mm;
+	s->f.addr = addr;
+	s->f.flags = flags;
+	s->f.kind = kind_of(flags);
+	s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
+	s->f.resolver_pid = 0;
+	s->f.resolver_tid = 0;
+	s->f.op = EV_OP_NONE;
+	set_thread(&s->f, task);
+	ADD(nr_taken, 1);
+	__sync_lock_test_and_set(&s->state, EV_WAITING);
+	count_fault(&s->f);
+}
+
+/* handle_userfault() has returned. */
+static void fault_ends(__u32 ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+	struct ev_stats *st;
+
+	if (!s || s->state != EV_WAITING)
+		return;
+	if (ret & VM_FAULT_RETRY) {
+		fault_ended(s, s->slept || task->nvcsw != s->switches, bpf_ktime_get_ns());
+		return;
+	}
+	/* No message was queued, against what will_queue() told. */
+	release(s);
+	st = own_stats();
+	if (st)
+		ADD(st->faults[s->f.kind & 3], -1);
+}
+
+/*
+ * userfaultfd_wake_function() is asked whether this entry is to be woken. The thread can't leave
+ * before that has returned: the lock of the queue is held.
+ */
+static void fault_woken(const void *waiting, const void *key)
+{
+	struct userfaultfd_wake_range range = {};
+	struct ev_slot *s = slot_of(waiting, false);
+
+	if (!s)
+		return;
+	if (s->state == EV_BEFORE)
+		s->state = EV_IDLE;
+	if (s->state != EV_WAITING || s->f.end_ns)
+		return;
+	bpf_core_read(&range, sizeof(range), key);
+	if (range.len && (range.start > s->f.addr || range.start + range.len <= s->f.addr))
+		return;
+	set_resolver(&s->f, bpf_get_current_task_btf());
+	s->f.end_ns = bpf_ktime_get_ns();
+}
+
+struct delivery {
+	struct list_head *head, *at;
+	__u64 now;
+};
+
+/* The newest entries of fault_wqh are those that were just read. */
+static long deliver_next(__u32 i, struct delivery *d)
+{
+	struct list_head *at = d->at;
+	struct userfaultfd_wait_queue *uwq;
+	struct ev_slot *s;
+
+	at = BPF_CORE_READ(at, next);
+	if (!at || at == d->head)
+		return 1;
+	d->at = at;
+	uwq = uwq_of(at);
+	s = slot_of(BPF_CORE_READ(uwq, wq.private), false);
+	if (s && s->state == EV_WAITING && !s->f.read_ns)
+		s->f.read_ns = d->now;
+	return 0;
+}
+
+/* So many bytes of messages were read from a userfaultfd. */
+static void messages_read(struct file *file, const void *buf, long bytes)
+{
+	struct userfaultfd_ctx *ctx = GET(file, private_data);
+	struct ev_stats *st = own_stats();
+	struct messages m = { .buf = buf };
+	struct delivery d = {};
+	__u32 nr = bytes / sizeof(struct uffd_msg);
+
+	if (bytes <= 0 || !ctx || !st || !is_wanted(mm_of(ctx)))
+		return;
+	if (buf)
+		bpf_loop(nr, count_message, &m, 0);
+	else
+		m.nr_faults = nr;
+	ADD(st->delivered, m.nr_faults);
+	d.head = (void *)ctx + bpf_core_field_offset(ctx->fault_wqh) +
+		 bpf_core_field_offset(struct wait_queue_head, head);
+	d.at = d.head;
+	d.now = bpf_ktime_get_ns();
+	bpf_loop(nr, deliver_next, &d, 0);
+}
+
+/* Where an iterator that was just filled put so many bytes; NULL: it is not one piece of user memory. */
+static const void *buffer_of(struct iov_iter *to, long bytes)
+{
+	if (GET(to, iter_type) != bpf_core_enum_value(enum iter_type, ITER_UBUF))
+		return NULL;
+	return (void *)((__u64)GET(to, ubuf) + GET(to, iov_offset) - bytes);
+}
+
+#endif

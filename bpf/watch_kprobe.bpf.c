@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults by kprobes on the functions of userfaultfd, where fentry can't be had.
+ *
+ * A kretprobe has few instances, and each thread that waits takes one: those that find none
+ * are seen to end by the scheduler. A thread that slept in handle_userfault() and runs again
+ * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
+ */
+#define GET(p, field) BPF_CORE_READ(p, field)
+#include "watch_fault.h"
+
+#if defined(__TARGET_ARCH_x86)
+#define ARG0(regs) ((regs)->di)
+#define ARG1(regs) ((regs)->si)
+#define ARG3(regs) ((regs)->cx)
+#define RESULT(regs) ((regs)->ax)
+#elif defined(__TARGET_ARCH_arm64)
+#define ARG0(r) ((r)->regs[0])
+#define ARG1(r) ((r)->regs[1])
+#define ARG3(r) ((r)->regs[3])
+#define RESULT(r) ((r)->regs[0])
+#endif
+
+SEC("kprobe/handle_userfault")
+int begins(struct pt_regs *regs)
+{
+	fault_begins((void *)ARG0(regs), ARG1(regs));
+	return 0;
+}
+
+SEC("kretprobe/handle_userfault")
+int ends(struct pt_regs *regs)
+{
+	fault_ends(RESULT(regs));
+	return 0;
+}
+
+SEC("kprobe/userfaultfd_wake_function")
+int wakes(struct pt_regs *regs)
+{
+	struct wait_queue_entry *wq = (void *)ARG0(regs);
+
+	fault_woken(BPF_CORE_READ(wq, private), (void *)ARG3(regs));
+	return 0;
+}
+
+SEC("tp_btf/sched_switch")
+int sched_switch(__u64 *args)
+{
+	bool preempt = args[0];
+	struct task_struct *prev = (void *)args[1], *next = (void *)args[2];
+	unsigned int prev_state = args[3];
+	struct found found;
+	struct ev_slot *s;
+
+	if (!nr_taken)
+		return 0;
+	s = slot_of(next, false);
+	if (s && s->state == EV_WAITING && s->slept)
+		fault_ended(s, true, bpf_ktime_get_ns());
+	if (preempt || !prev_state)
+		return 0;
+	s = slot_of(prev, false);
+	if (!s || s->state != EV_WAITING || s->slept)
+		return 0;
+	if (find_in_ctx((void *)s->f.ctx, prev, &found))
+		s->slept = 1;
+	else
+		fault_ended(s, false, bpf_ktime_get_ns());
+	return 0;
+}
+
+/* What a read that goes on will have read, by thread. */
+struct reading {
+	struct file *file;
+	struct iov_iter *to; /* or */
+	const void *buf;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, struct reading);
+} readings SEC(".maps");
+
+static int read_begins(struct reading r)
+{
+	__u64 key = (__u64)bpf_get_current_task();
+
+	bpf_map_update_elem(&readings, &key, &r, BPF_ANY);
+	return 0;
+}
+
+SEC("kprobe/userfaultfd_read_iter")
+int read_iter(struct pt_regs *regs)
+{
+	struct kiocb *iocb = (void *)ARG0(regs);
+
+	return read_begins((struct reading){ .file = BPF_CORE_READ(iocb, ki_filp), .to = (void *)ARG1(regs) });
+}
+
+/* Before it was made an iterator's (Linux 6.10). */
+SEC("kprobe/userfaultfd_read")
+int read_plain(struct pt_regs *regs)
+{
+	return read_begins((struct reading){ .file = (void *)ARG0(regs), .buf = (void *)ARG1(regs) });
+}
+
+static int read_ends(struct pt_regs *regs)
+{
+	__u64 key = (__u64)bpf_get_current_task();
+	struct reading *r = bpf_map_lookup_elem(&readings, &key);
+	long ret = RESULT(regs);
+
+	if (!r)
+		return 0;
+	if (ret > 0)
+		messages_read(r->file, r->to ? buffer_of(r->to, ret) : r->buf, ret);
+	bpf_map_delete_elem(&readings, &key);
+	return 0;
+}
+
+SEC("kretprobe/userfaultfd_read_iter")
+int read_iter_ends(struct pt_regs *regs)
+{
+	return read_ends(regs);
+}
+
+SEC("kretprobe/userfaultfd_read")
+int read_plain_ends(struct pt_regs *regs)
+{
+	return read_ends(regs);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The backends of watch: how each is loaded and what they have in common. */
+#ifndef UFFDCTL_WATCH_H
+#define UFFDCTL_WATCH_H
+
+#include "../bpf/event.h"
+#include "context.h"
+
+struct uffdctl_watch;
+
+struct watch_backend {
+	const char *name;
+	/* Load the programs and fill in what all have. A negative errno with *why: why they can't be had, or NULL. */
+	int (*load)(struct uffdctl_watch *w, const char **why);
+	int (*attach)(struct uffdctl_watch *w, const char **why);
+	void (*unload)(struct uffdctl_watch *w);
+	/* Learn of userfaultfds that are new; NULL: not needed. */
+	int (*refresh)(struct uffdctl_watch *w);
+	/* A thread waited when watching began. */
+	void (*before)(struct uffdctl_watch *w);
+	/* Faults that slept are counted when they have ended. */
+	bool blocked_at_end;
+};
+
+extern const struct watch_backend watch_fentry, watch_kprobe, watch_sched;
+
+struct uffdctl_watch {
+	struct uffdctl *u;
+	const struct watch_backend *backend;
+	void *skel; /* the backend's own */
+	struct ev_watch_config *config;
+	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
+	int main_prog_fd; /* whose misses are faults that nobody counted; -1: none */
+
+	struct ring_buffer *ring;
+	uint64_t refreshed_ns, before;
+	struct watch_memory *memories, *last;
+	size_t nr_memories, memories_alloc;
+	uffdctl_fault_fn fn;
+	void *data;
+	int nr_handed;
+};
+
+bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
+
+#endif
