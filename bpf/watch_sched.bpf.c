@@ -331,7 +331,7 @@ int sys_exit(__u64 *args)
 		return 0;
 	task = bpf_get_current_task_btf();
 	if (nr == NR_IOCTL) {
-		if (REGS_ARG1(regs) == UFFDIO_API)
+		if ((__u32)REGS_ARG1(regs) == UFFDIO_API)
 			learn_ctx(ctx_of_fd(task, REGS_ARG0(regs)));
 		return 0;
 	}

@@ -11,8 +11,8 @@
 #include "progress.h"
 #include "watch.h"
 
-static const char *backend;
-static unsigned int only_kinds, only_access;
+static struct uffdctl_watch_opts opts;
+static struct uffdctl_ranges *ranges;
 static uint64_t min_wait_ns, max_count = UINT64_MAX, duration_ns = UINT64_MAX;
 static uint64_t nr_shown;
 struct watch_options watch_options;
@@ -24,17 +24,25 @@ enum {
 	OPT_SUMMARY,
 	OPT_BACKEND,
 	OPT_MIN_WAIT,
+	OPT_RANGE,
+	OPT_CHILDREN,
+	OPT_INTERVAL,
 };
 
 static const struct argp_option options[] = {
 	{ "line", OPT_LINE, NULL, 0, "One line a fault, and a summary at the end (the default)", 10 },
 	{ "summary", OPT_SUMMARY, NULL, 0, "The summary alone: no event stream, the cheapest way", 10 },
+	{ "children", OPT_CHILDREN, NULL, 0, "Also processes that those of PID have started, or will", 20 },
+	{ "range", OPT_RANGE, "RANGE", 0, "Only faults there; may be given several times, with one PID", 20 },
 	{ "kind", 'k', "KINDS", 0, "Only these kinds: minor, missing, wp, rwp, or several with commas", 20 },
 	{ "access", 'a', "ACCESS", 0, "Only read or write", 20 },
-	{ "min-wait", OPT_MIN_WAIT, "TIME", 0, "Only faults that waited this long: 100us, 5ms, 2s", 20 },
+	{ "min-wait", OPT_MIN_WAIT, "TIME", 0,
+	  "Show only faults that waited this long (100us, 5ms, 2s); totals count all", 20 },
 	{ "count", 'c', "N", 0, "End after N faults that were shown", 30 },
 	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
-	{ "backend", OPT_BACKEND, "NAME", 0, "How faults are seen: sched; by default the best that can be had", 40 },
+	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals each time that this has passed", 30 },
+	{ "backend", OPT_BACKEND, "NAME", 0,
+	  "How faults are seen: fentry, kprobe or sched; by default the best that can be had", 40 },
 	{}
 };
 
@@ -69,16 +77,16 @@ static void parse_kinds(const char *arg, struct argp_state *state)
 			k++;
 		if (k > UFFDCTL_KIND_RWP)
 			argp_error(state, "--kind=%s: write minor, missing, wp, rwp, or several with commas", arg);
-		only_kinds |= 1u << k;
+		opts.kinds |= 1u << k;
 	}
 }
 
 static void parse_access(const char *arg, struct argp_state *state)
 {
 	if (!strcmp(arg, "read"))
-		only_access = 1u << UFFDCTL_ACCESS_READ;
+		opts.access = 1u << UFFDCTL_ACCESS_READ;
 	else if (!strcmp(arg, "write"))
-		only_access = 1u << UFFDCTL_ACCESS_WRITE;
+		opts.access = 1u << UFFDCTL_ACCESS_WRITE;
 	else
 		argp_error(state, "--access=%s: write read or write", arg);
 }
@@ -93,7 +101,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		watch_options.summary_only = true;
 		return 0;
 	case OPT_BACKEND:
-		backend = arg;
+		opts.backend = arg;
 		return 0;
 	case 'k':
 		parse_kinds(arg, state);
@@ -109,6 +117,19 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (parse_time(arg, &duration_ns) < 0)
 			argp_error(state, "--duration=%s: write a time such as 500ms, 10s or 5m", arg);
 		return 0;
+	case OPT_INTERVAL:
+		if (parse_time(arg, &watch_options.interval_ns) < 0 || watch_options.interval_ns < 10000000)
+			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m", arg);
+		return 0;
+	case OPT_CHILDREN:
+		opts.flags |= UFFDCTL_WATCH_CHILDREN;
+		return 0;
+	case OPT_RANGE:
+		if (!ranges && uffdctl_ranges_new(ctx(), &ranges) < 0)
+			exit(EXIT_UNDONE);
+		if (uffdctl_ranges_add(ranges, arg) < 0)
+			exit(EXIT_USAGE);
+		return 0;
 	case 'c':
 		if (uffdctl_size_parse(arg, &max_count) < 0 || !max_count)
 			argp_error(state, "--count=%s: write a number", arg);
@@ -119,9 +140,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		if (common.columns)
 			argp_error(state, "--output: this command has no columns");
-		if (watch_options.summary_only && (only_kinds || only_access || min_wait_ns || max_count != UINT64_MAX))
-			argp_error(state,
-				   "--summary counts all faults: --kind, --access, --min-wait and --count need the stream");
+		if (watch_options.summary_only && (min_wait_ns || max_count != UINT64_MAX))
+			argp_error(state, "--summary shows no single fault: --min-wait and --count do without it");
+		if (ranges && nr_pids != 1)
+			argp_error(state, "--range is of one process: give its PID");
+		if (opts.flags & UFFDCTL_WATCH_CHILDREN && !nr_pids)
+			argp_error(state, "--children: of which PID? Without one, all processes are watched");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -143,8 +167,7 @@ static const struct dress *dress;
 static void on_fault(void *data, const struct uffdctl_fault *f)
 {
 	(void)data;
-	if ((only_kinds && !(only_kinds >> f->kind & 1)) || (only_access && !(only_access >> f->access & 1)) ||
-	    f->wait_ns < min_wait_ns || nr_shown >= max_count)
+	if (f->wait_ns < min_wait_ns || nr_shown >= max_count)
 		return;
 	nr_shown++;
 	dress->fault(f);
@@ -163,16 +186,31 @@ static int step(struct uffdctl_watch *w, int timeout_ms)
 	return r == -EINTR || r > 0 ? 0 : r;
 }
 
+static int show_totals(struct uffdctl_watch *w, uint64_t passed)
+{
+	struct uffdctl_watch_stats st;
+	int r = uffdctl_watch_stats(w, &st);
+
+	if (r >= 0)
+		dress->totals(&st, passed, uffdctl_watch_backend(w));
+	return r;
+}
+
 static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64_t *passed)
 {
-	uint64_t began = watch_now_ns();
+	uint64_t began = watch_now_ns(), interval = dress->totals ? watch_options.interval_ns : 0;
+	uint64_t due = interval ?: UINT64_MAX;
 	int r = dress->begin ? dress->begin(w) : 0;
 
 	while (!r && !progress_interrupted() && nr_shown < max_count && *passed < duration_ns) {
-		uint64_t left_ms = (duration_ns - *passed) / 1000000 + 1;
+		uint64_t until = due < duration_ns ? due : duration_ns, left_ms = (until - *passed) / 1000000 + 1;
 
 		r = step(w, left_ms < 200 ? (int)left_ms : 200);
 		*passed = watch_now_ns() - began;
+		if (!r && *passed >= due) {
+			r = show_totals(w, *passed);
+			due += interval * ((*passed - due) / interval + 1);
+		}
 	}
 	/* What ended until now and is in the totals shall be in the stream too. */
 	if (r >= 0 && !watch_options.summary_only)
@@ -182,7 +220,6 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 
 static int run(void)
 {
-	struct uffdctl_watch_opts opts = { .backend = backend, .pids = pids, .nr_pids = nr_pids };
 	struct uffdctl_watch_stats st;
 	struct uffdctl_watch *w = NULL;
 	uint64_t passed = 0;
@@ -192,13 +229,20 @@ static int run(void)
 		return EXIT_UNDONE;
 	dress = common.json ? &dress_json : &dress_lines;
 	progress_begin();
-	opts.flags = watch_options.summary_only ? 0 : UFFDCTL_WATCH_STREAM;
+	opts.pids = pids;
+	opts.nr_pids = nr_pids;
+	opts.ranges = ranges;
+	if (!watch_options.summary_only)
+		opts.flags |= UFFDCTL_WATCH_STREAM;
 	r = uffdctl_watch_open(ctx(), &opts, &w);
 	if (r >= 0) {
+		if (common.verbose)
+			note("watching by backend %s", uffdctl_watch_backend(w));
 		r = watch(w, &st, &passed);
 		dress->end(r < 0 ? NULL : &st, passed, uffdctl_watch_backend(w));
 	}
 	uffdctl_watch_close(w);
+	uffdctl_ranges_free(ranges);
 	pids_free();
 	uffdctl_free(ctx());
 	if (stdout_failed())

@@ -23,6 +23,8 @@ struct dress {
 	 * Returns 1 to end, or a negative errno.
 	 */
 	int (*wait)(struct uffdctl_watch *w, int timeout_ms);
+	/* Totals so far, each interval; NULL: it shows them by itself. */
+	void (*totals)(const struct uffdctl_watch_stats *st, uint64_t passed_ns, const char *backend);
 	/* The last totals, or NULL when something failed. */
 	void (*end)(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *backend);
 };

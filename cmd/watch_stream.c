@@ -123,10 +123,8 @@ uint64_t watch_sum(const uint64_t *n, int nr)
 	return sum;
 }
 
-static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+static void totals_json(const char *type, const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
 {
-	if (!st)
-		return;
 	json_object *o = json_object_new_object(), *faults = json_object_new_object(),
 		    *ended = json_object_new_object(), *wait = json_object_new_object(),
 		    *histogram = json_object_new_array();
@@ -146,7 +144,7 @@ static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 		add(b, "count", json_number(st->buckets[i]));
 		json_object_array_add(histogram, b);
 	}
-	add(o, "type", json_object_new_string("summary"));
+	add(o, "type", json_object_new_string(type));
 	add(o, "duration_ns", json_number(ns));
 	add(o, "faults", faults);
 	add(o, "delivered", json_number(st->delivered));
@@ -160,6 +158,40 @@ static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 	add(o, "histogram", histogram);
 	add(o, "backend", json_object_new_string(name));
 	print_json(o);
+}
+
+static void json_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+{
+	totals_json("interval", st, ns, name);
+}
+
+static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+{
+	if (st)
+		totals_json("summary", st, ns, name);
+}
+
+/* What came since the last time. */
+static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
+{
+	static struct uffdctl_watch_stats last;
+	static uint64_t last_ns;
+	double s = (ns - last_ns) / 1e9;
+	_cleanup_free_ char *p99 = NULL;
+	struct uffdctl_watch_stats since = *st;
+
+	(void)name;
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
+		since.buckets[i] -= last.buckets[i];
+	if (watch_percentile(&since, 0.99) != UFFDCTL_UNKNOWN)
+		p99 = human_duration(watch_percentile(&since, 0.99));
+	printf("%8.1f s %10.0f faults/s:", ns / 1e9, (watch_sum(st->faults, 4) - watch_sum(last.faults, 4)) / s);
+	for (int i = 0; i < 4; i++)
+		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), (st->faults[i] - last.faults[i]) / s);
+	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending, p99 ?: "-",
+	       st->lost_events - last.lost_events);
+	last = *st;
+	last_ns = ns;
 }
 
 static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
@@ -201,5 +233,5 @@ static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 	}
 }
 
-const struct dress dress_lines = { .fault = line_fault, .end = line_end };
-const struct dress dress_json = { .fault = json_fault, .end = json_end };
+const struct dress dress_lines = { .fault = line_fault, .totals = line_totals, .end = line_end };
+const struct dress dress_json = { .fault = json_fault, .totals = json_totals, .end = json_end };

@@ -30,7 +30,7 @@ static int print(enum libbpf_print_level level, const char *fmt, va_list args)
 		return 0;
 	vsnprintf(text, sizeof(text), fmt, args);
 	text[strcspn(text, "\n")] = '\0';
-	log_debug(printing, "libbpf: %s", text);
+	log_debug(printing, "%s", text);
 	return 0;
 }
 
