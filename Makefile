@@ -44,7 +44,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan bench fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm bench fuzz analyze install uninstall clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -123,6 +123,15 @@ check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(O)/asan/tests/lib/unit $(CMD_TESTS)
+
+# Other kernels, in QEMU: make check-vm KERNELS="6.1 6.12 7"; tests/vm/vm.py --list.
+KERNELS ?= 6.12
+VM_TESTS ?= $(O)/tests/lib/unit $(addprefix tests/cmd/,list.py pending.py watch.py)
+
+check-vm: DEBS += qemu-system-x86 busybox-static xz-utils
+check-vm: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target

@@ -33,10 +33,12 @@ import time
 import traceback
 
 __all__ = ["Target", "TargetError", "run", "spawn", "test", "skip", "eq", "ok", "contains", "main",
-           "hugepages", "pattern_page", "fdinfo", "smaps_flags", "wait_until", "ROOT"]
+           "hugepages", "pattern_page", "fdinfo", "smaps_flags", "wait_until", "fewer", "ROOT"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PR_SET_CHILD_SUBREAPER = 36
+# How many times longer things may take, as on an emulated machine (tests/vm/): stretches every limit.
+SLOW = int(os.environ.get("UFFDCTL_TEST_SLOW") or 1)
 
 
 class Failure(Exception):
@@ -82,8 +84,14 @@ def skip(reason):
     raise Skip(reason)
 
 
+def fewer(n):
+    """How many of n repetitions a slow machine does."""
+    return max(1, n // SLOW)
+
+
 def wait_until(fn, what, timeout=5):
-    """fn's first true result; it is tried for timeout seconds."""
+    """fn's first true result; it is tried for timeout seconds, SLOW times."""
+    timeout *= SLOW
     end = time.monotonic() + timeout
     while True:
         result = fn()
@@ -140,11 +148,11 @@ def run(*args, stdin=None, timeout=60, user=None, check=None, env=None):
     child = spawn(*args, user=user, env=env)
     words = ["uffdctl", *map(str, args)]
     try:
-        out, err = child.communicate(stdin, timeout)
+        out, err = child.communicate(stdin, timeout * SLOW)
     except subprocess.TimeoutExpired as e:
         child.kill()
         partial = Result(words, "none", _text(e.stdout or b""), _text(e.stderr or b""))
-        raise Failure(f"not ended (or a child of it holds its output) after {timeout} s: "
+        raise Failure(f"not ended (or a child of it holds its output) after {timeout * SLOW} s: "
                       f"{partial}") from None
     result = Result(words, child.returncode, _text(out), _text(err))
     if check is not None and result.rc != check:
@@ -160,7 +168,7 @@ class Target:
     """
 
     def __init__(self, as_user=None, timeout=20, program=None):
-        self.timeout = timeout
+        self.timeout = timeout * SLOW
         self._line = b""
         self.proc = subprocess.Popen([program or _built("TARGET", "tests/helpers/target")],
                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
@@ -319,9 +327,9 @@ _tests = []
 
 
 def test(name, limit=60):
-    """Registers a test; it fails when it takes more than limit seconds."""
+    """Registers a test; it fails when it takes more than limit seconds, SLOW times."""
     def register(fn):
-        _tests.append((name, fn, limit))
+        _tests.append((name, fn, limit * SLOW))
         return fn
     return register
 
@@ -392,6 +400,7 @@ class Runner:
 
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
+        self.prefix = ""  # of each test's name
 
     def line(self, good, text):
         number = self.passed + self.failed + self.skipped + 1
@@ -401,11 +410,12 @@ class Runner:
             self.passed += 1
         else:
             self.failed += 1
-        print(f"{'' if good else 'not '}ok {number} - {text}", flush=True)
+        print(f"{'' if good else 'not '}ok {number} - {self.prefix}{text}", flush=True)
 
-    def program(self, path, limit):
+    def program(self, path, limit, command=None):
         """One test program; a death, a missing plan or too few tests are a failed test of it."""
-        command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
+        if not command:
+            command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
         before, plan, seen, bad = self.failed, None, 0, None
         print(f"# {path}", flush=True)
         try:
@@ -446,15 +456,19 @@ class Runner:
         if bad:
             self.line(False, f"{path}: {bad}")
 
+    def end(self):
+        """Prints the plan and the closing line; the exit status."""
+        print(f"1..{self.passed + self.failed + self.skipped}")
+        print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
+        return 1 if self.failed else 0
+
 
 def run_programs(paths):
     runner = Runner()
-    limit = int(os.environ.get("TAP_LIMIT", "900"))
+    limit = int(os.environ.get("TAP_LIMIT", "900")) * SLOW
     for path in paths:
         runner.program(path, limit)
-    print(f"1..{runner.passed + runner.failed + runner.skipped}")
-    print(f"{runner.passed} passed, {runner.failed} failed, {runner.skipped} skipped")
-    return 1 if runner.failed else 0
+    return runner.end()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,281 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Runs a command of the build machine inside another kernel, in QEMU.
+
+    python3 tests/vm/vm.py --list                          which kernels
+    python3 tests/vm/vm.py 6.12 -- build/uffdctl list      its output, its exit status
+    python3 tests/vm/vm.py 6.12 --shell
+    python3 tests/vm/vm.py path/to/linux -- uname -a       a kernel that was built there, without modules
+
+The guest's root is the build machine's own, read-only, with an empty /tmp and /run; the command sees its folder and
+the tree under the names that they have outside, and of the environment what PASSED matches. Exit status 125: the
+guest died. Kernels are Debian's packages, unpacked into a cache folder; nothing is installed, and apt's configuration
+stays as it is.
+"""
+import argparse
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TREE = os.path.dirname(os.path.dirname(HERE))
+CACHE = os.environ.get("UFFDCTL_VM_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "uffdctl", "vm")
+ACCEL = os.environ.get("UFFDCTL_VM_ACCEL", "tcg,thread=multi")
+
+# Where in the Debian archive a version is; all others come and go in OTHERS.
+SUITES = {"6.1": "bookworm", "6.12": "trixie", "7": "trixie-backports"}
+OTHERS = "trixie-backports"
+# Without these modules no root and no file system on it; a kernel that has one built in needs it not.
+MODULES = ["virtio_pci", "9pnet_virtio", "9p"]
+PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "xz": "xz-utils"}
+PASSED = re.compile(r"O|PATH|LANG|TARGET|(UFFDCTL|TAP)(_.*)?")
+
+
+class Died(Exception):
+    """The guest ended, or was ended, without an exit status of the command."""
+
+
+# ---- kernels ----
+
+def _numbers(text):
+    return [int(n) for n in re.findall(r"\d+", text)]
+
+
+def _call(*command, text=True):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=text).stdout
+
+
+def _read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+
+def _archive():
+    """The address that this machine has its Debian packages from."""
+    with open("/etc/os-release") as f:
+        codename = re.search(r"^VERSION_CODENAME=(\w+)", f.read(), re.M)[1]
+    with tempfile.TemporaryDirectory() as empty:  # without lists apt names all that it would fetch
+        uris = _call("apt-get", "update", "--print-uris", "-o", f"Dir::State::lists={empty}")
+    found = re.search(rf"'(\S+)/dists/{codename}/InRelease'", uris)
+    if not found:
+        raise SystemExit(f"vm.py: no source of {codename} in apt's configuration; Debian kernels come from there")
+    return found[1]
+
+
+def _apt(suite):
+    """A private apt configuration for one suite, as options; its index is up to date."""
+    state = os.path.join(CACHE, "apt", suite)
+    os.makedirs(os.path.join(state, "lists/partial"), exist_ok=True)
+    os.makedirs(os.path.join(state, "archives/partial"), exist_ok=True)
+    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    with open(os.path.join(state, "debian.sources"), "w") as f:
+        f.write(f"Types: deb\nURIs: {_archive()}\nSuites: {suite}\nComponents: main\n"
+                + (f"Signed-By: {keyring}\n" if os.path.exists(keyring) else ""))
+    options = [f"-o{name}={value}" for name, value in {
+        "Dir::Etc::sourcelist": f"{state}/debian.sources", "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": f"{state}/lists", "Dir::Cache": state, "APT::Architecture": "amd64",
+        "APT::Architectures": "amd64", "Acquire::Languages": "none", "APT::Sandbox::User": ""}.items()]
+    subprocess.run(["apt-get", "-qq", *options, "update"], check=True, stdout=sys.stderr)
+    return options
+
+
+def _fetch(version):
+    """Unpacks the newest kernel of a version and returns its folder."""
+    options = _apt(SUITES.get(version, OTHERS))
+    names = _call("apt-cache", *options, "pkgnames", "linux-").split()
+    releases = [m[1] for m in (re.fullmatch(rf"linux-image-({re.escape(version)}\.[^-]*(-\d+)?)-amd64", n)
+                               for n in names) if m]
+    if not releases:
+        raise SystemExit(f"vm.py: Debian's {SUITES.get(version, OTHERS)} has no kernel {version}")
+    release = max(releases, key=_numbers)
+    with tempfile.TemporaryDirectory(dir=CACHE) as work:
+        # From 7.2 on, linux-image only depends on the two others.
+        wanted = [f"linux-{part}-{release}-amd64" for part in ("image", "binary", "modules")]
+        subprocess.run(["apt-get", "-qq", *options, "download", *(n for n in wanted if n in names)],
+                       check=True, stdout=sys.stderr, cwd=work)
+        debs = sorted(os.listdir(work))
+        for deb in debs:
+            _call("dpkg", "-x", f"{work}/{deb}", f"{work}/root")
+        folder = os.path.join(CACHE, "linux-" + debs[0].split("_")[1])
+        with contextlib.suppress(OSError):  # another one was as quick
+            os.rename(f"{work}/root", folder)
+    return folder
+
+
+def _cached():
+    """The versions in the cache, newest first, each with its folder."""
+    with contextlib.suppress(FileNotFoundError):
+        found = [n for n in os.listdir(CACHE) if n.startswith("linux-")]
+        return {n[6:]: os.path.join(CACHE, n) for n in sorted(found, key=_numbers, reverse=True)}
+    return {}
+
+
+def kernel_folder(kernel, update=False):
+    """The folder of a kernel: a version ("6.12": its newest; fetched when it is not there), or a folder as it is."""
+    if os.path.isdir(kernel):
+        return os.path.abspath(kernel)
+    here = [] if update else [f for v, f in _cached().items() if v.startswith(kernel + ".")]
+    return here[0] if here else _fetch(kernel)
+
+
+# ---- what the guest starts from ----
+
+def _find(folder, pattern):
+    for path, _, files in os.walk(folder):
+        for name in files:
+            if re.fullmatch(pattern, name):
+                return os.path.join(path, name)
+    return None
+
+
+def _modules(folder, names):
+    """The modules and what they depend on, in the order of loading: {name: contents}."""
+    loaded = {}
+    roots = [p for p in (os.path.join(folder, d, "lib/modules") for d in ("", "usr")) if os.path.isdir(p)]
+
+    def load(name):
+        pattern = re.sub("[_-]", "[_-]", name) + r"\.ko(\.xz)?"
+        path = next(filter(None, (_find(r, pattern) for r in roots)), None)
+        if not path or name in loaded:
+            return  # built in, or done
+        data = _call("xz", "-dc", path, text=False) if path.endswith(".xz") else _read(path)
+        for dep in filter(None, re.search(rb"\0depends=([^\0]*)\0", data)[1].decode().split(",")):
+            load(dep.replace("-", "_"))
+        loaded[name] = data
+
+    for n in names:
+        load(n.replace("-", "_"))
+    return loaded
+
+
+def _cpio(files):
+    """A newc archive of {path: (mode, contents)}."""
+    out = b""
+    for number, (name, (mode, data)) in enumerate([*files.items(), ("TRAILER!!!", (0, b""))], 1):
+        fields = [number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0]
+        out += b"070701" + b"".join(b"%08x" % f for f in fields) + name.encode() + b"\0"
+        out += bytes(-len(out) % 4) + data
+        out += bytes(-len(out) % 4)
+    return out
+
+
+def _initramfs(folder, command, modules, share, hugepages, shell):
+    """init, the modules and the command."""
+    trees = [TREE, os.getcwd(), *([os.path.abspath(os.environ["O"])] if os.environ.get("O") else [])]
+    settings = f"TREES={shlex.quote(' '.join(trees))} SHARE={shlex.quote(share or '')} HUGEPAGES={hugepages}\n"
+    variables = {k: v for k, v in os.environ.items() if PASSED.fullmatch(k)}
+    variables.update(HOME="/tmp", PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
+    script = "".join(f"export {k}={shlex.quote(v)}\n" for k, v in variables.items())
+    script += f"cd {shlex.quote(os.getcwd())}\nulimit -n 65536\n"  # the kernel's own 1024 is less than any login's
+    if shell:
+        script += "TERM=linux PS1='vm# ' setsid -c sh -i </dev/ttyS1 >/dev/ttyS1 2>&1\n"
+    else:  # raw: no \r before \n
+        script += "stty raw -echo -F /dev/ttyS1\n" \
+            f"{shlex.join(command)} </dev/null >/dev/ttyS1 2>&1\n"
+    # Through the kernel's log: one line, and it is out before the machine is.
+    script += 'echo "<0>vm.py: exit $?" >/dev/kmsg\n/run/busybox reboot -f\n'
+    files = {d: (0o40755, b"") for d in ("bin", "dev", "modules")}
+    files.update({"init": (0o100755, _read(os.path.join(HERE, "init"))), "settings": (0o100644, settings.encode()),
+                  "command": (0o100644, script.encode()), "bin/busybox": (0o100755, _read("/bin/busybox"))})
+    for number, (name, data) in enumerate(_modules(folder, [*MODULES, *modules]).items()):
+        files[f"modules/{number:02}-{name}.ko"] = (0o100644, data)
+    return _cpio(files)
+
+
+# ---- running ----
+
+def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None, modules=(), hugepages=16,
+        stdout=subprocess.PIPE, shell=False):
+    """Runs a command and returns its exit status and output; Died when there is no status.
+
+    icount: one CPU whose clock counts instructions, one a nanosecond: what is measured inside, repeats.
+    share: a folder that the command may write to. stdout: a file for the output, instead of returning it.
+    """
+    for program, package in PROGRAMS.items():
+        if not shutil.which(program):
+            raise SystemExit(f"vm.py: no {program}; Debian's package {package} has it (make check-vm installs it)")
+    folder = kernel_folder(kernel)
+    image = os.path.join(folder, "arch/x86/boot/bzImage")
+    if not os.path.exists(image):
+        image = _find(folder, r"vmlinuz(-.*)?")
+    if not image:
+        raise SystemExit(f"vm.py: {folder}: no arch/x86/boot/bzImage and no vmlinuz in it")
+    cmdline = "console=ttyS0 panic=-1 mitigations=off"
+    if icount:
+        # Nothing that is drawn at random, else each boot is another one.
+        cpu = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,align=off,sleep=off", "-seed", "1",
+               "-rtc", "base=2020-01-01,clock=vm"]
+        cmdline += " nokaslr norandmaps"
+    else:
+        cpu = ["-accel", ACCEL, "-smp", str(smp)]
+    with tempfile.TemporaryDirectory() as work:
+        console, initrd = f"{work}/console", f"{work}/initrd"
+        with open(initrd, "wb") as f:
+            f.write(_initramfs(folder, command, modules, share and os.path.abspath(share), hugepages, shell))
+        qemu = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *cpu, "-cpu", "max", "-m", mem,
+                "-nodefaults", "-display", "none", "-no-reboot", "-kernel", image, "-initrd", initrd,
+                "-append", cmdline, "-serial", f"file:{console}", "-serial", "stdio",
+                "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"]
+        if share:
+            qemu += ["-virtfs", f"local,path={os.path.abspath(share)},mount_tag=share,security_model=none"]
+        ended = ""
+        try:
+            output = subprocess.run(qemu, stdin=None if shell else subprocess.DEVNULL, stdout=stdout,
+                                    timeout=timeout).stdout
+        except subprocess.TimeoutExpired as e:
+            output, ended = e.stdout, f" within {timeout} s"
+        # None: QEMU has said why.
+        log = _read(console).decode(errors="replace").replace("\r", "") if os.path.exists(console) else ""
+    status = re.search(r"\] vm\.py: exit (\d+)$", log, re.M)
+    for line in re.findall(r".*\b(?:BUG:|WARNING:|Oops:|lockup|stall).*", log):
+        print(f"vm.py: {kernel}: {line}", file=sys.stderr)
+    if not status:
+        panic = log.find("Kernel panic")
+        end = log[:panic + 100 if panic >= 0 else None][-1500:]
+        raise Died(f"{kernel}: no exit status{ended}; the console's end:\n{end}")
+    return int(status[1]), output
+
+
+def main():
+    p = argparse.ArgumentParser(prog="vm.py", usage="vm.py KERNEL [OPTION...] -- COMMAND...\n       vm.py --list",
+                                description=__doc__.split("\n")[0])
+    p.add_argument("kernel", nargs="?", help="a version, or the folder of a kernel that was built")
+    p.add_argument("--list", action="store_true", help="list the versions")
+    p.add_argument("--update", action="store_true", help="fetch the newest of this version")
+    p.add_argument("--shell", action="store_true", help="a shell instead of a command")
+    p.add_argument("--icount", action="store_true", help="one CPU whose clock counts instructions")
+    p.add_argument("--smp", type=int, default=2)
+    p.add_argument("--mem", default="3G")
+    p.add_argument("--hugepages", type=int, default=16)
+    p.add_argument("--timeout", type=int, default=1800, help="seconds; then the guest is ended")
+    p.add_argument("--share", metavar="DIR", help="a folder that the command may write to")
+    p.add_argument("--module", action="append", default=[], help="one more to load (kvm-amd)")
+    words = sys.argv[1:]
+    dashes = words.index("--") if "--" in words else len(words)
+    a, command = p.parse_args(words[:dashes]), words[dashes + 1:]
+    if a.list:
+        for version, suite in {**SUITES, "X.Y": OTHERS}.items():
+            here = [v for v in _cached() if v.startswith(version + ".")]
+            print(f"{version:5} {suite:17} {here[0] if here else ''}".rstrip())
+        return 0
+    if not a.kernel or not (command or a.shell or a.update):
+        p.error("KERNEL -- COMMAND")
+    if a.update:
+        print(kernel_folder(a.kernel, update=True))
+    if not command and not a.shell:
+        return 0
+    try:
+        return run(a.kernel, command, a.smp, a.mem, a.icount, a.timeout, a.share, a.module, a.hugepages,
+                   stdout=None, shell=a.shell)[0]
+    except Died as e:
+        print(f"vm.py: {e}", file=sys.stderr)
+        return 125
+
+
+if __name__ == "__main__":
+    sys.exit(main())
