@@ -147,11 +147,26 @@ enum ev_slot_state {
 
 /* A thread and the fault that it waits in. */
 struct ev_slot {
+	__u64 task;  /* whose it is; 0: nobody's */
 	__u32 state; /* enum ev_slot_state */
 	__u32 slept;
 	__u64 uwq;	/* struct userfaultfd_wait_queue; 0: not known */
 	__u64 switches; /* of the thread's own will, before */
 	struct ev_fault f;
 };
+
+/*
+ * Slots are an array: a thread's is at its place or among the next few. That costs a fifth of a
+ * lookup in a hash map, and there are four or five of them a fault. With 10,000 threads at once
+ * some ten find no room.
+ */
+#define EV_NR_SLOTS (1 << 15)
+#define EV_MAX_PROBES 8
+
+static inline __u32 ev_slot_place(__u64 task, __u32 probe)
+{
+	/* 32 bits of it: the verifier lets nobody calculate with a pointer that it knows. */
+	return ((((__u32)task >> 6) * 0x9e3779b1u >> 17) + probe) & (EV_NR_SLOTS - 1);
+}
 
 #endif

@@ -85,6 +85,8 @@ struct task_struct {
 	struct files_struct *files;
 	struct signal_struct *signal;
 	unsigned int flags;
+	int pid;
+	int tgid;
 	unsigned long nvcsw;
 	struct sched_entity se;
 	struct sched_info sched_info; /* CONFIG_SCHED_INFO */

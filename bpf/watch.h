@@ -40,7 +40,7 @@ enum {
 struct ev_watch_config config;
 
 /* Programs on one CPU may interrupt each other. */
-#define ADD(counter, n) __sync_fetch_and_add(&(counter), n)
+#define ADD(counter, n) ((void)__sync_fetch_and_add(&(counter), n))
 
 /* ---- whose faults ---- */
 
@@ -145,6 +145,11 @@ static __u32 kind_of(__u64 flags)
 						   : EV_MISSING;
 }
 
+static bool has_choice(void)
+{
+	return config.kinds || config.access || config.nr_ranges;
+}
+
 static bool is_chosen(__u64 flags, __u64 addr)
 {
 	if (config.kinds && !(config.kinds >> kind_of(flags) & 1))
@@ -163,7 +168,7 @@ static bool is_chosen_uwq(struct userfaultfd_wait_queue *uwq)
 {
 	struct uffd_msg msg = {};
 
-	if (!config.kinds && !config.access && !config.nr_ranges)
+	if (!has_choice())
 		return true;
 	bpf_core_read(&msg, sizeof(msg), &uwq->msg);
 	return is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address);
@@ -194,14 +199,11 @@ static __u32 bucket_of(__u64 ns)
 	return i < EV_NR_BUCKETS ? i : EV_NR_BUCKETS - 1;
 }
 
-static void count_end(struct ev_fault *f)
+static void count_end_in(struct ev_stats *st, struct ev_fault *f)
 {
-	struct ev_stats *st = own_stats();
 	__u64 wait = f->end_ns > f->start_ns ? f->end_ns - f->start_ns : 0;
 	__u32 i = bucket_of(wait);
 
-	if (!st)
-		return;
 	ADD(st->ended[f->end & 3], 1);
 	if (i < EV_NR_BUCKETS)
 		ADD(st->buckets[i], 1);
@@ -214,31 +216,72 @@ static void count_end(struct ev_fault *f)
 		ADD(st->lost, 1);
 }
 
+static inline void count_end(struct ev_fault *f)
+{
+	struct ev_stats *st = own_stats();
+
+	if (st)
+		count_end_in(st, f);
+}
+
 /* ---- slots ---- */
 
-/* By thread. */
 struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_NR_SLOTS);
+	__type(key, __u32);
 	__type(value, struct ev_slot);
 } slots SEC(".maps");
 
-static const struct ev_slot idle;
-
-static struct ev_slot *slot_of(const void *task, bool create)
+static struct ev_slot *find_slot(__u64 task)
 {
-	__u64 key = (__u64)task;
-	struct ev_slot *s = bpf_map_lookup_elem(&slots, &key);
+	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
+		__u32 at = ev_slot_place(task, i);
+		struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+		if (s && s->task == task)
+			return s;
+	}
+	return NULL;
+}
+
+static struct ev_slot *claim_slot(__u64 task)
+{
+	struct ev_slot *first;
 	struct ev_stats *st;
 
-	if (s || !create)
-		return s;
-	bpf_map_update_elem(&slots, &key, &idle, BPF_NOEXIST);
-	s = bpf_map_lookup_elem(&slots, &key);
-	if (!s && (st = own_stats()))
+	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
+		__u32 at = ev_slot_place(task, i);
+		struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+		if (!s || s->task || __sync_val_compare_and_swap(&s->task, 0, task))
+			continue;
+		/* Another CPU may have claimed one for the same thread. */
+		first = find_slot(task);
+		if (first != s)
+			__sync_lock_test_and_set(&s->task, 0);
+		return first;
+	}
+	st = own_stats();
+	if (st)
 		ADD(st->missed, 1);
-	return s;
+	return NULL;
+}
+
+static __noinline struct ev_slot *slow_slot_of(const void *task, bool create)
+{
+	struct ev_slot *s = find_slot((__u64)task);
+
+	return s || !create ? s : claim_slot((__u64)task);
+}
+
+static __always_inline struct ev_slot *slot_of(const void *task, bool create)
+{
+	__u32 at = ev_slot_place((__u64)task, 0);
+	struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+	return s && s->task == (__u64)task ? s : slow_slot_of(task, create);
 }
 
 /* Slots that are not idle: while there is none, a thread need not be looked up. */
@@ -267,12 +310,13 @@ SEC("tp_btf/sched_process_exit")
 int process_exit(__u64 *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 key = (__u64)task, process = (__u64)BPF_CORE_READ(task, signal), *mm;
+	__u64 process = (__u64)BPF_CORE_READ(task, signal), *mm;
 	struct ev_slot *s = slot_of(task, false);
 
 	if (s) {
 		end_not_waited(s, bpf_ktime_get_ns());
-		bpf_map_delete_elem(&slots, &key);
+		s->state = EV_IDLE;
+		__sync_lock_test_and_set(&s->task, 0);
 	}
 	if (!config.some_only || BPF_CORE_READ(task, signal, live.counter) > 0)
 		return 0;
@@ -284,11 +328,33 @@ int process_exit(__u64 *args)
 	return 0;
 }
 
-static void set_thread(struct ev_fault *f, struct task_struct *task)
+/* Of any thread. Totals do without names, as with those below. */
+static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 {
-	f->pid = pid_at(BPF_CORE_READ(task, group_leader), config.level);
-	f->tid = pid_at(task, config.level);
+	if (!config.stream)
+		return;
+	if (config.level) {
+		f->pid = pid_at(BPF_CORE_READ(task, group_leader), config.level);
+		f->tid = pid_at(task, config.level);
+	} else {
+		f->pid = BPF_CORE_READ(task, tgid);
+		f->tid = BPF_CORE_READ(task, pid);
+	}
 	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
+}
+
+/* Of the current one, whose fields are at hand. */
+static void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *comm)
+{
+	if (config.level) {
+		*pid = pid_at(task->group_leader, config.level);
+		*tid = pid_at(task, config.level);
+	} else {
+		*pid = task->tgid;
+		*tid = task->pid;
+	}
+	((__u64 *)comm)[0] = ((const __u64 *)task->comm)[0];
+	((__u64 *)comm)[1] = ((const __u64 *)task->comm)[1];
 }
 
 /* Waker is current. */
@@ -300,9 +366,8 @@ static void set_resolver(struct ev_fault *f, struct task_struct *waker)
 
 	f->end = in_ioctl ? EV_WOKEN : EV_RELEASED;
 	f->op = in_ioctl ? IOC_NR(REGS_ARG1(regs)) : EV_OP_NONE;
-	f->resolver_pid = pid_at(BPF_CORE_READ(waker, group_leader), config.level);
-	f->resolver_tid = pid_at(waker, config.level);
-	BPF_CORE_READ_STR_INTO(&f->resolver_comm, waker, comm);
+	if (config.stream)
+		set_current(waker, &f->resolver_pid, &f->resolver_tid, f->resolver_comm);
 }
 
 /* ---- finding a thread in the queues of a userfaultfd ---- */
@@ -368,11 +433,12 @@ struct messages {
 static long count_message(__u32 i, struct messages *m)
 {
 	struct uffd_msg msg = {};
+	__u32 size = has_choice() ? sizeof(msg) : sizeof(msg.event);
 
-	if (bpf_probe_read_user(&msg, sizeof(msg), m->buf + i * sizeof(msg)))
+	if (bpf_probe_read_user(&msg, size, m->buf + i * sizeof(msg)))
 		return 1;
 	m->nr_faults += msg.event == UFFD_EVENT_PAGEFAULT &&
-			is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address);
+			(!has_choice() || is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address));
 	return 0;
 }
 

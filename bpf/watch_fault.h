@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A fault from its beginning to its end, for backends that see handle_userfault() itself.
- * The includer defines GET(p, field): followed by type where the verifier knows it, read otherwise.
+ * The includer defines GET(p, field) for pointers that have their type from the kernel's functions,
+ * and READ(type, p, field) for those that have none.
  */
 #ifndef UFFDCTL_BPF_WATCH_FAULT_H
 #define UFFDCTL_BPF_WATCH_FAULT_H
@@ -9,6 +10,7 @@
 #include "watch.h"
 
 /* Not in the headers of every machine that builds this. */
+#define FEATURE_EVENTS (1 << 1 | 1 << 2 | 1 << 3 | 1 << 6) /* fork, remap, remove, unmap */
 #define FEATURE_SIGBUS (1 << 7)
 #define FEATURE_EXACT_ADDRESS (1 << 11)
 #define USER_MODE_ONLY 1
@@ -34,19 +36,18 @@ static __u64 message_flags(__u32 fault_flags, __u64 reason)
 }
 
 /* Claimed by whoever sees the end first. */
-static void fault_ended(struct ev_slot *s, bool slept, __u64 now)
+static void fault_ended(struct ev_slot *s, bool slept)
 {
 	struct ev_stats *st = own_stats();
 
-	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
+	if (!st || __sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
 		return;
 	if (!s->f.end_ns) {
-		s->f.end_ns = now;
+		s->f.end_ns = bpf_ktime_get_ns();
 		s->f.end = slept ? EV_SIGNAL : EV_NOT_WAITED;
 	}
-	if (slept && st)
-		ADD(st->blocked, 1);
-	count_end(&s->f);
+	ADD(st->blocked, slept);
+	count_end_in(st, &s->f);
 	release(s);
 }
 
@@ -56,7 +57,7 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 	struct vm_area_struct *vma = GET(vmf, vma);
 	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
 	__u32 fault_flags = GET(vmf, flags);
-	__u64 flags = message_flags(fault_flags, reason), mm, addr, now;
+	__u64 flags = message_flags(fault_flags, reason), mm, addr;
 	struct pt_regs *regs;
 	struct ev_slot *s;
 
@@ -69,14 +70,12 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 	s = slot_of(task, true);
 	if (!s)
 		return;
-	now = bpf_ktime_get_ns();
 	/* Nobody saw the last one's end. */
 	if (s->state == EV_WAITING)
-		fault_ended(s, s->slept, now);
-	regs = (struct pt_regs *)bpf_task_pt_regs(task);
+		fault_ended(s, s->slept);
 	s->slept = 0;
 	s->switches = task->nvcsw;
-	s->f.start_ns = now;
+	s->f.start_ns = bpf_ktime_get_ns();
 	s->f.end_ns = 0;
 	s->f.read_ns = 0;
 	s->f.ctx = (__u64)ctx;
@@ -84,11 +83,14 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 	s->f.addr = addr;
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
-	s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
-	s->f.resolver_pid = 0;
-	s->f.resolver_tid = 0;
-	s->f.op = EV_OP_NONE;
-	set_thread(&s->f, task);
+	if (config.stream) {
+		regs = (struct pt_regs *)bpf_task_pt_regs(task);
+		s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
+		s->f.resolver_pid = 0;
+		s->f.resolver_tid = 0;
+		s->f.op = EV_OP_NONE;
+		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
+	}
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->state, EV_WAITING);
 	count_fault(&s->f);
@@ -104,7 +106,7 @@ static void fault_ends(__u32 ret)
 	if (!s || s->state != EV_WAITING)
 		return;
 	if (ret & VM_FAULT_RETRY) {
-		fault_ended(s, s->slept || task->nvcsw != s->switches, bpf_ktime_get_ns());
+		fault_ended(s, s->slept || task->nvcsw != s->switches);
 		return;
 	}
 	/* No message was queued, against what will_queue() told. */
@@ -120,8 +122,8 @@ static void fault_ends(__u32 ret)
  */
 static void fault_woken(const void *waiting, const void *key)
 {
-	struct userfaultfd_wake_range range = {};
 	struct ev_slot *s = slot_of(waiting, false);
+	__u64 start, len;
 
 	if (!s)
 		return;
@@ -129,8 +131,9 @@ static void fault_woken(const void *waiting, const void *key)
 		s->state = EV_IDLE;
 	if (s->state != EV_WAITING || s->f.end_ns)
 		return;
-	bpf_core_read(&range, sizeof(range), key);
-	if (range.len && (range.start > s->f.addr || range.start + range.len <= s->f.addr))
+	start = READ(struct userfaultfd_wake_range, key, start);
+	len = READ(struct userfaultfd_wake_range, key, len);
+	if (len && (start > s->f.addr || start + len <= s->f.addr))
 		return;
 	set_resolver(&s->f, bpf_get_current_task_btf());
 	s->f.end_ns = bpf_ktime_get_ns();
@@ -168,13 +171,17 @@ static void messages_read(struct file *file, const void *buf, long bytes)
 	struct delivery d = {};
 	__u32 nr = bytes / sizeof(struct uffd_msg);
 
-	if (bytes <= 0 || !ctx || !st || !is_wanted(mm_of(ctx)))
+	if (bytes <= 0 || !ctx || !st || (config.some_only && !is_wanted(mm_of(ctx))))
 		return;
-	if (buf)
+	/* Only one that asked for events gets other messages than those of faults. */
+	if (buf && (has_choice() || READ(struct userfaultfd_ctx, ctx, features) & FEATURE_EVENTS))
 		bpf_loop(nr, count_message, &m, 0);
 	else
 		m.nr_faults = nr;
 	ADD(st->delivered, m.nr_faults);
+	/* When that was, the stream alone tells. */
+	if (!config.stream)
+		return;
 	d.head = (void *)ctx + bpf_core_field_offset(ctx->fault_wqh) +
 		 bpf_core_field_offset(struct wait_queue_head, head);
 	d.at = d.head;

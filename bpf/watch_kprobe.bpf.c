@@ -7,6 +7,7 @@
  * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
  */
 #define GET(p, field) BPF_CORE_READ(p, field)
+#define READ(type, p, field) BPF_CORE_READ((type *)(p), field)
 #include "watch_fault.h"
 
 #if defined(__TARGET_ARCH_x86)
@@ -57,7 +58,7 @@ int sched_switch(__u64 *args)
 		return 0;
 	s = slot_of(next, false);
 	if (s && s->state == EV_WAITING && s->slept)
-		fault_ended(s, true, bpf_ktime_get_ns());
+		fault_ended(s, true);
 	if (preempt || !prev_state)
 		return 0;
 	s = slot_of(prev, false);
@@ -66,7 +67,7 @@ int sched_switch(__u64 *args)
 	if (find_in_ctx((void *)s->f.ctx, prev, &found))
 		s->slept = 1;
 	else
-		fault_ended(s, false, bpf_ktime_get_ns());
+		fault_ended(s, false);
 	return 0;
 }
 

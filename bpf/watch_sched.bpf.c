@@ -149,8 +149,10 @@ int sched_switch(__u64 *args)
 		end_not_waited(s, now);
 	if (take(s, prev, &found, true, now))
 		count_fault(&s->f);
-	regs = (struct pt_regs *)bpf_task_pt_regs(prev);
-	s->f.ip = REGS_IP(regs);
+	if (config.stream) {
+		regs = (struct pt_regs *)bpf_task_pt_regs(prev);
+		s->f.ip = REGS_IP(regs);
+	}
 	s->slept = 1;
 	st = own_stats();
 	if (st)

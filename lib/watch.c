@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
@@ -297,19 +298,47 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	return r < 0 || !opts->ranges ? r : want_ranges(w, opts->pids[0], opts->ranges);
 }
 
+struct before_walk {
+	struct uffdctl_watch *w;
+	struct ev_slot *slots;
+};
+
 static int note_before(const struct ev_waiter *ev, void *arg)
 {
-	struct ev_slot slot = { .state = EV_BEFORE };
-	struct uffdctl_watch *w = arg;
+	struct before_walk *walk = arg;
+	struct ev_slot *s;
 
-	if (ev->queue == EV_EVENT || !watch_is_wanted(w, ev->mm))
+	if (ev->queue == EV_EVENT || !watch_is_wanted(walk->w, ev->mm))
 		return 0;
-	if (w->backend->before)
-		w->backend->before(w);
+	if (walk->w->backend->before)
+		walk->w->backend->before(walk->w);
 	/* A slot that is there was taken since we attached: that fault is counted. */
-	if (bpf_map_update_elem(w->slots_fd, &ev->task, &slot, BPF_NOEXIST) == 0)
-		w->before++;
+	for (uint32_t i = 0; i < EV_MAX_PROBES; i++)
+		if (walk->slots[ev_slot_place(ev->task, i)].task == ev->task)
+			return 0;
+	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
+		s = &walk->slots[ev_slot_place(ev->task, i)];
+		if (!__sync_bool_compare_and_swap(&s->task, 0, ev->task))
+			continue;
+		s->state = EV_BEFORE;
+		walk->w->before++;
+		return 0;
+	}
 	return 0;
+}
+
+static int note_all_before(struct uffdctl_watch *w)
+{
+	struct before_walk walk = { .w = w };
+	int r;
+
+	walk.slots =
+		mmap(NULL, EV_NR_SLOTS * sizeof(struct ev_slot), PROT_READ | PROT_WRITE, MAP_SHARED, w->slots_fd, 0);
+	if (walk.slots == MAP_FAILED)
+		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
+	r = pending_visit(w->u, note_before, &walk);
+	munmap(walk.slots, EV_NR_SLOTS * sizeof(struct ev_slot));
+	return r;
 }
 
 /* ---- the ladder ---- */
@@ -382,7 +411,7 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
 	if (r >= 0)
-		r = pending_visit(u, note_before, w);
+		r = note_all_before(w);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM)
 		r = open_stream(w);
 	if (r < 0) {

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What a fault costs more while it is watched, in instructions: run by bench.py in a guest whose clock counts them.
+
+Prints a JSON object: for each way of watching, the instructions of a fault, those of whoever watches included.
+"""
+import json
+import os
+import pty
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tap import Target
+
+UFFDCTL = os.path.join(os.environ.get("O") or "build", "uffdctl")
+FAULTS = 4000
+PAGE = os.sysconf("SC_PAGESIZE")
+
+# Address, kind and wait of each fault; the summary: how many of a kind, and the histogram.
+SUMMARY = """
+BEGINS:handle_userfault { @start[tid] = nsecs; @kinds[REASON] = count(); }
+ENDS:handle_userfault /@start[tid]/ { @us = hist((nsecs - @start[tid]) / 1000); delete(@start[tid]); }
+"""
+LINES = """
+BEGINS:handle_userfault { @start[tid] = nsecs; @addr[tid] = ADDRESS; @reason[tid] = REASON; }
+ENDS:handle_userfault /@start[tid]/ {
+    printf("%d %llx %lx %d\\n", tid, @addr[tid], @reason[tid], (nsecs - @start[tid]) / 1000);
+    delete(@start[tid]); delete(@addr[tid]); delete(@reason[tid]);
+}
+"""
+WORDS = {"fentry": {"BEGINS": "kfunc", "ENDS": "kretfunc", "REASON": "args->reason", "ADDRESS": "args->vmf->real_address"},
+         "kprobe": {"BEGINS": "kprobe", "ENDS": "kretprobe", "REASON": "arg1",
+                    "ADDRESS": "((struct vm_fault *)arg0)->real_address"}}
+
+
+def bpftrace(script, backend):
+    for word, text in WORDS[backend].items():
+        script = script.replace(word, text)
+    return ["bpftrace", "-e", script]
+
+
+class Watcher:
+    def __init__(self, command, terminal=False):
+        self.p = None
+        if not command:
+            return
+        out = tempfile.TemporaryFile()
+        if terminal:
+            ours, out = pty.openpty()
+            threading.Thread(target=self.drain, args=(ours,), daemon=True).start()
+        self.p = subprocess.Popen(command, stdin=out if terminal else subprocess.DEVNULL, stdout=out,
+                                  env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"})
+        time.sleep(60)  # costs nothing: an idle guest's clock jumps
+        if self.p.poll() is not None:
+            raise SystemExit(f"{command}: ended with {self.p.returncode}")
+
+    @staticmethod
+    def drain(fd):
+        try:
+            while os.read(fd, 65536):
+                pass
+        except OSError:
+            pass
+
+    def end(self):
+        if self.p:
+            self.p.terminate()
+            self.p.wait()
+
+
+def per_fault(command, terminal=False):
+    with Target(timeout=600) as t:
+        fd = t.uffd(features=["minor_shmem"])["fd"]
+        m = t.map(kind="memfd", size=FAULTS * PAGE)
+        t.fallocate(id=m["id"], offset=0, len=FAULTS * PAGE, mode="alloc")
+        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.handler(uffd=fd, action="continue")
+        w = Watcher(command, terminal)
+        began = time.monotonic_ns()
+        thread = t.touch(id=m["id"], access="read")["threads"][0]
+        if not t.join(thread=thread, timeout_ms=500000)["done"]:
+            raise SystemExit("the storm did not end")
+        passed = time.monotonic_ns() - began
+        w.end()
+    return round(passed / FAULTS)
+
+
+def main():
+    figures = {"bare": per_fault(None)}
+    for backend in ("fentry", "kprobe", "sched"):
+        watch = [UFFDCTL, "watch", "--backend", backend]
+        figures[f"summary {backend}"] = per_fault([*watch, "--summary"])
+        figures[f"lines {backend}"] = per_fault([*watch, "--line"])
+        figures[f"view {backend}"] = per_fault(watch, terminal=True)
+        if backend in WORDS:
+            figures[f"summary bpftrace {backend}"] = per_fault(bpftrace(SUMMARY, backend))
+            figures[f"lines bpftrace {backend}"] = per_fault(bpftrace(LINES, backend))
+    print(json.dumps(figures))
+
+
+main()
