@@ -28,6 +28,14 @@ struct search {
 	bool module_seen;
 };
 
+#define SMALL_MAX_BYTES (UINT64_C(1) << 20)
+
+/* e_ident, e_type and e_machine are at the same place in both. */
+union elf_header {
+	Elf32_Ehdr e32;
+	Elf64_Ehdr e64;
+};
+
 /* find_elf of libdwfl has no argument of its own, and dwfl_linux_proc_report calls it at its own time. */
 static __thread struct search *current;
 
@@ -38,10 +46,9 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* The path may name anything by now, a device or a FIFO that blocks: look before opening. */
-static int open_regular(int dirfd, const char *path)
+int elf_open_regular(int dirfd, const char *path, int flags)
 {
-	_cleanup_close_ int fd = openat(dirfd, path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(dirfd, path, O_PATH | O_CLOEXEC | flags);
 	char self[64];
 	struct stat st;
 
@@ -51,53 +58,116 @@ static int open_regular(int dirfd, const char *path)
 	return open(self, O_RDONLY | O_CLOEXEC);
 }
 
-/* The very file that is mapped, also when it was deleted or stands in another mount namespace. */
-static int find_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base, char **file_name,
-		    Elf **elfp)
+/* Numbers of sections that the header has no room for (SHN_XINDEX) cost memory by what a target writes there. */
+static bool is_sound(const union elf_header *h)
 {
-	struct uffdctl_target *t = current->t;
+	if (memcmp(h->e64.e_ident, ELFMAG, SELFMAG) ||
+	    h->e64.e_ident[EI_DATA] != ELFDATA2LSB + (BYTE_ORDER == BIG_ENDIAN) ||
+	    (h->e64.e_type != ET_EXEC && h->e64.e_type != ET_DYN))
+		return false;
+	if (h->e64.e_ident[EI_CLASS] == ELFCLASS64)
+		return (h->e64.e_shnum || !h->e64.e_shoff) && h->e64.e_phnum < PN_XNUM;
+	return (h->e32.e_shnum || !h->e32.e_shoff) && h->e32.e_phnum < PN_XNUM;
+}
+
+/* What libelf reads as a whole when it is asked for build-id, debug link or a section's name. */
+static bool is_modest(Elf *elf)
+{
+	Elf_Scn *scn = NULL;
+	GElf_Shdr shdr;
+	GElf_Phdr ph;
+	size_t nr, names;
+
+	if (elf_getphdrnum(elf, &nr) < 0 || elf_getshdrstrndx(elf, &names) < 0)
+		return false;
+	for (size_t i = 0; i < nr; i++)
+		if (!gelf_getphdr(elf, (int)i, &ph) || (ph.p_type == PT_NOTE && ph.p_filesz > SMALL_MAX_BYTES))
+			return false;
+	scn = elf_getscn(elf, names);
+	if (scn && (!gelf_getshdr(scn, &shdr) || shdr.sh_size > SMALL_MAX_BYTES || shdr.sh_flags & SHF_COMPRESSED))
+		return false;
+	for (scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		const char *name = gelf_getshdr(scn, &shdr) ? elf_strptr(elf, names, shdr.sh_name) : NULL;
+
+		if ((shdr.sh_type == SHT_NOTE || (name && !strcmp(name, ".gnu_debuglink"))) &&
+		    shdr.sh_size > SMALL_MAX_BYTES)
+			return false;
+	}
+	return true;
+}
+
+Elf *elf_begin_file(int fd, bool by_mmap)
+{
+	union elf_header h = {};
+	Elf *elf;
+
+	elf_version(EV_CURRENT);
+	if (pread(fd, &h, sizeof(h), 0) < (ssize_t)sizeof(h.e32) || !is_sound(&h))
+		return NULL;
+	elf = elf_begin(fd, by_mmap ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
+	if (!elf || elf_kind(elf) != ELF_K_ELF || !is_modest(elf)) {
+		elf_end(elf);
+		return NULL;
+	}
+	return elf;
+}
+
+int elf_open_mapped(int procfd, pid_t pid, const char *name, struct uffdctl_range range, char **file_name)
+{
 	_cleanup_free_ char *rooted = NULL;
-	const struct uffdctl_vma *v;
 	struct stat st, here;
 	char path[64];
 	int fd;
 
-	(void)mod, (void)userdata, (void)elfp;
-	v = uffdctl_maps_get(current->maps, maps_find(current->maps, base));
-	if (modname[0] != '/' || !v || v->range.start > base || !v->inode)
+	if (asprintf(&rooted, "root%s", name) < 0)
 		return -1;
-	if (asprintf(&rooted, "root%s", modname) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
-	fd = open_regular(t->procfd, path);
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, range.start, range.end);
+	fd = elf_open_regular(procfd, path, 0);
 	if (fd < 0)
-		fd = open_regular(t->procfd, rooted);
+		fd = elf_open_regular(procfd, rooted, 0);
 	if (fd < 0)
 		return -1;
-	/* libdwfl looks for the debug file beside this name and under /usr/lib/debug. */
-	if (fstat(fd, &st) == 0 && stat(modname, &here) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
-		*file_name = strdup(modname);
-	else if (asprintf(file_name, "/proc/%d/%s", t->pid, rooted) < 0)
+	/* The debug file is looked for beside this name and under /usr/lib/debug. */
+	if (fstat(fd, &st) == 0 && stat(name, &here) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
+		*file_name = strdup(name);
+	else if (asprintf(file_name, "/proc/%d/%s", pid, rooted) < 0)
 		*file_name = NULL;
 	return fd;
 }
 
+static int find_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base, char **file_name,
+		    Elf **elfp)
+{
+	struct uffdctl_target *t = current->t;
+	const struct uffdctl_vma *v = uffdctl_maps_get(current->maps, maps_find(current->maps, base));
+
+	(void)mod, (void)userdata, (void)elfp;
+	if (modname[0] != '/' || !v || v->range.start > base || !v->inode)
+		return -1;
+	return elf_open_mapped(t->procfd, t->pid, modname, v->range, file_name);
+}
+
 /* ---- debug files ---- */
+
+#define CRC_MAX_BYTES (INT64_C(2) << 30) /* a target may make a file as long as it likes */
 
 /* The CRC of .gnu_debuglink: that of zlib and IEEE 802.3. */
 static int file_crc(int fd, uint32_t *ret)
 {
 	uint32_t table[256], crc = ~0u;
 	uint8_t buf[65536];
+	struct stat st;
 	off_t at = 0;
-	ssize_t n;
+	ssize_t n = 0;
 
+	if (fstat(fd, &st) < 0 || st.st_size > CRC_MAX_BYTES)
+		return -EFBIG;
 	for (uint32_t i = 0; i < 256; i++) {
 		table[i] = i;
 		for (int bit = 0; bit < 8; bit++)
 			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
 	}
-	for (; (n = pread(fd, buf, sizeof(buf), at)) > 0; at += n)
+	for (; at < st.st_size && (n = pread(fd, buf, sizeof(buf), at)) > 0; at += n)
 		for (ssize_t i = 0; i < n; i++)
 			crc = table[(crc ^ buf[i]) & 0xff] ^ crc >> 8;
 	if (n < 0)
@@ -109,7 +179,7 @@ static int file_crc(int fd, uint32_t *ret)
 /* The file, if it is the one: by build-id where there is one, else by its CRC. */
 static int try_debug_file(const char *path, const unsigned char *id, int id_len, GElf_Word want_crc)
 {
-	_cleanup_close_ int fd = open_regular(AT_FDCWD, path);
+	_cleanup_close_ int fd = elf_open_regular(AT_FDCWD, path, 0);
 	const void *found;
 	uint32_t crc;
 	bool same;
@@ -119,7 +189,7 @@ static int try_debug_file(const char *path, const unsigned char *id, int id_len,
 		return -1;
 	if (id_len <= 0)
 		return file_crc(fd, &crc) == 0 && crc == want_crc ? steal_fd(fd) : -1;
-	elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
+	elf = elf_begin_file(fd, false);
 	same = elf && dwelf_elf_gnu_build_id(elf, &found) == id_len && !memcmp(found, id, id_len);
 	elf_end(elf);
 	return same ? steal_fd(fd) : -1;
@@ -140,20 +210,12 @@ static char *build_id_path(const unsigned char *id, int len)
 	return fclose(f) ? free(path), NULL : path;
 }
 
-/*
- * The standard places of dwfl_standard_find_debuginfo(3), which would open whatever stands
- * there: a target may put a FIFO in our way.
- */
-static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base, const char *file,
-			  const char *link, GElf_Word crc, char **ret)
+int elf_open_debug(const unsigned char *id, int id_len, const char *file, const char *link, uint32_t crc, char **ret)
 {
 	static const char *const formats[] = { "%.*s%s", "%.*s.debug/%s", "/usr/lib/debug%.*s%s" };
-	const unsigned char *id;
-	GElf_Addr vaddr;
-	int fd = -1, id_len = dwfl_module_build_id(mod, &id, &vaddr);
 	int dir_len = file ? (int)(base_name(file) - file) : 0;
+	int fd = -1;
 
-	(void)userdata, (void)modname, (void)base;
 	if (id_len > 1) {
 		*ret = build_id_path(id, id_len);
 		fd = *ret ? try_debug_file(*ret, id, id_len, 0) : -1;
@@ -167,6 +229,17 @@ static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname
 		fd = *ret ? try_debug_file(*ret, id, id_len, crc) : -1;
 	}
 	return fd;
+}
+
+static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base, const char *file,
+			  const char *link, GElf_Word crc, char **ret)
+{
+	const unsigned char *id;
+	GElf_Addr vaddr;
+	int id_len = dwfl_module_build_id(mod, &id, &vaddr);
+
+	(void)userdata, (void)modname, (void)base;
+	return elf_open_debug(id, id_len, file, link, crc, ret);
 }
 
 /* ---- symbols ---- */

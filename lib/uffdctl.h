@@ -353,6 +353,43 @@ int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn
 
 int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
 
+/* ---- instructions ---- */
+
+/* What stands at the addresses of instructions, looked up by a thread of its own and kept. */
+struct uffdctl_symbols;
+
+enum uffdctl_symbols_flags {
+	UFFDCTL_SYMBOLS_LINES = 1 << 0, /* source lines too, from debug information */
+};
+
+/*
+ * Make an empty cache. It takes less than half of the descriptors that RLIMIT_NOFILE allows.
+ * @flags: UFFDCTL_SYMBOLS_*
+ * @ret: out, free with uffdctl_symbols_free()
+ * -EINVAL: flags; -ENOMEM. Since 0.1.
+ */
+int uffdctl_symbols_new(struct uffdctl *u, unsigned int flags, struct uffdctl_symbols **ret);
+
+/* Free it; ends the thread, for which it waits for a second at most. */
+void uffdctl_symbols_free(struct uffdctl_symbols *s);
+
+/*
+ * The text of an instruction: "function+0x1f (libfoo.so.1)", " file.c:123" after it with
+ * UFFDCTL_SYMBOLS_LINES. "0x1234 (libfoo.so.1)", as addr2line(1) takes it, where no function is known.
+ * Names are raw bytes and not demangled; a function's is cut off at 512 bytes. Of a process that has ended
+ * what was looked up before is still known, until its PID has another program or stands for another process.
+ * @ip: an address of user mode
+ * @timeout_ms: how long to wait for what was not looked up before; 0: not at all; negative: for as long as
+ * it takes
+ * @ret: out, holds until the next call with s
+ * -EAGAIN: not looked up yet, but asked for: call again; -ENOENT: nothing is known of ip, or none of the
+ * process's executable mappings; -ESRCH: the process ended before; -EPERM, -EACCES: no ptrace access;
+ * -EMFILE, -ENOMEM. Explained at debug level, not as errors.
+ * Beneath: /proc/PID/maps, map_files or root, pagemap, mem for the vdso; root/tmp/perf-PID.map of its own
+ * namespaces; debug files beside and under /usr/lib/debug, none from a network. Since 0.1.
+ */
+int uffdctl_symbols_get(struct uffdctl_symbols *s, pid_t pid, uint64_t ip, int timeout_ms, const char **ret);
+
 /* ---- ranges ---- */
 
 struct uffdctl_ranges;
