@@ -440,7 +440,7 @@ def _():
     for sig in (signal.SIGKILL, signal.SIGTERM) * 5:
         w = Watch("--summary")
         mine = held(w.p.pid)
-        ok(all(mine[kind] and mine[kind] <= objects(kind) for kind in mine), f"they are there: {mine}")
+        ok(all(mine[kind] & objects(kind) for kind in mine), f"they are there: {mine}")
         w.p.send_signal(sig)
         w.p.wait(timeout=10)
         for kind in mine:
