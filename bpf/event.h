@@ -100,7 +100,7 @@ struct ev_watch_config {
 	__u32 kinds;	 /* 1 << enum ev_kind; 0: all */
 	__u32 access;	 /* 1: read, 2: write; 0: both */
 	__u32 nr_ranges; /* 0: everywhere */
-	__u32 pad;
+	__u32 all_seen;	 /* each thread that waited before has a slot */
 	struct {
 		__u64 start, end;
 	} ranges[EV_MAX_RANGES];

@@ -164,13 +164,15 @@ static bool is_chosen(__u64 flags, __u64 addr)
 	return false;
 }
 
-static bool is_chosen_uwq(struct userfaultfd_wait_queue *uwq)
+/* Not static: verified once, not in each place that it is called from. */
+__noinline int is_chosen_uwq(__u64 uwq)
 {
+	struct userfaultfd_wait_queue *at = (void *)uwq;
 	struct uffd_msg msg = {};
 
 	if (!has_choice())
 		return true;
-	bpf_core_read(&msg, sizeof(msg), &uwq->msg);
+	bpf_core_read(&msg, sizeof(msg), &at->msg);
 	return is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address);
 }
 
@@ -386,21 +388,22 @@ static struct userfaultfd_wait_queue *uwq_of(struct list_head *entry)
 	       bpf_core_field_offset(struct wait_queue_entry, entry);
 }
 
-static inline struct userfaultfd_wait_queue *find_in_queue(struct list_head *head, const struct task_struct *task)
+/* Not static: verified once. The task is a number, since pointers that have a type can't be handed over. */
+__noinline __u64 find_in_queue(__u64 head, __u64 task)
 {
-	struct list_head *at = head;
+	struct list_head *at = (void *)head;
 
 	for (int i = 0; i < DEPTH; i++) {
 		struct userfaultfd_wait_queue *uwq;
 
 		at = BPF_CORE_READ(at, next);
-		if (!at || at == head)
+		if (!at || at == (void *)head)
 			break;
 		uwq = uwq_of(at);
-		if (BPF_CORE_READ(uwq, wq.private) == task)
-			return uwq;
+		if ((__u64)BPF_CORE_READ(uwq, wq.private) == task)
+			return (__u64)uwq;
 	}
-	return NULL;
+	return 0;
 }
 
 struct found {
@@ -409,21 +412,32 @@ struct found {
 	bool delivered;
 };
 
-static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, const struct task_struct *task, struct found *ret)
+static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct found *ret)
 {
 	if (!ctx)
 		return false;
 	ret->ctx = ctx;
 	ret->delivered = false;
-	ret->uwq = find_in_queue(&ctx->fault_pending_wqh.head, task);
+	ret->uwq = (void *)find_in_queue((__u64)&ctx->fault_pending_wqh.head, task);
 	if (!ret->uwq) {
 		ret->delivered = true;
-		ret->uwq = find_in_queue(&ctx->fault_wqh.head, task);
+		ret->uwq = (void *)find_in_queue((__u64)&ctx->fault_wqh.head, task);
 	}
-	return ret->uwq && is_chosen_uwq(ret->uwq);
+	return ret->uwq;
 }
 
 /* ---- messages ---- */
+
+/* From its struct wait_queue_entry. */
+static inline struct userfaultfd_wait_queue *uwq_of_wait(__u64 entry)
+{
+	return (void *)entry - bpf_core_field_offset(struct userfaultfd_wait_queue, wq);
+}
+
+static inline __u64 address_of_wait(__u64 entry)
+{
+	return BPF_CORE_READ(uwq_of_wait(entry), msg.arg.pagefault.address);
+}
 
 struct messages {
 	const void *buf; /* where they were read to; NULL: not known */

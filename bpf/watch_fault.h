@@ -35,17 +35,15 @@ static __u64 message_flags(__u32 fault_flags, __u64 reason)
 	       (reason & config.vm_minor ? UFFD_PAGEFAULT_FLAG_MINOR : 0) | (reason & config.vm_rwp ? FLAG_RWP : 0);
 }
 
-/* Claimed by whoever sees the end first. */
+/* By itself, not woken. Claimed by whoever sees it first. */
 static void fault_ended(struct ev_slot *s, bool slept)
 {
 	struct ev_stats *st = own_stats();
 
 	if (!st || __sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
 		return;
-	if (!s->f.end_ns) {
-		s->f.end_ns = bpf_ktime_get_ns();
-		s->f.end = slept ? EV_SIGNAL : EV_NOT_WAITED;
-	}
+	s->f.end_ns = bpf_ktime_get_ns();
+	s->f.end = slept ? EV_SIGNAL : EV_NOT_WAITED;
 	ADD(st->blocked, slept);
 	count_end_in(st, &s->f);
 	release(s);
@@ -117,26 +115,63 @@ static void fault_ends(__u32 ret)
 }
 
 /*
+ * A thread is woken whose beginning nobody saw: on preemptible kernels a program is left out where
+ * another thread on the same CPU was preempted in it. This one runs under a lock.
+ */
+static void count_unseen(struct task_struct *task, __u64 entry)
+{
+	struct userfaultfd_wait_queue *uwq = uwq_of_wait(entry);
+	struct ev_stats *st = own_stats();
+	struct uffd_msg msg = {};
+	struct ev_fault f = {};
+
+	if (!st || !config.all_seen || READ(struct userfaultfd_wait_queue, uwq, waken))
+		return;
+	f.ctx = (__u64)READ(struct userfaultfd_wait_queue, uwq, ctx);
+	f.mm = mm_of((void *)f.ctx);
+	bpf_core_read(&msg, sizeof(msg), &uwq->msg);
+	f.addr = msg.arg.pagefault.address;
+	f.flags = msg.arg.pagefault.flags;
+	f.kind = kind_of(f.flags);
+	if (!is_wanted(f.mm) || !is_chosen(f.flags, f.addr))
+		return;
+	f.start_ns = bpf_ktime_get_ns();
+	f.end_ns = f.start_ns;
+	set_thread(&f, task);
+	set_resolver(&f, bpf_get_current_task_btf());
+	count_fault(&f);
+	ADD(st->blocked, 1);
+	count_end_in(st, &f);
+}
+
+/*
  * userfaultfd_wake_function() is asked whether this entry is to be woken. The thread can't leave
  * before that has returned: the lock of the queue is held.
  */
-static void fault_woken(const void *waiting, const void *key)
+static void fault_woken(struct task_struct *task, __u64 entry, const void *key, bool may_be_unseen)
 {
-	struct ev_slot *s = slot_of(waiting, false);
-	__u64 start, len;
+	struct ev_slot *s = slot_of(task, false);
+	struct ev_stats *st = own_stats();
+	__u64 start = READ(struct userfaultfd_wake_range, key, start);
+	__u64 len = READ(struct userfaultfd_wake_range, key, len), addr;
 
-	if (!s)
+	addr = s && s->state == EV_WAITING ? s->f.addr : address_of_wait(entry);
+	if (!st || (len && (start > addr || start + len <= addr)))
 		return;
-	if (s->state == EV_BEFORE)
-		s->state = EV_IDLE;
-	if (s->state != EV_WAITING || s->f.end_ns)
+	if (!s || s->state != EV_WAITING) {
+		if (s && s->state == EV_BEFORE)
+			s->state = EV_IDLE;
+		else if (may_be_unseen)
+			count_unseen(task, entry);
 		return;
-	start = READ(struct userfaultfd_wake_range, key, start);
-	len = READ(struct userfaultfd_wake_range, key, len);
-	if (len && (start > s->f.addr || start + len <= s->f.addr))
+	}
+	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
 		return;
-	set_resolver(&s->f, bpf_get_current_task_btf());
 	s->f.end_ns = bpf_ktime_get_ns();
+	set_resolver(&s->f, bpf_get_current_task_btf());
+	ADD(st->blocked, s->slept || READ(struct task_struct, task, nvcsw) != s->switches);
+	count_end_in(st, &s->f);
+	release(s);
 }
 
 struct delivery {

@@ -30,7 +30,7 @@ int wakes(__u64 *args)
 {
 	struct wait_queue_entry *wq = (void *)args[0];
 
-	fault_woken(wq->private, (void *)args[3]);
+	fault_woken(wq->private, (__u64)wq, (void *)args[3], true);
 	return 0;
 }
 

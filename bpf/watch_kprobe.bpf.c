@@ -41,7 +41,7 @@ int wakes(struct pt_regs *regs)
 {
 	struct wait_queue_entry *wq = (void *)ARG0(regs);
 
-	fault_woken(BPF_CORE_READ(wq, private), (void *)ARG3(regs));
+	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)ARG3(regs), false);
 	return 0;
 }
 
@@ -51,7 +51,7 @@ int sched_switch(__u64 *args)
 	bool preempt = args[0];
 	struct task_struct *prev = (void *)args[1], *next = (void *)args[2];
 	unsigned int prev_state = args[3];
-	struct found found;
+	struct found found = {};
 	struct ev_slot *s;
 
 	if (!nr_taken)
@@ -64,7 +64,7 @@ int sched_switch(__u64 *args)
 	s = slot_of(prev, false);
 	if (!s || s->state != EV_WAITING || s->slept)
 		return 0;
-	if (find_in_ctx((void *)s->f.ctx, prev, &found))
+	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
 		s->slept = 1;
 	else
 		fault_ended(s, false);

@@ -49,14 +49,15 @@ static bool may_be_remote(struct task_struct *task)
 	return nr == NR_VM_READV || nr == NR_VM_WRITEV;
 }
 
+/* The current one. */
 static bool find(struct task_struct *task, struct found *ret)
 {
-	__u64 mm = (__u64)task->mm;
+	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
 	struct ctx_set *set = bpf_map_lookup_elem(&mms, &mm);
 
 	if (set) {
 		for (int i = 0; i < MAX_CTXS; i++)
-			if (find_in_ctx((void *)set->ctx[i], task, ret))
+			if (find_in_ctx((void *)set->ctx[i], self, ret))
 				return true;
 	}
 	if (!nr_ctxs || !may_be_remote(task))
@@ -64,7 +65,7 @@ static bool find(struct task_struct *task, struct found *ret)
 	for (__u32 i = 0; i < MAX_ALL_CTXS; i++) {
 		if (i >= nr_ctxs)
 			break;
-		if (find_in_ctx((void *)ctxs[i], task, ret))
+		if (find_in_ctx((void *)ctxs[i], self, ret))
 			return true;
 	}
 	return false;
@@ -125,7 +126,7 @@ int sched_switch(__u64 *args)
 	struct task_struct *prev = (void *)args[1];
 	unsigned int prev_state = args[3];
 	struct pt_regs *regs;
-	struct found found;
+	struct found found = {}, again = {};
 	struct ev_stats *st;
 	struct ev_slot *s;
 	__u64 now;
@@ -134,7 +135,7 @@ int sched_switch(__u64 *args)
 	if (!active || preempt || !prev_state)
 		return 0;
 	prev = bpf_get_current_task_btf();
-	if (!find(prev, &found) || is_waken(found.uwq))
+	if (!find(prev, &found) || is_waken(found.uwq) || !is_chosen_uwq((__u64)found.uwq))
 		return 0;
 	s = slot_of(prev, true);
 	if (!s)
@@ -145,7 +146,7 @@ int sched_switch(__u64 *args)
 	 * Looked at once more: it may have been read after it was found.
 	 */
 	if (s->state == EV_WAITING && s->f.read_ns && !found.delivered &&
-	    (!find_in_ctx(found.ctx, prev, &found) || !found.delivered))
+	    find_in_ctx(found.ctx, bpf_get_current_task(), &again) && !again.delivered)
 		end_not_waited(s, now);
 	if (take(s, prev, &found, true, now))
 		count_fault(&s->f);
@@ -182,17 +183,19 @@ static struct userfaultfd_ctx *ctx_of_fd(struct task_struct *task, unsigned int 
 }
 
 /* Woken before it slept: only a range operation does that, and it is looked for in its userfaultfd. */
-static void woken_awake(struct task_struct *task, struct task_struct *waker)
+static void woken_awake(__u64 *args, struct task_struct *waker)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(waker);
+	struct task_struct *task;
 	struct ev_fault f = {};
-	struct found found;
+	struct found found = {};
 
 	if (waker->flags & PF_KTHREAD || REGS_SYSCALL(regs) != NR_IOCTL || IOC_TYPE(REGS_ARG1(regs)) != UFFDIO)
 		return;
-	if (!find_in_ctx(ctx_of_fd(waker, REGS_ARG0(regs)), task, &found) || !is_waken(found.uwq))
+	bpf_probe_read_kernel(&task, sizeof(task), args);
+	if (!find_in_ctx(ctx_of_fd(waker, REGS_ARG0(regs)), (__u64)task, &found) || !is_waken(found.uwq))
 		return;
-	if (!is_wanted(mm_of(found.ctx)))
+	if (!is_wanted(mm_of(found.ctx)) || !is_chosen_uwq((__u64)found.uwq))
 		return;
 	fill(&f, task, &found, bpf_ktime_get_ns());
 	f.end_ns = f.start_ns;
@@ -216,7 +219,7 @@ int sched_waking(__u64 *args)
 		return 0;
 	}
 	if (!s || __sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING) {
-		woken_awake(task, waker);
+		woken_awake(args, waker);
 		return 0;
 	}
 	/* The thread runs again only after this tracepoint: nobody else looks at the slot. */
@@ -242,7 +245,7 @@ static void deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
 	struct ev_slot *s;
 
-	if (!task || is_waken(uwq) || !is_chosen_uwq(uwq))
+	if (!task || is_waken(uwq) || !is_chosen_uwq((__u64)uwq))
 		return;
 	s = slot_of(task, true);
 	if (!s || s->state == EV_BEFORE)

@@ -182,7 +182,7 @@ static int run(void)
 
 	if (repeat)
 		progress_begin();
-	while (!failed) {
+	while (!failed && !progress_interrupted()) {
 		r = look();
 		any |= r == 1;
 		/* With both options it is an alarm: the first thread that waits ends it. */

@@ -27,6 +27,7 @@ enum {
 	OPT_RANGE,
 	OPT_CHILDREN,
 	OPT_INTERVAL,
+	OPT_LINES,
 };
 
 static const struct argp_option options[] = {
@@ -38,6 +39,8 @@ static const struct argp_option options[] = {
 	{ "access", 'a', "ACCESS", 0, "Only read or write", 20 },
 	{ "min-wait", OPT_MIN_WAIT, "TIME", 0,
 	  "Show only faults that waited this long (100us, 5ms, 2s); totals count all", 20 },
+	{ "lines", OPT_LINES, NULL, 0, "Show the instruction's file and line too, where there is debug information",
+	  25 },
 	{ "count", 'c', "N", 0, "End after N faults that were shown", 30 },
 	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
 	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals each time that this has passed", 30 },
@@ -121,6 +124,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		if (parse_time(arg, &watch_options.interval_ns) < 0 || watch_options.interval_ns < 10000000)
 			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m", arg);
 		return 0;
+	case OPT_LINES:
+		watch_options.source_lines = true;
+		return 0;
 	case OPT_CHILDREN:
 		opts.flags |= UFFDCTL_WATCH_CHILDREN;
 		return 0;
@@ -163,6 +169,22 @@ uint64_t watch_now_ns(void)
 }
 
 static const struct dress *dress;
+static struct uffdctl_symbols *symbols;
+
+/* Long enough for the first one of a large program; the stream has room for what comes meanwhile. */
+#define SYMBOL_MS 300
+
+const char *watch_symbol(pid_t pid, uint64_t ip)
+{
+	const char *text;
+
+	if (ip == UFFDCTL_UNKNOWN)
+		return NULL;
+	if (!symbols &&
+	    uffdctl_symbols_new(ctx(), watch_options.source_lines ? UFFDCTL_SYMBOLS_LINES : 0, &symbols) < 0)
+		return NULL;
+	return uffdctl_symbols_get(symbols, pid, ip, SYMBOL_MS, &text) == 0 ? text : NULL;
+}
 
 static void on_fault(void *data, const struct uffdctl_fault *f)
 {
@@ -242,6 +264,7 @@ static int run(void)
 		dress->end(r < 0 ? NULL : &st, passed, uffdctl_watch_backend(w));
 	}
 	uffdctl_watch_close(w);
+	uffdctl_symbols_free(symbols);
 	uffdctl_ranges_free(ranges);
 	pids_free();
 	uffdctl_free(ctx());

@@ -9,6 +9,7 @@
 
 struct watch_options {
 	bool summary_only, lines, control;
+	bool source_lines;    /* of instructions */
 	uint64_t interval_ns; /* 0: the dress's own */
 };
 extern struct watch_options watch_options;
@@ -34,6 +35,8 @@ extern const struct dress dress_lines, dress_json, dress_view;
 uint64_t watch_percentile(const struct uffdctl_watch_stats *st, double p);
 /* "read", "write" or NULL. */
 const char *watch_access_name(enum uffdctl_access access);
+/* The text of an instruction, if it is known within a moment; else NULL. */
+const char *watch_symbol(pid_t pid, uint64_t ip);
 uint64_t watch_sum(const uint64_t *n, int nr);
 uint64_t watch_now_ns(void);
 

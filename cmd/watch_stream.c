@@ -72,27 +72,117 @@ static void json_fault(const struct uffdctl_fault *f)
 	add(o, "name", json_text(f->name));
 	add(o, "offset", json_number(f->offset));
 	add(o, "ip", json_address(f->ip));
+	add(o, "symbol", json_text(watch_symbol(f->pid, f->ip)));
 	print_json(o);
+}
+
+/* ---- lines ---- */
+
+/* Lines come by the hundred thousand: printf(3) with its formats took most of the time. */
+static char *put_left(char *p, const char *text, size_t width)
+{
+	size_t len = strlen(text);
+
+	p = mempcpy(p, text, len);
+	for (; len < width; len++)
+		*p++ = ' ';
+	*p++ = ' ';
+	return p;
+}
+
+static char *put_right(char *p, uint64_t n, unsigned int base, int width, char pad)
+{
+	char digits[24];
+	int nr = 0;
+
+	do
+		digits[nr++] = "0123456789abcdef"[n % base];
+	while (n /= base);
+	for (; width > nr; width--)
+		*p++ = pad;
+	while (nr)
+		*p++ = digits[--nr];
+	return p;
+}
+
+/* As human_duration(), right in nine columns. */
+static char *put_wait(char *p, uint64_t ns)
+{
+	static const struct {
+		uint64_t ns;
+		const char *unit;
+	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" } };
+
+	if (ns >= UINT64_C(60000000000)) {
+		_cleanup_free_ char *text = human_duration(ns);
+
+		return p + sprintf(p, "%9s ", text);
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		uint64_t tenths = ns / (units[i].ns / 10);
+
+		if (ns < units[i].ns)
+			continue;
+		p = put_right(p, tenths / 10, 10, 7 - (int)strlen(units[i].unit), ' ');
+		*p++ = '.';
+		*p++ = '0' + tenths % 10;
+		return put_left(p, units[i].unit, 0);
+	}
+	return put_left(put_right(p, ns, 10, 7, ' '), "ns", 0);
+}
+
+/* The same names come again and again. */
+struct shown {
+	char *raw, *text;
+};
+
+static const char *show(struct shown *s, const char *raw)
+{
+	if (s->raw && !strcmp(s->raw, raw))
+		return s->text;
+	free(s->raw);
+	free(s->text);
+	*s = (struct shown){ .raw = strdup(raw) };
+	return uffdctl_escape(raw, &s->text) == 0 ? s->text : "?";
 }
 
 static void line_fault(const struct uffdctl_fault *f)
 {
-	_cleanup_free_ char *comm = NULL, *resolver = NULL, *name = NULL, *wait = human_duration(f->wait_ns);
+	static struct shown comm, resolver, name, symbol;
+	const char *instruction = watch_symbol(f->pid, f->ip);
+	char line[512], *p = line;
 
-	uffdctl_escape(f->comm, &comm);
-	uffdctl_escape(f->resolver_comm, &resolver);
-	uffdctl_escape(f->name ? f->name : "-", &name);
 	if (!started && !common.noheadings)
 		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND",
-		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME");
+		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME SYMBOL");
 	started = true;
-	printf("%8" PRIu64 ".%06" PRIu64 " %8d %-15s %-7s %-6s %12" PRIx64 " %9s %-10s %8d %-15s %s",
-	       f->start_ns / 1000000000, f->start_ns / 1000 % 1000000, f->tid, comm, uffdctl_kind_name(f->kind),
-	       watch_access_name(f->access), f->addr, wait, f->op ? f->op : uffdctl_end_name(f->end), f->resolver_pid,
-	       resolver, name);
-	if (f->offset != UFFDCTL_UNKNOWN)
-		printf("+0x%" PRIx64, f->offset);
-	putchar('\n');
+	p = put_right(p, f->start_ns / 1000000000, 10, 8, ' ');
+	*p++ = '.';
+	p = put_right(p, f->start_ns / 1000 % 1000000, 10, 6, '0');
+	*p++ = ' ';
+	p = put_right(p, f->tid, 10, 8, ' ');
+	*p++ = ' ';
+	p = put_left(p, show(&comm, f->comm), 15);
+	p = put_left(p, uffdctl_kind_name(f->kind), 7);
+	p = put_left(p, watch_access_name(f->access), 6);
+	p = put_right(p, f->addr, 16, 12, ' ');
+	*p++ = ' ';
+	p = put_wait(p, f->wait_ns);
+	p = put_left(p, f->op ? f->op : uffdctl_end_name(f->end), 10);
+	p = put_right(p, f->resolver_pid, 10, 8, ' ');
+	*p++ = ' ';
+	p = put_left(p, f->resolver_pid ? show(&resolver, f->resolver_comm) : "-", 15);
+	fwrite_unlocked(line, 1, p - line, stdout);
+	fputs_unlocked(f->name ? show(&name, f->name) : "-", stdout);
+	if (f->offset != UFFDCTL_UNKNOWN) {
+		p = put_right(mempcpy(line, "+0x", 3), f->offset, 16, 0, ' ');
+		fwrite_unlocked(line, 1, p - line, stdout);
+	}
+	if (instruction) {
+		putchar_unlocked(' ');
+		fputs_unlocked(show(&symbol, instruction), stdout);
+	}
+	putchar_unlocked('\n');
 }
 
 /* ---- the summary ---- */

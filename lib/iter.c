@@ -216,8 +216,9 @@ int iter_get(struct uffdctl *u, struct iter **ret)
 const char *iter_why(int err)
 {
 	switch (err) {
-	case -EPERM:
 	case -EACCES:
+		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";
+	case -EPERM:
 		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
 	case -EINVAL:
 		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";

@@ -338,6 +338,7 @@ static int note_all_before(struct uffdctl_watch *w)
 		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
 	r = pending_visit(w->u, note_before, &walk);
 	munmap(walk.slots, EV_NR_SLOTS * sizeof(struct ev_slot));
+	w->config->all_seen = 1;
 	return r;
 }
 
@@ -364,7 +365,7 @@ static void close_backend(struct uffdctl_watch *w)
 		w->backend->unload(w);
 	w->skel = NULL;
 	w->backend = NULL;
-	w->main_prog_fd = -1;
+	w->read_prog_fd = -1;
 }
 
 /* The best that can be had, or the one that is asked for. */
@@ -406,7 +407,7 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	if (!w)
 		return log_oom(u);
 	w->u = u;
-	w->main_prog_fd = -1;
+	w->read_prog_fd = -1;
 	r = climb(w, opts);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
@@ -480,7 +481,7 @@ static uint64_t misses_of(int prog_fd)
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
-	struct uffdctl_watch_stats sum = { .before = w->before, .missed = misses_of(w->main_prog_fd) };
+	struct uffdctl_watch_stats sum = { .before = w->before, .missed = misses_of(w->read_prog_fd) };
 	_cleanup_free_ struct ev_stats *cpus = NULL;
 	uint32_t zero = 0;
 	uint64_t faults = 0, ended = 0;

@@ -124,7 +124,7 @@ static int fentry_load(struct uffdctl_watch *w, const char **why)
 	if (r < 0)
 		return r;
 	w->config = &skel->bss->config;
-	w->main_prog_fd = bpf_program__fd(skel->progs.begins);
+	w->read_prog_fd = bpf_program__fd(skel->progs.reads);
 	return 0;
 }
 
@@ -166,7 +166,6 @@ static int kprobe_load(struct uffdctl_watch *w, const char **why)
 	if (r < 0)
 		return r;
 	w->config = &skel->bss->config;
-	w->main_prog_fd = bpf_program__fd(skel->progs.begins);
 	return 0;
 }
 
