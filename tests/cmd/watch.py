@@ -420,7 +420,7 @@ def _():
         w = Watch("--summary", "--interval=50ms", t.pid)
         lines = [json.loads(w.p.stdout.readline()) for _ in range(3)]
         eq({x["type"] for x in lines}, {"interval"}, "type")
-        ok(all(a["duration_ns"] + 40e6 < b["duration_ns"] for a, b in zip(lines, lines[1:])), "each later")
+        ok(all(x["duration_ns"] > 40e6 * n for n, x in enumerate(lines, 1)), "none early; one may be late")
         contains(run("watch", "--summary", "--interval=50ms", "-d", "0.2", t.pid, check=0).out, "faults/s: minor 0")
         w.p.kill()
 
