@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A fault from its beginning to its end, for backends that see handle_userfault() itself.
- * The includer defines GET(p, field) for pointers that have their type from the kernel's functions,
- * and READ(type, p, field) for those that have none.
+ * The includer defines GET(p, field), for pointers that may have their type from a function's arguments;
+ * READ(type, p, field) is for those that never have.
  */
 #ifndef UFFDCTL_BPF_WATCH_FAULT_H
 #define UFFDCTL_BPF_WATCH_FAULT_H
 
 #include "watch.h"
+
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((section(".ksyms"), weak));
+
+/* A tenth of a read by helper, where the kernel has it (6.2). */
+#define READ(type, p, field)                                                                  \
+	(bpf_rdonly_cast ? ((type *)bpf_rdonly_cast(p, bpf_core_type_id_kernel(type)))->field \
+			 : BPF_CORE_READ((type *)(p), field))
 
 /* Not in the headers of every machine that builds this. */
 #define FEATURE_EVENTS (1 << 1 | 1 << 2 | 1 << 3 | 1 << 6) /* fork, remap, remove, unmap */

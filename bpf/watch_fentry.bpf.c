@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Faults by fentry and fexit programs on the functions of userfaultfd itself. */
 #define GET(p, field) ((p)->field)
-/* A tenth of a read by helper, where the kernel has it (6.2). */
-#define READ(type, p, field)                                                                  \
-	(bpf_rdonly_cast ? ((type *)bpf_rdonly_cast(p, bpf_core_type_id_kernel(type)))->field \
-			 : BPF_CORE_READ((type *)(p), field))
-#include "kernel.h"
-
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((section(".ksyms"), weak));
-
 #include "watch_fault.h"
 
 SEC("fentry/handle_userfault")

@@ -6,8 +6,7 @@
  * are seen to end by the scheduler. A thread that slept in handle_userfault() and runs again
  * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
  */
-#define GET(p, field) BPF_CORE_READ(p, field)
-#define READ(type, p, field) BPF_CORE_READ((type *)(p), field)
+#define GET(p, field) READ(typeof(*(p)), p, field)
 #include "watch_fault.h"
 
 #if defined(__TARGET_ARCH_x86)
@@ -71,25 +70,16 @@ int sched_switch(__u64 *args)
 	return 0;
 }
 
-/* What a read that goes on will have read, by thread. */
-struct reading {
-	struct file *file;
-	struct iov_iter *to; /* or */
-	const void *buf;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, struct reading);
-} readings SEC(".maps");
-
-static int read_begins(struct reading r)
+/* What a read that goes on will have read. */
+static int read_begins(struct file *file, struct iov_iter *to, const void *buf)
 {
-	__u64 key = (__u64)bpf_get_current_task();
+	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), true);
 
-	bpf_map_update_elem(&readings, &key, &r, BPF_ANY);
+	if (!s)
+		return 0;
+	s->file = (__u64)file;
+	s->to = (__u64)to;
+	s->buf = (__u64)buf;
 	return 0;
 }
 
@@ -98,38 +88,36 @@ int read_iter(struct pt_regs *regs)
 {
 	struct kiocb *iocb = (void *)ARG0(regs);
 
-	return read_begins((struct reading){ .file = BPF_CORE_READ(iocb, ki_filp), .to = (void *)ARG1(regs) });
+	return read_begins(GET(iocb, ki_filp), (void *)ARG1(regs), NULL);
 }
 
 /* Before it was made an iterator's (Linux 6.10). */
 SEC("kprobe/userfaultfd_read")
 int read_plain(struct pt_regs *regs)
 {
-	return read_begins((struct reading){ .file = (void *)ARG0(regs), .buf = (void *)ARG1(regs) });
+	return read_begins((void *)ARG0(regs), NULL, (void *)ARG1(regs));
 }
 
-static int read_ends(struct pt_regs *regs)
+static int read_ends(long ret)
 {
-	__u64 key = (__u64)bpf_get_current_task();
-	struct reading *r = bpf_map_lookup_elem(&readings, &key);
-	long ret = RESULT(regs);
+	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), false);
 
-	if (!r)
+	if (!s || !s->file)
 		return 0;
 	if (ret > 0)
-		messages_read(r->file, r->to ? buffer_of(r->to, ret) : r->buf, ret);
-	bpf_map_delete_elem(&readings, &key);
+		messages_read((void *)s->file, s->to ? buffer_of((void *)s->to, ret) : (void *)s->buf, ret);
+	s->file = 0;
 	return 0;
 }
 
 SEC("kretprobe/userfaultfd_read_iter")
 int read_iter_ends(struct pt_regs *regs)
 {
-	return read_ends(regs);
+	return read_ends(RESULT(regs));
 }
 
 SEC("kretprobe/userfaultfd_read")
 int read_plain_ends(struct pt_regs *regs)
 {
-	return read_ends(regs);
+	return read_ends(RESULT(regs));
 }

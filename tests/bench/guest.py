@@ -3,12 +3,17 @@
 
 Prints a JSON object: for each way of watching, the instructions of a fault, those of whoever watches included.
 """
+import fcntl
 import json
 import os
 import pty
+import re
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
 
@@ -20,6 +25,7 @@ FAULTS = 4000
 PAGE = os.sysconf("SC_PAGESIZE")
 
 # Address, kind and wait of each fault; the summary: how many of a kind, and the histogram.
+READY = 'interval:s:1 /!@ready/ { printf("watching\\n"); @ready = 1; }\n'
 SUMMARY = """
 BEGINS:handle_userfault { @start[tid] = nsecs; @kinds[REASON] = count(); }
 ENDS:handle_userfault /@start[tid]/ { @us = hist((nsecs - @start[tid]) / 1000); delete(@start[tid]); }
@@ -39,23 +45,28 @@ WORDS = {"fentry": {"BEGINS": "kfunc", "ENDS": "kretfunc", "REASON": "args->reas
 def bpftrace(script, backend):
     for word, text in WORDS[backend].items():
         script = script.replace(word, text)
-    return ["bpftrace", "-e", script]
+    return ["bpftrace", "-e", script + READY]
 
 
 class Watcher:
     def __init__(self, command, terminal=False):
-        self.p = None
+        self.p = self.out = None
         if not command:
             return
-        out = tempfile.TemporaryFile()
+        out = self.out = tempfile.TemporaryFile()
         if terminal:
             ours, out = pty.openpty()
+            fcntl.ioctl(out, termios.TIOCSWINSZ, struct.pack("4H", 50, 160, 0, 0))
             threading.Thread(target=self.drain, args=(ours,), daemon=True).start()
-        self.p = subprocess.Popen(command, stdin=out if terminal else subprocess.DEVNULL, stdout=out,
+        err = tempfile.TemporaryFile()
+        self.p = subprocess.Popen(command, stdin=out if terminal else subprocess.DEVNULL, stdout=out, stderr=err,
                                   env={**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"})
-        time.sleep(60)  # costs nothing: an idle guest's clock jumps
-        if self.p.poll() is not None:
-            raise SystemExit(f"{command}: ended with {self.p.returncode}")
+        # The clock jumps while all wait for the disk: what is said counts, not the time.
+        while not any(b"watching" in os.pread(f.fileno(), 65536, 0) for f in ([err] if terminal else [err, out])):
+            if self.p.poll() is not None:
+                raise SystemExit(f"{command}: ended with {self.p.returncode}: {os.pread(err.fileno(), 4096, 0)}")
+            time.sleep(0.1)
+        time.sleep(5)
 
     @staticmethod
     def drain(fd):
@@ -66,12 +77,17 @@ class Watcher:
             pass
 
     def end(self):
-        if self.p:
-            self.p.terminate()
-            self.p.wait()
+        """What it wrote."""
+        if not self.p:
+            return ""
+        self.p.send_signal(signal.SIGINT)
+        self.p.wait()
+        self.out.seek(0)
+        return self.out.read().decode()
 
 
-def per_fault(command, terminal=False):
+def per_fault(command, terminal=False, seen=None):
+    """seen: what the output must match once for each fault, or once with their number in it."""
     with Target(timeout=600) as t:
         fd = t.uffd(features=["minor_shmem"])["fd"]
         m = t.map(kind="memfd", size=FAULTS * PAGE)
@@ -84,20 +100,24 @@ def per_fault(command, terminal=False):
         if not t.join(thread=thread, timeout_ms=500000)["done"]:
             raise SystemExit("the storm did not end")
         passed = time.monotonic_ns() - began
-        w.end()
+        out = w.end()
+    found = re.findall(seen, out, re.M) if seen else []
+    # bpftrace misses some.
+    if seen and len(found) < 0.99 * FAULTS and found != [str(FAULTS)]:
+        raise SystemExit(f"{command}: saw {len(found)} faults, or {found[:1]}, of {FAULTS}: {out[-500:]}")
     return round(passed / FAULTS)
 
 
 def main():
     figures = {"bare": per_fault(None)}
     for backend in ("fentry", "kprobe", "sched"):
-        watch = [UFFDCTL, "watch", "--backend", backend]
-        figures[f"summary {backend}"] = per_fault([*watch, "--summary"])
-        figures[f"lines {backend}"] = per_fault([*watch, "--line"])
+        watch = [UFFDCTL, "watch", "-v", "--backend", backend]
+        figures[f"summary {backend}"] = per_fault([*watch, "--summary"], seen=r"^(\d+) faults")
+        figures[f"lines {backend}"] = per_fault([*watch, "--line"], seen=r"^ .* minor .* continue ")
         figures[f"view {backend}"] = per_fault(watch, terminal=True)
         if backend in WORDS:
-            figures[f"summary bpftrace {backend}"] = per_fault(bpftrace(SUMMARY, backend))
-            figures[f"lines bpftrace {backend}"] = per_fault(bpftrace(LINES, backend))
+            figures[f"summary bpftrace {backend}"] = per_fault(bpftrace(SUMMARY, backend), seen=r"^@kinds\[.*\]: (\d+)")
+            figures[f"lines bpftrace {backend}"] = per_fault(bpftrace(LINES, backend), seen=r"^\d+ [0-9a-f]{9,}.*\d$")
     print(json.dumps(figures))
 
 

@@ -11,14 +11,40 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, test, wait_until
+from tap import test as one_test
+from tap import Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, wait_until
 
 PAGE = 4096
 HUGE = 2 << 20
-# In a guest of tests/vm others are to be had, and all is slower.
-BACKEND = os.environ.get("UFFDCTL_TEST_BACKEND", "sched")
+BACKEND = None  # of the test that runs
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
             "pagefault_flag_wp"]
+
+
+def backends():
+    """Those that must be had, as tests/vm/ says; or those that can be had here."""
+    named = os.environ.get("UFFDCTL_TEST_BACKENDS")
+    if named:
+        return named.split()
+    return [b for b in ("fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
+
+
+BACKENDS = backends()
+
+
+def test(name, limit=60):
+    """A test, once by each backend."""
+    def register(fn):
+        def by(backend):
+            def run_by():
+                global BACKEND
+                BACKEND = backend
+                fn()
+            return run_by
+        for backend in BACKENDS:
+            one_test(f"{name}-{backend}", limit)(by(backend))
+        return fn
+    return register
 
 
 class Watch:
@@ -447,7 +473,12 @@ def _():
             wait_until(lambda k=kind: not mine[k] & objects(k), f"each {kind} is gone", timeout=20)
 
 
-@test("watch-no-privileges")
+@one_test("watch-takes-the-best")
+def _():
+    contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
+
+
+@one_test("watch-no-privileges")
 def _():
     contains(run("watch", "-d", "0.1", user=65534, check=1).err, "CAP_BPF")
     contains(run("watch", "--backend=frob", "-d", "0.1", check=1).err, "no such backend")
