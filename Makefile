@@ -128,7 +128,8 @@ check-asan: deps
 KERNELS ?= 6.12
 VM_TESTS ?= $(O)/tests/lib/unit $(addprefix tests/cmd/,list.py watch.py)
 
-check-vm: DEBS += qemu-system-x86 busybox-static xz-utils
+VM_DEBS := qemu-system-x86 busybox-static xz-utils
+check-vm: DEBS += $(VM_DEBS)
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
@@ -137,6 +138,7 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
 	$(Q)$(PYTHON) tests/demo.py
 
+bench: DEBS += $(VM_DEBS) bpftrace
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py

@@ -4,6 +4,7 @@
 Figures are medians of runs that alternate with those of the alternative. Nothing here fails a build: times
 depend on the machine and on what else it does. What can't be measured says why in its line.
 """
+import json
 import os
 import re
 import shutil
@@ -13,12 +14,15 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../vm")]
+import vm
 from tap import Target  # also ends what is started here, should this be killed: the helpers read our pipes
 
 O = os.environ.get("O") or "build"
 UFFDCTL = os.path.abspath(os.path.join(O, "uffdctl"))
 LOOP = os.path.abspath(os.path.join(O, "tests/helpers/loop"))
+GUEST_KERNEL = "6.12"
 GIB = 1 << 30
 PAGE = os.sysconf("SC_PAGESIZE")
 SCRATCH = tempfile.mkdtemp(prefix="uffdctl-bench.")
@@ -80,6 +84,8 @@ def text_of(figure, unit):
         return ""
     if unit == "MiB":
         return f"{figure / (1 << 20):.1f} MiB"
+    if unit == "insns":
+        return f"{figure:,} insns"
     return f"{figure * 1000:.1f} ms" if figure < 1 else f"{figure:.3f} s"
 
 
@@ -271,10 +277,37 @@ def bench_watch():
         extra * 2e5 < 0.03)
 
 
+def bench_instructions():
+    """In a guest whose clock counts instructions, on a kernel that has fentry and kprobes."""
+    try:
+        status, out = vm.run(GUEST_KERNEL, [sys.executable, os.path.join(HERE, "guest.py")], icount=True)
+    except (vm.Died, OSError, SystemExit, subprocess.SubprocessError) as e:
+        raise Unmeasured(f"QEMU: {e}") from None
+    if status:
+        raise Unmeasured(out.decode()[-300:])
+    figures = json.loads(out)
+    bare = figures.pop("bare")
+    row(f"a fault in Linux {GUEST_KERNEL}, not watched", bare, unit="insns")
+
+    def cost(name, beside=None, aim="", most=None):
+        ours, other = figures[name] - bare, figures[beside] - bare if beside else None
+        row(f"  more by {name}", ours, beside or "", other, f"{ours / other:.2f}" if other else "", aim,
+            most and (ours / other <= most if other else ours < most), unit="insns")
+    cost("summary fentry", aim="< 1500", most=1500)
+    for backend in ("fentry", "kprobe"):
+        cost(f"summary {backend}", f"totals bpftrace {backend}", "1/3", 1 / 3)
+        cost(f"summary {backend}", f"summary bpftrace {backend}")
+        cost(f"lines {backend}", f"lines bpftrace {backend}", "1/2", 1 / 2)
+        cost(f"view {backend}", f"lines bpftrace {backend}")
+    cost("summary sched", "totals bpftrace kprobe", "1/3", 1 / 3)
+    cost("lines sched", "lines bpftrace kprobe", "1/2", 1 / 2)
+    cost("view sched", "lines bpftrace kprobe")
+
+
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_smaps, bench_start, bench_list, bench_watch):
+        for part in (bench_continue, bench_smaps, bench_start, bench_list, bench_watch, bench_instructions):
             try:
                 part()
             except Unmeasured as e:

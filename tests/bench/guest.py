@@ -24,11 +24,16 @@ UFFDCTL = os.path.join(os.environ.get("O") or "build", "uffdctl")
 FAULTS = 4000
 PAGE = os.sysconf("SC_PAGESIZE")
 
-# Address, kind and wait of each fault; the summary: how many of a kind, and the histogram.
+# Address, kind and wait of each fault; the summary: how many of a kind, and the histogram. The totals are
+# nearer to all that --summary tells: also how many were woken, and messages read.
 READY = 'interval:s:1 /!@ready/ { printf("watching\\n"); @ready = 1; }\n'
 SUMMARY = """
 BEGINS:handle_userfault { @start[tid] = nsecs; @kinds[REASON] = count(); }
 ENDS:handle_userfault /@start[tid]/ { @us = hist((nsecs - @start[tid]) / 1000); delete(@start[tid]); }
+"""
+TOTALS = SUMMARY + """
+BEGINS:userfaultfd_wake_function { @woken[pid] = count(); }
+ENDS:userfaultfd_read_iter /retval > 0/ { @delivered = count(); }
 """
 LINES = """
 BEGINS:handle_userfault { @start[tid] = nsecs; @addr[tid] = ADDRESS; @reason[tid] = REASON; }
@@ -117,6 +122,7 @@ def main():
         figures[f"view {backend}"] = per_fault(watch, terminal=True)
         if backend in WORDS:
             figures[f"summary bpftrace {backend}"] = per_fault(bpftrace(SUMMARY, backend), seen=r"^@kinds\[.*\]: (\d+)")
+            figures[f"totals bpftrace {backend}"] = per_fault(bpftrace(TOTALS, backend), seen=r"^@kinds\[.*\]: (\d+)")
             figures[f"lines bpftrace {backend}"] = per_fault(bpftrace(LINES, backend), seen=r"^\d+ [0-9a-f]{9,}.*\d$")
     print(json.dumps(figures))
 
