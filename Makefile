@@ -19,7 +19,7 @@ includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 
 LIB_PKGS := libbpf libdw libelf
-CMD_PKGS := smartcols json-c
+CMD_PKGS := smartcols json-c ncursesw
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
@@ -208,14 +208,14 @@ clean:
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux cppcheck clang-tidy
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
 		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
-		     'json-c-devel binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
-		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c binutils python mandoc' \
+		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
 		     'procps-ng cppcheck'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \
