@@ -147,6 +147,11 @@ bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py
 
+# The picture in README, from a real run.
+picture: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/picture.py man/watch.svg
+
 # ---- fuzz ----
 
 # The library once more, instrumented; a target may take in one of its files, to get at what is static there.
