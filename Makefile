@@ -19,9 +19,9 @@ includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 
 LIB_PKGS := libbpf libdw libelf
-CMD_PKGS := smartcols json-c
+CMD_PKGS := smartcols json-c ncursesw
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
-CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS))
+CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
 
 CFLAGS ?= -O2 -g
@@ -93,7 +93,8 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 # ---- tests ----
 
-TEST_PROGS := $(O)/tests/helpers/target $(O)/tests/helpers/loop $(O)/tests/lib/unit
+UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
+TEST_PROGS := $(O)/tests/helpers/target $(O)/tests/helpers/loop $(UNIT_TESTS)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
@@ -113,16 +114,21 @@ $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libaren
 $(O)/tests/lib/unit: tests/lib/unit.c $(O)/libuffdctl.a
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(O)/libuffdctl.a $(LIB_LIBS)
 
+# The command's parts, all but its main().
+$(O)/tests/cmd/view_model: tests/cmd/view_model.c $(CMD_OBJS) $(O)/libuffdctl.a
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< \
+		$(filter-out $(O)/cmd/main.o,$(CMD_OBJS)) $(O)/libuffdctl.a $(CMD_LIBS) $(LIB_LIBS)
+
 export O
 
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/tap.py $(O)/tests/lib/unit $(CMD_TESTS)
+	$(Q)$(PYTHON) tests/tap.py $(UNIT_TESTS) $(CMD_TESTS)
 
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
-	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(O)/asan/tests/lib/unit $(CMD_TESTS)
+	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS)
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 6.12 7"; tests/vm/vm.py --list.
 KERNELS ?= 6.12
@@ -142,6 +148,11 @@ bench: DEBS += $(VM_DEBS) bpftrace
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py
+
+# The picture in README, from a real run.
+picture: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/picture.py man/watch.svg
 
 # ---- fuzz ----
 
@@ -204,14 +215,14 @@ clean:
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux cppcheck clang-tidy
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
 		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
-		     'json-c-devel binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
-		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c binutils python mandoc' \
+		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
 		     'procps-ng cppcheck'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \

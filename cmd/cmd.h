@@ -80,5 +80,7 @@ int parse_pid(const char *text, pid_t *ret);
 /* To stderr, as "uffdctl: …"; not with -q. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Both, and the library's messages, go here instead of stderr. NULL: to stderr again. */
+void messages_to(void (*fn)(const char *msg));
 
 #endif

@@ -85,8 +85,23 @@ const struct argp common_argp = { .options = options, .parser = parse };
 
 /* ---- messages ---- */
 
+static void (*messages)(const char *msg);
+
+void messages_to(void (*fn)(const char *msg))
+{
+	messages = fn;
+}
+
 static void say(const char *fmt, va_list ap)
 {
+	if (messages) {
+		_cleanup_free_ char *msg = NULL;
+
+		if (vasprintf(&msg, fmt, ap) < 0)
+			msg = NULL;
+		messages(msg ?: fmt);
+		return;
+	}
 	flockfile(stderr);
 	fputs("uffdctl: ", stderr);
 	vfprintf(stderr, fmt, ap);
@@ -117,7 +132,10 @@ void error(const char *fmt, ...)
 static void on_log(void *data, int level, const char *msg)
 {
 	(void)data, (void)level;
-	fprintf(stderr, "uffdctl: %s\n", msg);
+	if (messages)
+		messages(msg);
+	else
+		fprintf(stderr, "uffdctl: %s\n", msg);
 }
 
 struct uffdctl *ctx(void)

@@ -186,7 +186,8 @@ static int run(void)
 		r = look();
 		any |= r == 1;
 		/* With both options it is an alarm: the first thread that waits ends it. */
-		if (r < 0 || !repeat || (fail_if_any && any) || nanosleep(&interval, NULL) < 0)
+		if (r < 0 || !repeat || (fail_if_any && any) || progress_interrupted() ||
+		    nanosleep(&interval, NULL) < 0)
 			break;
 		failed = pids_check();
 	}

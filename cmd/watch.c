@@ -24,6 +24,7 @@ enum {
 	OPT_SUMMARY,
 	OPT_BACKEND,
 	OPT_MIN_WAIT,
+	OPT_CONTROL,
 	OPT_RANGE,
 	OPT_CHILDREN,
 	OPT_INTERVAL,
@@ -31,8 +32,11 @@ enum {
 };
 
 static const struct argp_option options[] = {
-	{ "line", OPT_LINE, NULL, 0, "One line a fault, and a summary at the end (the default)", 10 },
+	{ "line", OPT_LINE, NULL, 0,
+	  "One line a fault, and a summary at the end: the default where there is no terminal", 10 },
 	{ "summary", OPT_SUMMARY, NULL, 0, "The summary alone: no event stream, the cheapest way", 10 },
+	{ "control", OPT_CONTROL, NULL, 0,
+	  "In the view on a terminal: keys that continue minor faults, after a question", 10 },
 	{ "children", OPT_CHILDREN, NULL, 0, "Also processes that those of PID have started, or will", 20 },
 	{ "range", OPT_RANGE, "RANGE", 0, "Only faults there; may be given several times, with one PID", 20 },
 	{ "kind", 'k', "KINDS", 0, "Only these kinds: minor, missing, wp, rwp, or several with commas", 20 },
@@ -94,6 +98,25 @@ static void parse_access(const char *arg, struct argp_state *state)
 		argp_error(state, "--access=%s: write read or write", arg);
 }
 
+static bool has_view(void)
+{
+	return !common.json && !watch_options.lines && !watch_options.summary_only && view_usable();
+}
+
+static void check_options(struct argp_state *state)
+{
+	if (common.columns)
+		argp_error(state, "--output: this command has no columns");
+	if (watch_options.control && !has_view())
+		argp_error(state, "--control: only the view has it, which needs a terminal");
+	if (watch_options.summary_only && (min_wait_ns || max_count != UINT64_MAX))
+		argp_error(state, "--summary shows no single fault: --min-wait and --count do without it");
+	if (ranges && nr_pids != 1)
+		argp_error(state, "--range is of one process: give its PID");
+	if (opts.flags & UFFDCTL_WATCH_CHILDREN && !nr_pids)
+		argp_error(state, "--children: of which PID? Without one, all processes are watched");
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
@@ -102,6 +125,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_SUMMARY:
 		watch_options.summary_only = true;
+		return 0;
+	case OPT_CONTROL:
+		watch_options.control = true;
 		return 0;
 	case OPT_BACKEND:
 		opts.backend = arg;
@@ -144,14 +170,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		pids_add(arg, state);
 		return 0;
 	case ARGP_KEY_END:
-		if (common.columns)
-			argp_error(state, "--output: this command has no columns");
-		if (watch_options.summary_only && (min_wait_ns || max_count != UINT64_MAX))
-			argp_error(state, "--summary shows no single fault: --min-wait and --count do without it");
-		if (ranges && nr_pids != 1)
-			argp_error(state, "--range is of one process: give its PID");
-		if (opts.flags & UFFDCTL_WATCH_CHILDREN && !nr_pids)
-			argp_error(state, "--children: of which PID? Without one, all processes are watched");
+		check_options(state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -171,10 +190,7 @@ uint64_t watch_now_ns(void)
 static const struct dress *dress;
 static struct uffdctl_symbols *symbols;
 
-/* Long enough for the first one of a large program; the stream has room for what comes meanwhile. */
-#define SYMBOL_MS 300
-
-const char *watch_symbol(pid_t pid, uint64_t ip)
+const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms)
 {
 	const char *text;
 
@@ -183,7 +199,7 @@ const char *watch_symbol(pid_t pid, uint64_t ip)
 	if (!symbols &&
 	    uffdctl_symbols_new(ctx(), watch_options.source_lines ? UFFDCTL_SYMBOLS_LINES : 0, &symbols) < 0)
 		return NULL;
-	return uffdctl_symbols_get(symbols, pid, ip, SYMBOL_MS, &text) == 0 ? text : NULL;
+	return uffdctl_symbols_get(symbols, pid, ip, timeout_ms, &text) == 0 ? text : NULL;
 }
 
 static void on_fault(void *data, const struct uffdctl_fault *f)
@@ -229,7 +245,7 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 
 		r = step(w, left_ms < 200 ? (int)left_ms : 200);
 		*passed = watch_now_ns() - began;
-		if (!r && *passed >= due) {
+		if (!r && interval && *passed >= due) {
 			r = show_totals(w, *passed);
 			due += interval * ((*passed - due) / interval + 1);
 		}
@@ -249,7 +265,7 @@ static int run(void)
 
 	if (pids_check())
 		return EXIT_UNDONE;
-	dress = common.json ? &dress_json : &dress_lines;
+	dress = common.json ? &dress_json : has_view() ? &dress_view : &dress_lines;
 	progress_begin();
 	opts.pids = pids;
 	opts.nr_pids = nr_pids;

@@ -8,6 +8,9 @@
 
 #include "watch.h"
 
+/* Long enough for the first one of a large program; the stream has room for what comes meanwhile. */
+#define SYMBOL_MS 300
+
 static bool started;
 
 /* ---- faults ---- */
@@ -72,7 +75,7 @@ static void json_fault(const struct uffdctl_fault *f)
 	add(o, "name", json_text(f->name));
 	add(o, "offset", json_number(f->offset));
 	add(o, "ip", json_address(f->ip));
-	add(o, "symbol", json_text(watch_symbol(f->pid, f->ip)));
+	add(o, "symbol", json_text(watch_symbol(f->pid, f->ip, SYMBOL_MS)));
 	print_json(o);
 }
 
@@ -149,7 +152,7 @@ static const char *show(struct shown *s, const char *raw)
 static void line_fault(const struct uffdctl_fault *f)
 {
 	static struct shown comm, resolver, name, symbol;
-	const char *instruction = watch_symbol(f->pid, f->ip);
+	const char *instruction = watch_symbol(f->pid, f->ip, SYMBOL_MS);
 	char line[512], *p = line;
 
 	if (!started && !common.noheadings)

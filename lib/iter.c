@@ -168,6 +168,9 @@ static int learn_fops(struct iter *it)
 		return r;
 	own.fd = uffd;
 	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
+	/* Descriptors that a thread shares with the others show at their leader only. */
+	if (r >= 0 && !own.f_op && gettid() != getpid())
+		r = iter_files(it, getpid(), find_own_fd, NULL, &own);
 	if (r < 0)
 		return r;
 	if (!own.f_op)

@@ -28,9 +28,17 @@ struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_vma *v;
 	bool look; /* O_PATH is enough */
+	int mode;  /* O_RDWR or O_RDONLY */
 	int err;
 	int found;
 };
+
+static bool allows(int fd, int mode)
+{
+	int has = fcntl(fd, F_GETFL) & O_ACCMODE;
+
+	return has == O_RDWR || has == mode;
+}
 
 /* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
 static int try_descriptor(uint32_t n, void *arg)
@@ -47,10 +55,10 @@ static int try_descriptor(uint32_t n, void *arg)
 		s->found = steal_fd(look);
 		return 1;
 	}
-	fd = openat(s->t->procfd, path, O_RDWR | O_CLOEXEC);
+	fd = openat(s->t->procfd, path, s->mode | O_CLOEXEC);
 	if (fd < 0) {
 		s->err = -errno;
-		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDWR)
+		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || !allows(fd, s->mode))
 			return 0;
 	}
 	if (!same_file(fd, s->v))
@@ -65,7 +73,7 @@ static int open_file(struct search *s)
 	char path[64];
 
 	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, s->v->range.start, s->v->range.end);
-	s->found = openat(s->t->procfd, path, (s->look ? O_PATH : O_RDWR) | O_CLOEXEC);
+	s->found = openat(s->t->procfd, path, (s->look ? O_PATH : s->mode) | O_CLOEXEC);
 	s->err = -errno;
 	if (s->found < 0)
 		proc_each_number(s->t->procfd, "fd", try_descriptor, s);
@@ -122,10 +130,10 @@ int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64
 	return r;
 }
 
-int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int mode, int *ret)
 {
 	_cleanup_free_ char *what = vma_describe(v);
-	struct search s = { .t = t, .v = v };
+	struct search s = { .t = t, .v = v, .mode = mode };
 	int r;
 
 	open_file(&s);
@@ -136,8 +144,18 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 	}
 	if (s.found < 0)
 		return fail(t->u, s.err,
-			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for writing)",
-			    t->pid, what, strerror(-s.err));
+			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",
+			    t->pid, what, strerror(-s.err), mode == O_RDWR ? "writing" : "reading");
 	*ret = s.found;
 	return 0;
+}
+
+int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+{
+	return open_for(t, v, O_RDWR, ret);
+}
+
+int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+{
+	return open_for(t, v, O_RDONLY, ret);
 }

@@ -24,4 +24,7 @@ int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64
  */
 int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
 
+/* Likewise, for reading only. The descriptor may be the target's own: its offset is not ours to move. */
+int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
+
 #endif

@@ -158,3 +158,8 @@ UFFDCTL_EXPORT pid_t uffdctl_target_pid(const struct uffdctl_target *t)
 {
 	return t->pid;
 }
+
+UFFDCTL_EXPORT const char *uffdctl_target_comm(const struct uffdctl_target *t)
+{
+	return t->comm;
+}

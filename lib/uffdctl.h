@@ -157,6 +157,8 @@ void uffdctl_target_close(struct uffdctl_target *t);
 /* Is it still there, with the same program? 0, or -ESRCH, logged. */
 int uffdctl_target_check(struct uffdctl_target *t);
 pid_t uffdctl_target_pid(const struct uffdctl_target *t);
+/* Its name when it was opened, escaped. Holds until uffdctl_target_close(). Since 0.1. */
+const char *uffdctl_target_comm(const struct uffdctl_target *t);
 
 /* Sizes of a mapping in smaps, in bytes; in the order of uffdctl_smaps_key(). */
 #define UFFDCTL_NR_SIZES 17
@@ -202,6 +204,24 @@ void uffdctl_maps_free(struct uffdctl_maps *m);
 size_t uffdctl_maps_count(const struct uffdctl_maps *m);
 const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_maps *m, size_t i);
 enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m);
+
+/* What a page of a file holds that a target has mapped, whether the target has mapped that page or not. */
+struct uffdctl_peek {
+	uint64_t cached;    /* 1: it is in the page cache; 0: not; UFFDCTL_UNKNOWN, as with hugetlbfs */
+	uint64_t page_size; /* of the mapping */
+	size_t len;	    /* bytes that were read; 0 where it is not cached or can't be read */
+};
+
+/*
+ * Look at the contents behind an address without touching the target: what a thread that waits there
+ * would find if its minor fault were continued. Changes nothing, and makes no page.
+ * @addr: in a mapping of a file
+ * @buf: out, the bytes from addr on, up to the end of its page
+ * @len: of buf; may be 0
+ * -ENOENT: no mapping there; -EOPNOTSUPP: one without a file; -ESRCH; -EPERM, -EACCES: the file can't be
+ * opened. Beneath: /proc/PID/map_files or the target's descriptor; mincore(2), pread(2). Since 0.1.
+ */
+int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *buf, size_t len, struct uffdctl_peek *ret);
 
 /* ---- threads that wait ---- */
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a page of a mapped file holds, seen without the target and without making the page. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "pagecache.h"
+#include "util.h"
+#include "vma.h"
+
+/* mincore(2) of a mapping of ours, which has no entry of its own yet, looks into the page cache. */
+static uint64_t is_cached(int fd, const struct uffdctl_vma *v, uint64_t offset)
+{
+	unsigned char state = 0;
+	void *p;
+	int r;
+
+	/* Of hugetlbfs it looks into the page table alone. */
+	if (v->page_size > base_page_size())
+		return UFFDCTL_UNKNOWN;
+	p = mmap(NULL, base_page_size(), PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	if (p == MAP_FAILED)
+		return UFFDCTL_UNKNOWN;
+	r = mincore(p, base_page_size(), &state);
+	munmap(p, base_page_size());
+	return r < 0 ? UFFDCTL_UNKNOWN : state & 1;
+}
+
+static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr, void *buf, size_t len,
+		struct uffdctl_peek *ret)
+{
+	uint64_t offset = v->offset + (addr - v->range.start), left = v->page_size - offset % v->page_size;
+	_cleanup_close_ int fd = -1;
+	ssize_t n = 0;
+	int r;
+
+	if (!v->inode)
+		return fail(t->u, -EOPNOTSUPP, "%d: %" PRIx64 ": no file is mapped there", t->pid, addr);
+	r = pagecache_open_read(t, v, &fd);
+	if (r < 0)
+		return r;
+	ret->page_size = v->page_size;
+	ret->cached = is_cached(fd, v, round_down(offset, base_page_size()));
+	/* What is swapped out counts as not cached, but has contents; a hole has none. */
+	if (ret->cached && len)
+		n = pread(fd, buf, MIN(len, left), (off_t)offset);
+	ret->len = n > 0 ? (size_t)n : 0;
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *buf, size_t len,
+				struct uffdctl_peek *ret)
+{
+	struct uffdctl_maps *maps;
+	const struct uffdctl_vma *v;
+	int r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
+
+	if (r < 0)
+		return r;
+	v = uffdctl_maps_get(maps, maps_find(maps, addr));
+	if (v && v->range.start <= addr)
+		r = peek(t, v, addr, buf, len, ret);
+	else
+		r = fail(t->u, -ENOENT, "%d: %" PRIx64 ": there is no mapping", t->pid, addr);
+	uffdctl_maps_free(maps);
+	return r;
+}

@@ -1,0 +1,489 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""watch as a view, driven through tmux: what is on the screen, where, and what keys do."""
+import contextlib
+import itertools
+import os
+import re
+import signal
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from screen import UFFDCTL, Screen, width
+from tap import Target, contains, eq, fdinfo, main, ok, test, wait_until
+
+PAGE = 4096
+FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
+
+
+@contextlib.contextmanager
+def stuck_target(nr=3, name="guest"):
+    """Threads that wait for the first pages of a memory that nobody serves, 512 of 1024 KiB."""
+    with Target(timeout=60) as t:
+        t.comm(name="vmm")
+        t.fd = t.uffd(features=FEATURES)["fd"]
+        t.m = t.map(kind="memfd", size=256 * PAGE, name=name)
+        t.fill(id=t.m["id"], seed=1)
+        t.register(uffd=t.fd, id=t.m["id"], mode=["minor"])
+        t.tids = [t.touch(id=t.m["id"], offset=i * PAGE, len=PAGE, access="read", name=f"vcpu{i}")["tids"][0]
+                  for i in range(nr)]
+        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == nr, "all wait")
+        yield t
+
+
+@contextlib.contextmanager
+def busy_target(delay_us=2000):
+    """Two threads that fault all the time, and a handler."""
+    with Target(timeout=60) as t:
+        t.comm(name="vmm")
+        t.fd = t.uffd(features=FEATURES)["fd"]
+        t.m = t.map(kind="memfd", size=256 << 20)
+        t.fallocate(id=t.m["id"], offset=0, len=256 << 20, mode="alloc")
+        a = t.map(kind="anon", size=256 << 20)
+        t.register(uffd=t.fd, id=t.m["id"], mode=["minor"])
+        t.register(uffd=t.fd, id=a["id"], mode=["missing"])
+        t.handler(uffd=t.fd, action="copy", seed=1)
+        t.threads = [t.touch(id=m["id"], access=access, delay_us=delay_us, name=name)["threads"][0]
+                     for m, access, name in ((t.m, "read", "reader"), (a, "write", "writer"))]
+        yield t
+
+
+def rows(screen, title):
+    """The lines below the title of a pane (a pattern), up to the next title or the bottom line."""
+    lines = screen.split("\n")
+    at = next((i for i, line in enumerate(lines) if re.search(title, line)), None)
+    ok(at is not None, f"no pane {title}:\n{screen}")
+    below = itertools.takewhile(lambda line: not re.match("──|--|F1Help", line), lines[at + 1:])
+    return [line for line in below]
+
+
+def fits(s):
+    """Nothing wraps and nothing is wider than the terminal."""
+    lines = s.lines()
+    eq(len(lines), s.size[1], "lines")
+    for line in lines:
+        ok(width(line) <= s.size[0], f"too wide: {line!r}")
+    ok(lines[-1].startswith("F1Help"), f"the last line has the keys: {lines[-1]!r}")
+
+
+# ---- where things are ----
+
+def skeleton(lines):
+    """Titles, names of columns and keys as they are; for lines of data, a tilde."""
+    fixed = re.compile(r"──|--|F1Help|.*(TID +COMM|MAPPING +FAULTS)")
+    return [re.sub(r"[│|].*", "│~", line) if fixed.match(line) else "~" for line in lines]
+
+
+def check_layout(w, h):
+    with stuck_target() as t, Screen(t.pid, size=(w, h)) as s:
+        s.wait("vcpu2|3 waiting")
+        fits(s)
+        got = skeleton(s.lines())
+        path = os.path.join(os.path.dirname(__file__), f"view.{w}x{h}")
+        if os.environ.get("UPDATE"):
+            with open(path, "w") as f:
+                f.write("\n".join(got) + "\n")
+        with open(path) as f:
+            want = f.read().split("\n")[:-1]
+        for i, (a, b) in enumerate(zip(got, want)):
+            eq(a, b, f"line {i} of {path}")
+        eq(len(got), len(want), "lines")
+        # Values stand under the names of their columns.
+        lines = s.lines()
+        row = next(line for line in lines if "vcpu0" in line)
+        for head in (line for line in lines if "TID" in line):
+            eq(row.index("vcpu0"), head.index("COMM"), "COMM")
+            eq(row.index("minor"), head.index("KIND"), "KIND")
+            eq(row.index("guest+0x"), head.index("WHERE"), "WHERE")
+            eq(re.search(r"\d+(?= vcpu0)", row).end(), head.index("TID") + 3, "TID")
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+
+
+@test("view-layout-80x24")
+def _():
+    check_layout(80, 24)
+
+
+@test("view-layout-200x50")
+def _():
+    check_layout(200, 50)
+
+
+@test("view-layout-60x15")
+def _():
+    check_layout(60, 15)
+
+
+@test("view-resize", limit=120)
+def _():
+    """While it runs, to any size: what is too small says so, and comes back."""
+    with busy_target() as t, Screen(t.pid) as s:
+        for w, h in ((200, 50), (60, 15), (80, 60), (100, 20), (61, 33), (80, 24)):
+            s.resize(w, h)
+            s.wait(lambda x: len(x.split("\n")) == h and x.split("\n")[-1].startswith("F1Help")
+                   and max(width(line) for line in x.split("\n") if "──" in line) == w)
+            fits(s)
+        for w, h in ((59, 24), (80, 14), (20, 5), (5, 2)):
+            s.resize(w, h)
+            s.wait(lambda x: x.startswith(f"{w}x{h}") and "F1" not in x)
+        s.resize(80, 24)
+        s.wait("F1Help")
+        fits(s)
+
+
+# ---- keys ----
+
+def cell(s, title, column):
+    """A column of the first row below its name."""
+    head, first = rows(s, title)[:2]
+    return first[head.index(column):].split()[0]
+
+
+@test("view-keys", limit=180)
+def _():
+    with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
+        s.wait("guest .*continue")
+        for name in ("thread", "process", "resolver", "instruction", "mapping"):
+            s.keys("F5")
+            s.wait(f"by {name} ")
+        s.keys("g")
+        screen = s.wait("by thread (.|\n)*reader(.|\n)*writer|by thread (.|\n)*writer(.|\n)*reader")
+        for key in ("F1", "h", "?"):
+            s.keys(key)
+            s.wait("F10 q +quit")
+            ok(" continue" not in s.screen(), "no key of --control in help")
+            s.keys("Escape")
+            s.wait("F1Help")
+        # sorting: the mark moves, and the order is that of the column
+        contains(screen, "FAULTS▼")
+        s.keys("<")
+        s.wait("THREAD▲")
+        s.keys(">")
+        s.wait("FAULTS▼")
+        s.keys("I")
+        s.wait("FAULTS▲")
+        s.keys("F6")
+        s.wait("Sort by")
+        s.keys("Up", "Enter")
+        s.wait("THREAD▲")
+        tids = [int(line.split()[0]) for line in rows(s.screen(), "by thread")[1:] if line.strip()]
+        eq(tids, sorted(tids), "by thread")
+        # filter
+        for key in ("F4", "\\"):
+            s.keys(key)
+            s.text("read")
+            s.wait("Filter: read_")
+            s.wait("by thread .*filter: read 1 row")
+            ok("writer" not in "\n".join(rows(s.screen(), "by thread")), "filtered")
+            s.keys("Enter")
+            s.wait("F1Help")
+            s.keys("F4", "Escape")
+            s.wait("by thread .* 2 rows")
+        # search moves the selection, which shows in reverse or colour
+        for key in ("F3", "/"):
+            s.keys("Home", key)
+            s.text("writer")
+            s.wait("Search: writer_")
+            s.keys("Enter")
+            s.wait("F1Help")
+            line = next(x for x in s.lines("-e") if "writer" in x and "──" not in x and "copy" in x)
+            ok("\033[" in line[:8], f"selected: {line!r}")
+        s.keys("/")
+        s.text("frobnicate")
+        s.wait("Search: frobnicate_")
+        s.keys("Enter")
+        s.wait("not found: frobnicate")
+        # the log, and panes
+        s.wait("last faults")
+        s.keys("l")
+        s.wait("last faults", gone=True)
+        s.keys("l")
+        s.wait("last faults")
+        for key in ("Tab", "BTab", "Down", "Up", "PPage", "NPage", "Home", "End", "j", "k", "n", "C-l", "Tab", "End", "Home", "Tab", "Tab"):
+            s.keys(key)
+            s.wait("F1Help")
+        fits(s)
+        for key in ("Space", "p"):
+            s.keys(key)
+            s.wait("PAUSED")
+            wait_until(lambda: s.screen() == (time.sleep(0.1), s.screen())[1], "all of it is drawn")
+            one = s.screen()
+            time.sleep(1.5)
+            eq(s.screen(), one, "the picture stands")
+            s.keys(key)
+            s.wait("PAUSED", gone=True)
+        ok(cell(s.screen(), "by thread", "FAULTS") > "0", "faults go on")
+        # keys that are --control's do nothing
+        s.keys("c", "C")
+        s.wait("F1Help")
+        ok("Continue" not in s.screen(), "no question")
+        s.keys("F10")
+        s.wait(r"shell>\s*\Z")
+
+
+@test("view-mouse", limit=90)
+def _():
+    with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
+        screen = s.wait("guest .*continue").split("\n")
+        y = next(i for i, line in enumerate(screen) if "MAPPING" in line)
+        s.mouse(screen[y].index("MAX"), y)
+        s.wait("MAX▼")
+        s.mouse(3, y + 2)
+        s.wait(lambda x: any("\033[" in line[:8] for line in s.lines("-e")[y + 2:y + 3]))
+        s.mouse(3, y + 1, button=64)
+        s.mouse(screen[-1].index("Group"), len(screen) - 1)
+        s.wait("by thread")
+        s.mouse(screen[-1].index("Quit"), len(screen) - 1)
+        s.wait(r"shell>\s*\Z")
+
+
+@test("view-snapshot", limit=90)
+def _():
+    with busy_target() as t, Screen(t.pid, size=(60, 15)) as s:
+        s.wait("guest ")
+        s.keys("s")
+        name = re.search(r"snapshot: (\S+)", s.wait(r"snapshot: \S+\.txt"))[1]
+        ok(re.fullmatch(rf"uffdctl-watch-{t.pid}-\d{{8}}-\d{{6}}\.txt", name), name)
+        for _ in range(3):
+            s.keys("s")
+        wait_until(lambda: len([f for f in os.listdir(s.folder) if f.endswith(".txt")]) == 4, "four files")
+        with open(f"{s.folder}/{name}") as f:
+            text = f.read()
+        for part in ("waiting longest", "how long they waited", "where", "by mapping", "by thread", "by process",
+                     "by resolver", "by instruction", "last faults", "reader", "writer", "/memfd:guest", "RESOLVER"):
+            contains(text, part)
+        ok("\033" not in text, "plain text")
+        # a folder that can't be written, and a full disk
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+        s.run(f"mkdir full; mount -t tmpfs -o size=4k none full && cd full && {s.command}; cd ..; umount full")
+        s.wait("guest ")
+        s.keys("s")
+        s.wait("no snapshot: No space left")
+        eq([f for f in os.listdir(f"{s.folder}/full")], [], "no half file stays")
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+
+
+# ---- what comes from outside ----
+
+@test("view-storm", limit=120)
+def _():
+    """As many faults as can be made: keys are answered, and totals are those of the handler."""
+    with Target(timeout=60) as t:
+        n = 100000
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=n * PAGE)
+        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.handler(uffd=u, action="continue")
+        with Screen(t.pid) as s:
+            threads = t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]
+            for name in ("thread", "process", "resolver", "instruction", "mapping"):
+                s.keys("F5")
+                s.wait(f"by {name} ", timeout=5)
+            for thread in threads:
+                wait_until(lambda thread=thread: t.join(thread=thread, timeout_ms=5000)["done"], "thread", timeout=60)
+            faults = t.handler_stats(uffd=u)["minor"]
+            s.wait(f"total {faults:,} ")
+            s.keys("q")
+            s.wait(r"shell>\s*\Z")
+            contains(s.history(), f"{faults} faults in")
+
+
+@test("view-target-exits", limit=90)
+def _():
+    with stuck_target() as t, Screen(t.pid) as s:
+        s.wait("vcpu2")
+        t.kill()
+        s.wait(f"{t.pid} vmm \\(ended\\)")
+        s.wait("has ended")
+        s.wait("waiting longest none")
+        fits(s)
+        s.keys("F5")
+        s.wait("by thread")
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+
+
+@test("view-hostile-names", limit=120)
+def _():
+    """Nothing of a name reaches the terminal as it is, and columns stay where they are."""
+    comms = ["\033[2J\033]0;x\007", "你好世界e\u0301", "\udcff\udcfeab", "a\u0301\u0301\u0301\u0301\u0301b", "\u202etxt"]
+    with Target(timeout=60) as t:
+        t.comm(name="\033[31mvmm\033[5m")
+        u = t.uffd(features=FEATURES)["fd"]
+        m = t.map(kind="memfd", size=256 * PAGE, name="\033[41m你好\udcffé\u202ex\n" + "長" * 40)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        for i, comm in enumerate(comms):
+            t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access="read", name=comm)
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == len(comms), "all wait")
+        for locale in ("C.UTF-8", "C"):
+            with Screen(t.pid, size=(120, 40), locale=locale) as s:
+                s.wait(r"\\x1b\[2J")
+                fits(s)
+                contains(s.lines()[0], r"\x1b[31mvmm")
+                got = rows(s.screen(), "waiting longest")
+                at = got[0].index("KIND")
+                for row in got[1:1 + len(comms)]:
+                    eq(width(row[:row.index(" minor ")]) + 1, at, f"KIND in {row!r}")
+                    ok(row.rstrip().endswith(("│", "|")) or "│" in row or "|" in row, f"the histogram's edge: {row!r}")
+                if locale == "C":
+                    ok(all(ord(c) < 127 for c in s.screen()), "ASCII alone")
+                else:
+                    contains(s.screen(), "你好世界")
+                s.keys("s")
+                s.wait("snapshot:")
+                name = next(f for f in os.listdir(s.folder) if f.endswith(".txt"))
+                with open(f"{s.folder}/{name}", "rb") as f:
+                    ok(b"\033" not in f.read(), "nor in a snapshot")
+                s.keys("q")
+                s.wait(r"shell>\s*\Z")
+
+
+@test("view-no-colour", limit=120)
+def _():
+    """Reverse and bold tell, and a mark; no colour is set."""
+    colours = re.compile(r"\033\[[\d;]*\b(3[0-7]|4[0-7]|38|48|9[0-7])[;m]")
+    with stuck_target() as t:
+        for args, env, term in ((("--color=never",), {}, "tmux-256color"), ((), {"NO_COLOR": "1"}, "tmux-256color"),
+                                ((), {}, "vt100")):
+            with Screen(*args, t.pid, term=term, **env) as s:
+                s.wait("! +\\d+ vcpu0")
+                ok(not colours.search(s.screen("-e")), "no colour")
+                ok("\033[7m" in s.screen("-e") or "\033[1;7m" in s.screen("-e"), "reverse is used")
+                s.keys("q")
+                s.wait(r"shell>\s*\Z")
+        with Screen(t.pid) as s:
+            s.wait("! +\\d+ vcpu0")
+            ok(colours.search(s.screen("-e")), "colours otherwise")
+
+
+@test("view-ascii", limit=90)
+def _():
+    with busy_target() as t, Screen(t.pid, size=(120, 40), locale="C") as s:
+        s.wait(r"guest .*continue")
+        s.wait(r"guest .*\[.*[-.:=+*#@].*\]")
+        ok(all(ord(c) < 127 for c in s.screen()), "ASCII alone")
+        contains(s.screen(), "FAULTSv")
+        fits(s)
+
+
+# ---- the terminal ----
+
+@test("view-leaves-terminal-sane", limit=180)
+def _():
+    with stuck_target(1) as t, Screen(t.pid, start=False) as s:
+        def after(what, cause, code):
+            s.run(f"clear; stty -a >before; {s.command} -d 5m; echo code $?; stty -a >after")
+            s.wait("F1Help")
+            eq((s.flag("alternate_on"), s.flag("cursor_flag")), ("1", "0"), "the view's own screen, no cursor")
+            cause()
+            s.wait(f"code {code}\n")
+            wait_until(lambda: os.path.exists(f"{s.folder}/after"), "stty")
+            eq((s.flag("alternate_on"), s.flag("cursor_flag"), s.flag("mouse_any_flag")), ("0", "1", "0"), what)
+            with open(f"{s.folder}/before") as a, open(f"{s.folder}/after") as b:
+                eq(b.read(), a.read(), f"{what}: stty")
+            os.unlink(f"{s.folder}/after")
+            return s.screen()
+        contains(after("q", lambda: s.keys("q"), 0), "0 faults in")
+        contains(after("Ctrl-C", lambda: s.keys("C-c"), 0), "waited before 1")
+        for sig in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            after(sig.name, lambda sig=sig: os.kill(s.pid(), sig), 0)
+        if "asan" not in UFFDCTL:
+            after("SIGSEGV", lambda: os.kill(s.pid(), signal.SIGSEGV), 139)
+            after("SIGQUIT", lambda: s.keys("C-\\"), 131)
+
+
+@test("view-stop-and-go-on", limit=90)
+def _():
+    with stuck_target(1) as t, Screen(t.pid) as s:
+        s.wait("vcpu0")
+        s.keys("C-z")
+        s.wait("Stopped")
+        eq((s.flag("alternate_on"), s.flag("cursor_flag")), ("0", "1"), "the shell's screen")
+        s.run("stty -a | grep -o ' echo '; echo typed")
+        s.wait("\ntyped")
+        s.run("fg")
+        s.wait("F1Help")
+        s.wait("vcpu0")
+        eq((s.flag("alternate_on"), s.flag("cursor_flag")), ("1", "0"), "the view's screen")
+        fits(s)
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+
+
+@test("view-messages-at-end", limit=60)
+def _():
+    """Not without a terminal, and not on one that can't."""
+    with stuck_target(1) as t, Screen(t.pid, start=False, term="tmux-256color") as s:
+        s.run(f"TERM=dumb {s.command} -d 0.1")
+        s.wait("0 faults in")
+        s.run(f"clear; {s.command} --line -d 0.1")
+        s.wait("0 faults in")
+        s.run(f"clear; TERM=dumb {UFFDCTL} watch --control {t.pid}; echo code $?")
+        s.wait("needs a terminal(.|\n)*code 2")
+        s.run(f"clear; {UFFDCTL} watch --control --line {t.pid}; echo code $?")
+        s.wait("needs a terminal(.|\n)*code 2")
+
+
+# ---- --control ----
+
+@test("view-control", limit=150)
+def _():
+    """c frees one thread of a hung target, C all of them; each after a question."""
+    with stuck_target(4) as t, Screen("--control", t.pid, size=(100, 30)) as s:
+        threads = {tid: i for i, tid in enumerate(t.tids)}
+        s.wait("vcpu3")
+        s.keys("F1")
+        s.wait("continue the selected")
+        s.keys("q")
+        s.wait("F1Help .*cContinue")
+        s.keys("c")
+        screen = s.wait("yes")
+        contains(screen, "Continue the minor fault of thread")
+        contains(screen, "in the page cache and begins with")
+        page = int(re.search(r"4K at ([0-9a-f]+)", screen)[1], 16) - int(t.m["addr"], 16)
+        data = t.peek(id=t.m["id"], offset=page, len=16, through="second")["hex"]
+        contains(screen, " ".join(data[i:i + 2] for i in range(0, 32, 2)))
+        s.keys("n")
+        s.wait("nothing was done")
+        eq(fdinfo(t.pid, t.fd)["total"], 4, "all wait still")
+        s.keys("c")
+        tid = int(re.search(r"of thread (\d+)", s.wait("yes"))[1])
+        s.keys("y")
+        s.wait("continued: 4K mapped")
+        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 3, "one goes on")
+        wait_until(lambda: not os.path.exists(f"/proc/{t.pid}/task/{tid}"), "the one that was asked about")
+        ok(tid in threads, "one of them")
+        s.wait("3 waiting")
+        s.keys("C")
+        contains(s.wait("yes"), "Continue all 3 minor faults")
+        s.keys("y")
+        s.wait("continued: 12K mapped")
+        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 0, "all go on")
+        s.wait("waiting longest none")
+        s.keys("c")
+        s.wait("no thread waits")
+
+
+@test("view-control-missing", limit=60)
+def _():
+    """Only minor faults: another one says why not."""
+    with Target() as t:
+        u = t.uffd(features=FEATURES)["fd"]
+        a = t.map(kind="anon", size=16 * PAGE)
+        t.register(uffd=u, id=a["id"], mode=["missing"])
+        t.touch(id=a["id"], len=PAGE, access="read", name="stuck")
+        with Screen("--control", t.pid) as s:
+            s.wait("stuck")
+            s.keys("c")
+            s.wait("only minor faults")
+            s.keys("C")
+            s.wait("no minor fault waits")
+            eq(fdinfo(t.pid, u)["total"], 1, "it waits still")
+
+
+main()
