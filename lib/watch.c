@@ -192,7 +192,7 @@ static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
 	int r = iter_get(w->u, &it);
 
 	w->config->some_only = pids != NULL;
-	for (size_t i = 0; r >= 0 && i < nr_pids; i++) {
+	for (size_t i = 0; r >= 0 && pids && i < nr_pids; i++) {
 		r = list_find_task(it, pids[i], &task);
 		if (r < 0)
 			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", pids[i]);

@@ -76,7 +76,7 @@ static int load(struct uffdctl_watch *w, const char **why)
 	int r = iter_load_skel(watch_sched_bpf, &skel);
 
 	*why = NULL;
-	if (r < 0)
+	if (!skel)
 		return r;
 	w->skel = skel;
 	w->config = &skel->bss->config;
