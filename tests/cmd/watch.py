@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """watch: counts that are exact, whoever faults and however it ends."""
+import contextlib
 import ctypes
 import json
 import os
@@ -460,9 +461,13 @@ def _():
                                                            env=env, check=True).stdout or "[]")}
 
     def held(pid):
-        infos = [open(f"/proc/{pid}/fdinfo/{fd}").read() for fd in os.listdir(f"/proc/{pid}/fdinfo")]
-        return {kind: {int(x) for info in infos for x in re.findall(rf"^{kind}_id:\t(\d+)", info, re.M)}
-                for kind in ("prog", "map", "link")}
+        ids = {"prog": set(), "map": set(), "link": set()}
+        for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+            with contextlib.suppress(OSError):  # iterators come and go
+                with open(f"/proc/{pid}/fdinfo/{fd}") as f:
+                    for kind, number in re.findall(r"^(prog|map|link)_id:\t(\d+)", f.read(), re.M):
+                        ids[kind].add(int(number))
+        return ids
     for sig in (signal.SIGKILL, signal.SIGTERM) * 5:
         w = Watch("--summary")
         mine = held(w.p.pid)
