@@ -132,7 +132,7 @@ check-asan: deps
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 6.12 7"; tests/vm/vm.py --list.
 KERNELS ?= 6.12
-VM_TESTS ?= $(O)/tests/lib/unit $(addprefix tests/cmd/,list.py pending.py watch.py)
+VM_TESTS ?= $(O)/tests/lib/unit $(addprefix tests/cmd/,list.py pending.py watch.py) tests/vm/lockdown.py
 
 VM_DEBS := qemu-system-x86 busybox-static xz-utils
 check-vm: DEBS += $(VM_DEBS)

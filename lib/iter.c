@@ -216,8 +216,20 @@ int iter_get(struct uffdctl *u, struct iter **ret)
 	return 0;
 }
 
+/* In words of its own: the errors that it leads to are those of other causes, too. */
+static bool is_locked_down(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+	char text[128] = "";
+
+	return f && fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
+}
+
 const char *iter_why(int err)
 {
+	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
+		return "the kernel is locked down to confidentiality, so that BPF may not read its memory "
+		       "(/sys/kernel/security/lockdown; boot with lockdown=integrity or none)";
 	switch (err) {
 	case -EACCES:
 		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";

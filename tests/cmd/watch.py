@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from tap import test as one_test
-from tap import Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, wait_until
+from tap import ROOT, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, wait_until
 
 PAGE = 4096
 HUGE = 2 << 20
@@ -481,6 +481,16 @@ def _():
 @one_test("watch-takes-the-best")
 def _():
     contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
+
+
+@one_test("watch-no-btf")
+def _():
+    """Hidden, as where the kernel was built without; sched has it from the kernel itself."""
+    r = subprocess.run(["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"", "sh",
+                        os.path.join(os.environ.get("O") or "build", "uffdctl"), "watch", "--summary", "-d", "0.1",
+                        "--backend=fentry"], cwd=ROOT, capture_output=True, text=True)
+    eq(r.returncode, 1, "exit")
+    contains(r.stderr, "CONFIG_DEBUG_INFO_BTF")
 
 
 @one_test("watch-no-privileges")

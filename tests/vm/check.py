@@ -8,6 +8,7 @@ import sys
 
 os.environ.setdefault("UFFDCTL_TEST_SLOW", "10")  # an emulated CPU
 os.environ.setdefault("UFFDCTL_TEST_BACKENDS", "fentry kprobe sched")  # Debian's kernels have all
+os.environ["UFFDCTL_TEST_GUEST"] = "1"
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.dirname(HERE))
 from tap import ROOT, Runner
