@@ -224,6 +224,7 @@ deps:
 		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
 		     'procps-ng cppcheck'; \
+		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \
 	debs='$(DEBS)'; \
