@@ -144,7 +144,7 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
 	$(Q)$(PYTHON) tests/demo.py
 
-bench: DEBS += $(VM_DEBS) bpftrace
+bench: DEBS += $(VM_DEBS) bpftrace strace
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py

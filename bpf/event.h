@@ -150,9 +150,9 @@ struct ev_slot {
 	__u64 task;  /* whose it is; 0: nobody's */
 	__u32 state; /* enum ev_slot_state */
 	__u32 slept;
-	__u64 uwq;	     /* struct userfaultfd_wait_queue; 0: not known */
-	__u64 switches;	     /* of the thread's own will, before */
-	__u64 file, to, buf; /* of a read of messages that goes on (kprobe) */
+	__u64 uwq;	/* struct userfaultfd_wait_queue; 0: not known */
+	__u64 switches; /* of the thread's own will, before */
+	__u64 file;	/* that the thread read messages from last (kprobe) */
 	struct ev_fault f;
 };
 

@@ -165,16 +165,6 @@ struct vm_fault {
 	enum fault_flag flags;
 };
 
-enum iter_type {
-	ITER_UBUF,
-};
-
-struct iov_iter {
-	__u8 iter_type;
-	unsigned long iov_offset;
-	void *ubuf;
-};
-
 struct kiocb {
 	struct file *ki_filp;
 };

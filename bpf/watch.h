@@ -426,8 +426,6 @@ static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct f
 	return ret->uwq;
 }
 
-/* ---- messages ---- */
-
 /* From its struct wait_queue_entry. */
 static inline struct userfaultfd_wait_queue *uwq_of_wait(__u64 entry)
 {
@@ -437,23 +435,6 @@ static inline struct userfaultfd_wait_queue *uwq_of_wait(__u64 entry)
 static inline __u64 address_of_wait(__u64 entry)
 {
 	return BPF_CORE_READ(uwq_of_wait(entry), msg.arg.pagefault.address);
-}
-
-struct messages {
-	const void *buf; /* where they were read to; NULL: not known */
-	__u32 nr_faults;
-};
-
-static long count_message(__u32 i, struct messages *m)
-{
-	struct uffd_msg msg = {};
-	__u32 size = has_choice() ? sizeof(msg) : sizeof(msg.event);
-
-	if (bpf_probe_read_user(&msg, size, m->buf + i * sizeof(msg)))
-		return 1;
-	m->nr_faults += msg.event == UFFD_EVENT_PAGEFAULT &&
-			(!has_choice() || is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address));
-	return 0;
 }
 
 #endif

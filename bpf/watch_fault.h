@@ -17,7 +17,6 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((secti
 			 : BPF_CORE_READ((type *)(p), field))
 
 /* Not in the headers of every machine that builds this. */
-#define FEATURE_EVENTS (1 << 1 | 1 << 2 | 1 << 3 | 1 << 6) /* fork, remap, remove, unmap */
 #define FEATURE_SIGBUS (1 << 7)
 #define FEATURE_EXACT_ADDRESS (1 << 11)
 #define USER_MODE_ONLY 1
@@ -121,6 +120,35 @@ static void fault_ends(__u32 ret)
 		ADD(st->faults[s->f.kind & 3], -1);
 }
 
+/* Its message was read: counted once, by whoever sees it first. */
+static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
+{
+	if (!__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
+		ADD(st->delivered, 1);
+}
+
+static struct list_head *head_of(const void *ctx, __u32 queue)
+{
+	return (void *)ctx + queue + bpf_core_field_offset(struct wait_queue_head, head);
+}
+
+#define MAX_STEPS 64
+
+/*
+ * The queue that an entry is in ends at fault_wqh. So is seen what was read by a call that had
+ * begun before we were there, or for which a kretprobe had no room.
+ */
+static bool was_read(const void *ctx, __u64 entry)
+{
+	struct list_head *read = head_of(ctx, bpf_core_field_offset(struct userfaultfd_ctx, fault_wqh));
+	struct list_head *queued = head_of(ctx, bpf_core_field_offset(struct userfaultfd_ctx, fault_pending_wqh));
+	struct list_head *at = (void *)entry + bpf_core_field_offset(struct wait_queue_entry, entry);
+
+	for (int i = 0; i < MAX_STEPS && at && at != read && at != queued; i++)
+		at = READ(struct list_head, at, next);
+	return at == read;
+}
+
 /*
  * A thread is woken whose beginning nobody saw: on preemptible kernels a program is left out where
  * another thread on the same CPU was preempted in it. This one runs under a lock.
@@ -148,6 +176,7 @@ static void count_unseen(struct task_struct *task, __u64 entry)
 	set_resolver(&f, bpf_get_current_task_btf());
 	count_fault(&f);
 	ADD(st->blocked, 1);
+	ADD(st->delivered, was_read((void *)f.ctx, entry));
 	count_end_in(st, &f);
 }
 
@@ -175,6 +204,8 @@ static void fault_woken(struct task_struct *task, __u64 entry, const void *key, 
 	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
 		return;
 	s->f.end_ns = bpf_ktime_get_ns();
+	if (!s->f.read_ns && was_read((void *)s->f.ctx, entry))
+		delivered(st, s, s->f.end_ns);
 	set_resolver(&s->f, bpf_get_current_task_btf());
 	ADD(st->blocked, s->slept || READ(struct task_struct, task, nvcsw) != s->switches);
 	count_end_in(st, &s->f);
@@ -183,60 +214,39 @@ static void fault_woken(struct task_struct *task, __u64 entry, const void *key, 
 
 struct delivery {
 	struct list_head *head, *at;
+	struct ev_stats *st;
 	__u64 now;
 };
 
 /* The newest entries of fault_wqh are those that were just read. */
 static long deliver_next(__u32 i, struct delivery *d)
 {
-	struct list_head *at = d->at;
 	struct userfaultfd_wait_queue *uwq;
 	struct ev_slot *s;
 
-	at = BPF_CORE_READ(at, next);
-	if (!at || at == d->head)
+	d->at = READ(struct list_head, d->at, next);
+	if (!d->at || d->at == d->head)
 		return 1;
-	d->at = at;
-	uwq = uwq_of(at);
-	s = slot_of(BPF_CORE_READ(uwq, wq.private), false);
-	if (s && s->state == EV_WAITING && !s->f.read_ns)
-		s->f.read_ns = d->now;
+	uwq = uwq_of(d->at);
+	s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
+	if (s && s->state == EV_WAITING)
+		delivered(d->st, s, d->now);
 	return 0;
 }
 
 /* So many bytes of messages were read from a userfaultfd. */
-static void messages_read(struct file *file, const void *buf, long bytes)
+static void messages_read(struct file *file, long bytes)
 {
 	struct userfaultfd_ctx *ctx = GET(file, private_data);
-	struct ev_stats *st = own_stats();
-	struct messages m = { .buf = buf };
-	struct delivery d = {};
-	__u32 nr = bytes / sizeof(struct uffd_msg);
+	struct delivery d = { .st = own_stats() };
 
-	if (bytes <= 0 || !ctx || !st || (config.some_only && !is_wanted(mm_of(ctx))))
+	if (bytes <= 0 || !ctx || !d.st || !nr_taken)
 		return;
-	/* Only one that asked for events gets other messages than those of faults. */
-	if (buf && (has_choice() || READ(struct userfaultfd_ctx, ctx, features) & FEATURE_EVENTS))
-		bpf_loop(nr, count_message, &m, 0);
-	else
-		m.nr_faults = nr;
-	ADD(st->delivered, m.nr_faults);
-	/* When that was, the stream alone tells. */
-	if (!config.stream)
-		return;
-	d.head = (void *)ctx + bpf_core_field_offset(ctx->fault_wqh) +
-		 bpf_core_field_offset(struct wait_queue_head, head);
+	d.head = head_of(ctx, bpf_core_field_offset(ctx->fault_wqh));
 	d.at = d.head;
-	d.now = bpf_ktime_get_ns();
-	bpf_loop(nr, deliver_next, &d, 0);
-}
-
-/* Where an iterator that was just filled put so many bytes; NULL: it is not one piece of user memory. */
-static const void *buffer_of(struct iov_iter *to, long bytes)
-{
-	if (GET(to, iter_type) != bpf_core_enum_value(enum iter_type, ITER_UBUF))
-		return NULL;
-	return (void *)((__u64)GET(to, ubuf) + GET(to, iov_offset) - bytes);
+	/* When it was, only records tell. */
+	d.now = config.stream ? bpf_ktime_get_ns() : 1;
+	bpf_loop(bytes / sizeof(struct uffd_msg), deliver_next, &d, 0);
 }
 
 #endif

@@ -33,7 +33,7 @@ int reads(__u64 *args)
 	long ret = args[2];
 
 	if (ret > 0)
-		messages_read(iocb->ki_filp, buffer_of((void *)args[1], ret), ret);
+		messages_read(iocb->ki_filp, ret);
 	return 0;
 }
 
@@ -44,6 +44,6 @@ int reads_plain(__u64 *args)
 	long ret = args[4];
 
 	if (ret > 0)
-		messages_read((void *)args[0], (void *)args[1], ret);
+		messages_read((void *)args[0], ret);
 	return 0;
 }

@@ -70,16 +70,13 @@ int sched_switch(__u64 *args)
 	return 0;
 }
 
-/* What a read that goes on will have read. */
-static int read_begins(struct file *file, struct iov_iter *to, const void *buf)
+/* Of which file a read that goes on reads. */
+static int read_begins(struct file *file)
 {
 	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), true);
 
-	if (!s)
-		return 0;
-	s->file = (__u64)file;
-	s->to = (__u64)to;
-	s->buf = (__u64)buf;
+	if (s)
+		s->file = (__u64)file;
 	return 0;
 }
 
@@ -88,25 +85,22 @@ int read_iter(struct pt_regs *regs)
 {
 	struct kiocb *iocb = (void *)ARG0(regs);
 
-	return read_begins(GET(iocb, ki_filp), (void *)ARG1(regs), NULL);
+	return read_begins(GET(iocb, ki_filp));
 }
 
 /* Before it was made an iterator's (Linux 6.10). */
 SEC("kprobe/userfaultfd_read")
 int read_plain(struct pt_regs *regs)
 {
-	return read_begins((void *)ARG0(regs), NULL, (void *)ARG1(regs));
+	return read_begins((void *)ARG0(regs));
 }
 
 static int read_ends(long ret)
 {
 	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), false);
 
-	if (!s || !s->file)
-		return 0;
-	if (ret > 0)
-		messages_read((void *)s->file, s->to ? buffer_of((void *)s->to, ret) : (void *)s->buf, ret);
-	s->file = 0;
+	if (s && s->file)
+		messages_read((void *)s->file, ret);
 	return 0;
 }
 

@@ -233,6 +233,23 @@ int sched_waking(__u64 *args)
 	return 0;
 }
 
+struct messages {
+	const void *buf; /* where they were read to; NULL: not known */
+	__u32 nr_faults;
+};
+
+static long count_message(__u32 i, struct messages *m)
+{
+	struct uffd_msg msg = {};
+	__u32 size = has_choice() ? sizeof(msg) : sizeof(msg.event);
+
+	if (bpf_probe_read_user(&msg, size, m->buf + i * sizeof(msg)))
+		return 1;
+	m->nr_faults += msg.event == UFFD_EVENT_PAGEFAULT &&
+			(!has_choice() || is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address));
+	return 0;
+}
+
 struct delivery {
 	struct userfaultfd_ctx *ctx;
 	struct list_head *head, *at;

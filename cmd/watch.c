@@ -148,7 +148,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_INTERVAL:
 		if (parse_time(arg, &watch_options.interval_ns) < 0 || watch_options.interval_ns < 10000000)
-			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m", arg);
+			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m, of 10ms at least", arg);
 		return 0;
 	case OPT_LINES:
 		watch_options.source_lines = true;

@@ -243,7 +243,7 @@ static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 
 static int want_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdctl_ranges *ranges)
 {
-	static const struct range_filter filter = { .all = is_registered };
+	static const struct range_filter filter = { .all = is_registered, .glob_registered = true };
 	_cleanup_(segments_free) struct segments segments = {};
 	struct ev_watch_config *c = w->config;
 	struct uffdctl_target *t = NULL;
@@ -251,7 +251,7 @@ static int want_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdctl_
 	int r = uffdctl_target_open(w->u, pid, &t);
 
 	if (r >= 0)
-		r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, 0, NULL, &maps);
+		r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
 		r = range_resolve(t, maps, &ranges->specs[i], &filter, &segments);
 	uffdctl_maps_free(maps);
@@ -365,7 +365,6 @@ static void close_backend(struct uffdctl_watch *w)
 		w->backend->unload(w);
 	w->skel = NULL;
 	w->backend = NULL;
-	w->read_prog_fd = -1;
 }
 
 /* The best that can be had, or the one that is asked for. */
@@ -384,6 +383,9 @@ static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 		if (r >= 0 || (why && !*why))
 			return r;
 		close_backend(w);
+		/* The iterators could be loaded: it is not for want of privileges. */
+		if (r == -EPERM && !why && w->u->iter)
+			why = "this kernel denies programs of its type to everybody";
 		if (opts->backend)
 			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
 		log_debug(w->u, "backend %s: %s", backends[i]->name, why ?: iter_why(r));
@@ -407,7 +409,6 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	if (!w)
 		return log_oom(u);
 	w->u = u;
-	w->read_prog_fd = -1;
 	r = climb(w, opts);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
@@ -470,18 +471,10 @@ UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, u
 	return r < 0 ? r : w->nr_handed;
 }
 
-static uint64_t misses_of(int prog_fd)
-{
-	struct bpf_prog_info info = {};
-	uint32_t len = sizeof(info);
-
-	return prog_fd >= 0 && bpf_obj_get_info_by_fd(prog_fd, &info, &len) == 0 ? info.recursion_misses : 0;
-}
-
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
-	struct uffdctl_watch_stats sum = { .before = w->before, .missed = misses_of(w->read_prog_fd) };
+	struct uffdctl_watch_stats sum = { .before = w->before };
 	_cleanup_free_ struct ev_stats *cpus = NULL;
 	uint32_t zero = 0;
 	uint64_t faults = 0, ended = 0;

@@ -30,7 +30,6 @@ struct uffdctl_watch {
 	void *skel; /* the backend's own */
 	struct ev_watch_config *config;
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
-	int read_prog_fd; /* whose misses are messages that were not counted as delivered; -1: none */
 
 	struct ring_buffer *ring;
 	uint64_t refreshed_ns, before;

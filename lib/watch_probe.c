@@ -124,7 +124,6 @@ static int fentry_load(struct uffdctl_watch *w, const char **why)
 	if (r < 0)
 		return r;
 	w->config = &skel->bss->config;
-	w->read_prog_fd = bpf_program__fd(skel->progs.reads);
 	return 0;
 }
 

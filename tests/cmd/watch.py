@@ -379,6 +379,7 @@ def _():
         watches = {"minor": Watch("--summary", "--kind=minor", t.pid),
                    "write": Watch("--summary", "--access=write", t.pid),
                    "glob": Watch("--summary", "--range=@/memfd:guest*", t.pid),
+                   "none": Watch("--summary", "--range=:arena", t.pid),
                    "two": Watch("--range", f"{start:x}+8K", "--range", f"{start + 3 * PAGE:x}+4K", t.pid)}
         th = t.touch(id=m["id"], len=4 * PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
@@ -389,7 +390,7 @@ def _():
         ok(t.join(thread=th)["done"], "thread")
         stopped = {name: w.stop() for name, w in watches.items()}
         eq({name: (s["faults"]["minor"], s["faults"]["missing"], s["delivered"]) for name, (_, s) in stopped.items()},
-           {"minor": (1, 0, 1), "write": (0, 16, 16), "glob": (1, 0, 1), "two": (0, 3, 3)}, "counted")
+           {"minor": (1, 0, 1), "write": (0, 16, 16), "glob": (1, 0, 1), "none": (0, 0, 0), "two": (0, 3, 3)}, "counted")
         eq([int(f["addr"], 16) - start for f in stopped["two"][0]], [0, PAGE, 3 * PAGE], "--range")
         for _, s in stopped.values():
             consistent(s)
@@ -439,6 +440,44 @@ def _():
             consistent(s)
             eq(s["faults"]["missing"], n, f"faults with {options}")
             eq((len({x["pid"] for x in faults}), p.pid in {x["pid"] for x in faults}), (n, True), "whose")
+
+
+READERS = """
+import ctypes, mmap, os, struct, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+u = libc.syscall(323, os.O_CLOEXEC)
+assert libc.ioctl(u, 0xc018aa3f, (ctypes.c_uint64 * 3)(0xaa, 0, 0)) == 0
+n = 64
+m = mmap.mmap(-1, n * 4096, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+at = ctypes.addressof(ctypes.c_char.from_buffer(m))
+assert libc.ioctl(u, 0xc020aa00, (ctypes.c_uint64 * 4)(at, n * 4096, 1, 0)) == 0
+def read():
+    while True:
+        addr = struct.unpack_from("=16xQ", os.read(u, 32))[0]
+        assert libc.ioctl(u, 0xc020aa04, (ctypes.c_uint64 * 4)(addr & ~4095, 4096, 0, 0)) == 0
+for _ in range(20):
+    threading.Thread(target=read, daemon=True).start()
+print("ready", flush=True)
+sys.stdin.readline()
+buf = ctypes.create_string_buffer(1)
+for i in range(n):
+    libc.memcpy(buf, ctypes.c_void_p(at + i * 4096), ctypes.c_size_t(1))
+os._exit(0)
+"""
+
+
+@test("watch-readers-that-sleep")
+def _():
+    """Handlers that blocked in read(2) before anybody watched, more than a kretprobe has instances."""
+    p = subprocess.Popen([sys.executable, "-c", READERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    eq(p.stdout.readline(), b"ready\n", "the process")
+    asleep = lambda: sum("userfaultfd" in open(f"/proc/{p.pid}/task/{t}/stack").read() for t in os.listdir(f"/proc/{p.pid}/task"))
+    wait_until(lambda: asleep() == 20, "all read")
+    w = Watch("--summary", p.pid)
+    p.communicate(b"go\n", timeout=30)
+    _, s = w.stop()
+    consistent(s)
+    eq((s["faults"]["missing"], s["delivered"], s["pending"]), (64, 64, 0), "each was read")
 
 
 @test("watch-interval")

@@ -25,7 +25,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 CACHE = os.environ.get("UFFDCTL_VM_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "uffdctl", "vm")
-ACCEL = os.environ.get("UFFDCTL_VM_ACCEL", "tcg,thread=multi")
+# One host thread for all CPUs: with several, QEMU may run an instruction that the kernel has patched meanwhile (int3).
+ACCEL = os.environ.get("UFFDCTL_VM_ACCEL", "tcg,thread=single")
 
 # Where in the Debian archive a version is; all others come and go in OTHERS.
 SUITES = {"6.1": "bookworm", "6.12": "trixie", "7": "trixie-backports"}
