@@ -118,6 +118,7 @@ static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns,
 	if (looker) {
 		messages_to(NULL);
 		screen_end();
+		view_forget_plan();
 		looker_stop(looker);
 	}
 	dress_lines.end(st, duration_ns, name);

@@ -170,6 +170,7 @@ void view_pause(struct view *to);
 void view_snapshot(struct view *v);
 void view_ask_continue(struct view *v);
 void view_ask_continue_all(struct view *v);
+void view_forget_plan(void);
 
 /* ---- keys (view_keys.c) ---- */
 

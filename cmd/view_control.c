@@ -7,8 +7,10 @@
 
 #include "view.h"
 
-/* What was asked about. The picture may move on meanwhile: what is done is what was asked. */
+/* What was asked about. The picture may move on meanwhile: what is done is what was asked, if it still holds. */
 static struct {
+	struct uffdctl_target *t; /* held since, so that a PID that is used again is not taken for it */
+	char name[VIEW_NAME];	  /* of the mapping; its beginning, if it is long */
 	pid_t pid, holder_pid;
 	int holder_fd;
 	uint64_t page_size;
@@ -51,26 +53,57 @@ static int add_pages(struct uffdctl_ranges *ranges)
 	return r;
 }
 
+static bool waits_at(const struct uffdctl_pending *p, uint64_t page)
+{
+	for (size_t i = 0; i < uffdctl_pending_count(p); i++) {
+		const struct uffdctl_waiter *w = uffdctl_pending_get(p, i);
+
+		if (w->target_pid == plan.pid && w->kind == UFFDCTL_KIND_MINOR &&
+		    w->addr / plan.page_size * plan.page_size == page &&
+		    !strncmp(w->name ?: "", plan.name, strlen(plan.name)))
+			return true;
+	}
+	return false;
+}
+
+/* Pages that nobody waits for any more may be another mapping's by now. */
+static int drop_stale_pages(void)
+{
+	struct uffdctl_pending *p;
+	size_t nr = 0;
+	int r = uffdctl_target_check(plan.t);
+
+	if (r >= 0)
+		r = uffdctl_pending(ctx(), UFFDCTL_SOURCE_AUTO, &plan.pid, 1, &p);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < plan.nr_pages; i++)
+		if (waits_at(p, plan.pages[i]))
+			plan.pages[nr++] = plan.pages[i];
+	uffdctl_pending_free(p);
+	plan.nr_pages = nr;
+	return 0;
+}
+
 static int do_continue(void)
 {
 	struct uffdctl_continue_opts opts = { .nr_threads = 1, .from_fd = -1 };
-	struct uffdctl_target *t = NULL;
 	struct uffdctl_ranges *ranges = NULL;
 	struct uffdctl_handle *h = NULL;
-	int r = uffdctl_target_open(ctx(), plan.pid, &t);
+	int r = drop_stale_pages();
 
-	if (r >= 0)
-		r = uffdctl_ranges_new(ctx(), &ranges);
+	if (r < 0 || !plan.nr_pages)
+		return r;
+	r = uffdctl_ranges_new(ctx(), &ranges);
 	if (r >= 0)
 		r = add_pages(ranges);
 	if (r >= 0)
-		r = uffdctl_handle_open(t, plan.holder_pid == plan.pid ? 0 : plan.holder_pid,
+		r = uffdctl_handle_open(plan.t, plan.holder_pid == plan.pid ? 0 : plan.holder_pid,
 					plan.holder_pid ? plan.holder_fd : -1, ranges, 0, &h);
 	if (r >= 0)
 		r = uffdctl_continue(h, ranges, &opts, on_result);
 	uffdctl_handle_close(h);
 	uffdctl_ranges_free(ranges);
-	uffdctl_target_close(t);
 	return r;
 }
 
@@ -85,6 +118,8 @@ static void on_yes(struct view *v)
 	/* What the library said about other failures is shown already. */
 	if (r < 0 && *plan.error)
 		view_say(v, true, "continue: %s", plan.error);
+	else if (r >= 0 && !plan.nr_pages)
+		view_say(v, false, "nobody waits there any more: nothing was done");
 	else if (r >= 0)
 		view_say(v, plan.absent != 0, "continued: %s mapped, %s mapped before%s",
 			 text_bytes(mapped, plan.mapped), text_bytes(already, plan.already),
@@ -96,15 +131,11 @@ static void on_yes(struct view *v)
 /* What the page at addr holds, in a line of the question. */
 static void describe_page(struct view *v, uint64_t addr)
 {
-	struct uffdctl_target *t = NULL;
 	struct uffdctl_peek peek = {};
 	unsigned char buf[16];
 	char hex[3 * sizeof(buf) + 1] = "";
-	int r = uffdctl_target_open(ctx(), plan.pid, &t);
+	int r = uffdctl_peek(plan.t, addr, buf, sizeof(buf), &peek);
 
-	if (r >= 0)
-		r = uffdctl_peek(t, addr, buf, sizeof(buf), &peek);
-	uffdctl_target_close(t);
 	for (size_t i = 0; r >= 0 && i < peek.len; i++)
 		snprintf(hex + 3 * i, 4, "%02x ", buf[i]);
 	if (r >= 0 && peek.cached == 0)
@@ -133,16 +164,28 @@ static bool can_continue(const struct waiter *w)
 	return w->kind == UFFDCTL_KIND_MINOR && w->addr != UFFDCTL_UNKNOWN && w->target_pid;
 }
 
-static void plan_for(const struct view *v, const struct waiter *w)
+void view_forget_plan(void)
+{
+	uffdctl_target_close(plan.t);
+	plan.t = NULL;
+}
+
+/* False: the process is gone, which the library has said. */
+static bool plan_for(const struct view *v, const struct waiter *w)
 {
 	const struct mapping *map = model_find(v->m, w->target_pid, w->addr);
 
+	view_forget_plan();
+	if (uffdctl_target_open(ctx(), w->target_pid, &plan.t) < 0)
+		return false;
+	memcpy(plan.name, w->name, sizeof(plan.name));
 	plan.pid = w->target_pid;
 	plan.holder_pid = w->holder_pid;
 	plan.holder_fd = w->holder_fd;
 	plan.page_size = map && map->page_size ? map->page_size : (uint64_t)sysconf(_SC_PAGESIZE);
 	plan.nr_pages = 0;
 	add_page(w->addr);
+	return true;
 }
 
 static void ask_last(struct view *v)
@@ -167,7 +210,8 @@ void view_ask_continue(struct view *v)
 			 uffdctl_kind_name(w->kind) ?: "not known");
 		return;
 	}
-	plan_for(v, w);
+	if (!plan_for(v, w))
+		return;
 	v->nr_question = 0;
 	uffdctl_escape(w->comm, &comm);
 	name = text_name(w->name);
@@ -193,8 +237,8 @@ void view_ask_continue_all(struct view *v)
 			continue;
 		if (nr_threads++)
 			add_page(w->addr);
-		else
-			plan_for(v, w);
+		else if (!plan_for(v, w))
+			return;
 	}
 	if (!nr_threads) {
 		view_say(v, false, map ? "no minor fault waits in this mapping" : "no mapping is selected");

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from screen import UFFDCTL, Screen, width
-from tap import Target, contains, eq, fdinfo, main, ok, test, wait_until
+from tap import Target, contains, eq, fdinfo, main, ok, run, test, wait_until
 
 PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
@@ -467,6 +467,26 @@ def _():
         s.wait("waiting longest none")
         s.keys("c")
         s.wait("no thread waits")
+
+
+@test("view-control-late", limit=60)
+def _():
+    """What was asked about has been resolved, or its process is gone, before the yes: nothing is done."""
+    with stuck_target(2) as t, Screen("--control", t.pid, size=(100, 30)) as s:
+        s.wait("vcpu1")
+        s.keys("C")
+        s.wait("Continue all 2")
+        run("unregister", t.pid, "all", check=0)
+        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 0, "both go on")
+        s.keys("y")
+        s.wait("nobody waits there any more")
+    with stuck_target(1) as t, Screen("--control", t.pid, size=(100, 30)) as s:
+        s.wait("vcpu0")
+        s.keys("c")
+        s.wait("yes")
+        t.kill()
+        s.keys("y")
+        s.wait("has exited|is gone|no such process|nobody waits")
 
 
 @test("view-control-missing", limit=60)
