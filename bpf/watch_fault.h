@@ -12,9 +12,12 @@
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((section(".ksyms"), weak));
 
 /* A tenth of a read by helper, where the kernel has it (6.2). */
-#define READ(type, p, field)                                                                  \
-	(bpf_rdonly_cast ? ((type *)bpf_rdonly_cast(p, bpf_core_type_id_kernel(type)))->field \
-			 : BPF_CORE_READ((type *)(p), field))
+#define READ(type, p, field)                                                                          \
+	({                                                                                            \
+		const void *_p = (p); /* a local struct's field in it would be relocated as well */   \
+		bpf_rdonly_cast ? ((type *)bpf_rdonly_cast(_p, bpf_core_type_id_kernel(type)))->field \
+				: BPF_CORE_READ((type *)_p, field);                                   \
+	})
 
 /* Not in the headers of every machine that builds this. */
 #define FEATURE_SIGBUS (1 << 7)
