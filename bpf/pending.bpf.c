@@ -5,7 +5,9 @@
 
 char _license[] SEC("license") = "GPL";
 
+/* Set by the loader before each run. */
 __u64 userfaultfd_fops;
+__u64 run; /* its number */
 
 /* Here and not through the iterator's file: that holds some 400 records of one descriptor, then fails. */
 struct {
@@ -16,12 +18,12 @@ struct {
 	__type(value, struct ev_waiter);
 } found SEC(".maps");
 
-/* Userfaultfds that were walked: each has as many descriptors as processes share it. */
+/* Userfaultfds, and the last run that walked them: each has as many descriptors as processes share it. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, EV_MAX_FILES);
 	__type(key, __u64);
-	__type(value, __u8);
+	__type(value, __u64);
 } walked SEC(".maps");
 
 __u64 nr_found; /* may be more than there is room for */
@@ -117,17 +119,17 @@ int waiters(struct bpf_iter__task_file *it)
 	struct file *file = it->file;
 	struct userfaultfd_ctx *ctx;
 	struct walk w = {};
-	__u64 key;
-	__u8 one = 1;
+	__u64 key, *last;
 
 	if (!file || !it->task || (__u64)file->f_op != userfaultfd_fops)
 		return 0;
 	ctx = BPF_CORE_READ(file, private_data);
 	key = (__u64)ctx;
 	/* Where there is no room to remember one it is walked each time. */
-	if (bpf_map_lookup_elem(&walked, &key))
+	last = bpf_map_lookup_elem(&walked, &key);
+	if (last && *last == run)
 		return 0;
-	bpf_map_update_elem(&walked, &key, &one, BPF_ANY);
+	bpf_map_update_elem(&walked, &key, &run, BPF_ANY);
 	w.ctx = ctx;
 	walk(&w, &ctx->fault_pending_wqh.head, EV_QUEUED);
 	walk(&w, &ctx->fault_wqh.head, EV_DELIVERED);

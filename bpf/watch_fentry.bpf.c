@@ -3,13 +3,6 @@
 #define GET(p, field) ((p)->field)
 #include "watch_fault.h"
 
-SEC("fentry/handle_userfault")
-int begins(__u64 *args)
-{
-	fault_begins((void *)args[0], args[1]);
-	return 0;
-}
-
 SEC("fexit/handle_userfault")
 int ends(__u64 *args)
 {
@@ -45,5 +38,13 @@ int reads_plain(__u64 *args)
 
 	if (ret > 0)
 		messages_read((void *)args[0], ret);
+	return 0;
+}
+
+/* Last: programs are attached in this order, and what begins must be seen to end. */
+SEC("fentry/handle_userfault")
+int begins(__u64 *args)
+{
+	fault_begins((void *)args[0], args[1]);
 	return 0;
 }

@@ -21,13 +21,6 @@
 #define RESULT(r) ((r)->regs[0])
 #endif
 
-SEC("kprobe/handle_userfault")
-int begins(struct pt_regs *regs)
-{
-	fault_begins((void *)ARG0(regs), ARG1(regs));
-	return 0;
-}
-
 SEC("kretprobe/handle_userfault")
 int ends(struct pt_regs *regs)
 {
@@ -114,4 +107,12 @@ SEC("kretprobe/userfaultfd_read")
 int read_plain_ends(struct pt_regs *regs)
 {
 	return read_ends(RESULT(regs));
+}
+
+/* Last: programs are attached in this order, and what begins must be seen to end. */
+SEC("kprobe/handle_userfault")
+int begins(struct pt_regs *regs)
+{
+	fault_begins((void *)ARG0(regs), ARG1(regs));
+	return 0;
 }

@@ -260,13 +260,21 @@ static void deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct found found = { .uwq = uwq, .ctx = d->ctx, .delivered = true };
 	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	struct ev_stats *st;
 	struct ev_slot *s;
 
 	if (!task || is_waken(uwq) || !is_chosen_uwq((__u64)uwq))
 		return;
 	s = slot_of(task, true);
-	if (!s || s->state == EV_BEFORE)
+	if (!s)
 		return;
+	if (s->state == EV_BEFORE) {
+		/* Its message is not one of those that are counted. */
+		st = own_stats();
+		if (st && !__sync_val_compare_and_swap(&s->f.read_ns, 0, d->now))
+			ADD(st->delivered, -1);
+		return;
+	}
 	if (s->state == EV_WAITING && !s->f.read_ns) {
 		s->f.read_ns = d->now;
 		return;

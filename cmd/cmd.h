@@ -76,6 +76,8 @@ void col_act_end(const void *row, struct cell *ret);
 void col_act_error(const void *row, struct cell *ret);
 
 int parse_pid(const char *text, pid_t *ret);
+/* "100us", "5ms", "2"; -EINVAL. */
+int parse_time(const char *text, uint64_t *ret_ns);
 
 /* To stderr, as "uffdctl: …"; not with -q. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

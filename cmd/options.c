@@ -166,3 +166,22 @@ int parse_pid(const char *text, pid_t *ret)
 	*ret = n;
 	return 0;
 }
+
+int parse_time(const char *text, uint64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		double ns;
+	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 },  { "s", 1e9 },
+		      { "", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
+	char *end;
+	double n = strtod(text, &end);
+
+	for (size_t i = 0; end > text && i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(end, units[i].unit) || !(n >= 0) || n * units[i].ns > 9e18)
+			continue;
+		*ret = n * units[i].ns;
+		return 0;
+	}
+	return -EINVAL;
+}

@@ -17,6 +17,7 @@ struct row {
 
 static struct timespec interval;
 static bool repeat, fail_if_any;
+static uint64_t min_slept_ns;
 
 static void get_ctx(const void *row, struct cell *ret)
 {
@@ -118,20 +119,21 @@ static const struct column columns[] = {
 };
 
 static const struct argp_option options[] = {
-	{ "watch", 'w', "SECONDS", 0, "Look again every so many seconds, until Ctrl-C", 10 },
+	{ "watch", 'w', "TIME", 0, "Look again each time that this has passed (2, 500ms), until Ctrl-C", 10 },
+	{ "min-slept", 's', "TIME", 0,
+	  "Only threads that have slept this long: 500ms, 10s; or for how long is not known", 10 },
 	{ "fail-if-any", 'e', NULL, 0, "Exit with 1 if a thread waits: for scripts and health checks", 10 },
 	{}
 };
 
 static void parse_interval(const char *arg, struct argp_state *state)
 {
-	char *end;
-	double s = strtod(arg, &end);
+	uint64_t ns;
 
-	if (*end || end == arg || !(s >= 0.01 && s <= 86400))
-		argp_error(state, "--watch=%s: write seconds, 0.01 to 86400", arg);
-	interval.tv_sec = s;
-	interval.tv_nsec = (s - interval.tv_sec) * 1e9;
+	if (parse_time(arg, &ns) < 0 || ns < 10000000 || ns > UINT64_C(86400000000000))
+		argp_error(state, "--watch=%s: write a time such as 2 (seconds) or 500ms, of 10ms to a day", arg);
+	interval.tv_sec = ns / 1000000000;
+	interval.tv_nsec = ns % 1000000000;
 	repeat = true;
 }
 
@@ -144,6 +146,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'e':
 		fail_if_any = true;
 		return 0;
+	case 's':
+		if (parse_time(arg, &min_slept_ns) < 0)
+			argp_error(state, "--min-slept=%s: write a time such as 100us, 5ms or 2s", arg);
+		return 0;
 	case ARGP_KEY_ARG:
 		pids_add(arg, state);
 		return 0;
@@ -153,7 +159,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 }
 
 /* 1: a thread waits; 0: none; or a negative errno. */
-static int look(void)
+static int look(bool *hidden)
 {
 	struct uffdctl_pending *p = NULL;
 	struct table *table;
@@ -165,11 +171,17 @@ static int look(void)
 	for (size_t i = 0; r >= 0 && i < uffdctl_pending_count(p); i++) {
 		struct row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
 
+		/* Where it is not known how long it slept, it counts. */
+		if (row.w->slept_ns < min_slept_ns)
+			continue;
 		any = 1;
 		r = table_row(table, &row);
 	}
+	*hidden = r >= 0 && uffdctl_pending_hidden(p);
 	if (r >= 0 && !any && !common.json)
-		note("no thread waits in a userfaultfd");
+		note(min_slept_ns ? "no thread has waited that long in a userfaultfd"
+		     : *hidden	  ? "no thread that can be seen waits in a userfaultfd"
+				  : "no thread waits in a userfaultfd");
 	uffdctl_pending_free(p);
 	if (table_close(table) < 0)
 		return -EIO;
@@ -179,11 +191,12 @@ static int look(void)
 static int run(void)
 {
 	int failed = pids_check(), r = 0, any = 0;
+	bool hidden = false;
 
 	if (repeat)
 		progress_begin();
 	while (!failed && !progress_interrupted()) {
-		r = look();
+		r = look(&hidden);
 		any |= r == 1;
 		/* With both options it is an alarm: the first thread that waits ends it. */
 		if (r < 0 || !repeat || (fail_if_any && any) || progress_interrupted() ||
@@ -193,7 +206,8 @@ static int run(void)
 	}
 	pids_free();
 	uffdctl_free(ctx());
-	return failed || r < 0 || (fail_if_any && any) ? EXIT_UNDONE : EXIT_DONE;
+	/* A health check that can't see has not found all well. */
+	return failed || r < 0 || (fail_if_any && (any || hidden)) ? EXIT_UNDONE : EXIT_DONE;
 }
 
 const struct cmd cmd_pending = {

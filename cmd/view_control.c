@@ -115,6 +115,7 @@ static void on_yes(struct view *v)
 	plan.mapped = plan.already = plan.absent = 0;
 	plan.error[0] = '\0';
 	r = do_continue();
+	v->live->want_look = true;
 	/* What the library said about other failures is shown already. */
 	if (r < 0 && *plan.error)
 		view_say(v, true, "continue: %s", plan.error);

@@ -109,8 +109,8 @@ static void second_line(const struct view *v, struct line *l)
 	add_number(l, "total", num, narrow ? " " : "  ", STYLE_STRONG);
 	text_count(num, st->pending, 9);
 	add_number(l, "pending", num, "", st->pending ? STYLE_WARN : STYLE_PLAIN);
-	if (st->before && !narrow)
-		line_addf(l, STYLE_DIM, " (+%" PRIu64 " before)", st->before);
+	if (st->before_left)
+		line_addf(l, STYLE_WARN, narrow ? "+%" PRIu64 : " (+%" PRIu64 " before)", st->before_left);
 }
 
 static void third_line(const struct view *v, struct line *l)

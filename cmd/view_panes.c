@@ -354,6 +354,9 @@ void pane_heads(const struct view *v, enum pane p, int width, struct line *l)
 		table_heads(v, width, l);
 }
 
+/* A machine under load is looked at less often. */
+#define OLD_NS (2 * SECOND)
+
 static void add_wait_title(const struct view *v, struct line *l, enum style style)
 {
 	const struct look *look = &v->m->look;
@@ -366,6 +369,8 @@ static void add_wait_title(const struct view *v, struct line *l, enum style styl
 		line_addf(l, STYLE_WARN, "%s waiting ", text_count(num, look->nr_waiting, 9));
 	else
 		line_add(l, STYLE_DIM, "none ");
+	if (look->ns && v->m->now_ns > look->ns + OLD_NS)
+		line_addf(l, STYLE_DIM, "(%.0f s ago) ", (double)(v->m->now_ns - look->ns) / SECOND);
 }
 
 static void add_histogram_title(const struct view *v, struct line *l, enum style style)

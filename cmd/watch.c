@@ -53,25 +53,6 @@ static const struct argp_option options[] = {
 	{}
 };
 
-static int parse_time(const char *text, uint64_t *ret)
-{
-	static const struct {
-		const char *unit;
-		double ns;
-	} units[] = { { "ns", 1 }, { "us", 1e3 }, { "ms", 1e6 },  { "s", 1e9 },
-		      { "", 1e9 }, { "m", 60e9 }, { "h", 3600e9 } };
-	char *end;
-	double n = strtod(text, &end);
-
-	for (size_t i = 0; end > text && i < sizeof(units) / sizeof(units[0]); i++) {
-		if (strcmp(end, units[i].unit) || !(n >= 0) || n * units[i].ns > 9e18)
-			continue;
-		*ret = n * units[i].ns;
-		return 0;
-	}
-	return -EINVAL;
-}
-
 static void parse_kinds(const char *arg, struct argp_state *state)
 {
 	_cleanup_free_ char *copy = strdup(arg);
@@ -130,6 +111,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		watch_options.control = true;
 		return 0;
 	case OPT_BACKEND:
+		if (strcmp(arg, "fentry") && strcmp(arg, "kprobe") && strcmp(arg, "sched"))
+			argp_error(state, "--backend=%s: write fentry, kprobe or sched", arg);
 		opts.backend = arg;
 		return 0;
 	case 'k':
@@ -148,7 +131,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_INTERVAL:
 		if (parse_time(arg, &watch_options.interval_ns) < 0 || watch_options.interval_ns < 10000000)
-			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m, of 10ms at least", arg);
+			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m, of 10ms at least",
+				   arg);
 		return 0;
 	case OPT_LINES:
 		watch_options.source_lines = true;
@@ -276,6 +260,8 @@ static int run(void)
 	if (r >= 0) {
 		if (common.verbose)
 			note("watching by backend %s", uffdctl_watch_backend(w));
+		if (dress == &dress_lines && uffdctl_watch_stats(w, &st) == 0 && st.before)
+			note("%" PRIu64 " threads wait already: see uffdctl pending", st.before);
 		r = watch(w, &st, &passed);
 		dress->end(r < 0 ? NULL : &st, passed, uffdctl_watch_backend(w));
 	}

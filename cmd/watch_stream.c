@@ -176,7 +176,7 @@ static void line_fault(const struct uffdctl_fault *f)
 	*p++ = ' ';
 	p = put_left(p, f->resolver_pid ? show(&resolver, f->resolver_comm) : "-", 15);
 	fwrite_unlocked(line, 1, p - line, stdout);
-	fputs_unlocked(f->name ? show(&name, f->name) : "-", stdout);
+	fputs_unlocked(f->name && *f->name ? show(&name, f->name) : "-", stdout);
 	if (f->offset != UFFDCTL_UNKNOWN) {
 		p = put_right(mempcpy(line, "+0x", 3), f->offset, 16, 0, ' ');
 		fwrite_unlocked(line, 1, p - line, stdout);

@@ -4,6 +4,7 @@
 
 #include "iter.h"
 #include "log.h"
+#include "pending.h"
 
 UFFDCTL_EXPORT int uffdctl_new(struct uffdctl **ret)
 {
@@ -21,6 +22,7 @@ UFFDCTL_EXPORT void uffdctl_free(struct uffdctl *u)
 	if (!u)
 		return;
 	iter_close(u->iter);
+	pending_close(u->pending);
 	free(u->vmflags);
 	free(u);
 }

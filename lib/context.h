@@ -12,6 +12,7 @@
 
 struct iter;
 struct vmflags;
+struct pending_bpf;
 
 struct uffdctl {
 	int log_level;
@@ -21,6 +22,7 @@ struct uffdctl {
 	struct iter *iter;	 /* loaded on first use */
 	int iter_err;		 /* why it can't be, asked once */
 	struct vmflags *vmflags; /* learned on first use */
+	struct pending_bpf *pending; /* loaded on first use */
 };
 
 #endif

@@ -24,6 +24,7 @@ struct uffdctl_pending {
 	size_t nr, alloc;
 	struct uffdctl_list *list;
 	struct strpool strings;
+	size_t nr_hidden;
 };
 
 static const char *const kind_names[] = {
@@ -125,21 +126,24 @@ static int visit_found(struct uffdctl *u, const struct pending_bpf *skel,
 
 int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
 {
-	struct pending_bpf *skel = NULL;
 	struct iter *it;
 	int r = iter_get(u, &it);
 
-	if (r < 0)
+	if (r >= 0 && !u->pending)
+		r = iter_load_skel(pending_bpf, &u->pending);
+	if (!u->pending)
 		return r;
-	r = iter_load_skel(pending_bpf, &skel);
-	if (!skel)
-		return r;
-	skel->bss->userfaultfd_fops = iter_fops(it);
-	r = iter_run(skel->progs.waiters.prog_fd);
-	if (r >= 0)
-		r = visit_found(u, skel, fn, arg);
-	pending_bpf__destroy(skel);
-	return r;
+	u->pending->bss->userfaultfd_fops = iter_fops(it);
+	u->pending->bss->nr_found = 0;
+	u->pending->bss->run++;
+	r = iter_run(u->pending->progs.waiters.prog_fd);
+	return r < 0 ? r : visit_found(u, u->pending, fn, arg);
+}
+
+void pending_close(struct pending_bpf *skel)
+{
+	if (skel)
+		pending_bpf__destroy(skel);
 }
 
 /* ---- names of mappings ---- */
@@ -234,10 +238,16 @@ static int add_process(uint32_t pid, void *arg)
 {
 	struct task_walk *walk = arg;
 	_cleanup_close_ int procfd = -1;
+	char c;
 	int r;
 
 	if (proc_open_dir(pid, &procfd) < 0)
 		return 0;
+	/* Without ptrace access wchan tells nothing, and does not say so. */
+	if (readlinkat(procfd, "exe", &c, 1) < 0 && (errno == EACCES || errno == EPERM)) {
+		walk->p->nr_hidden++;
+		return 0;
+	}
 	walk->procfd = procfd;
 	walk->pid = pid;
 	r = proc_each_number(procfd, "task", add_task, walk);
@@ -302,6 +312,12 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source
 		uffdctl_pending_free(p);
 		return r;
 	}
+	if (pids)
+		p->nr_hidden = 0;
+	if (p->nr_hidden)
+		log_warning(u,
+			    "threads of %zu processes that you may not look into may wait too (needs CAP_SYS_PTRACE)",
+			    p->nr_hidden);
 	keep_wanted(p, pids, nr_pids);
 	name_waiters(u, p);
 	*ret = p;
@@ -316,6 +332,11 @@ UFFDCTL_EXPORT void uffdctl_pending_free(struct uffdctl_pending *p)
 	uffdctl_list_free(p->list);
 	strpool_free(&p->strings);
 	free(p);
+}
+
+UFFDCTL_EXPORT size_t uffdctl_pending_hidden(const struct uffdctl_pending *p)
+{
+	return p->nr_hidden;
 }
 
 UFFDCTL_EXPORT size_t uffdctl_pending_count(const struct uffdctl_pending *p)

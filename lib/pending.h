@@ -9,6 +9,8 @@
 enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags);
 
 /* The kernel's own records, once for each descriptor of a userfaultfd; fn returns 0 to go on. */
+struct pending_bpf;
+void pending_close(struct pending_bpf *skel);
 struct ev_waiter;
 int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg);
 

@@ -281,6 +281,8 @@ int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source, const pid_t *
 void uffdctl_pending_free(struct uffdctl_pending *p);
 size_t uffdctl_pending_count(const struct uffdctl_pending *p);
 const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p, size_t i);
+/* Processes that could not be looked into, for want of ptrace access and of BPF; 0 if pids were given. Since 0.1. */
+size_t uffdctl_pending_hidden(const struct uffdctl_pending *p);
 /* The userfaultfds of the same look, for their holders. */
 const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p);
 
@@ -323,6 +325,7 @@ struct uffdctl_watch_stats {
 	uint64_t ended[UFFDCTL_NR_ENDS];
 	uint64_t pending;     /* faults that have not ended */
 	uint64_t before;      /* threads that waited when watching began: counted nowhere else */
+	uint64_t before_left; /* of these, those that wait still */
 	uint64_t blocked;     /* faults that slept */
 	uint64_t delivered;   /* messages of faults that were read */
 	uint64_t lost_events; /* faults that are in the totals, but were not handed out */

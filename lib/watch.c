@@ -298,30 +298,30 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	return r < 0 || !opts->ranges ? r : want_ranges(w, opts->pids[0], opts->ranges);
 }
 
-struct before_walk {
-	struct uffdctl_watch *w;
-	struct ev_slot *slots;
-};
-
 static int note_before(const struct ev_waiter *ev, void *arg)
 {
-	struct before_walk *walk = arg;
-	struct ev_slot *s;
+	struct uffdctl_watch *w = arg;
+	struct ev_slot **noted;
 
-	if (ev->queue == EV_EVENT || !watch_is_wanted(walk->w, ev->mm))
+	if (ev->queue == EV_EVENT || !watch_is_wanted(w, ev->mm))
 		return 0;
-	if (walk->w->backend->before)
-		walk->w->backend->before(walk->w);
+	if (w->backend->before)
+		w->backend->before(w);
 	/* A slot that is there was taken since we attached: that fault is counted. */
 	for (uint32_t i = 0; i < EV_MAX_PROBES; i++)
-		if (walk->slots[ev_slot_place(ev->task, i)].task == ev->task)
+		if (w->slots[ev_slot_place(ev->task, i)].task == ev->task)
 			return 0;
 	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
-		s = &walk->slots[ev_slot_place(ev->task, i)];
+		struct ev_slot *s = &w->slots[ev_slot_place(ev->task, i)];
+
 		if (!__sync_bool_compare_and_swap(&s->task, 0, ev->task))
 			continue;
 		s->state = EV_BEFORE;
-		walk->w->before++;
+		s->f.read_ns = ev->queue == EV_DELIVERED;
+		noted = vec_add(w->before, w->nr_before, w->before_alloc);
+		if (!noted)
+			return log_oom(w->u);
+		*noted = s;
 		return 0;
 	}
 	return 0;
@@ -329,17 +329,25 @@ static int note_before(const struct ev_waiter *ev, void *arg)
 
 static int note_all_before(struct uffdctl_watch *w)
 {
-	struct before_walk walk = { .w = w };
 	int r;
 
-	walk.slots =
-		mmap(NULL, EV_NR_SLOTS * sizeof(struct ev_slot), PROT_READ | PROT_WRITE, MAP_SHARED, w->slots_fd, 0);
-	if (walk.slots == MAP_FAILED)
+	w->slots = mmap(NULL, EV_NR_SLOTS * sizeof(struct ev_slot), PROT_READ | PROT_WRITE, MAP_SHARED, w->slots_fd, 0);
+	if (w->slots == MAP_FAILED) {
+		w->slots = NULL;
 		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
-	r = pending_visit(w->u, note_before, &walk);
-	munmap(walk.slots, EV_NR_SLOTS * sizeof(struct ev_slot));
+	}
+	r = pending_visit(w->u, note_before, w);
 	w->config->all_seen = 1;
 	return r;
+}
+
+static uint64_t before_left(const struct uffdctl_watch *w)
+{
+	uint64_t nr = 0;
+
+	for (size_t i = 0; i < w->nr_before; i++)
+		nr += w->before[i]->state == EV_BEFORE && w->before[i]->task;
+	return nr;
 }
 
 /* ---- the ladder ---- */
@@ -433,6 +441,9 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 		close_backend(w);
 	for (size_t i = 0; i < w->nr_memories; i++)
 		uffdctl_maps_free(w->memories[i].maps);
+	if (w->slots)
+		munmap(w->slots, EV_NR_SLOTS * sizeof(struct ev_slot));
+	free(w->before);
 	free(w->memories);
 	free(w);
 }
@@ -474,7 +485,7 @@ UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, u
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
-	struct uffdctl_watch_stats sum = { .before = w->before };
+	struct uffdctl_watch_stats sum = { .before = w->nr_before, .before_left = before_left(w) };
 	_cleanup_free_ struct ev_stats *cpus = NULL;
 	uint32_t zero = 0;
 	uint64_t faults = 0, ended = 0;

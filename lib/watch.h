@@ -32,7 +32,10 @@ struct uffdctl_watch {
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
 
 	struct ring_buffer *ring;
-	uint64_t refreshed_ns, before;
+	uint64_t refreshed_ns;
+	struct ev_slot *slots; /* of all threads, mapped */
+	struct ev_slot **before;
+	size_t nr_before, before_alloc;
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
 	uffdctl_fault_fn fn;

@@ -165,4 +165,28 @@ def _():
         eq(p.returncode, 0, "a clean end")
 
 
+@test("pending-min-slept")
+def _():
+    """A health check that healthy faults do not trip."""
+    with Target() as t:
+        u = t.uffd(features=["minor_shmem"])["fd"]
+        m = t.map(kind="memfd", size=4096)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.touch(id=m["id"], access="read")
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        run("pending", "-e", "--min-slept=1h", t.pid, check=0)
+        wait_until(lambda: run("pending", "-q", "-e", "--min-slept=100ms", t.pid).rc == 1, "long enough")
+        run("pending", "--min-slept=frob", check=2)
+
+
+@test("pending-unprivileged-health-check")
+def _():
+    """Who may not look has not found all well."""
+    with Target():
+        r = run("pending", "-e", user=65534, check=1)
+        contains(r.err, "may not look into")
+        contains(r.err, "that can be seen")
+
+
 main()
