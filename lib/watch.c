@@ -301,7 +301,7 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 static int note_before(const struct ev_waiter *ev, void *arg)
 {
 	struct uffdctl_watch *w = arg;
-	struct ev_slot **noted;
+	uint32_t *noted;
 
 	if (ev->queue == EV_EVENT || !watch_is_wanted(w, ev->mm))
 		return 0;
@@ -321,7 +321,7 @@ static int note_before(const struct ev_waiter *ev, void *arg)
 		noted = vec_add(w->before, w->nr_before, w->before_alloc);
 		if (!noted)
 			return log_oom(w->u);
-		*noted = s;
+		*noted = s - w->slots;
 		return 0;
 	}
 	return 0;
@@ -346,7 +346,7 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 	uint64_t nr = 0;
 
 	for (size_t i = 0; i < w->nr_before; i++)
-		nr += w->before[i]->state == EV_BEFORE && w->before[i]->task;
+		nr += w->slots[w->before[i]].state == EV_BEFORE && w->slots[w->before[i]].task;
 	return nr;
 }
 

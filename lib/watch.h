@@ -34,7 +34,7 @@ struct uffdctl_watch {
 	struct ring_buffer *ring;
 	uint64_t refreshed_ns;
 	struct ev_slot *slots; /* of all threads, mapped */
-	struct ev_slot **before;
+	uint32_t *before;      /* places in it, of those that waited when watching began */
 	size_t nr_before, before_alloc;
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
