@@ -191,12 +191,16 @@ static int identify(struct uffdctl_handle *h)
 		r = list_find_task(it, h->t->pid, &task);
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
+	/* After an exec it would seem to be another's. */
+	r = target_check(h->t);
+	if (r < 0)
+		return r;
 	if (ev.mm != task.mm)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
 	h->ctx = ev.ctx;
-	return target_check(h->t);
+	return 0;
 }
 
 UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
