@@ -53,7 +53,8 @@ static bool may_be_remote(struct task_struct *task)
 static bool find(struct task_struct *task, struct found *ret)
 {
 	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
-	struct ctx_set *set = bpf_map_lookup_elem(&mms, &mm);
+	/* The address of a memory that is gone may be another's by now. */
+	struct ctx_set *set = is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
 
 	if (set) {
 		for (int i = 0; i < MAX_CTXS; i++)

@@ -208,6 +208,9 @@ static int step(struct uffdctl_watch *w, int timeout_ms)
 	return r == -EINTR || r > 0 ? 0 : r;
 }
 
+/* Reads of the stream that are as much as it has room for. */
+#define MAX_LAST 32
+
 static int show_totals(struct uffdctl_watch *w, uint64_t passed)
 {
 	struct uffdctl_watch_stats st;
@@ -235,8 +238,9 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 		}
 	}
 	/* What ended until now and is in the totals shall be in the stream too. */
-	if (r >= 0 && !watch_options.summary_only)
-		uffdctl_watch_poll(w, 0, on_fault, NULL);
+	for (int i = 0; r >= 0 && !watch_options.summary_only && i < MAX_LAST; i++)
+		if (uffdctl_watch_poll(w, 0, on_fault, NULL) <= 0)
+			break;
 	return r < 0 ? r : uffdctl_watch_stats(w, st);
 }
 

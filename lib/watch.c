@@ -21,6 +21,7 @@
 #include "vmflags.h"
 #include "watch.h"
 
+#define MAX_HANDED 1024 /* in one call */
 #define REFRESH_NS UINT64_C(1000000000)
 
 struct watch_memory {
@@ -163,9 +164,9 @@ static int hand_out(void *arg, void *data, size_t size)
 	(void)size;
 	memcpy(f.comm, ev->comm, sizeof(f.comm) - 1);
 	memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
-	w->nr_handed++;
 	w->fn(w->data, &f);
-	return 0;
+	/* A caller who is slower than the faults wants to come to an end all the same. */
+	return ++w->nr_handed % MAX_HANDED ? 0 : -ECANCELED;
 }
 
 /* ---- what is wanted ---- */
@@ -479,7 +480,7 @@ UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, u
 		if (r == 0)
 			r = ring_buffer__consume(w->ring);
 	}
-	return r < 0 ? r : w->nr_handed;
+	return r < 0 && r != -ECANCELED ? r : w->nr_handed;
 }
 
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)

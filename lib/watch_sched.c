@@ -6,6 +6,7 @@
 #include <bpf/bpf.h>
 
 #include "iter.h"
+#include "log.h"
 #include "util.h"
 #include "watch.h"
 
@@ -51,6 +52,14 @@ static int learn_ctx(const void *arg_ev, void *arg)
 	return bpf_map_update_elem(walk->mms_fd, &ev->mm, set, BPF_ANY) < 0 ? -errno : 0;
 }
 
+static void forget_all(int mms_fd)
+{
+	uint64_t key;
+
+	while (bpf_map_get_next_key(mms_fd, NULL, &key) == 0 && bpf_map_delete_elem(mms_fd, &key) == 0)
+		;
+}
+
 /* New ones are learned by their UFFDIO_API at once; this finds those of fork, and what is gone. */
 static int refresh(struct uffdctl_watch *w)
 {
@@ -61,7 +70,16 @@ static int refresh(struct uffdctl_watch *w)
 
 	if (r >= 0)
 		r = iter_files(it, 0, learn_ctx, NULL, &walk);
-	if (r < 0)
+	if (r == -E2BIG) {
+		/* Full of memories that are gone, if it is not for those that are there. */
+		forget_all(walk.mms_fd);
+		walk.nr = 0;
+		r = iter_files(it, 0, learn_ctx, NULL, &walk);
+	}
+	if (r == -E2BIG)
+		log_warning(w->u,
+			    "backend sched: there are more userfaultfds than it has room for: some are not watched");
+	else if (r < 0)
 		return r;
 	memcpy(skel->bss->ctxs, walk.ctxs, sizeof(walk.ctxs));
 	skel->bss->nr_ctxs = walk.nr;
