@@ -35,6 +35,8 @@ static const char *const feature_names[] = {
 	"move",
 	"rwp",
 	"rwp_async",
+	"missing_guest_memfd",
+	"minor_guest_memfd",
 };
 
 static const char *const ioctl_names[] = {
@@ -148,5 +150,29 @@ int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 	}
 	/* Written by the kernel only once it has begun; a negative errno where nothing was done. */
 	*done = c.mapped > 0 ? c.mapped : 0;
+	return -errno;
+}
+
+int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_copy c = { .dst = range.start, .src = (uintptr_t)src, .len = range_len(range), .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_COPY, &c) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = c.copy > 0 ? c.copy : 0;
+	return -errno;
+}
+
+int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_zeropage z = { .range = { range.start, range_len(range) }, .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &z) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = z.zeropage > 0 ? z.zeropage : 0;
 	return -errno;
 }

@@ -20,5 +20,7 @@ int uffd_wake(int uffd, struct uffdctl_range range);
 
 /* @done: out, bytes that were done, also where an error is returned. */
 int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
+int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done);
+int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
 
 #endif
