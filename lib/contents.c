@@ -42,11 +42,14 @@ static int wait_readable(const struct uffdctl_resolve_opts *opts, uint64_t need)
 {
 	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
 
+	int r;
+
 	do {
 		if (opts->progress && opts->progress(opts->data, 0, need))
 			return -EINTR;
-	} while (poll(&p, 1, 100) == 0);
-	return 0;
+		r = poll(&p, 1, 100);
+	} while (r == 0 || (r < 0 && errno == EINTR));
+	return r < 0 ? -errno : 0;
 }
 
 static int write_full(int fd, const char *buf, size_t len)
