@@ -115,6 +115,16 @@ int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features)
 	return 0;
 }
 
+uint64_t uffd_kernel_features(void)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t features = UINT64_MAX;
+
+	if (uffd_create(&fd) >= 0)
+		uffd_handshake(fd, 0, &features);
+	return features;
+}
+
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls)
 {
 	struct uffdio_register reg = { .range = { range.start, range_len(range) }, .mode = modes };

@@ -14,6 +14,9 @@ int uffd_create(int *ret);
 /* Returned by the ioctls alike: features and ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 
+/* What this kernel's userfaultfds can have; all bits where that can't be asked. */
+uint64_t uffd_kernel_features(void);
+
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls);
 int uffd_unregister(int uffd, struct uffdctl_range range);
 int uffd_wake(int uffd, struct uffdctl_range range);
