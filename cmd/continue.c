@@ -23,32 +23,12 @@ static const struct column wake_columns[] = { { "PID", "process", COL_RIGHT, col
 					      { "ERROR", "what went wrong", COL_WIDE, col_act_error },
 					      {} };
 
-enum {
-	OPT_WP = 0x300,
-	OPT_FORCE,
-};
-
 static const struct argp_option continue_options[] = {
 	{ "wp", OPT_WP, NULL, 0,
 	  "Map the pages write-protected (UFFDIO_CONTINUE_MODE_WP); marks that are there stay without this", 10 },
 	{ "force", OPT_FORCE, NULL, 0, "Fill although somebody else reads the userfaultfd's messages", 16 },
 	{}
 };
-
-static error_t parse_continue(int key, char *arg, struct argp_state *state)
-{
-	(void)arg, (void)state;
-	switch (key) {
-	case OPT_WP:
-		resolve_opts.flags |= UFFDCTL_WRITE_PROTECT;
-		return 0;
-	case OPT_FORCE:
-		resolve_opts.flags |= UFFDCTL_FORCE;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
 
 static int run_continue(void)
 {
@@ -71,7 +51,7 @@ const struct cmd cmd_continue = {
 	.summary = "Resolve minor faults in bulk, filling pages if asked",
 	.args = "PID RANGE...",
 	.options = continue_options,
-	.parse = parse_continue,
+	.parse = resolve_parse,
 	.children = (const struct argp_child[]){ { &contents_argp, 0, NULL, 0 },
 						 { &work_argp, 0, NULL, 0 },
 						 { &act_argp, 0, NULL, 0 },

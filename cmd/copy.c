@@ -5,16 +5,6 @@
 
 #define PAST_END "they lie past the end of the file that is mapped"
 
-static error_t parse_copy(int key, char *arg, struct argp_state *state)
-{
-	(void)arg;
-	if (key != ARGP_KEY_END)
-		return ARGP_ERR_UNKNOWN;
-	if (!contents_given())
-		argp_error(state, "no contents given: --from=FILE, --from=- (standard input) or --from-zero");
-	return 0;
-}
-
 static int run_copy(void)
 {
 	return run_resolve(uffdctl_copy, PAST_END);
@@ -29,7 +19,6 @@ const struct cmd cmd_copy = {
 	.name = "copy",
 	.summary = "Resolve missing faults in bulk: put pages where none are",
 	.args = "PID RANGE...",
-	.parse = parse_copy,
 	.children = (const struct argp_child[]){ { &contents_argp, 0, NULL, 0 },
 						 { &work_argp, 0, NULL, 0 },
 						 { &act_argp, 0, NULL, 0 },

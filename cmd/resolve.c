@@ -11,7 +11,7 @@
 #include "progress.h"
 #include "resolve.h"
 
-struct uffdctl_resolve_opts resolve_opts = { .from_fd = -1, .progress = progress_show };
+static struct uffdctl_resolve_opts resolve_opts = { .from_fd = -1, .progress = progress_show };
 static const char *from;
 static bool from_zero;
 static uint64_t mapped, absent;
@@ -41,37 +41,11 @@ const struct column made_columns[] = { { "PID", "process", COL_RIGHT, col_act_pi
 					 col_act_error },
 				       {} };
 
-enum {
-	OPT_NO_WAKE = 0x400,
-	OPT_FROM,
-	OPT_FROM_ZERO,
-};
-
 static const struct argp_option work_options[] = {
 	{ "threads", 't', "N", 0, "Work with N threads; by default as many as there are CPUs to run on", 20 },
 	{ "no-wake", OPT_NO_WAKE, NULL, 0, "Leave waiting threads asleep, until a wake", 20 },
 	{}
 };
-
-static error_t parse_work(int key, char *arg, struct argp_state *state)
-{
-	pid_t n;
-
-	switch (key) {
-	case 't':
-		if (parse_pid(arg, &n) < 0 || n > 4096)
-			argp_error(state, "--threads=%s: write a number from 1 to 4096", arg);
-		resolve_opts.nr_threads = n;
-		return 0;
-	case OPT_NO_WAKE:
-		resolve_opts.flags |= UFFDCTL_NO_WAKE;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp work_argp = { .options = work_options, .parser = parse_work };
 
 static const struct argp_option contents_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
@@ -80,9 +54,38 @@ static const struct argp_option contents_options[] = {
 	{}
 };
 
-static error_t parse_contents(int key, char *arg, struct argp_state *state)
+static void parse_threads(const char *arg, struct argp_state *state)
+{
+	pid_t n;
+
+	if (parse_pid(arg, &n) < 0 || n > 4096)
+		argp_error(state, "--threads=%s: write a number from 1 to 4096", arg);
+	resolve_opts.nr_threads = n;
+}
+
+static void check_contents(struct argp_state *state)
+{
+	if (from && from_zero)
+		argp_error(state, "--from and --from-zero exclude each other");
+	if (!from && !from_zero && common.cmd == &cmd_copy)
+		argp_error(state, "no contents given: --from=FILE, --from=- (standard input) or --from-zero");
+}
+
+error_t resolve_parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
+	case 't':
+		parse_threads(arg, state);
+		return 0;
+	case OPT_NO_WAKE:
+		resolve_opts.flags |= UFFDCTL_NO_WAKE;
+		return 0;
+	case OPT_WP:
+		resolve_opts.flags |= UFFDCTL_WRITE_PROTECT;
+		return 0;
+	case OPT_FORCE:
+		resolve_opts.flags |= UFFDCTL_FORCE;
+		return 0;
 	case OPT_FROM:
 		from = arg;
 		return 0;
@@ -90,20 +93,15 @@ static error_t parse_contents(int key, char *arg, struct argp_state *state)
 		from_zero = true;
 		return 0;
 	case ARGP_KEY_END:
-		if (from && from_zero)
-			argp_error(state, "--from and --from-zero exclude each other");
+		check_contents(state);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-const struct argp contents_argp = { .options = contents_options, .parser = parse_contents };
-
-bool contents_given(void)
-{
-	return from || from_zero;
-}
+const struct argp work_argp = { .options = work_options, .parser = resolve_parse };
+const struct argp contents_argp = { .options = contents_options, .parser = resolve_parse };
 
 /* What was read of standard input before is not ours: contents begin where it stands. */
 static int open_stdin(void)
@@ -175,7 +173,7 @@ static double seconds(void)
 int run_resolve(resolve_fn fn, const char *why_absent)
 {
 	double began;
-	int r = contents_given() ? open_contents() : 0;
+	int r = from || from_zero ? open_contents() : 0;
 
 	if (r < 0)
 		return EXIT_UNDONE;

@@ -5,15 +5,20 @@
 
 #include "cmd.h"
 
-/* Set by the options below; a command's own may add flags. */
-extern struct uffdctl_resolve_opts resolve_opts;
+/* One parser knows them all; which of them a command has is said by its tables of options. */
+enum {
+	OPT_WP = 0x300,
+	OPT_NO_WAKE,
+	OPT_FROM,
+	OPT_FROM_ZERO,
+	OPT_FORCE,
+};
+error_t resolve_parse(int key, char *arg, struct argp_state *state);
 
 /* --threads, --no-wake */
 extern const struct argp work_argp;
-
 /* --from, --from-zero */
 extern const struct argp contents_argp;
-bool contents_given(void);
 
 void col_mapped(const void *row, struct cell *ret);
 void col_already(const void *row, struct cell *ret);
