@@ -6,6 +6,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from resolve import image
+from screen import Screen
 from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, spawn,
                  test, wait_until)
 
@@ -155,6 +156,20 @@ def _():
         eq(counts("continue", t.pid, "all"), ((NR - 1) * PAGE, PAGE, 0, None), "the rest")
         j = t.join(thread=th)
         eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it saw what was written last")
+
+
+@test("gmem-peek")
+def _():
+    """What waits to be continued is shown by the view, though the file can't be read."""
+    t, m = target(True, mode=("minor",))
+    with t:
+        t.fill(id=m["id"], seed=1, through="second")
+        t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read", name="stuck")
+        with Screen("--control", t.pid) as s:
+            s.wait("stuck")
+            s.keys("c")
+            s.wait("begins with")
+            s.wait(pattern_page(1, 5)[:16].hex(" "))
 
 
 @test("gmem-absent")
