@@ -66,12 +66,20 @@ struct files_struct {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long cx, ax, dx, si, di, orig_ax, ip;
+	unsigned long bx, cx, ax, dx, si, di, orig_ax, ip;
+};
+
+struct thread_info {
+	__u32 status;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31], pc, orig_x0;
 	int syscallno;
+};
+
+struct thread_info {
+	unsigned long flags;
 };
 #endif
 
@@ -82,6 +90,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+	struct thread_info thread_info;
 	struct files_struct *files;
 	struct signal_struct *signal;
 	unsigned int flags;

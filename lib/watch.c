@@ -353,7 +353,7 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 
 /* ---- the ladder ---- */
 
-static const struct watch_backend *const backends[] = { &watch_fentry, &watch_kprobe, &watch_sched };
+static const struct watch_backend *const backends[] = { &watch_tracepoint, &watch_fentry, &watch_kprobe, &watch_sched };
 
 static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts, const char **why)
 {
@@ -399,7 +399,7 @@ static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
 		log_debug(w->u, "backend %s: %s", backends[i]->name, why ?: iter_why(r));
 	}
-	return opts->backend ? fail(w->u, r, "%s: no such backend (fentry, kprobe, sched)", opts->backend)
+	return opts->backend ? fail(w->u, r, "%s: no such backend (tracepoint, fentry, kprobe, sched)", opts->backend)
 			     : fail(w->u, r, "%s", why ?: iter_why(r));
 }
 
