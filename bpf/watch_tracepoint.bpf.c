@@ -72,13 +72,14 @@ int reads(__u64 *args)
 {
 	struct userfaultfd_ctx *ctx = (void *)args[0];
 	const struct uffd_msg *msg = (void *)args[1];
+	struct task_struct *task = (void *)args[2];
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* Others have no thread that waits. */
-	if (!st || msg->event != UFFD_EVENT_PAGEFAULT)
+	/* Of an event nobody waits in these queues: then the task is NULL, which the verifier may not know. */
+	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
 		return 0;
-	s = waiting_slot((void *)args[2], uwq_of_msg(msg), false);
+	s = waiting_slot(task, uwq_of_msg(msg), false);
 	if (s)
 		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
 	else if (is_woken(ctx, msg))

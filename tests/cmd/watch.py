@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from tap import test as one_test
-from tap import ROOT, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, wait_until
+from tap import ROOT, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, skip, spawn, wait_until
 
 PAGE = 4096
 HUGE = 2 << 20
@@ -27,7 +27,7 @@ def backends():
     named = os.environ.get("UFFDCTL_TEST_BACKENDS")
     if named:
         return named.split()
-    return [b for b in ("fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
+    return [b for b in ("tracepoint", "fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
 
 
 BACKENDS = backends()
@@ -523,6 +523,16 @@ def _():
     contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
 
 
+@one_test("watch-no-tracepoints")
+def _():
+    if "tracepoint" in BACKENDS:
+        skip("this kernel has them")
+    err = run("watch", "--summary", "-d", "0.01", "--backend=tracepoint", check=1).err
+    contains(err, "no userfaultfd tracepoints")
+    contains(err, "kernel-patches/")
+    contains(err, "fentry, kprobe and sched")
+
+
 @one_test("watch-no-btf")
 def _():
     """Hidden, as where the kernel was built without; sched has it from the kernel itself."""
@@ -536,7 +546,7 @@ def _():
 @one_test("watch-no-privileges")
 def _():
     contains(run("watch", "-d", "0.1", user=65534, check=1).err, "CAP_BPF")
-    contains(run("watch", "--backend=frob", "-d", "0.1", check=2).err, "fentry, kprobe or sched")
+    contains(run("watch", "--backend=frob", "-d", "0.1", check=2).err, "tracepoint, fentry, kprobe or sched")
     contains(run("watch", 999999999, check=1).err, "no such process")
     run("watch", "--kind=frob", check=2)
     run("watch", "--duration=frob", check=2)
