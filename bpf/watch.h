@@ -349,18 +349,22 @@ int process_exit(__u64 *args)
 	return 0;
 }
 
-/* Of any thread. Totals do without names, as with those below. */
+/* Of any thread, for a fault whose memory is known. Totals do without names, as with those below. */
 static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 {
+	struct task_struct *leader;
+
 	if (!config.stream)
 		return;
+	leader = BPF_CORE_READ(task, group_leader);
 	if (config.level) {
-		f->pid = pid_at(BPF_CORE_READ(task, group_leader), config.level);
-		f->tid = pid_at(task, config.level);
+		f->pid = pid_at(leader, config.level, config.pid_ns);
+		f->tid = pid_at(task, config.level, config.pid_ns);
 	} else {
 		f->pid = BPF_CORE_READ(task, tgid);
 		f->tid = BPF_CORE_READ(task, pid);
 	}
+	f->process_ns = (__u64)BPF_CORE_READ(task, mm) == f->mm ? BPF_CORE_READ(leader, start_time) : 0;
 	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
 }
 
@@ -368,8 +372,8 @@ static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 static void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *comm)
 {
 	if (config.level) {
-		*pid = pid_at(task->group_leader, config.level);
-		*tid = pid_at(task, config.level);
+		*pid = pid_at(task->group_leader, config.level, config.pid_ns);
+		*tid = pid_at(task, config.level, config.pid_ns);
 	} else {
 		*pid = task->tgid;
 		*tid = task->pid;

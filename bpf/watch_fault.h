@@ -79,6 +79,7 @@ static void fault_queued(struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
 	if (config.stream) {
 		regs = (struct pt_regs *)bpf_task_pt_regs(task);
 		s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
+		s->f.process_ns = (__u64)task->mm == mm ? task->group_leader->start_time : 0;
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
 	}
 	start(s, ctx, mm, flags, addr);
@@ -108,8 +109,8 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 		return NULL;
 	s->slept = 1;
 	s->f.ip = 0;
-	set_thread(&s->f, task);
 	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address);
+	set_thread(&s->f, task);
 	return s;
 }
 
