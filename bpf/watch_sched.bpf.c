@@ -306,29 +306,46 @@ static long deliver_next(__u32 i, struct delivery *d)
 	return 0;
 }
 
+/* Closed, or used again by another memory since. */
+static bool is_gone(__u64 ctx, __u64 mm)
+{
+	struct userfaultfd_ctx *at = (void *)ctx;
+
+	return !ctx || BPF_CORE_READ(at, released) || mm_of(at) != mm;
+}
+
+static void add_ctx(struct ctx_set *set, __u64 mm, __u64 ctx)
+{
+	for (int i = 0; i < MAX_CTXS; i++)
+		if (set->ctx[i] == ctx)
+			return;
+	for (int i = 0; i < MAX_CTXS; i++)
+		if (is_gone(set->ctx[i], mm)) {
+			set->ctx[i] = ctx;
+			return;
+		}
+	/* More than there is room for: the eldest makes room, as when they are looked for. */
+	for (int i = 1; i < MAX_CTXS; i++)
+		set->ctx[i - 1] = set->ctx[i];
+	set->ctx[MAX_CTXS - 1] = ctx;
+}
+
 static void learn_ctx(struct userfaultfd_ctx *ctx)
 {
+	struct ctx_set *set, fresh = {};
+	__u64 mm = mm_of(ctx);
+
 	/* Before the table: whoever sees it there must not be turned away. */
 	active = 1;
-	__u64 mm = mm_of(ctx);
-	struct ctx_set *set, fresh = {};
-
 	if (!ctx || !is_wanted(mm))
 		return;
 	set = bpf_map_lookup_elem(&mms, &mm);
-	if (!set) {
-		fresh.ctx[0] = (__u64)ctx;
-		bpf_map_update_elem(&mms, &mm, &fresh, BPF_NOEXIST);
+	if (set) {
+		add_ctx(set, mm, (__u64)ctx);
 		return;
 	}
-	for (int i = 0; i < MAX_CTXS; i++) {
-		if (set->ctx[i] == (__u64)ctx)
-			return;
-		if (!set->ctx[i]) {
-			set->ctx[i] = (__u64)ctx;
-			return;
-		}
-	}
+	fresh.ctx[0] = (__u64)ctx;
+	bpf_map_update_elem(&mms, &mm, &fresh, BPF_NOEXIST);
 }
 
 static void messages_read(struct task_struct *task, unsigned int fd, const void *buf, __u32 nr)

@@ -306,6 +306,27 @@ def _():
         eq(s["faults"]["minor"], 8, "faults")
 
 
+@test("watch-many-userfaultfds")
+def _():
+    """More than are followed at once were there before, and are closed: its faults are seen to sleep."""
+    with Target() as t:
+        w = Watch("--summary", t.pid)
+        for _ in range(3):
+            for u in [t.uffd(features=FEATURES)["fd"] for _ in range(6)]:
+                t.close(fd=u)
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            th = t.touch(id=m["id"], access="read")["threads"][0]
+            wait_until(lambda u=u: fdinfo(t.pid, u)["total"] == 1, "it waits")
+            time.sleep(0.01 * SLOW)
+            t.close(fd=u)
+            ok(t.join(thread=th)["done"], "thread")
+        _, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["missing"], s["blocked"], s["ended"]["released"]), (3, 3, 3), "faults")
+
+
 @test("watch-stopped-reader", limit=180)
 def _():
     """What the stream has no room for is in the totals all the same, and counted."""
