@@ -290,6 +290,80 @@ static int want_children(struct uffdctl_watch *w)
 	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
 }
 
+struct live_walk {
+	uint64_t *gone; /* processes that were not met so far */
+	size_t nr, alloc;
+};
+
+static int meet(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct live_walk *walk = arg;
+
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->gone[i] == task->process) {
+			walk->gone[i] = walk->gone[--walk->nr];
+			break;
+		}
+	return 0;
+}
+
+/* Those that ended before the programs were attached: nobody else takes them off the list. */
+static int drop_ended(struct uffdctl_watch *w)
+{
+	_cleanup_free_ uint64_t *gone = NULL;
+	struct live_walk walk = {};
+	uint64_t key, *next;
+	bool first = true;
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	while (r >= 0 && bpf_map_get_next_key(w->processes_fd, first ? NULL : &key, &key) == 0) {
+		first = false;
+		next = vec_add(walk.gone, walk.nr, walk.alloc);
+		gone = walk.gone;
+		if (!next)
+			return log_oom(w->u);
+		*next = key;
+	}
+	if (r >= 0)
+		r = iter_tasks(it, 0, meet, &walk);
+	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
+		bpf_map_delete_elem(w->processes_fd, &walk.gone[i]);
+	return r;
+}
+
+UFFDCTL_EXPORT bool uffdctl_watch_ended(const struct uffdctl_watch *w)
+{
+	uint64_t key;
+
+	return w->config->some_only && bpf_map_get_next_key(w->processes_fd, NULL, &key) < 0 && errno == ENOENT;
+}
+
+static int find_governed(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct uffdctl_watch *w = arg;
+
+	return ev->mm && watch_is_wanted(w, ev->mm);
+}
+
+/* Somebody who took the wrong process waits for ever. */
+static void say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct iter *it;
+
+	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
+		return;
+	if (opts->nr_pids == 1)
+		log_notice(w->u,
+			   "%d: no userfaultfd governs its memory so far; uffdctl list shows where there are some",
+			   opts->pids[0]);
+	else
+		log_notice(w->u, "no userfaultfd governs the memory of any of these processes so far; "
+				 "uffdctl list shows where there are some");
+}
+
 static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 {
 	(void)ctx, (void)arg;
@@ -476,6 +550,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	r = climb(w, opts);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
+	if (r >= 0 && opts->pids)
+		r = drop_ended(w);
 	if (r >= 0)
 		r = note_all_before(w);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM)
@@ -484,6 +560,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 		uffdctl_watch_close(w);
 		return r;
 	}
+	if (opts->pids)
+		say_if_idle(w, opts);
 	*ret = w;
 	return 0;
 }
