@@ -58,10 +58,9 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	count_fault(&s->f);
 }
 
-/* The current thread is about to queue a message. */
-static void fault_queued(struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
+/* The current task is about to queue a message. */
+static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 mm = (__u64)GET(ctx, mm);
 	struct pt_regs *regs;
 	struct ev_slot *s;
@@ -114,16 +113,13 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	return s;
 }
 
-/* Of the thread that waits with this entry, if that is a fault to count; over: it waits no longer. */
-static __always_inline struct ev_slot *waiting_slot(struct task_struct *task, const void *uwq, bool over)
+/* The thread that waits with this entry does so no longer. Its slot, if that is a fault to count. */
+static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
-	struct ev_slot *s = slot_of(task, false);
-
 	if (s && s->state == EV_WAITING)
 		return s;
 	if (s && s->state == EV_BEFORE) {
-		if (over)
-			s->state = EV_IDLE;
+		s->state = EV_IDLE;
 		return NULL;
 	}
 	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
