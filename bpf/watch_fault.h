@@ -38,6 +38,14 @@ static bool has_slept(const struct ev_slot *s, struct task_struct *task)
 	return s->slept || READ(struct task_struct, task, nvcsw) != s->switches;
 }
 
+/* Until somebody is known to have ended it. */
+static void set_no_resolver(struct ev_fault *f)
+{
+	f->resolver_pid = 0;
+	f->resolver_tid = 0;
+	f->op = EV_OP_NONE;
+}
+
 static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr)
 {
 	s->f.start_ns = bpf_ktime_get_ns();
@@ -48,11 +56,6 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	s->f.addr = addr;
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
-	if (config.stream) {
-		s->f.resolver_pid = 0;
-		s->f.resolver_tid = 0;
-		s->f.op = EV_OP_NONE;
-	}
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->state, EV_WAITING);
 	count_fault(&s->f);
@@ -80,6 +83,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
 		s->f.process_ns = (__u64)task->mm == mm ? task->group_leader->start_time : 0;
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
+		set_no_resolver(&s->f);
 	}
 	start(s, ctx, mm, flags, addr);
 }
@@ -110,6 +114,7 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	s->f.ip = 0;
 	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address);
 	set_thread(&s->f, task);
+	set_no_resolver(&s->f);
 	return s;
 }
 
@@ -132,7 +137,7 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
 		ADD(st->delivered, 1);
 }
 
-/* By the current task, which holds the lock of the queue: the thread goes on after that. */
+/* By the current task, which holds the lock of the queue: the thread goes on after that. released: is known. */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
 	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)

@@ -103,7 +103,7 @@ static void fault_woken(struct task_struct *task, __u64 entry, const void *key)
 		return;
 	if (!s->f.read_ns && was_read((void *)s->f.ctx, entry))
 		delivered(st, s, bpf_ktime_get_ns());
-	woken(st, s, task, READ(struct userfaultfd_ctx, (void *)s->f.ctx, released));
+	woken(st, s, task, false);
 }
 
 struct delivery {
