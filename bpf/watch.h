@@ -314,7 +314,8 @@ static void release(struct ev_slot *s)
 	ADD(nr_taken, -1);
 }
 
-static void end_not_waited(struct ev_slot *s, __u64 now)
+/* Its end was not seen: it did not sleep, as far as is known, and when it went on is not. */
+static void end_not_waited(struct ev_slot *s)
 {
 	struct ev_fault f;
 
@@ -323,7 +324,7 @@ static void end_not_waited(struct ev_slot *s, __u64 now)
 	f = s->f;
 	release(s);
 	f.end = EV_NOT_WAITED;
-	f.end_ns = now;
+	f.end_ns = f.start_ns;
 	count_end(&f);
 }
 
@@ -335,7 +336,7 @@ int process_exit(__u64 *args)
 	struct ev_slot *s = slot_of(task, false);
 
 	if (s) {
-		end_not_waited(s, bpf_ktime_get_ns());
+		end_not_waited(s);
 		s->state = EV_IDLE;
 		__sync_lock_test_and_set(&s->task, 0);
 	}

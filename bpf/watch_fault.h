@@ -75,7 +75,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		return;
 	/* Nobody saw the last one's end. */
 	if (s->state == EV_WAITING)
-		fault_ended(s, s->slept ? EV_SIGNAL : EV_NOT_WAITED, s->slept);
+		end_not_waited(s);
 	s->slept = 0;
 	s->switches = task->nvcsw;
 	if (config.stream) {

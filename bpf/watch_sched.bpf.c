@@ -149,7 +149,7 @@ int sched_switch(__u64 *args)
 	 */
 	if (s->state == EV_WAITING && s->f.read_ns && !found.delivered &&
 	    find_in_ctx(found.ctx, bpf_get_current_task(), &again) && !again.delivered)
-		end_not_waited(s, now);
+		end_not_waited(s);
 	if (take(s, prev, &found, true, now))
 		count_fault(&s->f);
 	if (config.stream) {
@@ -284,7 +284,7 @@ static void deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 		return;
 	}
 	if (s->state == EV_WAITING && !s->slept)
-		end_not_waited(s, d->now);
+		end_not_waited(s);
 	if (s->state == EV_IDLE && take(s, task, &found, false, d->now)) {
 		s->f.read_ns = d->now;
 		count_fault(&s->f);
