@@ -24,14 +24,6 @@
 #define MAX_HANDED 1024 /* in one call */
 #define REFRESH_NS UINT64_C(1000000000)
 
-struct watch_memory {
-	uint64_t mm;
-	pid_t pid;
-	uint64_t found_ns; /* when that was so */
-	struct uffdctl_maps *maps;
-	uint64_t maps_ns; /* when they were read */
-};
-
 static uint64_t now_ns(void)
 {
 	struct timespec ts;
@@ -47,89 +39,6 @@ UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
 	return (size_t)end < ARRAY_SIZE(names) ? names[end] : NULL;
 }
 
-/* ---- whose memory ---- */
-
-struct mm_walk {
-	uint64_t mm;
-	pid_t pid;
-};
-
-static int find_pid(const void *arg_ev, void *arg)
-{
-	const struct ev_task *ev = arg_ev;
-	struct mm_walk *walk = arg;
-
-	if (ev->mm != walk->mm)
-		return 0;
-	walk->pid = ev->pid;
-	return 1;
-}
-
-/* The kernel uses addresses again: what was found holds for a while. */
-static struct watch_memory *memory_of(struct uffdctl_watch *w, uint64_t mm, uint64_t now)
-{
-	struct mm_walk walk = { .mm = mm };
-	struct watch_memory *m = w->last && w->last->mm == mm ? w->last : NULL;
-	struct iter *it;
-
-	for (size_t i = 0; !m && i < w->nr_memories; i++)
-		if (w->memories[i].mm == mm)
-			m = &w->memories[i];
-	if (!m) {
-		m = vec_add(w->memories, w->nr_memories, w->memories_alloc);
-		if (!m)
-			return NULL;
-		*m = (struct watch_memory){ .mm = mm };
-	}
-	w->last = m;
-	if (m->found_ns && now < m->found_ns + REFRESH_NS)
-		return m;
-	if (iter_get(w->u, &it) == 0)
-		iter_tasks(it, 0, find_pid, &walk);
-	/* One that has ended keeps its number. */
-	m->pid = walk.pid ?: m->pid;
-	m->found_ns = now;
-	return m;
-}
-
-static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t now)
-{
-	struct uffdctl_maps *maps = NULL;
-	struct uffdctl_target *t = NULL;
-	int level = w->u->log_level;
-
-	m->maps_ns = now;
-	/* Names are known for as long as they can be had; one that has ended keeps those it had. */
-	w->u->log_level = -1;
-	if (m->pid && uffdctl_target_open(w->u, m->pid, &t) == 0)
-		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
-	w->u->log_level = level;
-	uffdctl_target_close(t);
-	if (!maps)
-		return;
-	uffdctl_maps_free(m->maps);
-	m->maps = maps;
-}
-
-static const struct uffdctl_vma *vma_at(const struct watch_memory *m, uint64_t addr)
-{
-	const struct uffdctl_vma *v = m->maps ? uffdctl_maps_get(m->maps, maps_find(m->maps, addr)) : NULL;
-
-	return v && v->range.start <= addr ? v : NULL;
-}
-
-/* Mappings come and go: they are read again now and then, and once when one is missing. */
-static const struct uffdctl_vma *mapping_of(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr,
-					    uint64_t now)
-{
-	const struct uffdctl_vma *v = vma_at(m, addr);
-
-	if (now < m->maps_ns + (v ? REFRESH_NS : REFRESH_NS / 10))
-		return v;
-	read_maps(w, m, now);
-	return vma_at(m, addr);
-}
-
 /* ---- records ---- */
 
 static const enum uffdctl_kind kinds[] = { UFFDCTL_KIND_MINOR, UFFDCTL_KIND_MISSING, UFFDCTL_KIND_WP,
@@ -139,8 +48,8 @@ static int hand_out(void *arg, void *data, size_t size)
 {
 	struct uffdctl_watch *w = arg;
 	const struct ev_fault *ev = data;
-	struct watch_memory *m = memory_of(w, ev->mm, ev->end_ns);
-	const struct uffdctl_vma *v = m ? mapping_of(w, m, ev->addr, ev->end_ns) : NULL;
+	struct watch_memory *m = watch_memory(w, ev);
+	const struct uffdctl_vma *v = m ? watch_mapping(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
 		.wait_ns = ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns : 0,
@@ -236,6 +145,80 @@ static int want_children(struct uffdctl_watch *w)
 	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
 }
 
+struct live_walk {
+	uint64_t *gone; /* processes that were not met so far */
+	size_t nr, alloc;
+};
+
+static int meet(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct live_walk *walk = arg;
+
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->gone[i] == task->process) {
+			walk->gone[i] = walk->gone[--walk->nr];
+			break;
+		}
+	return 0;
+}
+
+/* Those that ended before the programs were attached: nobody else takes them off the list. */
+static int drop_ended(struct uffdctl_watch *w)
+{
+	_cleanup_free_ uint64_t *gone = NULL;
+	struct live_walk walk = {};
+	uint64_t key, *next;
+	bool first = true;
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	while (r >= 0 && bpf_map_get_next_key(w->processes_fd, first ? NULL : &key, &key) == 0) {
+		first = false;
+		next = vec_add(walk.gone, walk.nr, walk.alloc);
+		gone = walk.gone;
+		if (!next)
+			return log_oom(w->u);
+		*next = key;
+	}
+	if (r >= 0)
+		r = iter_tasks(it, 0, meet, &walk);
+	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
+		bpf_map_delete_elem(w->processes_fd, &walk.gone[i]);
+	return r;
+}
+
+UFFDCTL_EXPORT bool uffdctl_watch_ended(const struct uffdctl_watch *w)
+{
+	uint64_t key;
+
+	return w->config->some_only && bpf_map_get_next_key(w->processes_fd, NULL, &key) < 0 && errno == ENOENT;
+}
+
+static int find_governed(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct uffdctl_watch *w = arg;
+
+	return ev->mm && watch_is_wanted(w, ev->mm);
+}
+
+/* Somebody who took the wrong process waits for ever. */
+static void say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct iter *it;
+
+	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
+		return;
+	if (opts->nr_pids == 1)
+		log_notice(w->u,
+			   "%d: no userfaultfd governs its memory so far; uffdctl list shows where there are some",
+			   opts->pids[0]);
+	else
+		log_notice(w->u, "no userfaultfd governs the memory of any of these processes so far; "
+				 "uffdctl list shows where there are some");
+}
+
 static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 {
 	(void)ctx, (void)arg;
@@ -286,6 +269,7 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	if (r < 0)
 		return r;
 	w->config->fops = iter_fops(it);
+	w->config->pid_ns = iter_pid_ns(it);
 	w->config->level = iter_level(it);
 	w->config->vm_minor = flags->mode_bits[2];
 	w->config->vm_rwp = flags->mode_bits[3];
@@ -353,7 +337,7 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 
 /* ---- the ladder ---- */
 
-static const struct watch_backend *const backends[] = { &watch_fentry, &watch_kprobe, &watch_sched };
+static const struct watch_backend *const backends[] = { &watch_tracepoint, &watch_fentry, &watch_kprobe, &watch_sched };
 
 static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts, const char **why)
 {
@@ -399,7 +383,7 @@ static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
 		log_debug(w->u, "backend %s: %s", backends[i]->name, why ?: iter_why(r));
 	}
-	return opts->backend ? fail(w->u, r, "%s: no such backend (fentry, kprobe, sched)", opts->backend)
+	return opts->backend ? fail(w->u, r, "%s: no such backend (tracepoint, fentry, kprobe, sched)", opts->backend)
 			     : fail(w->u, r, "%s", why ?: iter_why(r));
 }
 
@@ -421,6 +405,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	r = climb(w, opts);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
+	if (r >= 0 && opts->pids)
+		r = drop_ended(w);
 	if (r >= 0)
 		r = note_all_before(w);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM)
@@ -429,6 +415,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 		uffdctl_watch_close(w);
 		return r;
 	}
+	if (opts->pids)
+		say_if_idle(w, opts);
 	*ret = w;
 	return 0;
 }
@@ -440,12 +428,10 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 	ring_buffer__free(w->ring);
 	if (w->backend)
 		close_backend(w);
-	for (size_t i = 0; i < w->nr_memories; i++)
-		uffdctl_maps_free(w->memories[i].maps);
+	watch_memories_free(w);
 	if (w->slots)
 		munmap(w->slots, EV_NR_SLOTS * sizeof(struct ev_slot));
 	free(w->before);
-	free(w->memories);
 	free(w);
 }
 

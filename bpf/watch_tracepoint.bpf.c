@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults by the tracepoints of userfaultfd (kernel-patches/).
+ *
+ * The thread that faults says when it begins and ends. Between these two its message is read and
+ * it is woken, each under the lock of its queue: there no program is left out, and what was left
+ * out before can be made up for.
+ */
+#define GET(p, field) ((p)->field)
+#define MAY_SKIP true
+#include "watch_fault.h"
+
+/* The message is the packed struct of the user: field by field it would be read byte by byte. */
+static __u64 flags_of(const struct uffd_msg *msg)
+{
+	return ((const __u64 *)msg)[1];
+}
+
+static __u64 address_of(const struct uffd_msg *msg)
+{
+	return ((const __u64 *)msg)[2];
+}
+
+/* Of the message that waits, not of a reader's copy. */
+static const void *uwq_of_msg(const struct uffd_msg *msg)
+{
+	return (const void *)msg - bpf_core_field_offset(struct userfaultfd_wait_queue, msg);
+}
+
+SEC("tp_btf/uffd_fault_end")
+int ends(__u64 *args)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	const struct uffd_msg *msg = (void *)args[1];
+	__u32 why = args[2];
+	struct ev_slot *s;
+
+	/* By whoever woke it, it is counted. */
+	if (why == UFFD_FAULT_END_RESOLVED)
+		return 0;
+	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
+	if (s)
+		fault_ended(s,
+			    why == UFFD_FAULT_END_SIGNAL     ? EV_SIGNAL
+			    : why == UFFD_FAULT_END_RELEASED ? EV_RELEASED
+							     : EV_NOT_WAITED,
+			    has_slept(s, task));
+	return 0;
+}
+
+SEC("tp_btf/uffd_fault_woken")
+int wakes(__u64 *args)
+{
+	struct userfaultfd_ctx *ctx = (void *)args[0];
+	const struct uffd_msg *msg = (void *)args[1];
+	struct task_struct *task = (void *)args[2];
+	struct ev_slot *s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
+	struct ev_stats *st = own_stats();
+
+	if (s && st)
+		woken(st, s, task, ctx->released);
+	return 0;
+}
+
+/*
+ * Its thread was woken before it slept, and leaves the queue in a moment: it is counted already.
+ * Or its beginning was not seen: it will be counted, unless there is no room.
+ */
+static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
+		       const struct uffd_msg *msg)
+{
+	struct ev_stats *st = own_stats();
+
+	if (!st || !config.all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
+		return;
+	if (s || take_place((__u64)task))
+		ADD(st->delivered, 1);
+}
+
+SEC("tp_btf/uffd_msg_read")
+int reads(__u64 *args)
+{
+	const struct uffd_msg *msg = (void *)args[1];
+	struct task_struct *task = (void *)args[2];
+	struct ev_stats *st = own_stats();
+	struct ev_slot *s;
+
+	/* Of events the task is NULL, which the verifier may not know. */
+	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
+		return 0;
+	s = slot_of(task, false);
+	if (s && s->state == EV_WAITING)
+		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
+	else if (!s || s->state != EV_BEFORE)
+		read_apart(s, task, (void *)args[0], msg);
+	return 0;
+}
+
+/* Last: programs are attached in this order, and what begins must be seen to end. */
+SEC("tp_btf/uffd_fault_begin")
+int begins(__u64 *args)
+{
+	const struct uffd_msg *msg = (void *)args[2];
+
+	fault_queued(bpf_get_current_task_btf(), (void *)args[0], flags_of(msg), address_of(msg));
+	return 0;
+}
