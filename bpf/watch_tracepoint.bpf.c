@@ -54,9 +54,13 @@ int wakes(__u64 *args)
 	struct userfaultfd_ctx *ctx = (void *)args[0];
 	const struct uffd_msg *msg = (void *)args[1];
 	struct task_struct *task = (void *)args[2];
-	struct ev_slot *s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 	struct ev_stats *st = own_stats();
+	struct ev_slot *s;
 
+	/* Never NULL here, but the verifier takes it for what it is in uffd_msg_read. */
+	if (!task)
+		return 0;
+	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 	if (s && st)
 		woken(st, s, task, ctx->released);
 	return 0;
@@ -85,7 +89,7 @@ int reads(__u64 *args)
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* Of events the task is NULL, which the verifier may not know. */
+	/* Of events the task is NULL. */
 	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
 		return 0;
 	s = slot_of(task, false);
