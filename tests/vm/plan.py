@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is run on each kernel of the matrix, and what is expected there.
+
+A kernel's name is vm.py's. A rung is the way by which something is found out or done (rungs.py has them all); what a
+kernel is to have, no test may skip for want of.
+"""
+import os
+
+O = os.environ.get("O") or "build"
+# Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
+WATCH = ["tests/cmd/watch.py"]
+REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
+    "list", "pending", "register", "continue", "story", "errors")), "tests/vm/lockdown.py"]
+
+DEBIAN = {
+    "list": "bpf",
+    "watch": "fentry kprobe sched",
+    "mappings": "PROCMAP_QUERY",
+    "huge_pages": "PAGEMAP_SCAN",
+    "userfaultfd": "/dev/userfaultfd",
+    "second_mapping": "map_files",
+    "minor": "shmem hugetlbfs",
+    "missing": "anonymous shmem hugetlbfs",
+    "wp": "anonymous shmem hugetlbfs",
+    "rwp": "",
+    "keeps_wp": "shmem hugetlbfs",
+}
+
+
+class Plan:
+    """boots: programs of each; rungs: what must be seen, by rung; skips: why a test may be skipped there (regex)."""
+
+    def __init__(self, rungs=None, skips="", boots=(WATCH, REST), modules=()):
+        self.rungs, self.skips, self.boots, self.modules = {**DEBIAN, **(rungs or {})}, skips, boots, modules
+
+
+RWP = {"rwp": "anonymous shmem hugetlbfs"}
+OURS = {"watch": "tracepoint fentry kprobe sched"}
+GUEST_MEMFD = {"minor": "shmem hugetlbfs guest_memfd", "missing": "anonymous shmem hugetlbfs guest_memfd"}
+PLANS = {
+    "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
+                skips="UFFD_FEATURE_WP_ASYNC"),
+    "6.12": Plan(),
+    "6.12-patched": Plan(OURS),
+    "7.2": Plan(modules=["kvm-amd"]),
+    "7.3-plain": Plan(RWP),
+    "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, boots=(WATCH, [REST[0], "tests/vm/selftests.py", *REST[1:]])),
+}
+
+
+def plan(kernel):
+    """That of a kernel; one without its own (a folder, another version) is expected to have what Debian's have."""
+    return PLANS.get(kernel.split("+")[0]) or Plan()
