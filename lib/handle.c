@@ -195,12 +195,11 @@ static int identify(struct uffdctl_handle *h)
 		r = list_find_fd(it, getpid(), h->uffd, &ev);
 	if (r >= 0)
 		r = list_find_task(it, h->t->pid, &task);
+	/* After an exec it would seem to be another's, and when it is gone there is no task. */
+	if (target_check(h->t) < 0)
+		return -ESRCH;
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
-	/* After an exec it would seem to be another's. */
-	r = target_check(h->t);
-	if (r < 0)
-		return r;
 	if (ev.mm != task.mm)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",

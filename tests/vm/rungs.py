@@ -112,9 +112,11 @@ def _():
 
 @rung("huge_pages")
 def _():
-    with memory("hugetlbfs") as (t, m):
+    """Looked at where it matters: for filling, and for write-protect marks."""
+    with memory("hugetlbfs") as (t, m), tempfile.NamedTemporaryFile() as image:
+        image.truncate(2 * HUGE)
         run("register", "-q", t.pid, "all", check=0)
-        calls = traced("ioctl", "continue", "-q", t.pid, "all")
+        calls = traced("ioctl", "continue", "-q", "--from", image.name, t.pid, "all")
     return "PAGEMAP_SCAN" if answered(calls, r"PAGEMAP_SCAN|0x66, 0x10") else "pagemap"
 
 
@@ -127,8 +129,7 @@ def _():
 @rung("second_mapping")
 def _():
     with memory("shmem") as (t, m), tempfile.NamedTemporaryFile() as image:
-        image.write(bytes(2 * PAGE))
-        image.flush()
+        image.truncate(2 * PAGE)
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("openat", "continue", "-q", "--from", image.name, t.pid, "all")
     return "map_files" if answered(calls, r'"map_files/.*O_RDWR') else "descriptor"
