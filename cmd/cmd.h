@@ -27,8 +27,8 @@ struct cmd {
 	int (*run)(void);
 };
 
-extern const struct cmd cmd_continue, cmd_list, cmd_pending, cmd_register, cmd_smaps, cmd_unregister, cmd_wake,
-	cmd_watch;
+extern const struct cmd cmd_continue, cmd_copy, cmd_list, cmd_pending, cmd_register, cmd_smaps, cmd_unregister,
+	cmd_wake, cmd_watch, cmd_zeropage;
 
 /* Options that mean the same everywhere (uffdctl(1), COMMON OPTIONS). */
 struct common {

@@ -11,7 +11,8 @@
 #include "cmd.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_list, &cmd_pending, &cmd_smaps, &cmd_register, &cmd_unregister, &cmd_continue, &cmd_wake, &cmd_watch,
+	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_register, &cmd_unregister,
+	&cmd_continue, &cmd_copy,    &cmd_zeropage, &cmd_wake,	   &cmd_watch,
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))

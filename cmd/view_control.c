@@ -87,7 +87,7 @@ static int drop_stale_pages(void)
 
 static int do_continue(void)
 {
-	struct uffdctl_continue_opts opts = { .nr_threads = 1, .from_fd = -1 };
+	struct uffdctl_resolve_opts opts = { .nr_threads = 1, .from_fd = -1 };
 	struct uffdctl_ranges *ranges = NULL;
 	struct uffdctl_handle *h = NULL;
 	int r = drop_stale_pages();

@@ -91,6 +91,12 @@ static bool is_anon_name(const char *name)
 	return !*name || !strcmp(name, "[heap]") || has_prefix(name, "[stack") || has_prefix(name, "[anon:");
 }
 
+/* Up to Linux 6.18 an anonymous inode; since then a file system has it that is mounted nowhere. */
+static bool is_guest_memfd(const char *name)
+{
+	return !strcmp(name, "anon_inode:[kvm-gmem]") || !strcmp(name, "/[kvm-gmem] (deleted)");
+}
+
 enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
 {
 	/* Names that a file in the tree can hardly have. */
@@ -103,6 +109,8 @@ enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
 		return VMA_HUGETLB;
 	if (!v->inode)
 		return is_anon_name(v->name) ? VMA_ANON : VMA_OTHER;
+	if (is_guest_memfd(v->name))
+		return VMA_GUEST_MEMFD;
 	if (open_file(&s) == 0) {
 		if (fstatfs(s.found, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
 			kind = VMA_SHMEM;
@@ -142,6 +150,10 @@ static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int m
 		cleanup_close(&s.found);
 		return r;
 	}
+	if (s.found < 0 && s.err == -ENXIO)
+		return fail(t->u, s.err,
+			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access",
+			    t->pid, what);
 	if (s.found < 0)
 		return fail(t->u, s.err,
 			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",

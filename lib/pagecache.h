@@ -9,6 +9,7 @@ enum vma_kind {
 	VMA_ANON,
 	VMA_SHMEM,
 	VMA_HUGETLB,
+	VMA_GUEST_MEMFD,
 	VMA_OTHER,
 };
 
@@ -19,7 +20,7 @@ int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64
 
 /*
  * Open for reading and writing the very file that is mapped.
- * Beneath: /proc/PID/map_files, or the target's own descriptor of the file.
+ * Beneath: /proc/PID/map_files, or the target's own descriptor of the file, the only way for a guest_memfd.
  * Failures are logged with what would help.
  */
 int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);

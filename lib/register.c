@@ -158,6 +158,18 @@ static void warn_handler(struct action *a)
 
 #define TEXT_EPERM "the mapping may never be written (its file was opened read-only, or is sealed)"
 
+static const char *impossible_guest_memfd(uint64_t modes)
+{
+	uint64_t has = uffd_kernel_features();
+
+	if (modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP))
+		return "guest_memfd can't be registered for wp or rwp: a guest does not go by the process's page table";
+	if ((modes & UFFDCTL_MODE_MISSING && !(has & UFFD_FEATURE_MISSING_GUEST_MEMFD)) ||
+	    (modes & UFFDCTL_MODE_MINOR && !(has & UFFD_FEATURE_MINOR_GUEST_MEMFD)))
+		return "this kernel has no userfaultfd for guest_memfd (one with the patches of kernel-patches/ has)";
+	return NULL;
+}
+
 /* What the kernel would refuse, as far as it can be told without asking; NULL for nothing. */
 static const char *impossible(const struct action *a, const struct uffdctl_vma *v, uint64_t modes, enum vma_kind kind)
 {
@@ -168,6 +180,8 @@ static const char *impossible(const struct action *a, const struct uffdctl_vma *
 		return "wp and rwp exclude each other";
 	if (kind == VMA_OTHER && !any_memory)
 		return "this kind of memory can't be registered on this kernel (anonymous, shmem and hugetlbfs can)";
+	if (kind == VMA_GUEST_MEMFD && !any_memory)
+		return impossible_guest_memfd(modes);
 	if (modes & UFFDCTL_MODE_MINOR && kind == VMA_ANON)
 		return "minor needs shmem or hugetlbfs memory";
 	if (v->vm_flags && !strstr(v->vm_flags, "mw"))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the kernel headers of Debian 12 (Linux 6.1) lack, and nothing else. */
+/* What the kernel headers of Debian 12 (Linux 6.1) lack, and what kernel-patches/ adds; nothing else. */
 #ifndef UFFDCTL_UAPI_H
 #define UFFDCTL_UAPI_H
 
@@ -19,6 +19,11 @@
 #endif
 #ifndef UFFD_FEATURE_RWP
 #define UFFD_FEATURE_RWP (1 << 17)
+#endif
+/* kernel-patches/ */
+#ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD
+#define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
+#define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
 #endif
 #ifndef UFFD_PAGEFAULT_FLAG_RWP
 #define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)

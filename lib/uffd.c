@@ -35,6 +35,8 @@ static const char *const feature_names[] = {
 	"move",
 	"rwp",
 	"rwp_async",
+	"missing_guest_memfd",
+	"minor_guest_memfd",
 };
 
 static const char *const ioctl_names[] = {
@@ -113,6 +115,16 @@ int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features)
 	return 0;
 }
 
+uint64_t uffd_kernel_features(void)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t features = UINT64_MAX;
+
+	if (uffd_create(&fd) >= 0)
+		uffd_handshake(fd, 0, &features);
+	return features;
+}
+
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls)
 {
 	struct uffdio_register reg = { .range = { range.start, range_len(range) }, .mode = modes };
@@ -148,5 +160,29 @@ int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 	}
 	/* Written by the kernel only once it has begun; a negative errno where nothing was done. */
 	*done = c.mapped > 0 ? c.mapped : 0;
+	return -errno;
+}
+
+int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_copy c = { .dst = range.start, .src = (uintptr_t)src, .len = range_len(range), .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_COPY, &c) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = c.copy > 0 ? c.copy : 0;
+	return -errno;
+}
+
+int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_zeropage z = { .range = { range.start, range_len(range) }, .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &z) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = z.zeropage > 0 ? z.zeropage : 0;
 	return -errno;
 }

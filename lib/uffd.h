@@ -14,11 +14,16 @@ int uffd_create(int *ret);
 /* Returned by the ioctls alike: features and ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 
+/* What this kernel's userfaultfds can have; all bits where that can't be asked. */
+uint64_t uffd_kernel_features(void);
+
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls);
 int uffd_unregister(int uffd, struct uffdctl_range range);
 int uffd_wake(int uffd, struct uffdctl_range range);
 
 /* @done: out, bytes that were done, also where an error is returned. */
 int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
+int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done);
+int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
 
 #endif

@@ -459,7 +459,7 @@ struct uffdctl_result {
 	uint64_t ioctls;	/* register: 1 << _UFFDIO_*; UFFDCTL_UNKNOWN in a dry run */
 	uint64_t mapped;	/* resolve: bytes that have a page-table entry now by our doing */
 	uint64_t already;	/* had one (EEXIST) */
-	uint64_t absent;	/* no page in the page cache (EFAULT) */
+	uint64_t absent;	/* continue: no page in the page cache (EFAULT); all: past the end of the file */
 	int error;		/* 0 or a negative errno */
 	const char *error_text; /* NULL with error 0 */
 };
@@ -471,7 +471,7 @@ enum uffdctl_action_flags {
 	UFFDCTL_DRY_RUN = 1 << 0,	/* check all, change nothing */
 	UFFDCTL_NO_WAKE = 1 << 1,	/* leave waiting threads asleep */
 	UFFDCTL_WRITE_PROTECT = 1 << 2, /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
-	UFFDCTL_FORCE = 1 << 3,		/* fill although somebody reads the messages */
+	UFFDCTL_FORCE = 1 << 3,		/* continue: fill although somebody reads the messages */
 };
 
 /*
@@ -492,10 +492,10 @@ int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ra
 int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
 		 uffdctl_result_fn fn, void *data);
 
-struct uffdctl_continue_opts {
-	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE, _WRITE_PROTECT, _FORCE */
+struct uffdctl_resolve_opts {
+	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE; continue: _WRITE_PROTECT, _FORCE */
 	unsigned int nr_threads; /* 0: as many as CPUs may be used */
-	int from_fd;		 /* contents for what is not mapped, or -1; regular file, block or character device */
+	int from_fd;		 /* contents for what is not mapped, or -1; a file, a device or a pipe */
 	uint64_t from_offset;	 /* where the first range's contents begin; further ranges follow on */
 	/* Called some ten times a second; non-zero stops the work cleanly. May be NULL. */
 	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
@@ -510,7 +510,27 @@ struct uffdctl_continue_opts {
  * Beneath: UFFDIO_CONTINUE, UFFDIO_WAKE, PAGEMAP_SCAN, MADV_POPULATE_WRITE. Since 0.1.
  */
 int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-		     const struct uffdctl_continue_opts *opts, uffdctl_result_fn fn);
+		     const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
+
+/*
+ * Resolve missing faults before or while they happen: put pages with contents where none are. Each
+ * appears at once and whole; what is there is left alone. Where a range is registered for wp, they come
+ * write-protected.
+ * @opts: from_fd must be given
+ * -EINTR, -ENODATA as uffdctl_continue(); -EINVAL: no from_fd; others as uffdctl_register().
+ * Beneath: UFFDIO_COPY, UFFDIO_WAKE; PAGEMAP_SCAN or /proc/PID/pagemap for rwp. Since 0.1.
+ */
+int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
+		 uffdctl_result_fn fn);
+
+/*
+ * Likewise with zeros, which take no memory where the kernel's zero page does. Not for hugetlbfs, nor
+ * where a range is registered for wp, as the results say.
+ * @opts: from_fd is ignored
+ * Beneath: UFFDIO_ZEROPAGE, UFFDIO_WAKE. Since 0.1.
+ */
+int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		     const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
 
 #ifdef __cplusplus
 }

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """continue and wake: what is mapped, what is left alone, what happens when the target moves."""
-import contextlib
 import os
 import signal
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import resolve
+from resolve import GONE, image
 from tap import Target, contains, eq, fdinfo, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
@@ -152,14 +152,6 @@ def _():
 
 
 # ---- filling ----
-
-def image(nr, seed=9):
-    f = tempfile.NamedTemporaryFile()
-    for i in range(nr):
-        f.write(pattern_page(seed, i))
-    f.flush()
-    return f
-
 
 @test("continue-from-half-mapped")
 def _():
@@ -355,34 +347,7 @@ def _():
 # ---- a target that moves ----
 
 def moving(action, expect):
-    """1 GiB is continued while the target does something to it; whatever comes, no crash and a true report."""
-    t, m = target(size=1 << 30, fill=False, register=False)
-    with t:
-        t.fallocate(id=m["id"], offset=0, len=1 << 30, mode="alloc")
-        t.register(uffd=t.u, id=m["id"], mode=["minor"])
-        p = spawn("continue", "-J", t.pid, f"{m['addr']}+1G", "--threads", "1")
-        fd_pid = f"/proc/{p.pid}/fd"
-        # The descriptors that it holds once it works: pidfd, /proc files, the userfaultfd.
-        wait_until(lambda: any("userfaultfd" in link for link in links(fd_pid)) or p.poll() is not None,
-                   "it has the userfaultfd")
-        action(t, m)
-        out, err = p.communicate(timeout=50)
-        err = err.decode()
-        ok(p.returncode in expect["rc"], f"exit {p.returncode}: {err}")
-        if p.returncode:
-            ok(any(text in err for text in expect["text"]), f"a clear error: {err}")
-
-
-def links(path):
-    """Where the descriptors of a process lead, as far as they are still there."""
-    for root, _, files in os.walk(path):
-        for f in files:
-            with contextlib.suppress(OSError):
-                yield os.readlink(os.path.join(root, f))
-
-
-GONE = {"rc": (0, 1), "text": ("unmapped", "gone", "exited", "execve", "absent", "nothing is mapped", "not registered",
-                               "has no userfaultfd", "No such process")}
+    resolve.moving("continue", "minor", action, expect, FEATURES)
 
 
 @test("continue-while-unmapped", limit=120)

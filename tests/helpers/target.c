@@ -19,6 +19,7 @@
 #include <inttypes.h>
 #include <json-c/json.h>
 #include <limits.h>
+#include <linux/kvm.h>
 #include <linux/magic.h>
 #include <linux/userfaultfd.h>
 #include <poll.h>
@@ -79,6 +80,22 @@ struct uffdio_rwprotect {
 };
 #define UFFDIO_RWPROTECT_MODE_RWP ((__u64)1 << 0)
 #define UFFDIO_RWPROTECT _IOWR(UFFDIO, 0x09, struct uffdio_rwprotect)
+#endif
+#ifndef KVM_CREATE_GUEST_MEMFD
+struct kvm_create_guest_memfd {
+	__u64 size;
+	__u64 flags;
+	__u64 reserved[6];
+};
+#define KVM_CREATE_GUEST_MEMFD _IOWR(KVMIO, 0xd4, struct kvm_create_guest_memfd)
+#endif
+#ifndef GUEST_MEMFD_FLAG_MMAP
+#define GUEST_MEMFD_FLAG_MMAP (1ULL << 0)
+#define GUEST_MEMFD_FLAG_INIT_SHARED (1ULL << 1)
+#endif
+#ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD
+#define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
+#define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
 #endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
@@ -403,6 +420,25 @@ static int open_path(struct json_object *req)
 	return fd < 0 ? fail_errno(path) : fd;
 }
 
+/* Of a virtual machine without a vCPU, whose descriptor stays open. */
+static int open_guest_memfd(uint64_t size)
+{
+	struct kvm_create_guest_memfd arg = {
+		.size = size,
+		.flags = GUEST_MEMFD_FLAG_MMAP | GUEST_MEMFD_FLAG_INIT_SHARED,
+	};
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, fd;
+
+	if (kvm < 0)
+		return fail_errno("/dev/kvm");
+	vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	fd = vm < 0 ? vm : ioctl(vm, KVM_CREATE_GUEST_MEMFD, &arg);
+	if (fd < 0)
+		fd = fail_errno("guest_memfd that can be mapped");
+	close(kvm);
+	return fd;
+}
+
 /* The file to map: a descriptor, -1 for none (*err 0), or -1 and *err. */
 static int open_backing(struct json_object *req, const char *kind, int *err)
 {
@@ -418,6 +454,8 @@ static int open_backing(struct json_object *req, const char *kind, int *err)
 		return -1;
 	if (!strcmp(kind, "memfd") || !strcmp(kind, "hugetlb") || !strcmp(kind, "symbol"))
 		fd = open_memfd(req, kind);
+	else if (!strcmp(kind, "guest_memfd"))
+		fd = open_guest_memfd(arg_u64(req, "offset", 0) + arg_u64(req, "size", 0));
 	else if (!strcmp(kind, "tmpfs") || !strcmp(kind, "file"))
 		fd = open_path(req);
 	else
@@ -1232,6 +1270,8 @@ static const struct name_value features[] = {
 	{ "move", UFFD_FEATURE_MOVE },
 	{ "rwp", UFFD_FEATURE_RWP },
 	{ "rwp_async", UFFD_FEATURE_RWP_ASYNC },
+	{ "missing_guest_memfd", UFFD_FEATURE_MISSING_GUEST_MEMFD },
+	{ "minor_guest_memfd", UFFD_FEATURE_MINOR_GUEST_MEMFD },
 };
 
 static int need_uffd(struct json_object *req, int *ret)

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* uffdctl copy and zeropage. */
+#include "progress.h"
+#include "resolve.h"
+
+#define PAST_END "they lie past the end of the file that is mapped"
+
+static int run_copy(void)
+{
+	return run_resolve(uffdctl_copy, PAST_END);
+}
+
+static int run_zeropage(void)
+{
+	return run_resolve(uffdctl_zeropage, PAST_END);
+}
+
+const struct cmd cmd_copy = {
+	.name = "copy",
+	.summary = "Resolve missing faults in bulk: put pages where none are",
+	.args = "PID RANGE...",
+	.children = (const struct argp_child[]){ { &contents_argp, 0, NULL, 0 },
+						 { &work_argp, 0, NULL, 0 },
+						 { &act_argp, 0, NULL, 0 },
+						 { &progress_argp, 0, NULL, 0 },
+						 { &common_argp, 0, NULL, 0 },
+						 {} },
+	.columns = made_columns,
+	.run = run_copy,
+};
+
+const struct cmd cmd_zeropage = {
+	.name = "zeropage",
+	.summary = "Resolve missing faults in bulk with zeros",
+	.args = "PID RANGE...",
+	.children = (const struct argp_child[]){ { &work_argp, 0, NULL, 0 },
+						 { &act_argp, 0, NULL, 0 },
+						 { &progress_argp, 0, NULL, 0 },
+						 { &common_argp, 0, NULL, 0 },
+						 {} },
+	.columns = made_columns,
+	.run = run_zeropage,
+};

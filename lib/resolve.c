@@ -1,0 +1,588 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Resolving faults in bulk by several threads: what continue, copy and zeropage have in common. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+
+#include "log.h"
+#include "pagecache.h"
+#include "pagemap.h"
+#include "resolve.h"
+#include "uffd.h"
+#include "util.h"
+
+/* How long an unread event or a changing mapping may keep the kernel from letting us act. */
+#define CHANGING_NS UINT64_C(2000000000)
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+}
+
+uint64_t page_of(const struct chunk *c)
+{
+	return c->part->seg.vma->page_size;
+}
+
+void chunk_error(struct chunk *c, int err, uint64_t addr)
+{
+	if (c->tally.err)
+		return;
+	c->tally.err = err;
+	c->tally.err_addr = addr;
+}
+
+void chunk_gone(struct chunk *c, int err, uint64_t addr)
+{
+	chunk_error(c, err, addr);
+	c->gone = true;
+}
+
+static void wake_asleep(struct chunk *c)
+{
+	if (c->asleep.end > c->asleep.start && !(c->job->opts->flags & UFFDCTL_NO_WAKE))
+		uffd_wake(c->job->h->uffd, c->asleep);
+	c->asleep = (struct uffdctl_range){};
+}
+
+/* Somebody else mapped the page. Whoever sleeps on it is woken, as CONTINUE would have done. */
+static void page_already(struct chunk *c, uint64_t addr)
+{
+	c->tally.already += page_of(c);
+	if (c->asleep.end != addr) {
+		wake_asleep(c);
+		c->asleep.start = addr;
+	}
+	c->asleep.end = addr + page_of(c);
+}
+
+static bool stopped(struct job *job)
+{
+	return __atomic_load_n(&job->stop, __ATOMIC_RELAXED);
+}
+
+/* False when it lasted too long. */
+static bool wait_changing(struct chunk *c, uint64_t *since)
+{
+	static const struct timespec pause = { .tv_nsec = 200 * 1000L };
+
+	if (!*since)
+		*since = now_ns();
+	if (now_ns() - *since > CHANGING_NS || stopped(c->job))
+		return false;
+	nanosleep(&pause, NULL);
+	return true;
+}
+
+/* EFAULT: no page in the page cache; before Linux 6.6 also one that is mapped by a huge entry. */
+static bool is_mapped(struct chunk *c, uint64_t addr)
+{
+	struct uffdctl_range page = { addr, addr + page_of(c) };
+	uint8_t state = 0;
+
+	return pagemap_read(c->job->pagemap, c->part->seg.vma, page, &state) == 0 && state & PTE_MAPPED;
+}
+
+uint64_t file_offset(const struct part *p, uint64_t addr)
+{
+	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
+}
+
+/* EINVAL is what shmem says there. */
+static bool is_past_end(struct chunk *c, uint64_t addr)
+{
+	uint64_t size;
+
+	return pagecache_size(c->job->h->t, c->part->seg.vma, &size) == 0 && file_offset(c->part, addr) >= size;
+}
+
+/* No page is there; or, if the ioctl would have made one, none can be. */
+static void page_fault(struct chunk *c, struct uffdctl_range *left)
+{
+	uint64_t page = page_of(c);
+
+	if (is_mapped(c, left->start)) {
+		page_already(c, left->start);
+	} else if (!c->job->op->fills_cache) {
+		c->tally.absent += page;
+	} else if (is_past_end(c, left->start)) {
+		c->tally.absent += range_len(*left);
+		left->start = left->end;
+		return;
+	} else {
+		chunk_error(c, -EFAULT, left->start);
+	}
+	left->start += page;
+}
+
+/* False if there is no use in going on. */
+static bool go_on(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+{
+	uint64_t page = page_of(c);
+
+	switch (err) {
+	case -EAGAIN:
+		if (wait_changing(c, since))
+			return true;
+		chunk_gone(c, stopped(c->job) ? -EINTR : err, left->start);
+		return false;
+	case -EEXIST:
+		page_already(c, left->start);
+		left->start += page;
+		return true;
+	case -EFAULT:
+		page_fault(c, left);
+		return true;
+	case -EIO:
+	case -EHWPOISON:
+		chunk_error(c, err, left->start);
+		left->start += page;
+		return true;
+	case -EINVAL:
+		if (is_past_end(c, left->start)) {
+			c->tally.absent += range_len(*left);
+			left->start = left->end;
+			return true;
+		}
+		/* fall through */
+	default:
+		chunk_gone(c, err, left->start);
+		return false;
+	}
+}
+
+void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp)
+{
+	uint64_t page = page_of(c), since = 0, done;
+
+	while (range.start < range.end && !c->gone) {
+		struct uffdctl_range r = range;
+		int err = c->job->op->act(c, r, wp, &done);
+
+		/* The mapping may have been split meanwhile: the call takes no more than one. */
+		while (err == -ENOENT && range_len(r) > page) {
+			r.end = r.start + round_up(range_len(r) / 2, page);
+			err = c->job->op->act(c, r, wp, &done);
+		}
+		c->tally.mapped += done;
+		range.start += done;
+		if (done)
+			since = 0;
+		else if (!go_on(c, &range, err, &since))
+			return;
+	}
+	wake_asleep(c);
+}
+
+static void leave_run(struct chunk *c, struct uffdctl_range run)
+{
+	for (; run.start < run.end; run.start += page_of(c))
+		page_already(c, run.start);
+	wake_asleep(c);
+}
+
+static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdict, bool wp)
+{
+	if (run.start == run.end || c->gone || c->retry_at)
+		return;
+	switch (verdict) {
+	case LEAVE:
+		leave_run(c, run);
+		break;
+	case FILL:
+		c->job->op->fill(c, run, wp);
+		break;
+	case ACT:
+		resolve_run(c, run, wp);
+		break;
+	case MARKED:
+		chunk_error(c, -EUCLEAN, run.start);
+		break;
+	}
+}
+
+static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
+{
+	if (*state & PTE_WP && !(*state & PTE_MAPPED) && c->part->seg.vma->modes & UFFDCTL_MODE_RWP)
+		return MARKED;
+	return c->job->op->judge ? c->job->op->judge(c, addr, state) : ACT;
+}
+
+void resolve_pages(struct chunk *c, struct uffdctl_range range)
+{
+	struct uffdctl_range run = { range.start, range.start };
+	enum verdict verdict = LEAVE, next;
+	bool wp = false, next_wp;
+
+	for (uint8_t *state = c->states; run.end < range.end; state++) {
+		next = judge(c, run.end, state);
+		next_wp = *state & PTE_WP;
+		if (next != verdict || next_wp != wp) {
+			do_run(c, run, verdict, wp);
+			run.start = run.end;
+		}
+		verdict = next;
+		wp = next_wp;
+		run.end += page_of(c);
+	}
+	do_run(c, run, verdict, wp);
+}
+
+int resolve_range(struct chunk *c, struct uffdctl_range range)
+{
+	const struct uffdctl_vma *v = c->part->seg.vma;
+	uint64_t marks = c->job->op->marks & ~(c->job->opts->flags & UFFDCTL_WRITE_PROTECT ? UFFDCTL_MODE_WP : 0);
+	int r;
+
+	if (!(v->modes & marks)) {
+		resolve_run(c, range, false);
+		return 0;
+	}
+	c->retry_at = 0;
+	r = pagemap_read(c->job->pagemap, v, range, c->states);
+	if (r >= 0)
+		resolve_pages(c, range);
+	return r;
+}
+
+/* ---- threads ---- */
+
+static void skip_parts(struct job *job)
+{
+	while (job->part < job->nr_parts) {
+		struct part *p = &job->parts[job->part];
+
+		if (p->second_round == job->second_round && !p->gone && job->at < p->seg.range.end)
+			return;
+		job->part++;
+		if (job->part < job->nr_parts)
+			job->at = job->parts[job->part].seg.range.start;
+	}
+}
+
+static bool next_chunk(struct job *job, struct chunk *c)
+{
+	uint64_t unit;
+
+	skip_parts(job);
+	if (job->part == job->nr_parts || stopped(job))
+		return false;
+	c->part = &job->parts[job->part];
+	unit = MAX(CHUNK_BYTES, page_of(c));
+	c->range.start = job->at;
+	c->range.end = MIN(round_down(job->at, unit) + unit, c->part->seg.range.end);
+	job->at = c->range.end;
+	return true;
+}
+
+static void add_tally(struct job *job, struct chunk *c)
+{
+	struct tally *sum = &c->part->tally;
+
+	sum->mapped += c->tally.mapped;
+	sum->already += c->tally.already;
+	sum->absent += c->tally.absent;
+	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
+		sum->err = c->tally.err;
+		sum->err_addr = c->tally.err_addr;
+	}
+	c->part->gone |= c->gone;
+	job->done_bytes += range_len(c->range);
+}
+
+static void *work(void *arg)
+{
+	struct job *job = arg;
+	uint8_t states[CHUNK_BYTES / 4096];
+	struct chunk c = { .job = job, .states = states };
+	int r;
+
+	pthread_mutex_lock(&job->lock);
+	while (next_chunk(job, &c)) {
+		pthread_mutex_unlock(&job->lock);
+		c.tally = (struct tally){};
+		c.gone = false;
+		r = job->op->do_chunk(&c);
+		if (r < 0)
+			chunk_gone(&c, r, c.range.start);
+		pthread_mutex_lock(&job->lock);
+		add_tally(job, &c);
+	}
+	free(c.buf);
+	job->nr_running--;
+	pthread_cond_signal(&job->ended);
+	pthread_mutex_unlock(&job->lock);
+	return NULL;
+}
+
+static void wait_and_show(struct job *job)
+{
+	const struct uffdctl_resolve_opts *o = job->opts;
+	struct timespec until;
+	uint64_t done;
+
+	pthread_mutex_lock(&job->lock);
+	while (job->nr_running) {
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 100 * 1000L * 1000;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_cond_timedwait(&job->ended, &job->lock, &until);
+		if (!o->progress)
+			continue;
+		done = job->done_bytes;
+		/* It may write to a slow terminal: nobody else shall wait for that. */
+		pthread_mutex_unlock(&job->lock);
+		if (o->progress(o->data, done, job->total_bytes))
+			__atomic_store_n(&job->stop, true, __ATOMIC_RELAXED);
+		pthread_mutex_lock(&job->lock);
+	}
+	pthread_mutex_unlock(&job->lock);
+}
+
+static unsigned int nr_threads(const struct job *job)
+{
+	cpu_set_t cpus;
+	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / CHUNK_BYTES + 1;
+
+	if (!n)
+		n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus);
+	return MIN(n, chunks);
+}
+
+/* Threads that can't be had are done without, as long as there is one. */
+static int run_round(struct job *job, bool second_round)
+{
+	unsigned int want = nr_threads(job), nr = 0;
+	_cleanup_free_ pthread_t *threads = calloc(want, sizeof(*threads));
+	int r = 0;
+
+	if (!threads)
+		return -ENOMEM;
+	job->second_round = second_round;
+	job->part = 0;
+	job->at = job->nr_parts ? job->parts[0].seg.range.start : 0;
+	pthread_mutex_lock(&job->lock);
+	for (; nr < want && r == 0; nr += r == 0) {
+		r = pthread_create(&threads[nr], NULL, work, job);
+		job->nr_running += r == 0;
+	}
+	pthread_mutex_unlock(&job->lock);
+	if (!nr)
+		return -r;
+	wait_and_show(job);
+	for (unsigned int i = 0; i < nr; i++)
+		pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* ---- before and after ---- */
+
+static const char *error_text(int err)
+{
+	switch (err) {
+	case -EAGAIN:
+		return "the kernel refuses while an event of the userfaultfd is unread (EAGAIN): its handler must read it";
+	case -ENOENT:
+		return "unmapped, remapped or unregistered meanwhile (ENOENT)";
+	case -ESRCH:
+		return "the process's memory is gone (ESRCH)";
+	case -EHWPOISON:
+	case -EIO:
+		return "hardware-poisoned page, or the contents can't be read (EIO)";
+	case -EINVAL:
+		return "refused (EINVAL)";
+	case -EOPNOTSUPP:
+		return "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp marks all";
+	case -ENODATA:
+		return "the contents ended early";
+	case -ENOMEM:
+	case -ENOSPC:
+		return "no memory, or no free huge page, for these pages";
+	case -EINTR:
+		return "interrupted";
+	case -EFAULT:
+		return "no page can be made there (EFAULT)";
+	case -EUCLEAN:
+		return "read-write-protected: the mark would be dropped (uffdctl rwprotect)";
+	default:
+		return strerror(-err);
+	}
+}
+
+static const char *text_of(const struct job *job, int err)
+{
+	const char *text = job->op->error_text ? job->op->error_text(err) : NULL;
+
+	return text ?: error_text(err);
+}
+
+static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
+{
+	_cleanup_free_ char *text = NULL;
+	struct uffdctl_result res = {
+		.range = p->seg.range,
+		.modes = p->seg.vma->modes,
+		.mapped = p->tally.mapped,
+		.already = p->tally.already,
+		.absent = p->tally.absent,
+		.error = p->tally.err,
+	};
+
+	if (job->opts->flags & UFFDCTL_DRY_RUN)
+		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
+	if (res.error && asprintf(&text, "%" PRIx64 ": %s", p->tally.err_addr, text_of(job, res.error)) < 0)
+		text = NULL;
+	res.error_text = res.error ? text ?: text_of(job, res.error) : NULL;
+	fn(job->opts->data, &res);
+}
+
+static void refuse(struct job *job, const struct segment *seg, const char *text, int err, uffdctl_result_fn fn)
+{
+	struct uffdctl_result res = { .range = seg->range, .modes = seg->vma->modes, .error = err, .error_text = text };
+
+	fn(job->opts->data, &res);
+}
+
+/* Of all only what such faults can come from. */
+static bool is_wanted(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+{
+	struct job *job = arg;
+
+	return v->modes & job->op->mode && handle_owner(job->h, v, ctx) == OWNER_US;
+}
+
+/* NULL if it may be done on the part as asked. */
+static char *objection(struct job *job, const struct segment *seg, int *ret_err)
+{
+	const char *text;
+
+	switch (handle_owner(job->h, seg->vma, seg->ctx)) {
+	case OWNER_NONE:
+		*ret_err = -ENOENT;
+		return strdup("not registered");
+	case OWNER_OTHER:
+		*ret_err = -EBUSY;
+		return handle_other_owner(job->h, seg->vma);
+	case OWNER_US:
+		break;
+	}
+	text = job->op->objection ? job->op->objection(job, seg) : NULL;
+	*ret_err = text ? -EINVAL : 0;
+	return text ? strdup(text) : NULL;
+}
+
+/* Without it the ioctl alone does as well: it is asked only why a page could not be resolved. */
+static int open_pagemap(struct job *job, const struct segments *segs)
+{
+	bool needed = job->needs_pagemap;
+	int r = pagemap_open(job->h->t, &job->pagemap);
+
+	for (size_t i = 0; i < segs->nr; i++)
+		needed |= segs->segs[i].vma->modes & job->op->marks;
+	if (r < 0 && r != -ESRCH && needed)
+		return fail(job->h->t->u, r,
+			    "%d: /proc/%d/pagemap: %s (needs CAP_DAC_READ_SEARCH for another user's process)",
+			    job->h->t->pid, job->h->t->pid, strerror(-r));
+	return r == -ESRCH ? r : 0;
+}
+
+/* Objections are reported as they are found; what is left becomes parts. */
+static int add_parts(struct job *job, struct segments *segs, uffdctl_result_fn fn, bool *failed)
+{
+	uint64_t from = 0;
+	int r, err;
+
+	job->nr_parts = 0;
+	job->parts = calloc(segs->nr + 1, sizeof(*job->parts));
+	if (!job->parts)
+		return log_oom(job->h->t->u);
+	for (size_t i = 0; i < segs->nr; i++) {
+		_cleanup_free_ char *text = objection(job, &segs->segs[i], &err);
+		struct part *p = &job->parts[job->nr_parts];
+
+		if (err) {
+			refuse(job, &segs->segs[i], text ?: strerror(-err), err, fn);
+			*failed = true;
+		} else {
+			*p = (struct part){ .seg = segs->segs[i], .from = from };
+			r = job->op->add_part ? job->op->add_part(job, p) : 0;
+			job->nr_parts++;
+			if (r < 0)
+				return r;
+			job->total_bytes += range_len(p->seg.range);
+		}
+		from += range_len(segs->segs[i].range);
+	}
+	/* Contents for everything must be there before anything is changed. */
+	return contents_open(job->h->t->u, job->opts, from, &job->contents);
+}
+
+static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
+{
+	bool dry = job->opts->flags & UFFDCTL_DRY_RUN, again = false;
+	int r = dry ? 0 : run_round(job, false);
+
+	for (size_t i = 0; i < job->nr_parts; i++)
+		again |= job->parts[i].second_round;
+	if (r >= 0 && again && !dry && !job->stop)
+		r = run_round(job, true);
+	if (r < 0)
+		return fail(job->h->t->u, r, "starting threads: %s", strerror(-r));
+	for (size_t i = 0; i < job->nr_parts; i++) {
+		report(job, &job->parts[i], fn);
+		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent;
+	}
+	return job->stop ? -EINTR : 0;
+}
+
+int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
+	    const struct resolve_op *op, uffdctl_result_fn fn)
+{
+	struct job job = {
+		.h = h,
+		.opts = opts,
+		.op = op,
+		.contents = { .fd = -1 },
+		.pagemap = -1,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.ended = PTHREAD_COND_INITIALIZER,
+	};
+	struct uffdctl_maps *maps = NULL;
+	struct range_filter filter = { .all = is_wanted, .arg = &job, .glob_registered = true };
+	struct segments segs = {};
+	bool failed = false;
+	int r = handle_maps(h, &maps);
+
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
+		int err = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
+
+		failed |= err < 0;
+		/* Contents follow on from range to range: without one, those of the rest would be wrong. */
+		if (err == -ENOMEM || err == -ESRCH || (err < 0 && opts->from_fd >= 0))
+			r = err;
+	}
+	if (r >= 0 && op->prepare)
+		r = op->prepare(&job, maps, &segs);
+	if (r >= 0)
+		r = open_pagemap(&job, &segs);
+	if (r >= 0)
+		r = add_parts(&job, &segs, fn, &failed);
+	if (r >= 0)
+		r = run_job(&job, fn, &failed);
+	if (op->finish)
+		op->finish(&job);
+	contents_close(&job.contents);
+	free(job.parts);
+	cleanup_close(&job.pagemap);
+	segments_free(&segs);
+	uffdctl_maps_free(maps);
+	return r < 0 ? r : failed ? -EIO : 0;
+}

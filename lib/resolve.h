@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Resolving faults in bulk by several threads: what continue, copy and zeropage have in common. */
+#ifndef UFFDCTL_RESOLVE_H
+#define UFFDCTL_RESOLVE_H
+
+#include <pthread.h>
+
+#include "contents.h"
+#include "handle.h"
+
+/* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
+#define CHUNK_BYTES (UINT64_C(4) << 20)
+
+/* What is filled at a time: little, since between a look at the mapping and the write it may go away. */
+#define FILL_BYTES (UINT64_C(256) << 10)
+
+struct tally {
+	uint64_t mapped, already, absent;
+	int err; /* the first, with its page */
+	uint64_t err_addr;
+};
+
+struct part {
+	struct segment seg;
+	uint64_t from;		 /* where its contents are, from the beginning of the contents */
+	const struct file *file; /* continue.c: that of the second mapping */
+	struct tally tally;
+	bool gone;	   /* an error that concerns all of it */
+	bool second_round; /* to be done when all others are through */
+};
+
+struct job {
+	struct uffdctl_handle *h;
+	const struct uffdctl_resolve_opts *opts;
+	const struct resolve_op *op;
+	struct part *parts;
+	size_t nr_parts;
+	struct contents contents;
+	int pagemap;
+	bool needs_pagemap; /* nothing can be done without */
+	void *op_data;
+
+	pthread_mutex_t lock; /* of all below */
+	pthread_cond_t ended;
+	unsigned int nr_running;
+	size_t part; /* where the next chunk begins */
+	uint64_t at;
+	bool second_round;
+	bool stop;
+	uint64_t done_bytes, total_bytes;
+};
+
+/* What a thread has at hand for one chunk. */
+struct chunk {
+	struct job *job;
+	struct part *part;
+	struct uffdctl_range range;
+	struct tally tally;
+	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
+	uint8_t *states;	     /* enum pte_state of its pages, where they were asked for */
+	char *buf;		     /* copy.c: contents, kept from chunk to chunk */
+	uint64_t buf_bytes;
+	struct uffdctl_range held; /* what buf, or continue.c's window, is for */
+	char *window;		   /* continue.c: second mapping */
+	uint64_t retry_at;	   /* from here on what was looked at holds no longer; 0: all does */
+	bool gone;
+};
+
+/* What may be done with a page: alike pages that follow each other are done at once. */
+enum verdict {
+	LEAVE, /* mapped: not ours to write */
+	FILL,
+	ACT,
+	MARKED, /* read-write-protected: the ioctl would drop the mark */
+};
+
+/* One of the ioctls. */
+struct resolve_op {
+	uint64_t mode;	/* all takes what is registered for it */
+	uint64_t marks; /* modes whose marks it would drop without a look at each page */
+	/*
+	 * The ioctl on part of a mapping.
+	 * @wp: keep it write-protected
+	 * @done: out, bytes that were done, also where an error is returned
+	 */
+	int (*act)(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done);
+	int (*do_chunk)(struct chunk *c);
+	/* NULL: everything is ACT. */
+	enum verdict (*judge)(struct chunk *c, uint64_t addr, uint8_t *state);
+	void (*fill)(struct chunk *c, struct uffdctl_range run, bool wp);
+
+	/* Before anything is done; the rest may be NULL. Failures are logged. */
+	int (*prepare)(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs);
+	int (*add_part)(struct job *job, struct part *p);
+	/* Why it can't be done on memory that is registered with us; NULL if it can. */
+	const char *(*objection)(const struct job *job, const struct segment *seg);
+	void (*finish)(struct job *job);
+	/* What an errno of act means, NULL if nothing special. */
+	const char *(*error_text)(int err);
+	bool fills_cache; /* EFAULT: not "no page is there", but "none can be there" */
+};
+
+int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
+	    const struct resolve_op *op, uffdctl_result_fn fn);
+
+/* ---- for the ops ---- */
+
+uint64_t page_of(const struct chunk *c);
+/* Of an address in the file beneath. */
+uint64_t file_offset(const struct part *p, uint64_t addr);
+
+/* The first error of a chunk is kept; one that concerns the whole part ends it. */
+void chunk_error(struct chunk *c, int err, uint64_t addr);
+void chunk_gone(struct chunk *c, int err, uint64_t addr);
+
+/* The ioctl on all of a range of the chunk, past pages that are mapped or absent. */
+void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp);
+/* Likewise with a look for the marks that op drops, where there can be such. -errno of the look. */
+int resolve_range(struct chunk *c, struct uffdctl_range range);
+/* Likewise by what c->states says of its pages, until c->retry_at is set. */
+void resolve_pages(struct chunk *c, struct uffdctl_range range);
+
+#endif

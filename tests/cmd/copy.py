@@ -1,0 +1,474 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""copy and zeropage: what gets a page and which, what is left alone, what happens when the target moves."""
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+import resolve
+from resolve import GONE, image
+from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn, test, wait_until
+
+PAGE = 4096
+HUGE = 2 << 20
+FEATURES = ["missing_shmem", "missing_hugetlbfs", "minor_shmem"]
+KINDS = {
+    "anon": ("anon", False, PAGE),
+    "shmem-shared": ("memfd", True, PAGE),
+    "shmem-private": ("memfd", False, PAGE),
+    "tmpfs": ("tmpfs", True, PAGE),
+    "hugetlb-shared": ("hugetlb", True, HUGE),
+    "hugetlb-private": ("hugetlb", False, HUGE),
+}
+
+
+def target(size=16 * PAGE, kind="memfd", mode=("missing",), features=FEATURES, **kw):
+    t = Target()
+    t.u = t.uffd(features=features)["fd"]
+    if kind == "tmpfs":
+        kw["path"] = f"/dev/shm/uffdctl-copy-{t.pid}"
+    m = t.map(kind=kind, size=size, **kw)
+    if kind == "tmpfs":
+        os.unlink(kw["path"])
+    if mode:
+        t.register(uffd=t.u, id=m["id"], mode=list(mode))
+    m["start"] = int(m["addr"], 16)
+    return t, m
+
+
+def result(command, *args, rc=0, **kw):
+    return run(command, "-J", *args, check=rc, **kw).json()[command]
+
+
+def peek(t, m, page, through="self"):
+    return t.peek(id=m["id"], offset=page * PAGE, len=8, through=through)["hex"]
+
+
+def head(seed, page):
+    return pattern_page(seed, page)[:8].hex()
+
+
+def counts(row):
+    return row["mapped"], row["already"], row["absent"], row["error"]
+
+
+# ---- every kind of memory ----
+
+def story(command, kind, shared, page):
+    """A thread waits for the first of 8 pages and gets it, then all the others."""
+    nr = 8
+    t, m = target(nr * page, kind, mode=(), shared=shared)
+    with t, image(nr, 7, page) as img:
+        seed = 7 if command == "copy" else 0
+        source = ["--from", img.name] if command == "copy" else []
+        row = run("register", "-J", t.pid, m["addr"] + f"+{nr * page}", "-m", "missing", check=0).json()["register"][0]
+        ok(command in row["ioctls"], f"{command} is granted")
+        th = t.touch(id=m["id"], access="read", **({"seed": seed} if seed else {}))["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a fault that waits")
+        eq([w["kind"] for w in run("pending", "-J", t.pid, check=0).json()["pending"]], ["missing"], "its kind")
+        eq(counts(result(command, t.pid, f"{m['addr']}+{page}", *source)[0]), (page, 0, 0, None), "the first page")
+        wait_until(lambda: t.status(thread=th)["touched"] == 1, "the thread goes on by one page")
+        row = result(command, t.pid, "all", *source)[0]
+        eq((row["start"], row["end"]), (m["addr"], hex(m["start"] + nr * page)), "the range")
+        eq(counts(row), ((nr - 1) * page, page, 0, None), "the rest")
+        j = t.join(thread=th)
+        eq((j["done"], j["touched"], j["mismatches"]), (True, nr, 0), "the thread")
+        # Pattern 0 is none, so zeros are looked at here.
+        for i in range(nr):
+            for at in ((0, page - PAGE) if not seed else ()):
+                eq(t.peek(id=m["id"], offset=i * page + at, len=PAGE, through="self")["hex"], "00" * PAGE, f"page {i}")
+        eq(t.check(id=m["id"], seed=7)["differ"], 0 if seed else nr, "contents of all pages")
+
+
+def zeropage_hugetlb(shared):
+    t, m = target(4 * HUGE, "hugetlb", shared=shared)
+    with t:
+        r = run("zeropage", "-J", t.pid, "all", check=1)
+        contains(r.err, "no zero page for hugetlbfs: copy zeros instead (uffdctl copy --from-zero)")
+        eq(counts(result("copy", t.pid, "all", "--from-zero")[0]), (4 * HUGE, 0, 0, None), "which does")
+
+
+for _name, (_kind, _shared, _page) in KINDS.items():
+    for _command in ("copy", "zeropage"):
+        def _run(command=_command, kind=_kind, shared=_shared, page=_page):
+            with hugepages(20 if kind == "hugetlb" else 0):
+                if kind == "hugetlb" and command == "zeropage":
+                    zeropage_hugetlb(shared)
+                else:
+                    story(command, kind, shared, page)
+        test(f"{_command}-{_name}")(_run)
+
+
+# ---- what is there is left alone ----
+
+@test("copy-already")
+def _():
+    """What the target has is its own: each second page, changed by it, outlives a copy and a zeropage."""
+    nr = 512
+    for kind in ("anon", "memfd"):
+        t, m = target(nr * PAGE, kind, mode=())
+        with t, image(nr) as img:
+            for i in range(0, nr, 2):
+                t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
+            t.register(uffd=t.u, id=m["id"], mode=["missing"])
+            row = result("copy", t.pid, "all", "--from", img.name)[0]
+            eq(counts(row), (nr // 2 * PAGE, nr // 2 * PAGE, 0, None), "half and half")
+            eq(counts(result("zeropage", t.pid, "all")[0]), (0, nr * PAGE, 0, None), "all are there")
+            for i in range(nr):
+                eq(peek(t, m, i), "%016x" % i if i % 2 == 0 else head(9, i), f"{kind}: page {i}")
+
+
+@test("copy-in-the-page-cache")
+def _():
+    """A page of the file that is not mapped counts as already; on a private mapping the copy covers it."""
+    for shared in (True, False):
+        t, m = target(mode=(), shared=shared)
+        with t, image(16) as img:
+            t.fill(id=m["id"], offset=0, len=8 * PAGE, seed=1, through="second")
+            t.register(uffd=t.u, id=m["id"], mode=["missing"])
+            row = result("copy", t.pid, m["addr"] + "+64K", "--from", img.name)[0]
+            eq(row["already"], 8 * PAGE if shared else 0, "those of the file")
+            eq(peek(t, m, 0), head(1 if shared else 9, 0), "the first")
+            eq(peek(t, m, 8), head(9, 8), "the ninth")
+            if not shared:
+                eq(peek(t, m, 0, through="second"), head(1, 0), "the file has its own")
+
+
+@test("copy-wakes-who-sleeps-on-a-page-that-is-there")
+def _():
+    t, m = target(mode=("missing", "minor"))
+    with t:
+        th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        run("copy", t.pid, m["addr"] + "+4K", "--from-zero", "--no-wake", check=0)
+        eq(fdinfo(t.pid, t.u)["total"], 1, "still")
+        eq(result("zeropage", t.pid, m["addr"] + "+4K")[0]["already"], PAGE, "already")
+        ok(t.join(thread=th)["done"], "it goes on")
+
+
+@test("copy-no-wake")
+def _():
+    for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
+        t, m = target()
+        with t:
+            th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+            contains(run(command, t.pid, "all", "--no-wake", *source, check=0).err, "stay asleep")
+            eq(fdinfo(t.pid, t.u)["total"], 1, "it waits on")
+            run("wake", t.pid, "all", check=0)
+            ok(t.join(thread=th)["done"], "now it goes on")
+
+
+@test("copy-past-end-of-file")
+def _():
+    for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
+        for shared in (True, False):
+            t, m = target(shared=shared)
+            with t:
+                t.truncate(id=m["id"], size=8 * PAGE)
+                r = run(command, "-J", t.pid, "all", *source, check=1)
+                contains(r.err, "32768 bytes are absent: they lie past the end of the file")
+                eq(counts(r.json()[command][0]), (8 * PAGE, 0, 8 * PAGE, None), f"{command}, shared {shared}")
+                eq(os.stat(f"/proc/{t.pid}/fd/{m['fd']}").st_size, 8 * PAGE, "the file did not grow")
+
+
+# ---- write protection ----
+
+for _kind, _page in (("anon", PAGE), ("memfd", PAGE), ("hugetlb", HUGE)):
+    @test(f"copy-write-protects-{_kind}")
+    def _(kind=_kind, page=_page):
+        """In a range registered for wp the first write to each copied page is reported, marked before or not."""
+        with hugepages(8 if kind == "hugetlb" else 0):
+            t, m = target(4 * page, kind, ("missing", "wp"), FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])
+            with t, image(4, page=page) as img:
+                t.writeprotect(uffd=t.u, id=m["id"], offset=page, len=page, protect=True)
+                r = run("copy", "-J", t.pid, "all", "--from", img.name, check=0)
+                contains(r.err, "write-protected pages, and nobody is seen reading")
+                eq(counts(r.json()["copy"][0]), (4 * page, 0, 0, None), "all")
+                t.handler(uffd=t.u, action="continue")
+                th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
+                ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")
+                stats = t.handler_stats(uffd=t.u)
+                eq((stats["wp"], stats["missing"]), (4, 0), "each page faulted, for write-protect")
+
+
+@test("zeropage-refused-with-wp")
+def _():
+    t, m = target(kind="anon", mode=("missing", "wp"), features=FEATURES + ["pagefault_flag_wp"])
+    with t:
+        row = result("zeropage", t.pid, "all", rc=1)[0]
+        contains(row["error"], "UFFDIO_ZEROPAGE can't write-protect: copy zeros")
+        eq(result("copy", "-q", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was mapped")
+
+
+# ---- contents ----
+
+@test("copy-offset-and-ranges")
+def _():
+    """Contents follow on from range to range, from OFFSET on."""
+    t, m = target()
+    with t, image(16) as img:
+        a = m["start"]
+        rows = result("copy", t.pid, f"{a + 8 * PAGE:x}+8K", f"{a:x}-{a + PAGE:x}", "--from", f"{img.name}@4K")
+        eq([x["mapped"] for x in rows], [2 * PAGE, PAGE], "rows")
+        run("zeropage", t.pid, "all", check=0)
+        for page, content in ((8, 1), (9, 2), (0, 3)):
+            eq(peek(t, m, page), head(9, content), f"page {page}")
+        eq(peek(t, m, 1), "00" * 8, "another")
+
+
+@test("copy-many-ranges")
+def _():
+    """Every second page of 1024, each as a range of its own, last first; then the others."""
+    nr = 1024
+    t, m = target(nr * PAGE, "anon")
+    with t, image(nr // 2) as img:
+        pages = range(nr - 2, -1, -2)
+        rows = result("copy", t.pid, *(f"{m['start'] + i * PAGE:x}+4K" for i in pages), "--from", img.name)
+        eq((len(rows), {counts(x) for x in rows}), (nr // 2, {(PAGE, 0, 0, None)}), "rows")
+        eq(counts(result("zeropage", t.pid, "all")[0])[:2], (nr // 2 * PAGE,) * 2, "the others")
+        for k, i in enumerate(pages):
+            eq((peek(t, m, i), peek(t, m, i + 1)), (head(9, k), "00" * 8), f"pages {i} and {i + 1}")
+
+
+@test("copy-sparse-file")
+def _():
+    """A hole of the contents is zeros."""
+    t, m = target(64 << 20, "anon")
+    with t, tempfile.NamedTemporaryFile() as img:
+        os.truncate(img.fileno(), 64 << 20)
+        os.pwrite(img.fileno(), pattern_page(9, 5), 5 * PAGE)
+        eq(result("copy", t.pid, "all", "--from", img.name)[0]["mapped"], 64 << 20, "all")
+        eq([peek(t, m, i) for i in (4, 5, 6, 16383)], ["00" * 8, head(9, 5), "00" * 8, "00" * 8], "contents")
+
+
+@test("copy-threads")
+def _():
+    """64 MiB by one thread and by three, under four that read it: the same, to the byte."""
+    nr = 16384
+    with image(nr, 1) as img:
+        for n in (1, 3):
+            for kind in ("anon", "memfd"):
+                t, m = target(nr * PAGE, kind)
+                with t:
+                    ths = t.touch(id=m["id"], access="read", seed=1, threads=4, split=True)["threads"]
+                    wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 4, "four threads wait")
+                    row = result("copy", t.pid, "all", "--threads", n, "--from", img.name)[0]
+                    eq(counts(row), (nr * PAGE, 0, 0, None), f"{n} threads")
+                    for th in ths:
+                        j = t.join(thread=th)
+                        eq((j["done"], j["mismatches"]), (True, 0), "thread")
+                    eq(t.check(id=m["id"], seed=1)["differ"], 0, "contents")
+
+
+@test("copy-stdin")
+def _():
+    """From a pipe, with an offset into it, and from a file that was read in part."""
+    for source, seed_at in (("-", 0), ("-@8K", 2)):
+        t, m = target()
+        with t:
+            data = b"".join(pattern_page(9, i) for i in range(16 + seed_at))
+            eq(result("copy", t.pid, "all", "--from", source, stdin=data)[0]["mapped"], 16 * PAGE, "mapped")
+            eq([peek(t, m, i) for i in range(16)], [head(9, i + seed_at) for i in range(16)], "contents")
+    t, m = target()
+    with t, image(17) as img, open(img.name, "rb") as f:
+        os.lseek(f.fileno(), PAGE, os.SEEK_SET)
+        p = spawn("copy", "-J", t.pid, "all", "--from=-", stdin=f)
+        eq(p.wait(20), 0, "exit status")
+        eq([peek(t, m, i) for i in range(16)], [head(9, i + 1) for i in range(16)], "contents from where it stands")
+        eq(os.lseek(f.fileno(), 0, os.SEEK_CUR), PAGE, "where it stood")
+
+
+@test("copy-stdin-into-continue")
+def _():
+    """continue takes a pipe too, and reads it in the order that it needs."""
+    t, m = target(mode=("minor",))
+    with t:
+        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
+        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+        data = b"".join(pattern_page(9, i) for i in range(32))
+        rows = result("continue", t.pid, "all", "--from", "-", stdin=data)
+        eq([x["mapped"] for x in rows], [16 * PAGE] * 2, "both mappings of the file")
+        eq(t.check(id=m["id"], seed=9)["differ"], 0, "contents")
+
+
+@test("copy-fifo")
+def _():
+    """A FIFO that nobody writes to yet is waited for, and not read to an end that is none."""
+    t, m = target()
+    with t, tempfile.TemporaryDirectory() as d:
+        path = os.path.join(d, "fifo")
+        os.mkfifo(path)
+        p = spawn("copy", t.pid, "all", "--from", path)
+        time.sleep(0.3)
+        eq(p.poll(), None, "it waits")
+        with open(path, "wb") as f:
+            for i in range(16):
+                f.write(pattern_page(9, i))
+                f.flush()
+                time.sleep(0.01)
+        eq(p.wait(20), 0, "exit status")
+        eq(t.check(id=m["id"], seed=9)["differ"], 0, "contents")
+
+
+@test("copy-pipe-interrupted")
+def _():
+    """A pipe that nothing comes out of can be left by Ctrl-C; nothing was changed."""
+    t, _ = target()
+    with t:
+        p = spawn("copy", "-J", t.pid, "all", "--from", "-")
+        p.stdin.write(bytes(100))
+        p.stdin.flush()
+        time.sleep(0.5)
+        p.send_signal(signal.SIGINT)
+        eq(p.wait(10), 1, "exit status")
+        contains(p.stderr.read().decode(), "interrupted: 0 bytes were mapped")
+        eq(result("copy", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was changed")
+
+
+@test("copy-bad-source")
+def _():
+    t, m = target()
+    with t, image(15) as img:
+        for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
+                             ("/nonexistent", "No such file"), ("/tmp", "Is a directory"),
+                             ("/dev/null", "the contents ended early")):
+            contains(run("copy", t.pid, "all", "--from", source, check=1).err, text)
+        r = run("copy", t.pid, "all", "--from", "-", stdin=bytes(PAGE + 1), check=1)
+        contains(r.err, "too short: 4097 bytes from offset 0 on, the ranges need 65536")
+        contains(run("copy", t.pid, "all", "--from", img.name, "--from-zero", check=2).err, "exclude each other")
+        contains(run("copy", t.pid, "all", check=2).err, "no contents given")
+        contains(run("zeropage", t.pid, "all", "--from-zero", check=2).err, "unrecognized option")
+        eq(result("zeropage", t.pid, m["addr"] + "+64K")[0]["mapped"], 16 * PAGE, "nothing was changed")
+
+
+@test("copy-dry-run")
+def _():
+    t, _ = target()
+    with t:
+        row = result("copy", t.pid, "all", "--dry-run", "--from-zero")[0]
+        eq(counts(row), (None, None, None, None), "not known before it is done")
+        eq(counts(result("zeropage", t.pid, "all", "--dry-run")[0]), (None, None, None, None), "likewise")
+        row = result("copy", t.pid, "all", "--dry-run", "--from", "-", stdin=b"")[0]
+        eq(counts(row), (None, None, None, None), "a pipe is not read")
+        eq(result("zeropage", t.pid, "all")[0]["mapped"], 16 * PAGE, "nothing was there")
+
+
+# ---- whose range, and who else resolves ----
+
+@test("copy-only-what-is-registered-here")
+def _():
+    t, m = target()
+    with t:
+        n = t.map(kind="anon", size=4 * PAGE)
+        other = t.uffd(features=FEATURES)["fd"]
+        contains(run("copy", "-f", other, t.pid, m["addr"] + "+4K", "--from-zero", check=1).err,
+                 f"registered on another userfaultfd ({t.pid}:{t.u})")
+        contains(run("zeropage", "-f", t.u, t.pid, n["addr"] + "+4K", check=1).err, "not registered")
+        eq(result("copy", t.pid, m["addr"] + "+4K", "--from-zero")[0]["mapped"], PAGE, "it takes the owner")
+        contains(run("zeropage", t.pid, "all", check=1).err, f"{t.pid}:{t.u}, {t.pid}:{other}")
+
+
+@test("copy-beside-a-handler", limit=120)
+def _():
+    """The target's handler resolves too: each page is whole, and from one of the two."""
+    nr = 16384
+    for kind in ("anon", "memfd"):
+        t, m = target(nr * PAGE, kind)
+        with t, image(nr) as img:
+            t.handler(uffd=t.u, action="copy", seed=1)
+            th = t.touch(id=m["id"], access="read", order="random")["threads"][0]
+            wait_until(lambda: t.status(thread=th)["touched"] > 10, "the handler is at work")
+            row = result("copy", t.pid, "all", "--from", img.name)[0]
+            ok(t.join(thread=th, timeout_ms=20000)["done"], "the thread is through")
+            theirs, ours = t.check(id=m["id"], seed=1)["match"], t.check(id=m["id"], seed=9)["match"]
+            eq((theirs + ours, ours * PAGE, theirs * PAGE), (nr, row["mapped"], row["already"]), f"{kind}: each once")
+            ok(theirs and ours, f"both had a part: {theirs} and {ours}")
+
+
+@test("copy-while-written", limit=120)
+def _():
+    """Threads write into the range while it is copied: each page ends as contents plus their write."""
+    nr = 8192
+    for kind in ("anon", "memfd"):
+        t, m = target(nr * PAGE, kind)
+        with t, image(nr) as img:
+            ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=3, order="random")["threads"]
+            eq(counts(result("copy", t.pid, "all", "--from", img.name)[0]), (nr * PAGE, 0, 0, None), "each page once")
+            for th in ths:
+                ok(t.join(thread=th, timeout_ms=20000)["done"], "writer")
+            eq(t.check(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, f"{kind}: contents under the writes")
+
+
+# ---- a target that moves ----
+
+def moving(action, expect=GONE):
+    resolve.moving("copy", "missing", action, expect, FEATURES, "--from-zero")
+    resolve.moving("zeropage", "missing", action, expect, FEATURES)
+
+
+@test("copy-while-unmapped", limit=120)
+def _():
+    for _ in range(3):
+        moving(lambda t, m: t.munmap(id=m["id"], offset=512 << 20, len=256 << 20))
+
+
+@test("copy-while-remapped", limit=120)
+def _():
+    moving(lambda t, m: t.mremap(id=m["id"], new_size=2 << 30, move=True))
+
+
+@test("copy-while-exec", limit=120)
+def _():
+    moving(lambda t, m: t.exec())
+
+
+@test("copy-while-exit", limit=120)
+def _():
+    moving(lambda t, m: t.kill())
+
+
+@test("copy-while-fork", limit=120)
+def _():
+    moving(lambda t, m: t.fork())
+
+
+@test("copy-while-split", limit=120)
+def _():
+    """A mapping that is split into many is done all the same."""
+    def split(t, m):
+        for i in range(1, 64, 2):
+            t.mprotect(id=m["id"], offset=i * (16 << 20), len=16 << 20, prot="r")
+    moving(split, {"rc": (0,), "text": ()})
+
+
+@test("copy-unread-event")
+def _():
+    t, m = target(features=FEATURES + ["event_remove"])
+    with t:
+        t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
+        time.sleep(0.2)
+        for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
+            contains(run(command, t.pid, "all", *source, check=1).err, "event of the userfaultfd is unread")
+
+
+@test("copy-interrupted")
+def _():
+    """Ctrl-C: a clean end, and a true report of what was done."""
+    t, m = target(2 << 30, "anon")
+    with t:
+        p = spawn("copy", "-J", t.pid, "all", "--from-zero", "--progress=always", "-t", "1")
+        wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096), "it is at work")
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=20)
+        eq(p.returncode, 1, "exit status")
+        contains(err.decode(), "interrupted")
+        mapped = json.loads(out)["copy"][0]["mapped"]
+        ok(0 < mapped < 2 << 30, f"a part was done: {mapped}")
+        eq(result("zeropage", t.pid, "all")[0]["already"], mapped, "just what was reported")
+
+
+main()

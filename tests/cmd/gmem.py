@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""guest_memfd: what is shown and refused on every kernel, and faults on one with the series of kernel-patches/."""
+import errno
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from resolve import image
+from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, test,
+                 wait_until)
+
+PAGE = 4096
+NR = 16
+FEATURES = ["missing_guest_memfd", "minor_guest_memfd"]
+NAMES = ("anon_inode:[kvm-gmem]", "/[kvm-gmem] (deleted)")
+
+
+def supported():
+    with Target() as t:
+        return set(t.uffd()["supported"])
+
+
+def target(patched, mode=(), size=NR * PAGE, **kw):
+    """One with a guest_memfd, on a kernel whose userfaultfd knows it or not, as the test needs; or skips."""
+    has = supported() >= set(FEATURES)
+    if has != patched:
+        skip("this kernel has userfaultfd for guest_memfd; one without the patches runs this" if has else
+             "this kernel has no userfaultfd for guest_memfd; one with the patches of kernel-patches/7.3 runs this")
+    t = Target()
+    try:
+        m = t.map(kind="guest_memfd", size=size, **kw)
+    except TargetError as e:
+        t.kill()
+        if e.errno in (errno.ENOENT, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.ENOTTY):
+            skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
+        raise
+    t.u = t.uffd(features=FEATURES if patched else [])["fd"]
+    m["start"] = int(m["addr"], 16)
+    if mode:
+        run("register", "-q", t.pid, f"{m['addr']}+{size}", "-m", ",".join(mode), check=0)
+    return t, m
+
+
+def any_target(**kw):
+    return target(supported() >= set(FEATURES), **kw)
+
+
+def counts(command, *args, rc=0):
+    row = run(command, "-J", *args, check=rc).json()[command][0]
+    return row["mapped"], row["already"], row["absent"], row["error"]
+
+
+def peek(t, m, page, through="self"):
+    return t.peek(id=m["id"], offset=page * PAGE, len=PAGE, through=through)["hex"]
+
+
+# ---- every kernel ----
+
+@test("gmem-smaps")
+def _():
+    t, m = any_target()
+    with t:
+        rows = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
+        row = next(r for r in rows if r["start"] == m["addr"])
+        ok(row["name"] in NAMES, f"the name: {row['name']}")
+        eq((row["size"], row["page_size"], row["perms"], row["holders"]), (NR * PAGE, PAGE, "rw-s", []), "the rest")
+        eq(run("smaps", "-J", t.pid, check=0).json()["smaps"], [], "nothing is registered")
+        contains(run("continue", t.pid, m["addr"] + "+4K", "--from-zero", check=1).err, "not registered")
+
+
+@test("gmem-refused-without-the-patches")
+def _():
+    t, m = target(False)
+    with t:
+        for mode in ("minor", "missing", "minor,missing"):
+            for dry in ([], ["--dry-run"]):
+                r = run("register", "-J", t.pid, m["addr"] + "+64K", "-m", mode, *dry, check=1)
+                contains(r.json()["register"][0]["error"], "no userfaultfd for guest_memfd")
+                contains(r.err, "kernel-patches/")
+        contains(run("register", t.pid, "@*kvm-gmem*", check=1).err, "no userfaultfd for guest_memfd")
+        n = t.map(kind="memfd", size=PAGE)
+        rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
+        eq([r["start"] for r in rows if r["start"] in (m["addr"], n["addr"])], [n["addr"]], "all leaves it out")
+
+
+@test("gmem-no-wp")
+def _():
+    t, m = any_target()
+    with t:
+        contains(run("register", t.pid, m["addr"] + "+64K", "-m", "wp", check=1).err, "wp")
+        ok("uw" not in smaps_flags(t.pid, m["addr"]), "nothing was registered")
+
+
+# ---- with the patches ----
+
+@test("gmem-listed")
+def _():
+    t, m = target(True, mode=("minor", "missing"))
+    with t:
+        ok({"ui", "um"} <= smaps_flags(t.pid, m["addr"]), "the kernel's flags")
+        row = run("smaps", "-J", t.pid, check=0).json()["smaps"][0]
+        eq((row["start"], row["flags"], row["page_size"]), (m["addr"], ["um", "ui"], PAGE), "smaps")
+        row = run("list", "-J", t.pid, check=0).json()["list"][0]
+        eq((row["features"], row["minor"], row["missing"]), (FEATURES, NR * PAGE, NR * PAGE), "list")
+
+
+@test("gmem-missing")
+def _():
+    """A thread on a page that is not there waits, and gets just what copy puts there."""
+    t, m = target(True, mode=("missing",))
+    with t, image(NR, 7) as img:
+        th = t.touch(id=m["id"], access="read", seed=7)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
+        w = run("pending", "-J", t.pid, check=0).json()["pending"][0]
+        eq((w["kind"], w["addr"], w["offset"]), ("missing", m["addr"], 0), "for what")
+        ok(w["name"] in NAMES, f"where: {w['name']}")
+        eq(counts("copy", t.pid, m["addr"] + "+4K", "--from", img.name), (PAGE, 0, 0, None), "the first page")
+        wait_until(lambda: t.status(thread=th)["touched"] == 1, "it goes on by one page")
+        eq(fdinfo(t.pid, t.u)["total"], 1, "and waits again")
+        eq(counts("copy", t.pid, "all", "--from", img.name), ((NR - 1) * PAGE, PAGE, 0, None), "the rest")
+        j = t.join(thread=th)
+        eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it is through")
+        for i in range(NR):
+            eq(peek(t, m, i, "second"), pattern_page(7, i).hex(), f"page {i} of the file")
+
+
+@test("gmem-zeropage")
+def _():
+    t, m = target(True, mode=("missing",))
+    with t:
+        r = run("zeropage", "-J", t.pid, "all")
+        row = r.json()["zeropage"][0]
+        if r.rc:
+            contains(row["error"], "this memory has no zero page on this kernel: copy zeros instead")
+            eq(counts("copy", t.pid, "all", "--from-zero"), (NR * PAGE, 0, 0, None), "which does")
+        else:
+            eq(row["mapped"], NR * PAGE, "all")
+        eq([peek(t, m, i) for i in range(NR)], ["00" * PAGE] * NR, "zeros")
+
+
+@test("gmem-minor")
+def _():
+    """A page that is there faults minor, and shows what the second mapping wrote before continue."""
+    t, m = target(True, mode=("minor",))
+    with t:
+        t.fill(id=m["id"], seed=1, through="second")
+        th = t.touch(id=m["id"], access="read", seed=2)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
+        eq(run("pending", "-J", t.pid, check=0).json()["pending"][0]["kind"], "minor", "for what")
+        t.fill(id=m["id"], seed=2, through="second")
+        eq(counts("continue", t.pid, m["addr"] + "+4K"), (PAGE, 0, 0, None), "the first page")
+        wait_until(lambda: t.status(thread=th)["touched"] == 1, "it goes on by one page")
+        eq(counts("continue", t.pid, "all"), ((NR - 1) * PAGE, PAGE, 0, None), "the rest")
+        j = t.join(thread=th)
+        eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it saw what was written last")
+
+
+@test("gmem-absent")
+def _():
+    """Pages that the file has not: absent for continue; those that it has: already for copy."""
+    t, m = target(True, mode=("minor", "missing"))
+    with t, image(NR) as img:
+        t.fill(id=m["id"], offset=4 * PAGE, len=4 * PAGE, seed=1, through="second")
+        eq(counts("copy", t.pid, "all", "--from", img.name), (12 * PAGE, 4 * PAGE, 0, None), "copy")
+        eq(counts("continue", t.pid, "all"), (4 * PAGE, 12 * PAGE, 0, None), "what it left")
+        for i in range(NR):
+            eq(peek(t, m, i), pattern_page(1 if 4 <= i < 8 else 9, i).hex(), f"page {i}")
+        t.fallocate(id=m["id"], offset=0, len=2 * PAGE, mode="punch")
+        eq(counts("continue", t.pid, "all", rc=1), (0, 14 * PAGE, 2 * PAGE, None), "a hole")
+
+
+@test("gmem-continue-from")
+def _():
+    """Pages are filled through a second mapping of the process's own descriptor, which can't be opened again."""
+    t, m = target(True, mode=("minor", "missing"))
+    with t, image(NR) as img:
+        th = t.touch(id=m["id"], access="read", seed=9)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a thread waits")
+        eq(counts("continue", t.pid, "all", "--from", img.name), (NR * PAGE, 0, 0, None), "all")
+        eq(t.join(thread=th)["mismatches"], 0, "it saw the contents")
+
+
+@test("gmem-continue-from-mapped-elsewhere")
+def _():
+    t, m = target(True, mode=("minor", "missing"))
+    with t:
+        n = t.map(kind="guest_memfd", size=NR * PAGE, of=m["id"])
+        t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
+        eq(counts("continue", t.pid, m["addr"] + "+64K", "--from-zero"), (NR * PAGE, 0, 0, None), "all")
+        eq([peek(t, m, i)[:16] for i in (2, 3)], ["00" * 8, "77" * 8], "the process's own page was not written")
+
+
+@test("gmem-no-descriptor")
+def _():
+    """A process that closed its descriptor can't be given a second mapping."""
+    t, m = target(True, mode=("minor", "missing"))
+    with t:
+        t.close(fd=m["fd"])
+        contains(run("continue", t.pid, "all", "--from-zero", check=1).err, "can't be opened a second time (ENXIO)")
+        eq(counts("copy", t.pid, "all", "--from-zero"), (NR * PAGE, 0, 0, None), "copy needs none")
+
+
+main()
