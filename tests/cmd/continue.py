@@ -6,8 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-import resolve
-from resolve import GONE, image
+from resolve import add_moves, image
 from tap import Target, contains, eq, fdinfo, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
@@ -346,47 +345,7 @@ def _():
 
 # ---- a target that moves ----
 
-def moving(action, expect):
-    resolve.moving("continue", "minor", action, expect, FEATURES)
-
-
-@test("continue-while-unmapped", limit=120)
-def _():
-    for _ in range(5):
-        moving(lambda t, m: t.munmap(id=m["id"], offset=512 << 20, len=256 << 20), GONE)
-
-
-@test("continue-while-remapped", limit=120)
-def _():
-    for _ in range(5):
-        moving(lambda t, m: t.mremap(id=m["id"], new_size=2 << 30, move=True), GONE)
-
-
-@test("continue-while-exec", limit=120)
-def _():
-    for _ in range(5):
-        moving(lambda t, m: t.exec(), GONE)
-
-
-@test("continue-while-exit", limit=120)
-def _():
-    for _ in range(5):
-        moving(lambda t, m: t.kill(), GONE)
-
-
-@test("continue-while-fork", limit=120)
-def _():
-    for _ in range(3):
-        moving(lambda t, m: t.fork(), GONE)
-
-
-@test("continue-while-split", limit=120)
-def _():
-    """A mapping that is split into many is continued all the same."""
-    def split(t, m):
-        for i in range(1, 64, 2):
-            t.mprotect(id=m["id"], offset=i * (16 << 20), len=16 << 20, prot="r")
-    moving(split, {"rc": (0,), "text": ()})
+add_moves("continue", 4, ("continue", "minor"))
 
 
 @test("continue-unread-event")

@@ -8,8 +8,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-import resolve
-from resolve import GONE, image
+from resolve import add_moves, image
 from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
@@ -405,44 +404,7 @@ def _():
 
 # ---- a target that moves ----
 
-def moving(action, expect=GONE):
-    resolve.moving("copy", "missing", action, expect, FEATURES, "--from-zero")
-    resolve.moving("zeropage", "missing", action, expect, FEATURES)
-
-
-@test("copy-while-unmapped", limit=120)
-def _():
-    for _ in range(3):
-        moving(lambda t, m: t.munmap(id=m["id"], offset=512 << 20, len=256 << 20))
-
-
-@test("copy-while-remapped", limit=120)
-def _():
-    moving(lambda t, m: t.mremap(id=m["id"], new_size=2 << 30, move=True))
-
-
-@test("copy-while-exec", limit=120)
-def _():
-    moving(lambda t, m: t.exec())
-
-
-@test("copy-while-exit", limit=120)
-def _():
-    moving(lambda t, m: t.kill())
-
-
-@test("copy-while-fork", limit=120)
-def _():
-    moving(lambda t, m: t.fork())
-
-
-@test("copy-while-split", limit=120)
-def _():
-    """A mapping that is split into many is done all the same."""
-    def split(t, m):
-        for i in range(1, 64, 2):
-            t.mprotect(id=m["id"], offset=i * (16 << 20), len=16 << 20, prot="r")
-    moving(split, {"rc": (0,), "text": ()})
+add_moves("copy", 1, ("copy", "missing", "--from-zero"), ("zeropage", "missing"))
 
 
 @test("copy-unread-event")
