@@ -93,7 +93,7 @@ uint64_t file_offset(const struct part *p, uint64_t addr)
 	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
 }
 
-/* EINVAL is what shmem says there. */
+/* EFAULT, EINVAL or (Linux 7.3) ENOMEM is what shmem says there. */
 static bool is_past_end(struct chunk *c, uint64_t addr)
 {
 	uint64_t size;
@@ -144,6 +144,7 @@ static bool go_on(struct chunk *c, struct uffdctl_range *left, int err, uint64_t
 		left->start += page;
 		return true;
 	case -EINVAL:
+	case -ENOMEM:
 		if (is_past_end(c, left->start)) {
 			c->tally.absent += range_len(*left);
 			left->start = left->end;

@@ -10,7 +10,7 @@ O = os.environ.get("O") or "build"
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
 REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
-    "list", "pending", "register", "continue", "story", "errors")), "tests/vm/lockdown.py"]
+    "list", "pending", "register", "continue", "copy", "gmem", "story", "errors")), "tests/vm/lockdown.py"]
 
 DEBIAN = {
     "list": "bpf",
@@ -23,6 +23,8 @@ DEBIAN = {
     "missing": "anonymous shmem hugetlbfs",
     "wp": "anonymous shmem hugetlbfs",
     "rwp": "",
+    "copy": "anonymous shmem hugetlbfs",
+    "zeropage": "anonymous shmem",
     "keeps_wp": "shmem hugetlbfs",
 }
 
@@ -36,15 +38,17 @@ class Plan:
 
 RWP = {"rwp": "anonymous shmem hugetlbfs"}
 OURS = {"watch": "tracepoint fentry kprobe sched"}
-GUEST_MEMFD = {"minor": "shmem hugetlbfs guest_memfd", "missing": "anonymous shmem hugetlbfs guest_memfd"}
+GUEST_MEMFD = {k: f"{DEBIAN[k]} guest_memfd" for k in ("minor", "missing", "copy", "zeropage")}
+NO_GUEST_MEMFD = "no (userfaultfd for )?guest_memfd"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips="UFFD_FEATURE_WP_ASYNC"),
-    "6.12": Plan(),
-    "6.12-patched": Plan(OURS),
-    "7.2": Plan(modules=["kvm-amd"]),
-    "7.3-plain": Plan(RWP),
-    "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, boots=(WATCH, [REST[0], "tests/vm/selftests.py", *REST[1:]])),
+                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NO_GUEST_MEMFD}"),
+    "6.12": Plan(skips=NO_GUEST_MEMFD),
+    "6.12-patched": Plan(OURS, skips=NO_GUEST_MEMFD),
+    "7.2": Plan(skips=NO_GUEST_MEMFD, modules=["kvm-amd"]),
+    "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
+    "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips="has userfaultfd for guest_memfd",
+                        boots=(WATCH, [REST[0], "tests/vm/selftests.py", *REST[1:]])),
 }
 
 

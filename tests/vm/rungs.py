@@ -14,15 +14,15 @@ import tempfile
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
 from plan import plan
-from tap import Target, TargetError, contains, eq, hugepages, main, ok, run, skip, test
+from tap import Target, TargetError, contains, eq, hugepages, main, ok, pattern_page, run, test
 
 KERNEL = os.environ.get("UFFDCTL_TEST_KERNEL", "")
 PAGE, HUGE = 4096, 2 << 20
 MEMORY = {"anonymous": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlbfs": ("hugetlb", HUGE),
           "guest_memfd": ("guest_memfd", PAGE)}
-# Those of a kernel without guest_memfd can't be asked for: the handshake would fail.
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
-            "pagefault_flag_wp"]
+FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
+FEATURES = {"minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "pagefault_flag_wp",
+            "wp_hugetlbfs_shmem", "missing_guest_memfd", "minor_guest_memfd"}
 
 
 def rung(name, limit=60):
@@ -52,20 +52,25 @@ def answered(lines, pattern):
 
 
 @contextlib.contextmanager
-def memory(name, pages=2, features=(), **kw):
-    """A target with a userfaultfd and memory of a kind, none of it in its page table; skips what can't be made."""
+def memory(name, pages=2, populate=True, mode="minor"):
+    """A target with a userfaultfd and memory of a kind, none of it in its page table; None where it can't be made."""
     kind, page = MEMORY[name]
     with hugepages(pages if kind == "hugetlb" else 0), Target() as t:
-        t.u = t.uffd(features=[*FEATURES, *features])["fd"]
+        # rwp and wp exclude each other only on a range, but rwp needs to be asked for.
+        wanted = FEATURES | ({"rwp"} if mode == "rwp" else set())
+        with Target() as other:
+            wanted &= set(other.uffd()["supported"])
+        t.u = t.uffd(features=sorted(wanted))["fd"]
         try:
-            m = t.map(kind=kind, size=pages * page, **kw)
-        except TargetError as e:
+            m = t.map(kind=kind, size=pages * page)
+        except TargetError:
             if kind != "guest_memfd":
                 raise
-            yield None, str(e)
+            yield None, None  # no /dev/kvm, or a kernel before 6.18
             return
-        if kind != "anon":
+        if kind in ("memfd", "hugetlb") and populate:
             t.fallocate(id=m["id"], offset=0, len=pages * page, mode="alloc")
+        m["bytes"] = pages * page
         yield t, m
 
 
@@ -135,43 +140,56 @@ def _():
     return "map_files" if answered(calls, r'"map_files/.*O_RDWR') else "descriptor"
 
 
-# ---- acting: on which memory each mode can be had; where not, the error says why ----
+# ---- acting: on which memory it can be done; where not, the error says why ----
 
+NO_RWP = "needs Linux 7.3"
+NO_GUEST_MEMFD = "no userfaultfd for guest_memfd (one with the patches"
 WITHOUT = {
-    "minor": {"anonymous": "minor needs shmem or hugetlbfs memory", "guest_memfd": "this kind of memory can't be registered"},
-    "missing": {"guest_memfd": "this kind of memory can't be registered"},
-    "wp": {"guest_memfd": "this kind of memory can't be registered"},
-    "rwp": {"anonymous": "needs Linux 7.3", "shmem": "needs Linux 7.3", "hugetlbfs": "needs Linux 7.3",
-            "guest_memfd": "this kind of memory can't be registered"},
+    "missing": {"guest_memfd": NO_GUEST_MEMFD},
+    "minor": {"anonymous": "minor needs shmem", "guest_memfd": NO_GUEST_MEMFD},
+    "wp": {"guest_memfd": "a guest does not go by"},
+    "rwp": {"anonymous": NO_RWP, "shmem": NO_RWP, "hugetlbfs": NO_RWP, "guest_memfd": "a guest does not go by"},
 }
 
 
 def registers(mode, name):
-    """Whether memory of a kind can be registered for a mode, by the kernel's flag; the error if not is the right one."""
-    features = {"rwp": ["rwp"]}.get(mode, [])
-    try:
-        with memory(name, features=features) as (t, m):
-            if not t:
-                return False
-            return said(t, m, mode, name)
-    except TargetError:
-        # The kernel has no such feature: all the same, what is said must help.
-        with memory(name) as (t, m):
-            return False if not t else said(t, m, mode, name)
-
-
-def said(t, m, mode, name):
-    r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{2 * MEMORY[name][1]}")
-    if r.rc == 0:
-        rows = run("smaps", "-J", t.pid, check=0).json()["smaps"]
-        eq([x["flags"] for x in rows], [[{"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}[mode]]], "flags")
-        return True
-    contains(r.err, WITHOUT[mode].get(name, "?"))
-    return False
+    """Whether memory of a kind can be registered for a mode, by the kernel's own flag; if not, the error helps."""
+    with memory(name, mode=mode) as (t, m):
+        if not t:
+            return False
+        r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{m['bytes']}")
+        if r.rc == 0:
+            rows = run("smaps", "-J", t.pid, check=0).json()["smaps"]
+            eq([x["flags"] for x in rows], [[FLAGS[mode]]], "flags")
+            return True
+        contains(r.err, WITHOUT[mode].get(name, "?"))
+        return False
 
 
 for _mode in WITHOUT:
     rung(_mode)(lambda mode=_mode: " ".join(name for name in MEMORY if registers(mode, name)))
+
+
+def resolves(command, name):
+    """Whether a thread that waits for missing memory gets it from a command; if not, the error helps."""
+    with memory(name, populate=False) as (t, m), tempfile.NamedTemporaryFile() as image:
+        if not t or run("register", "-q", "-m", "missing", t.pid, f"{m['addr']}+{m['bytes']}").rc:
+            return False
+        image.write(pattern_page(5, 0, m["bytes"]))
+        image.flush()
+        thread = t.touch(id=m["id"], access="read")["threads"][0]
+        source = ["--from", image.name] if command == "copy" else []
+        r = run(command, "-J", "-q", *source, t.pid, "all")
+        if r.rc:
+            contains(r.err, "copy")  # which can do it
+            return False
+        eq(r.json()[command][0]["mapped"], m["bytes"], "mapped")
+        ok(t.join(thread=thread)["done"], "the thread is through")
+        return True
+
+
+for _command in ("copy", "zeropage"):
+    rung(_command)(lambda command=_command: " ".join(name for name in MEMORY if resolves(command, name)))
 
 
 @rung("keeps_wp")

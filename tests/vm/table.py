@@ -22,6 +22,8 @@ ROWS = {
     "minor": "minor faults on",
     "wp": "write-protect on",
     "rwp": "read-write-protect on",
+    "copy": "`copy` on",
+    "zeropage": "`zeropage` on",
     "keeps_wp": "`continue` keeps write-protect marks on",
 }
 
