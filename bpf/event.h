@@ -35,6 +35,7 @@ struct ev_task {
 	__u64 mm;
 	__u64 process; /* struct signal_struct: stays over exec */
 	__u64 parent;  /* that of its parent */
+	__u64 start_ns;
 	__u32 pid;
 	__u32 pad;
 };
@@ -91,9 +92,10 @@ enum ev_kind {
 /* What to watch: set by the loader before the programs are attached. */
 struct ev_watch_config {
 	__u64 fops;	 /* userfaultfd_fops */
+	__u64 pid_ns;	 /* the loader's */
 	__u64 vm_minor;	 /* vm_flags: VM_UFFD_MINOR, */
 	__u64 vm_rwp;	 /* VM_UFFD_RWP; 0: not in this kernel */
-	__u32 level;	 /* of the loader's pid namespace */
+	__u32 level;	 /* its depth */
 	__u32 stream;	 /* records are wanted */
 	__u32 some_only; /* processes: those in the map alone */
 	__u32 children;	 /* and those that they start */
@@ -126,8 +128,9 @@ struct ev_fault {
 	__u64 ctx;
 	__u64 mm;
 	__u64 addr;
-	__u64 flags; /* UFFD_PAGEFAULT_FLAG_* */
-	__u64 ip;    /* user-mode instruction; of the system call, if in one */
+	__u64 flags;	  /* UFFD_PAGEFAULT_FLAG_* */
+	__u64 ip;	  /* user-mode instruction; of the system call, if in one */
+	__u64 process_ns; /* start of the thread's process, if the memory is that one's; else 0 */
 	__u32 pid, tid;
 	__u32 resolver_pid, resolver_tid;
 	char comm[16];

@@ -10,7 +10,8 @@ __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 __u64 scan_files;
 
-/* Depth of the pid namespace of whoever ran an iterator last. */
+/* The pid namespace of whoever ran an iterator last, and its depth. */
+__u64 pid_ns;
 __u64 level;
 
 struct {
@@ -97,13 +98,14 @@ int tasks(struct bpf_iter__task *it)
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
 	level = own_level();
+	pid_ns = own_ns();
 	/*
 	 * Pointers are read as numbers, not followed as types: for each of those the verifier
 	 * searches all of the kernel's BTF by name, which took most of the time to load.
 	 */
 	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;
-	ev.pid = pid_of(leader);
+	ev.pid = pid_at(leader, level, pid_ns);
 	/* A thread may have a table of its own, and outlives its leader. */
 	if (scan_files && (is_leader || BPF_CORE_READ(task, files) != BPF_CORE_READ(leader, files)))
 		scan_table(task, ev.pid);
@@ -111,6 +113,7 @@ int tasks(struct bpf_iter__task *it)
 		return 0;
 	ev.mm = (__u64)BPF_CORE_READ(task, mm);
 	ev.process = (__u64)BPF_CORE_READ(task, signal);
+	ev.start_ns = BPF_CORE_READ(leader, start_time);
 	ev.parent = (__u64)BPF_CORE_READ(task, real_parent, signal);
 	if (ev.mm)
 		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));

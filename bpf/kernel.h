@@ -43,8 +43,11 @@ struct sched_info {
 	unsigned long long last_arrival; /* on a CPU */
 };
 
+struct pid_namespace;
+
 struct upid {
 	int nr;
+	struct pid_namespace *ns;
 };
 
 struct pid {
@@ -66,12 +69,20 @@ struct files_struct {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long cx, ax, dx, si, di, orig_ax, ip;
+	unsigned long bx, cx, ax, dx, si, di, orig_ax, ip;
+};
+
+struct thread_info {
+	__u32 status;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31], pc, orig_x0;
 	int syscallno;
+};
+
+struct thread_info {
+	unsigned long flags;
 };
 #endif
 
@@ -82,6 +93,7 @@ struct signal_struct {
 };
 
 struct task_struct {
+	struct thread_info thread_info;
 	struct files_struct *files;
 	struct signal_struct *signal;
 	unsigned int flags;
@@ -94,6 +106,7 @@ struct task_struct {
 	struct mm_struct *mm;
 	struct task_struct *group_leader;
 	struct task_struct *real_parent;
+	__u64 start_time; /* CLOCK_MONOTONIC */
 	struct pid *thread_pid;
 };
 
@@ -193,18 +206,25 @@ struct bpf_iter__task_vma {
 
 #pragma clang attribute pop
 
-/* A thread's number in a pid namespace on this level; 0 where it has none. */
-static inline __u32 pid_at(struct task_struct *task, unsigned int level)
+/* Its number in one pid namespace; the last is that of its own. */
+static inline void read_upid(struct pid *pid, unsigned int level, struct upid *ret)
+{
+	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+
+	bpf_probe_read_kernel(&ret->nr, sizeof(ret->nr), at + bpf_core_field_offset(struct upid, nr));
+	bpf_probe_read_kernel(&ret->ns, sizeof(ret->ns), at + bpf_core_field_offset(struct upid, ns));
+}
+
+/* A thread's number in a pid namespace; 0 where it has none. Namespaces on one level are many, but for the first. */
+static inline __u32 pid_at(struct task_struct *task, unsigned int level, __u64 ns)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	int nr = 0;
+	struct upid upid = {};
 
 	if (BPF_CORE_READ(pid, level) < level)
 		return 0;
-	bpf_probe_read_kernel(&nr, sizeof(nr),
-			      (void *)pid + bpf_core_field_offset(struct pid, numbers) +
-				      level * bpf_core_type_size(struct upid) + bpf_core_field_offset(struct upid, nr));
-	return nr;
+	read_upid(pid, level, &upid);
+	return (__u64)upid.ns == ns ? upid.nr : 0;
 }
 
 /* The namespace of whoever runs an iterator. */
@@ -213,9 +233,18 @@ static inline unsigned int own_level(void)
 	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
 }
 
+static inline __u64 own_ns(void)
+{
+	struct pid *pid = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid);
+	struct upid upid = {};
+
+	read_upid(pid, BPF_CORE_READ(pid, level), &upid);
+	return (__u64)upid.ns;
+}
+
 static inline __u32 pid_of(struct task_struct *task)
 {
-	return pid_at(task, own_level());
+	return pid_at(task, own_level(), own_ns());
 }
 
 static inline __u32 tgid_of(struct task_struct *task)

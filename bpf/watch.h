@@ -8,31 +8,44 @@
 
 char _license[] SEC("license") = "GPL";
 
+/* System calls, also as 32-bit programs make them. */
 #if defined(__TARGET_ARCH_x86)
+#define IS_COMPAT(task) ((task)->thread_info.status & 2) /* TS_COMPAT */
 #define REGS_IP(regs) ((regs)->ip)
 #define REGS_SYSCALL(regs) ((long)(regs)->orig_ax)
-#define REGS_ARG0(regs) ((regs)->di)
-#define REGS_ARG1(regs) ((regs)->si)
+#define REGS_ARG0(regs, compat) ((compat) ? (regs)->bx : (regs)->di)
+#define REGS_ARG1(regs, compat) ((compat) ? (regs)->cx : (regs)->si)
 enum {
 	NR_READ = 0,
 	NR_IOCTL = 16,
 	NR_READV = 19,
 	NR_VM_READV = 310,
-	NR_VM_WRITEV = 311
+	NR_VM_WRITEV = 311,
+	COMPAT_VM_READV = 347,
+	COMPAT_VM_WRITEV = 348,
 };
 #elif defined(__TARGET_ARCH_arm64)
+#define IS_COMPAT(task) ((task)->thread_info.flags & 1 << 22) /* TIF_32BIT */
 #define REGS_IP(regs) ((regs)->pc)
 #define REGS_SYSCALL(regs) ((long)(regs)->syscallno)
-#define REGS_ARG0(regs) ((regs)->orig_x0)
-#define REGS_ARG1(regs) ((regs)->regs[1])
+#define REGS_ARG0(regs, compat) ((regs)->orig_x0)
+#define REGS_ARG1(regs, compat) ((regs)->regs[1])
 enum {
 	NR_READ = 63,
 	NR_IOCTL = 29,
 	NR_READV = 65,
 	NR_VM_READV = 270,
-	NR_VM_WRITEV = 271
+	NR_VM_WRITEV = 271,
+	COMPAT_VM_READV = 376,
+	COMPAT_VM_WRITEV = 377,
 };
 #endif
+
+enum {
+	COMPAT_READ = 3,
+	COMPAT_IOCTL = 54,
+	COMPAT_READV = 145,
+};
 
 #define IOC_TYPE(cmd) (((cmd) >> 8) & 0xff)
 #define IOC_NR(cmd) ((cmd)&0xff)
@@ -248,10 +261,9 @@ static struct ev_slot *find_slot(__u64 task)
 	return NULL;
 }
 
-static struct ev_slot *claim_slot(__u64 task)
+static struct ev_slot *take_place(__u64 task)
 {
 	struct ev_slot *first;
-	struct ev_stats *st;
 
 	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
 		__u32 at = ev_slot_place(task, i);
@@ -265,10 +277,17 @@ static struct ev_slot *claim_slot(__u64 task)
 			__sync_lock_test_and_set(&s->task, 0);
 		return first;
 	}
-	st = own_stats();
+	return NULL;
+}
+
+static struct ev_slot *claim_slot(__u64 task)
+{
+	struct ev_slot *s = take_place(task);
+	struct ev_stats *st = s ? NULL : own_stats();
+
 	if (st)
 		ADD(st->missed, 1);
-	return NULL;
+	return s;
 }
 
 static __noinline struct ev_slot *slow_slot_of(const void *task, bool create)
@@ -330,18 +349,22 @@ int process_exit(__u64 *args)
 	return 0;
 }
 
-/* Of any thread. Totals do without names, as with those below. */
+/* Of any thread, for a fault whose memory is known. Totals do without names, as with those below. */
 static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 {
+	struct task_struct *leader;
+
 	if (!config.stream)
 		return;
+	leader = BPF_CORE_READ(task, group_leader);
 	if (config.level) {
-		f->pid = pid_at(BPF_CORE_READ(task, group_leader), config.level);
-		f->tid = pid_at(task, config.level);
+		f->pid = pid_at(leader, config.level, config.pid_ns);
+		f->tid = pid_at(task, config.level, config.pid_ns);
 	} else {
 		f->pid = BPF_CORE_READ(task, tgid);
 		f->tid = BPF_CORE_READ(task, pid);
 	}
+	f->process_ns = (__u64)BPF_CORE_READ(task, mm) == f->mm ? BPF_CORE_READ(leader, start_time) : 0;
 	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
 }
 
@@ -349,8 +372,8 @@ static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 static void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *comm)
 {
 	if (config.level) {
-		*pid = pid_at(task->group_leader, config.level);
-		*tid = pid_at(task, config.level);
+		*pid = pid_at(task->group_leader, config.level, config.pid_ns);
+		*tid = pid_at(task, config.level, config.pid_ns);
 	} else {
 		*pid = task->tgid;
 		*tid = task->pid;
@@ -359,15 +382,24 @@ static void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *
 	((__u64 *)comm)[1] = ((const __u64 *)task->comm)[1];
 }
 
-/* Waker is current. */
-static void set_resolver(struct ev_fault *f, struct task_struct *waker)
+/* The command of the ioctl that the current task is in; 0: of none. */
+static __u32 ioctl_of(struct task_struct *task)
 {
-	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(waker);
-	bool in_ioctl = !(waker->flags & PF_KTHREAD) && REGS_SYSCALL(regs) == NR_IOCTL &&
-			IOC_TYPE(REGS_ARG1(regs)) == UFFDIO;
+	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
+	bool compat = IS_COMPAT(task);
 
-	f->end = in_ioctl ? EV_WOKEN : EV_RELEASED;
-	f->op = in_ioctl ? IOC_NR(REGS_ARG1(regs)) : EV_OP_NONE;
+	if (task->flags & PF_KTHREAD || REGS_SYSCALL(regs) != (compat ? COMPAT_IOCTL : NR_IOCTL))
+		return 0;
+	return REGS_ARG1(regs, compat);
+}
+
+/* Waker is current. Until a userfaultfd is released, only ioctls on it wake. */
+static void set_resolver(struct ev_fault *f, struct task_struct *waker, bool released)
+{
+	__u32 cmd = released ? 0 : ioctl_of(waker);
+
+	f->end = released ? EV_RELEASED : EV_WOKEN;
+	f->op = IOC_TYPE(cmd) == UFFDIO ? IOC_NR(cmd) : EV_OP_NONE;
 	if (config.stream)
 		set_current(waker, &f->resolver_pid, &f->resolver_tid, f->resolver_comm);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Faults by fentry and fexit programs on the functions of userfaultfd itself. */
 #define GET(p, field) ((p)->field)
-#include "watch_fault.h"
+#define MAY_SKIP true
+#include "watch_function.h"
 
 SEC("fexit/handle_userfault")
 int ends(__u64 *args)
@@ -15,7 +16,7 @@ int wakes(__u64 *args)
 {
 	struct wait_queue_entry *wq = (void *)args[0];
 
-	fault_woken(wq->private, (__u64)wq, (void *)args[3], true);
+	fault_woken(wq->private, (__u64)wq, (void *)args[3]);
 	return 0;
 }
 

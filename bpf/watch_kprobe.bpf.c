@@ -7,7 +7,8 @@
  * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
  */
 #define GET(p, field) READ(typeof(*(p)), p, field)
-#include "watch_fault.h"
+#define MAY_SKIP false
+#include "watch_function.h"
 
 #if defined(__TARGET_ARCH_x86)
 #define ARG0(regs) ((regs)->di)
@@ -33,7 +34,7 @@ int wakes(struct pt_regs *regs)
 {
 	struct wait_queue_entry *wq = (void *)ARG0(regs);
 
-	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)ARG3(regs), false);
+	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)ARG3(regs));
 	return 0;
 }
 
@@ -50,7 +51,7 @@ int sched_switch(__u64 *args)
 		return 0;
 	s = slot_of(next, false);
 	if (s && s->state == EV_WAITING && s->slept)
-		fault_ended(s, true);
+		fault_ended(s, EV_SIGNAL, true);
 	if (preempt || !prev_state)
 		return 0;
 	s = slot_of(prev, false);
@@ -59,7 +60,7 @@ int sched_switch(__u64 *args)
 	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
 		s->slept = 1;
 	else
-		fault_ended(s, false);
+		fault_ended(s, EV_NOT_WAITED, false);
 	return 0;
 }
 

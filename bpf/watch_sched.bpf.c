@@ -46,7 +46,8 @@ static bool may_be_remote(struct task_struct *task)
 		return true;
 	regs = (struct pt_regs *)bpf_task_pt_regs(task);
 	nr = REGS_SYSCALL(regs);
-	return nr == NR_VM_READV || nr == NR_VM_WRITEV;
+	return IS_COMPAT(task) ? nr == COMPAT_VM_READV || nr == COMPAT_VM_WRITEV
+			       : nr == NR_VM_READV || nr == NR_VM_WRITEV;
 }
 
 /* The current one. */
@@ -187,20 +188,22 @@ static struct userfaultfd_ctx *ctx_of_fd(struct task_struct *task, unsigned int 
 static void woken_awake(__u64 *args, struct task_struct *waker)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(waker);
+	__u32 cmd = ioctl_of(waker);
 	struct task_struct *task;
 	struct ev_fault f = {};
 	struct found found = {};
 
-	if (waker->flags & PF_KTHREAD || REGS_SYSCALL(regs) != NR_IOCTL || IOC_TYPE(REGS_ARG1(regs)) != UFFDIO)
+	if (IOC_TYPE(cmd) != UFFDIO)
 		return;
 	bpf_probe_read_kernel(&task, sizeof(task), args);
-	if (!find_in_ctx(ctx_of_fd(waker, REGS_ARG0(regs)), (__u64)task, &found) || !is_waken(found.uwq))
+	if (!find_in_ctx(ctx_of_fd(waker, REGS_ARG0(regs, IS_COMPAT(waker))), (__u64)task, &found) ||
+	    !is_waken(found.uwq))
 		return;
 	if (!is_wanted(mm_of(found.ctx)) || !is_chosen_uwq((__u64)found.uwq))
 		return;
 	fill(&f, task, &found, bpf_ktime_get_ns());
 	f.end_ns = f.start_ns;
-	set_resolver(&f, waker);
+	set_resolver(&f, waker, false);
 	count_fault(&f);
 	count_end(&f);
 }
@@ -209,6 +212,7 @@ SEC("tp_btf/sched_waking")
 int sched_waking(__u64 *args)
 {
 	struct task_struct *task = (void *)args[0], *waker = bpf_get_current_task_btf();
+	struct userfaultfd_ctx *ctx;
 	struct ev_fault f;
 	struct ev_slot *s;
 
@@ -225,10 +229,11 @@ int sched_waking(__u64 *args)
 	}
 	/* The thread runs again only after this tracepoint: nobody else looks at the slot. */
 	f = s->f;
+	ctx = (void *)f.ctx;
 	f.end_ns = bpf_ktime_get_ns();
 	f.end = EV_SIGNAL;
 	if (is_waken((void *)s->uwq))
-		set_resolver(&f, waker);
+		set_resolver(&f, waker, BPF_CORE_READ(ctx, released));
 	release(s);
 	count_end(&f);
 	return 0;
@@ -301,29 +306,46 @@ static long deliver_next(__u32 i, struct delivery *d)
 	return 0;
 }
 
+/* Closed, or used again by another memory since. */
+static bool is_gone(__u64 ctx, __u64 mm)
+{
+	struct userfaultfd_ctx *at = (void *)ctx;
+
+	return !ctx || BPF_CORE_READ(at, released) || mm_of(at) != mm;
+}
+
+static void add_ctx(struct ctx_set *set, __u64 mm, __u64 ctx)
+{
+	for (int i = 0; i < MAX_CTXS; i++)
+		if (set->ctx[i] == ctx)
+			return;
+	for (int i = 0; i < MAX_CTXS; i++)
+		if (is_gone(set->ctx[i], mm)) {
+			set->ctx[i] = ctx;
+			return;
+		}
+	/* More than there is room for: the eldest makes room, as when they are looked for. */
+	for (int i = 1; i < MAX_CTXS; i++)
+		set->ctx[i - 1] = set->ctx[i];
+	set->ctx[MAX_CTXS - 1] = ctx;
+}
+
 static void learn_ctx(struct userfaultfd_ctx *ctx)
 {
+	struct ctx_set *set, fresh = {};
+	__u64 mm = mm_of(ctx);
+
 	/* Before the table: whoever sees it there must not be turned away. */
 	active = 1;
-	__u64 mm = mm_of(ctx);
-	struct ctx_set *set, fresh = {};
-
 	if (!ctx || !is_wanted(mm))
 		return;
 	set = bpf_map_lookup_elem(&mms, &mm);
-	if (!set) {
-		fresh.ctx[0] = (__u64)ctx;
-		bpf_map_update_elem(&mms, &mm, &fresh, BPF_NOEXIST);
+	if (set) {
+		add_ctx(set, mm, (__u64)ctx);
 		return;
 	}
-	for (int i = 0; i < MAX_CTXS; i++) {
-		if (set->ctx[i] == (__u64)ctx)
-			return;
-		if (!set->ctx[i]) {
-			set->ctx[i] = (__u64)ctx;
-			return;
-		}
-	}
+	fresh.ctx[0] = (__u64)ctx;
+	bpf_map_update_elem(&mms, &mm, &fresh, BPF_NOEXIST);
 }
 
 static void messages_read(struct task_struct *task, unsigned int fd, const void *buf, __u32 nr)
@@ -348,30 +370,37 @@ struct user_iovec {
 	unsigned long len;
 };
 
+/* A read or readv of the current task has come to an end. */
+static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vector, __u32 nr)
+{
+	bool compat = IS_COMPAT(task);
+	void *buf = (void *)REGS_ARG1(regs, compat);
+	struct user_iovec iov = {};
+
+	/* Of a 32-bit vector, half of that is the length. */
+	if (vector) {
+		bpf_probe_read_user(&iov, compat ? 4 : sizeof(iov), buf);
+		buf = iov.base;
+	}
+	messages_read(task, REGS_ARG0(regs, compat), buf, nr);
+}
+
 SEC("tp_btf/sys_exit")
 int sys_exit(__u64 *args)
 {
 	struct pt_regs *regs = (void *)args[0];
+	struct task_struct *task = bpf_get_current_task_btf();
 	long ret = args[1], nr = REGS_SYSCALL(regs);
-	struct task_struct *task;
-	struct user_iovec iov = {};
+	bool compat = IS_COMPAT(task), vector = nr == (compat ? COMPAT_READV : NR_READV);
 
-	if (nr != NR_READ && nr != NR_IOCTL && nr != NR_READV)
-		return 0;
 	if (ret < 0)
 		return 0;
-	task = bpf_get_current_task_btf();
-	if (nr == NR_IOCTL) {
-		if ((__u32)REGS_ARG1(regs) == UFFDIO_API)
-			learn_ctx(ctx_of_fd(task, REGS_ARG0(regs)));
+	if (nr == (compat ? COMPAT_IOCTL : NR_IOCTL)) {
+		if ((__u32)REGS_ARG1(regs, compat) == UFFDIO_API)
+			learn_ctx(ctx_of_fd(task, REGS_ARG0(regs, compat)));
 		return 0;
 	}
-	if (!ret || ret % sizeof(struct uffd_msg))
-		return 0;
-	if (nr == NR_READV)
-		bpf_probe_read_user(&iov, sizeof(iov), (void *)REGS_ARG1(regs));
-	else
-		iov.base = (void *)REGS_ARG1(regs);
-	messages_read(task, REGS_ARG0(regs), iov.base, ret / sizeof(struct uffd_msg));
+	if ((vector || nr == (compat ? COMPAT_READ : NR_READ)) && ret && ret % sizeof(struct uffd_msg) == 0)
+		read_ends(task, regs, vector, ret / sizeof(struct uffd_msg));
 	return 0;
 }

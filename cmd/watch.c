@@ -49,7 +49,7 @@ static const struct argp_option options[] = {
 	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
 	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals each time that this has passed", 30 },
 	{ "backend", OPT_BACKEND, "NAME", 0,
-	  "How faults are seen: fentry, kprobe or sched; by default the best that can be had", 40 },
+	  "How faults are seen: tracepoint, fentry, kprobe or sched; by default the best that can be had", 40 },
 	{}
 };
 
@@ -111,8 +111,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		watch_options.control = true;
 		return 0;
 	case OPT_BACKEND:
-		if (strcmp(arg, "fentry") && strcmp(arg, "kprobe") && strcmp(arg, "sched"))
-			argp_error(state, "--backend=%s: write fentry, kprobe or sched", arg);
+		if (strcmp(arg, "tracepoint") && strcmp(arg, "fentry") && strcmp(arg, "kprobe") && strcmp(arg, "sched"))
+			argp_error(state, "--backend=%s: write tracepoint, fentry, kprobe or sched", arg);
 		opts.backend = arg;
 		return 0;
 	case 'k':

@@ -59,8 +59,8 @@ static void json_fault(const struct uffdctl_fault *f)
 
 	add(o, "type", json_object_new_string("fault"));
 	add(o, "ts_ns", json_number(f->start_ns));
-	add(o, "pid", json_number(f->pid));
-	add(o, "tid", json_number(f->tid));
+	add(o, "pid", f->pid ? json_number(f->pid) : NULL);
+	add(o, "tid", f->tid ? json_number(f->tid) : NULL);
 	add(o, "comm", json_text(f->comm));
 	add(o, "target_pid", f->target_pid ? json_number(f->target_pid) : NULL);
 	add(o, "addr", json_address(f->addr));

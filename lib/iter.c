@@ -131,9 +131,14 @@ uint64_t iter_fops(const struct iter *it)
 	return it->skel->bss->userfaultfd_fops;
 }
 
-unsigned int iter_level(struct iter *it)
+unsigned int iter_level(const struct iter *it)
 {
 	return it->skel->bss->level;
+}
+
+uint64_t iter_pid_ns(const struct iter *it)
+{
+	return it->skel->bss->pid_ns;
 }
 
 int iter_run(int prog_fd)

@@ -31,7 +31,8 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 
 /* For programs of other objects: what marks a userfaultfd, and a run over all processes without output. */
 uint64_t iter_fops(const struct iter *it);
-unsigned int iter_level(struct iter *it);
+unsigned int iter_level(const struct iter *it);
+uint64_t iter_pid_ns(const struct iter *it);
 int iter_run(int prog_fd);
 
 /*

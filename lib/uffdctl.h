@@ -357,8 +357,8 @@ struct uffdctl_watch_opts {
  * @ret: out, end with uffdctl_watch_close()
  * -EPERM, -ENOSYS, …: the backend can't be had, logged with the reason; -EINVAL: no such backend;
  * -ESRCH: no such process; for ranges what is listed under uffdctl_register().
- * Beneath: BPF programs on handle_userfault() by fentry or kprobe, or on the tracepoints
- * sched_switch, sched_waking and sys_exit. Since 0.1.
+ * Beneath: BPF programs on the tracepoints userfaultfd:*, on handle_userfault() by fentry or kprobe,
+ * or on the tracepoints sched_switch, sched_waking and sys_exit. Since 0.1.
  */
 int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts, struct uffdctl_watch **ret);
 void uffdctl_watch_close(struct uffdctl_watch *w);

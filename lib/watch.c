@@ -23,11 +23,16 @@
 
 #define MAX_HANDED 1024 /* in one call */
 #define REFRESH_NS UINT64_C(1000000000)
+#define MAX_MEMORIES 512
 
+/* A memory, and its process: the kernel uses both addresses and PIDs again. */
 struct watch_memory {
 	uint64_t mm;
+	uint64_t process_ns; /* as records have it */
+	uint64_t start_ns;   /* of the process; 0: not found yet */
 	pid_t pid;
-	uint64_t found_ns; /* when that was so */
+	uint64_t used_ns;
+	uint64_t found_ns; /* when it was looked for */
 	struct uffdctl_maps *maps;
 	uint64_t maps_ns; /* when they were read */
 };
@@ -49,47 +54,94 @@ UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
 
 /* ---- whose memory ---- */
 
-struct mm_walk {
+static struct watch_memory *new_memory(struct uffdctl_watch *w)
+{
+	struct watch_memory *m = NULL;
+
+	if (w->nr_memories < MAX_MEMORIES)
+		return vec_add(w->memories, w->nr_memories, w->memories_alloc);
+	for (size_t i = 0; i < w->nr_memories; i++)
+		if (!m || w->memories[i].used_ns < m->used_ns)
+			m = &w->memories[i];
+	uffdctl_maps_free(m->maps);
+	return m;
+}
+
+static bool is_memory(const struct watch_memory *m, const struct ev_fault *ev)
+{
+	return m && m->mm == ev->mm && m->process_ns == ev->process_ns;
+}
+
+struct owner_walk {
 	uint64_t mm;
-	pid_t pid;
+	uint64_t until_ns; /* began by then */
+	struct ev_task found;
 };
 
-static int find_pid(const void *arg_ev, void *arg)
+static int find_owner(const void *arg_ev, void *arg)
 {
 	const struct ev_task *ev = arg_ev;
-	struct mm_walk *walk = arg;
+	struct owner_walk *walk = arg;
 
-	if (ev->mm != walk->mm)
+	if (ev->mm != walk->mm || ev->start_ns > walk->until_ns)
 		return 0;
-	walk->pid = ev->pid;
+	walk->found = *ev;
 	return 1;
 }
 
-/* The kernel uses addresses again: what was found holds for a while. */
-static struct watch_memory *memory_of(struct uffdctl_watch *w, uint64_t mm, uint64_t now)
+/* For a thread of another process: who has that memory now, and was there when it faulted. */
+static void find_process(struct uffdctl_watch *w, struct watch_memory *m, const struct ev_fault *ev)
 {
-	struct mm_walk walk = { .mm = mm };
-	struct watch_memory *m = w->last && w->last->mm == mm ? w->last : NULL;
+	struct owner_walk walk = { .mm = m->mm, .until_ns = ev->start_ns };
 	struct iter *it;
 
+	if (m->found_ns && ev->end_ns < m->found_ns + REFRESH_NS)
+		return;
+	m->found_ns = ev->end_ns;
+	if (iter_get(w->u, &it) == 0)
+		iter_tasks(it, 0, find_owner, &walk);
+	/* One that has ended keeps its number. */
+	if (!walk.found.start_ns || walk.found.start_ns == m->start_ns)
+		return;
+	uffdctl_maps_free(m->maps);
+	m->maps = NULL;
+	m->maps_ns = 0;
+	m->start_ns = walk.found.start_ns;
+	m->pid = walk.found.pid;
+}
+
+static struct watch_memory *memory_of(struct uffdctl_watch *w, const struct ev_fault *ev)
+{
+	struct watch_memory *m = is_memory(w->last, ev) ? w->last : NULL;
+
 	for (size_t i = 0; !m && i < w->nr_memories; i++)
-		if (w->memories[i].mm == mm)
+		if (is_memory(&w->memories[i], ev))
 			m = &w->memories[i];
 	if (!m) {
-		m = vec_add(w->memories, w->nr_memories, w->memories_alloc);
+		m = new_memory(w);
 		if (!m)
 			return NULL;
-		*m = (struct watch_memory){ .mm = mm };
+		*m = (struct watch_memory){ .mm = ev->mm, .process_ns = ev->process_ns };
+		if (ev->process_ns) {
+			m->start_ns = ev->process_ns;
+			m->pid = ev->pid;
+		}
 	}
 	w->last = m;
-	if (m->found_ns && now < m->found_ns + REFRESH_NS)
-		return m;
-	if (iter_get(w->u, &it) == 0)
-		iter_tasks(it, 0, find_pid, &walk);
-	/* One that has ended keeps its number. */
-	m->pid = walk.pid ?: m->pid;
-	m->found_ns = now;
+	m->used_ns = ev->end_ns;
+	if (!ev->process_ns)
+		find_process(w, m, ev);
 	return m;
+}
+
+/* The PID is that process's, and the memory too: it may have ended meanwhile, or be another program. */
+static bool is_still_there(struct uffdctl_watch *w, const struct watch_memory *m)
+{
+	struct ev_task task;
+	struct iter *it;
+
+	return iter_get(w->u, &it) == 0 && list_find_task(it, m->pid, &task) == 0 && task.mm == m->mm &&
+	       task.start_ns == m->start_ns;
 }
 
 static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t now)
@@ -105,10 +157,12 @@ static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t 
 		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
 	w->u->log_level = level;
 	uffdctl_target_close(t);
-	if (!maps)
-		return;
-	uffdctl_maps_free(m->maps);
-	m->maps = maps;
+	if (maps && is_still_there(w, m)) {
+		uffdctl_maps_free(m->maps);
+		m->maps = maps;
+	} else {
+		uffdctl_maps_free(maps);
+	}
 }
 
 static const struct uffdctl_vma *vma_at(const struct watch_memory *m, uint64_t addr)
@@ -139,7 +193,7 @@ static int hand_out(void *arg, void *data, size_t size)
 {
 	struct uffdctl_watch *w = arg;
 	const struct ev_fault *ev = data;
-	struct watch_memory *m = memory_of(w, ev->mm, ev->end_ns);
+	struct watch_memory *m = memory_of(w, ev);
 	const struct uffdctl_vma *v = m ? mapping_of(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
@@ -286,6 +340,7 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	if (r < 0)
 		return r;
 	w->config->fops = iter_fops(it);
+	w->config->pid_ns = iter_pid_ns(it);
 	w->config->level = iter_level(it);
 	w->config->vm_minor = flags->mode_bits[2];
 	w->config->vm_rwp = flags->mode_bits[3];
@@ -353,7 +408,7 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 
 /* ---- the ladder ---- */
 
-static const struct watch_backend *const backends[] = { &watch_fentry, &watch_kprobe, &watch_sched };
+static const struct watch_backend *const backends[] = { &watch_tracepoint, &watch_fentry, &watch_kprobe, &watch_sched };
 
 static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts, const char **why)
 {
@@ -399,7 +454,7 @@ static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
 		log_debug(w->u, "backend %s: %s", backends[i]->name, why ?: iter_why(r));
 	}
-	return opts->backend ? fail(w->u, r, "%s: no such backend (fentry, kprobe, sched)", opts->backend)
+	return opts->backend ? fail(w->u, r, "%s: no such backend (tracepoint, fentry, kprobe, sched)", opts->backend)
 			     : fail(w->u, r, "%s", why ?: iter_why(r));
 }
 

@@ -22,7 +22,7 @@ struct watch_backend {
 	bool blocked_at_end;
 };
 
-extern const struct watch_backend watch_fentry, watch_kprobe, watch_sched;
+extern const struct watch_backend watch_tracepoint, watch_fentry, watch_kprobe, watch_sched;
 
 struct uffdctl_watch {
 	struct uffdctl *u;
@@ -42,6 +42,17 @@ struct uffdctl_watch {
 	void *data;
 	int nr_handed;
 };
+
+/* Of a light skeleton that is loaded. */
+#define watch_use_maps(w, skel)                                    \
+	do {                                                       \
+		(w)->config = &(skel)->bss->config;                \
+		(w)->stats_fd = (skel)->maps.stats.map_fd;         \
+		(w)->events_fd = (skel)->maps.events.map_fd;       \
+		(w)->slots_fd = (skel)->maps.slots.map_fd;         \
+		(w)->memories_fd = (skel)->maps.memories.map_fd;   \
+		(w)->processes_fd = (skel)->maps.processes.map_fd; \
+	} while (0)
 
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
 

@@ -97,12 +97,7 @@ static int load(struct uffdctl_watch *w, const char **why)
 	if (!skel)
 		return r;
 	w->skel = skel;
-	w->config = &skel->bss->config;
-	w->stats_fd = skel->maps.stats.map_fd;
-	w->events_fd = skel->maps.events.map_fd;
-	w->slots_fd = skel->maps.slots.map_fd;
-	w->memories_fd = skel->maps.memories.map_fd;
-	w->processes_fd = skel->maps.processes.map_fd;
+	watch_use_maps(w, skel);
 	return 0;
 }
 

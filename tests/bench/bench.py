@@ -323,22 +323,28 @@ def bench_watch():
         extra * 2e5 < 0.03)
 
 
-def bench_instructions():
-    """In a guest whose clock counts instructions, on a kernel that has fentry and kprobes."""
+def count_instructions(kernel, *backends):
+    """In a guest whose clock counts instructions. Returns a function that makes a row of one figure."""
     try:
-        status, out = vm.run(GUEST_KERNEL, [sys.executable, os.path.join(HERE, "guest.py")], icount=True)
+        status, out = vm.run(kernel, [sys.executable, os.path.join(HERE, "guest.py"), *backends], icount=True)
     except (vm.Died, OSError, SystemExit, subprocess.SubprocessError) as e:
         raise Unmeasured(f"QEMU: {e}") from None
     if status:
         raise Unmeasured(out.decode()[-300:])
     figures = json.loads(out)
     bare = figures.pop("bare")
-    row(f"a fault in Linux {GUEST_KERNEL}, not watched", bare, unit="insns")
+    row(f"a fault in Linux {os.path.basename(kernel)}, not watched", bare, unit="insns")
 
     def cost(name, beside=None, aim="", most=None):
         ours, other = figures[name] - bare, figures[beside] - bare if beside else None
         row(f"  more by {name}", ours, beside or "", other, f"{ours / other:.2f}" if other else "", aim,
             most and (ours / other <= most if other else ours < most), unit="insns")
+    return cost
+
+
+def bench_instructions():
+    """On a kernel that has fentry and kprobes."""
+    cost = count_instructions(GUEST_KERNEL, "fentry", "kprobe", "sched")
     cost("summary fentry", aim="< 1500", most=1500)
     for backend in ("fentry", "kprobe"):
         cost(f"summary {backend}", f"totals bpftrace {backend}", "1/3", 1 / 3)
@@ -350,10 +356,22 @@ def bench_instructions():
     cost("view sched", "lines bpftrace kprobe")
 
 
+def bench_tracepoint():
+    """On a kernel that has the tracepoints too, beside what is next best there."""
+    kernel = os.environ.get("UFFDCTL_BENCH_PATCHED")
+    if not kernel:
+        raise Unmeasured("UFFDCTL_BENCH_PATCHED names no kernel with the patches of kernel-patches/")
+    cost = count_instructions(kernel, "tracepoint", "fentry")
+    for dress in ("summary", "lines", "view"):
+        cost(f"{dress} tracepoint", f"{dress} fentry", "< 1", 1)
+    cost("summary tracepoint", "totals bpftrace fentry", "1/3", 1 / 3)
+    cost("lines tracepoint", "lines bpftrace fentry", "1/2", 1 / 2)
+
+
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_smaps, bench_start, bench_list, bench_watch, bench_instructions):
+        for part in (bench_continue, bench_smaps, bench_start, bench_list, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

@@ -115,7 +115,7 @@ def per_fault(command, terminal=False, seen=None):
 
 def main():
     figures = {"bare": per_fault(None)}
-    for backend in ("fentry", "kprobe", "sched"):
+    for backend in sys.argv[1:]:
         watch = [UFFDCTL, "watch", "-v", "--backend", backend]
         figures[f"summary {backend}"] = per_fault([*watch, "--summary"], seen=r"^(\d+) faults")
         figures[f"lines {backend}"] = per_fault([*watch, "--line"], seen=r"^ .* minor .* continue ")

@@ -13,7 +13,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from tap import test as one_test
-from tap import ROOT, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, wait_until
+from tap import ROOT, SLOW, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, skip, spawn, wait_until
 
 PAGE = 4096
 HUGE = 2 << 20
@@ -27,7 +27,7 @@ def backends():
     named = os.environ.get("UFFDCTL_TEST_BACKENDS")
     if named:
         return named.split()
-    return [b for b in ("fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
+    return [b for b in ("tracepoint", "fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
 
 
 BACKENDS = backends()
@@ -306,6 +306,27 @@ def _():
         eq(s["faults"]["minor"], 8, "faults")
 
 
+@test("watch-many-userfaultfds")
+def _():
+    """More than are followed at once were there before, and are closed: its faults are seen to sleep."""
+    with Target() as t:
+        w = Watch("--summary", t.pid)
+        for _ in range(3):
+            for u in [t.uffd(features=FEATURES)["fd"] for _ in range(6)]:
+                t.close(fd=u)
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            th = t.touch(id=m["id"], access="read")["threads"][0]
+            wait_until(lambda u=u: fdinfo(t.pid, u)["total"] == 1, "it waits")
+            time.sleep(0.01 * SLOW)
+            t.close(fd=u)
+            ok(t.join(thread=th)["done"], "thread")
+        _, s = w.stop()
+        consistent(s)
+        eq((s["faults"]["missing"], s["blocked"], s["ended"]["released"]), (3, 3, 3), "faults")
+
+
 @test("watch-stopped-reader", limit=180)
 def _():
     """What the stream has no room for is in the totals all the same, and counted."""
@@ -481,6 +502,111 @@ def _():
     eq((s["faults"]["missing"], s["delivered"], s["pending"]), (64, 64, 0), "each was read")
 
 
+SHORT_LIVED = """
+import ctypes, mmap, os, sys, threading, time
+n, slow = map(int, sys.argv[1:])
+libc = ctypes.CDLL(None, use_errno=True)
+def child():
+    u = libc.syscall(323, os.O_CLOEXEC)
+    assert libc.ioctl(u, 0xc018aa3f, (ctypes.c_uint64 * 3)(0xaa, 0, 0)) == 0
+    fd = os.memfd_create(f"of{os.getpid()}")
+    os.ftruncate(fd, 4096)
+    m = mmap.mmap(fd, 4096)
+    at = ctypes.addressof(ctypes.c_char.from_buffer(m))
+    assert libc.ioctl(u, 0xc020aa00, (ctypes.c_uint64 * 4)(at, 4096, 1, 0)) == 0
+    def serve():
+        os.read(u, 32)
+        assert libc.ioctl(u, 0xc020aa04, (ctypes.c_uint64 * 4)(at, 4096, 0, 0)) == 0
+    threading.Thread(target=serve, daemon=True).start()
+    libc.memcpy(ctypes.create_string_buffer(1), ctypes.c_void_p(at), ctypes.c_size_t(1))
+    time.sleep(os.getpid() % 3 * 0.03 * slow)  # of some, names can be read
+    os._exit(0)
+sys.stdin.readline()
+for _ in range(n):
+    if os.fork() == 0:
+        child()
+    os.wait()
+"""
+
+
+@test("watch-names-of-short-lived")
+def _():
+    """The kernel uses the address of a memory again: its name is that process's, or not known."""
+    n = fewer(100)
+    p = subprocess.Popen([sys.executable, "-c", SHORT_LIVED, str(n), str(SLOW)], stdin=subprocess.PIPE)
+    w = Watch("--children", p.pid)
+    p.communicate(b"go\n", timeout=60)
+    faults, s = w.stop()
+    eq((s["faults"]["missing"], len({f["pid"] for f in faults})), (n, n), "a fault each")
+    wrong = [f for f in faults if f["name"] not in (None, f"/memfd:of{f['pid']} (deleted)") or
+             f["target_pid"] not in (None, f["pid"])]
+    eq(wrong, [], "names of others")
+    ok(any(f["name"] for f in faults), "some are known")
+
+
+@test("watch-pid-namespaces")
+def _():
+    """A process of a namespace beside ours has no number here; it has one there that may be anybody's."""
+    p = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", READERS],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    eq(p.stdout.readline(), b"ready\n", "the process")
+    uffdctl = os.path.join(os.environ.get("O") or "build", "uffdctl")
+    w = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", uffdctl, "watch", "--json",
+                          "-v", "-c", "64", "-k", "missing", f"--backend={BACKEND}"], cwd=ROOT,
+                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    contains(w.stderr.readline().decode(), "watching by")
+    p.communicate(b"go\n", timeout=30)
+    faults = [json.loads(line) for line in w.communicate(timeout=60)[0].splitlines()][:-1]
+    eq({(f["pid"], f["tid"], f["target_pid"], f["resolver_pid"]) for f in faults}, {(None,) * 4}, "who")
+    eq(len(faults), 64, "faults")
+
+
+# System calls as 32-bit programs make them: nr, then three arguments, which are below 4 GiB.
+COMPAT = """
+import ctypes, mmap, os, sys, threading
+libc = ctypes.CDLL(None, use_errno=True)
+at = lambda m: ctypes.addressof(ctypes.c_char.from_buffer(m))
+anon = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+code = mmap.mmap(-1, 4096, flags=anon, prot=7)
+code.write(bytes.fromhex("53 89f8 89f3 87d1 cd80 5b c3"))
+int80 = ctypes.CFUNCTYPE(*[ctypes.c_int] * 5)(at(code))
+assert int80(20, 0, 0, 0) == os.getpid()
+print("ready", flush=True)
+low = mmap.mmap(-1, 4096, flags=anon | 0x40)
+words = (ctypes.c_uint64 * 8).from_buffer(low)
+def ioctl(nr, *args):
+    words[:len(args)] = args
+    assert int80(54, u, nr - (1 << 32), at(low)) == 0
+sys.stdin.readline()
+u = libc.syscall(323, os.O_CLOEXEC)
+ioctl(0xc018aa3f, 0xaa, 0, 0)
+m = mmap.mmap(-1, 16 * 4096, flags=anon)
+ioctl(0xc020aa00, at(m), 16 * 4096, 1, 0)
+def serve():
+    while True:
+        assert int80(3, u, at(low), 32) == 32
+        ioctl(0xc020aa04, words[2], 4096, 0, 0)
+threading.Thread(target=serve, daemon=True).start()
+for i in range(16):
+    libc.memcpy(ctypes.create_string_buffer(1), ctypes.c_void_p(at(m) + i * 4096), ctypes.c_size_t(1))
+os._exit(0)
+"""
+
+
+@test("watch-calls-of-32-bit")
+def _():
+    p = subprocess.Popen([sys.executable, "-c", COMPAT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    if p.stdout.readline() != b"ready\n":
+        skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
+    w = Watch(p.pid)
+    p.communicate(b"go\n", timeout=30)
+    eq(p.returncode, 0, "the process")
+    faults, s = w.stop()
+    consistent(s)
+    eq((s["faults"]["missing"], s["delivered"], s["ended"]["woken"]), (16, 16, 16), "read and resolved")
+    eq({f["op"] for f in faults}, {"zeropage"}, "by which ioctl")
+
+
 @test("watch-interval")
 def _():
     with Target() as t:
@@ -523,6 +649,16 @@ def _():
     contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
 
 
+@one_test("watch-no-tracepoints")
+def _():
+    if "tracepoint" in BACKENDS:
+        skip("this kernel has them")
+    err = run("watch", "--summary", "-d", "0.01", "--backend=tracepoint", check=1).err
+    contains(err, "no userfaultfd tracepoints")
+    contains(err, "kernel-patches/")
+    contains(err, "fentry, kprobe and sched")
+
+
 @one_test("watch-no-btf")
 def _():
     """Hidden, as where the kernel was built without; sched has it from the kernel itself."""
@@ -536,7 +672,7 @@ def _():
 @one_test("watch-no-privileges")
 def _():
     contains(run("watch", "-d", "0.1", user=65534, check=1).err, "CAP_BPF")
-    contains(run("watch", "--backend=frob", "-d", "0.1", check=2).err, "fentry, kprobe or sched")
+    contains(run("watch", "--backend=frob", "-d", "0.1", check=2).err, "tracepoint, fentry, kprobe or sched")
     contains(run("watch", 999999999, check=1).err, "no such process")
     run("watch", "--kind=frob", check=2)
     run("watch", "--duration=frob", check=2)

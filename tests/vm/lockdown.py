@@ -25,7 +25,7 @@ def lock(level):
 def _():
     """Forbids nothing that is needed."""
     lock("integrity")
-    for backend in ("fentry", "kprobe", "sched"):
+    for backend in os.environ["UFFDCTL_TEST_BACKENDS"].split():
         run("watch", "--summary", "-d", "0.1", f"--backend={backend}", check=0)
     run("pending", "--source=bpf", check=0)
 
