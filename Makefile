@@ -148,6 +148,11 @@ check-vm: deps
 vm-table:
 	$(Q)$(PYTHON) tests/vm/table.py $(CI_KERNELS)
 
+# Boots the patched kernel (built first, where it is not in the cache).
+vm-demo: deps
+	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
+	$(Q)$(PYTHON) tests/vm/vm.py 7.3-patched -- $(PYTHON) tests/vm/demo.py
+
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
 	$(Q)$(PYTHON) tests/demo.py

@@ -98,7 +98,8 @@ def _initramfs(folder, command, modules, share, hugepages, shell):
     trees = [TREE, os.getcwd(), folder, *([os.path.abspath(os.environ["O"])] if os.environ.get("O") else [])]
     settings = f"TREES={shlex.quote(' '.join(trees))} SHARE={shlex.quote(share or '')} HUGEPAGES={hugepages}\n"
     variables = {k: v for k, v in os.environ.items() if PASSED.fullmatch(k)}
-    variables.update(UFFDCTL_VM_FOLDER=folder, HOME="/tmp", PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
+    variables.update(UFFDCTL_VM_FOLDER=folder, UFFDCTL_TERMINAL="1" if sys.stdout.isatty() else "", HOME="/tmp",
+                     PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
     script = "".join(f"export {k}={shlex.quote(v)}\n" for k, v in variables.items())
     script += f"cd {shlex.quote(os.getcwd())}\nulimit -n 65536\n"  # the kernel's own 1024 is less than any login's
     if shell:
