@@ -44,7 +44,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-table bench fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench fuzz analyze install uninstall clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -139,10 +139,14 @@ VM_TESTS ?=
 VM_DEBS := qemu-system-x86 busybox-static xz-utils strace
 # To build kernels.
 KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
-check-vm vm-demo: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
+check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
+
+# Fetches and builds what is not in the cache.
+vm-kernels: deps
+	$(Q)set -e; for k in $(KERNELS); do $(PYTHON) tests/vm/vm.py $$k --get; done
 
 # README's table, from what check-vm saw on these kernels.
 vm-table:
