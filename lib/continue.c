@@ -332,8 +332,6 @@ static int check_reader(const struct job *job)
 
 static int prepare(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs)
 {
-	static const uint64_t features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
-					 UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS;
 	struct uffdctl *u = job->h->t->u;
 	struct filling *f;
 	int r;
@@ -352,9 +350,7 @@ static int prepare(struct job *job, const struct uffdctl_maps *maps, const struc
 	f->first_part = calloc(maps->nr + 1, sizeof(*f->first_part));
 	if (!f->files || !f->first_part || alias_build(maps, &f->aliases) < 0)
 		return log_oom(u);
-	r = uffd_create(&f->guard);
-	if (r >= 0)
-		r = uffd_handshake(f->guard, features, NULL);
+	r = uffd_guard(&f->guard);
 	return r < 0 ? fail(u, r, "a userfaultfd of our own, to fill pages safely: %s", strerror(-r)) : 0;
 }
 

@@ -100,7 +100,7 @@ static const struct resolve_op copy_op = {
 	.do_chunk = copy_chunk,
 	.prepare = prepare_copy,
 	.error_text = copy_error_text,
-	.fills_cache = true,
+	.makes_pages = true,
 };
 
 UFFDCTL_EXPORT int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
@@ -148,7 +148,7 @@ static const struct resolve_op zeropage_op = {
 	.do_chunk = zeropage_chunk,
 	.objection = zeropage_objection,
 	.error_text = zeropage_error_text,
-	.fills_cache = true,
+	.makes_pages = true,
 };
 
 UFFDCTL_EXPORT int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,

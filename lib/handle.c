@@ -133,6 +133,9 @@ static int take(struct uffdctl_handle *h)
 		r = pidfd_open_process(h->pid, &other);
 	if (r >= 0)
 		r = pidfd_take_fd(other >= 0 ? other : h->t->pidfd, h->fd, &h->uffd);
+	/* Whatever is not found any more, its end or its exec is the reason to tell. */
+	if (r < 0 && target_check(h->t) < 0)
+		return -ESRCH;
 	if (r == -EBADF)
 		return fail(u, r, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
 	if (r == -EPERM)

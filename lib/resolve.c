@@ -93,7 +93,7 @@ uint64_t file_offset(const struct part *p, uint64_t addr)
 	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
 }
 
-/* EFAULT, EINVAL or (Linux 7.3) ENOMEM is what shmem says there. */
+/* There shmem says EINVAL for a continue, and since Linux 7.3 ENOMEM for a copy. */
 static bool is_past_end(struct chunk *c, uint64_t addr)
 {
 	uint64_t size;
@@ -108,7 +108,7 @@ static void page_fault(struct chunk *c, struct uffdctl_range *left)
 
 	if (is_mapped(c, left->start)) {
 		page_already(c, left->start);
-	} else if (!c->job->op->fills_cache) {
+	} else if (!c->job->op->makes_pages) {
 		c->tally.absent += page;
 	} else if (is_past_end(c, left->start)) {
 		c->tally.absent += range_len(*left);
@@ -175,7 +175,7 @@ void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp)
 		if (done)
 			since = 0;
 		else if (!go_on(c, &range, err, &since))
-			return;
+			break;
 	}
 	wake_asleep(c);
 }

@@ -97,7 +97,7 @@ struct resolve_op {
 	void (*finish)(struct job *job);
 	/* What an errno of act means, NULL if nothing special. */
 	const char *(*error_text)(int err);
-	bool fills_cache; /* EFAULT: not "no page is there", but "none can be there" */
+	bool makes_pages; /* EFAULT: not "no page is there", but "none can be there" */
 };
 
 int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,

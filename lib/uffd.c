@@ -125,6 +125,21 @@ uint64_t uffd_kernel_features(void)
 	return features;
 }
 
+int uffd_guard(int *ret)
+{
+	_cleanup_close_ int fd = -1;
+	int r = uffd_create(&fd);
+
+	if (r >= 0)
+		r = uffd_handshake(fd,
+				   UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
+					   UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS,
+				   NULL);
+	if (r >= 0)
+		*ret = steal_fd(fd);
+	return r;
+}
+
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls)
 {
 	struct uffdio_register reg = { .range = { range.start, range_len(range) }, .mode = modes };

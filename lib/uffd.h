@@ -11,6 +11,12 @@
 /* A userfaultfd for our own use, without handshake. */
 int uffd_create(int *ret);
 
+/*
+ * One that guards mappings of our own: registered on it, a page that is not there is no fault that makes
+ * one, but EFAULT for the system call that needs it.
+ */
+int uffd_guard(int *ret);
+
 /* Returned by the ioctls alike: features and ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 

@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from resolve import add_moves, image
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn, test, wait_until
+from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, test, wait_until
 
 PAGE = 4096
 HUGE = 2 << 20
@@ -201,6 +201,26 @@ def _():
         row = result("zeropage", t.pid, "all", rc=1)[0]
         contains(row["error"], "UFFDIO_ZEROPAGE can't write-protect: copy zeros")
         eq(result("copy", "-q", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was mapped")
+
+
+@test("copy-beside-read-write-protected")
+def _():
+    """In a range registered for rwp too, a protected page keeps its mark, and the others are done."""
+    with Target() as t:
+        if "rwp" not in t.uffd()["supported"]:
+            skip("this kernel has no rwp; Linux 7.3 runs this")
+    for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
+        for kind in ("anon", "memfd"):
+            t, m = target(4 * PAGE, kind, ("missing", "rwp"), FEATURES + ["rwp"])
+            with t:
+                run("copy", t.pid, m["addr"] + "+4K", "--from-zero", check=0)
+                t.rwprotect(uffd=t.u, id=m["id"], offset=0, len=2 * PAGE, protect=True)
+                eq(counts(result(command, t.pid, "all", *source)[0]), (3 * PAGE, PAGE, 0, None), "the others")
+                th = t.touch(id=m["id"], access="read")["threads"][0]
+                wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "who reads the protected one waits")
+                eq(run("pending", "-J", t.pid, check=0).json()["pending"][0]["kind"], "rwp", "for what")
+                t.rwprotect(uffd=t.u, id=m["id"], offset=0, len=PAGE, protect=False)
+                ok(t.join(thread=th)["done"], "it goes on")
 
 
 # ---- contents ----

@@ -354,6 +354,12 @@ def _():
         row = run("continue", "-J", t.pid, "all", "--from-zero", "--force", user=NOBODY, check=0).json()["continue"][0]
         eq((row["mapped"], row["already"]), (8 * PAGE, 8 * PAGE), "--from-zero by the process's own descriptor of the file")
         ok(t.join(thread=th)["done"], "the thread is through")
+        n = t.map(kind="anon", size=4 * PAGE)
+        t.register(uffd=t.u, id=n["id"], mode=["missing"])
+        row = run("copy", "-J", t.pid, f"{n['addr']}+4K", "--from-zero", user=NOBODY, check=0).json()["copy"][0]
+        eq(row["mapped"], PAGE, "copy")
+        row = run("zeropage", "-J", t.pid, "all", user=NOBODY, check=0).json()["zeropage"][0]
+        eq((row["mapped"], row["already"]), (3 * PAGE, PAGE), "zeropage")
         run("unregister", t.pid, "all", user=NOBODY, check=0)
         contains(run("list", "--source=bpf", user=NOBODY, check=1).err, "CAP_BPF")
         contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")

@@ -6,8 +6,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from resolve import image
-from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, test,
-                 wait_until)
+from screen import Screen
+from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, spawn,
+                 test, wait_until)
 
 PAGE = 4096
 NR = 16
@@ -87,7 +88,9 @@ def _():
 def _():
     t, m = any_target()
     with t:
-        contains(run("register", t.pid, m["addr"] + "+64K", "-m", "wp", check=1).err, "wp")
+        for mode in ("wp", "minor,wp"):
+            r = run("register", t.pid, m["addr"] + "+64K", "-m", mode, check=1)
+            contains(r.err, "guest_memfd can't be registered for wp or rwp")
         ok("uw" not in smaps_flags(t.pid, m["addr"]), "nothing was registered")
 
 
@@ -155,6 +158,20 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it saw what was written last")
 
 
+@test("gmem-peek")
+def _():
+    """What waits to be continued is shown by the view, though the file can't be read."""
+    t, m = target(True, mode=("minor",))
+    with t:
+        t.fill(id=m["id"], seed=1, through="second")
+        t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read", name="stuck")
+        with Screen("--control", t.pid) as s:
+            s.wait("stuck")
+            s.keys("c")
+            s.wait("begins with")
+            s.wait(pattern_page(1, 5)[:16].hex(" "))
+
+
 @test("gmem-absent")
 def _():
     """Pages that the file has not: absent for continue; those that it has: already for copy."""
@@ -188,6 +205,34 @@ def _():
         t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
         eq(counts("continue", t.pid, m["addr"] + "+64K", "--from-zero"), (NR * PAGE, 0, 0, None), "all")
         eq([peek(t, m, i)[:16] for i in (2, 3)], ["00" * 8, "77" * 8], "the process's own page was not written")
+
+
+@test("gmem-copy-while-punched")
+def _():
+    """Pages are taken out of the file while they are copied: a hole waits again, and is filled by the next copy."""
+    nr = 2048
+    t, m = target(True, mode=("missing",), size=nr * PAGE)
+    with t, image(nr) as img:
+        for _ in range(5):
+            p = spawn("copy", t.pid, "all", "--from", img.name)
+            while p.poll() is None:
+                for i in range(0, nr, 64):
+                    t.fallocate(id=m["id"], offset=i * PAGE, len=32 * PAGE, mode="punch")
+            eq(p.returncode, 0, f"exit status: {p.stderr.read()}")
+        t.fallocate(id=m["id"], offset=8 * PAGE, len=PAGE, mode="punch")
+        th = t.touch(id=m["id"], access="read", seed=9)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a hole is missing")
+        run("copy", t.pid, "all", "--from", img.name, check=0)
+        j = t.join(thread=th, timeout_ms=20000)
+        eq((j["done"], j["touched"], j["mismatches"]), (True, nr, 0), "contents of all pages")
+
+
+@test("gmem-register-all")
+def _():
+    t, m = target(True)
+    with t:
+        rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
+        eq([(r["start"], r["mode"]) for r in rows], [(m["addr"], ["minor"])], "all takes it")
 
 
 @test("gmem-no-descriptor")
