@@ -178,6 +178,14 @@ struct vm_fault {
 	enum fault_flag flags;
 };
 
+/* kernel-patches/ */
+enum uffd_fault_end_why {
+	UFFD_FAULT_END_RESOLVED,
+	UFFD_FAULT_END_RELEASED, /* by the last close */
+	UFFD_FAULT_END_SIGNAL,
+	UFFD_FAULT_END_NOT_WAITED, /* its page was there before it slept */
+};
+
 struct kiocb {
 	struct file *ki_filp;
 };

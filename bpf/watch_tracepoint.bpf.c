@@ -10,10 +10,6 @@
 #define MAY_SKIP true
 #include "watch_fault.h"
 
-/* enum uffd_fault_end of the kernel; the others are seen by who wakes. */
-#define END_SIGNAL 2
-#define END_NOT_WAITED 3
-
 /* The message is the packed struct of the user: field by field it would be read byte by byte. */
 static __u64 flags_of(const struct uffd_msg *msg)
 {
@@ -25,6 +21,7 @@ static __u64 address_of(const struct uffd_msg *msg)
 	return ((const __u64 *)msg)[2];
 }
 
+/* Of the message that waits, not of a reader's copy. */
 static const void *uwq_of_msg(const struct uffd_msg *msg)
 {
 	return (const void *)msg - bpf_core_field_offset(struct userfaultfd_wait_queue, msg);
@@ -38,11 +35,16 @@ int ends(__u64 *args)
 	__u32 why = args[2];
 	struct ev_slot *s;
 
-	if (why < END_SIGNAL)
+	/* By whoever woke it, it is counted. */
+	if (why == UFFD_FAULT_END_RESOLVED)
 		return 0;
 	s = waiting_slot(task, uwq_of_msg(msg), true);
 	if (s)
-		fault_ended(s, why == END_SIGNAL ? EV_SIGNAL : EV_NOT_WAITED, has_slept(s, task));
+		fault_ended(s,
+			    why == UFFD_FAULT_END_SIGNAL     ? EV_SIGNAL
+			    : why == UFFD_FAULT_END_RELEASED ? EV_RELEASED
+							     : EV_NOT_WAITED,
+			    has_slept(s, task));
 	return 0;
 }
 
@@ -60,30 +62,37 @@ int wakes(__u64 *args)
 	return 0;
 }
 
-/* Woken before it slept, a thread leaves its message in the queue for a moment: it is counted already. */
-static bool is_woken(struct userfaultfd_ctx *ctx, const struct uffd_msg *msg)
+/*
+ * Its thread was woken before it slept, and leaves the queue in a moment: it is counted already.
+ * Or its beginning was not seen: it will be counted, unless there is no room.
+ */
+static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
+		       const struct uffd_msg *msg)
 {
-	return READ(struct userfaultfd_wait_queue, uwq_of_msg(msg), waken) && is_wanted((__u64)ctx->mm) &&
-	       is_chosen(flags_of(msg), address_of(msg));
+	struct ev_stats *st = own_stats();
+
+	if (!st || !config.all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
+		return;
+	if (s || take_place((__u64)task))
+		ADD(st->delivered, 1);
 }
 
 SEC("tp_btf/uffd_msg_read")
 int reads(__u64 *args)
 {
-	struct userfaultfd_ctx *ctx = (void *)args[0];
 	const struct uffd_msg *msg = (void *)args[1];
 	struct task_struct *task = (void *)args[2];
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* Of an event nobody waits in these queues: then the task is NULL, which the verifier may not know. */
+	/* Of events the task is NULL, which the verifier may not know. */
 	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
 		return 0;
-	s = waiting_slot(task, uwq_of_msg(msg), false);
-	if (s)
+	s = slot_of(task, false);
+	if (s && s->state == EV_WAITING)
 		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
-	else if (is_woken(ctx, msg))
-		ADD(st->delivered, 1);
+	else if (!s || s->state != EV_BEFORE)
+		read_apart(s, task, (void *)args[0], msg);
 	return 0;
 }
 

@@ -221,13 +221,19 @@ static int show_totals(struct uffdctl_watch *w, uint64_t passed)
 	return r;
 }
 
+/* In the view there is still something to look at. */
+static bool is_over(struct uffdctl_watch *w)
+{
+	return progress_interrupted() || (!dress->wait && uffdctl_watch_ended(w));
+}
+
 static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64_t *passed)
 {
 	uint64_t began = watch_now_ns(), interval = dress->totals ? watch_options.interval_ns : 0;
 	uint64_t due = interval ?: UINT64_MAX;
 	int r = dress->begin ? dress->begin(w) : 0;
 
-	while (!r && !progress_interrupted() && nr_shown < max_count && *passed < duration_ns) {
+	while (!r && !is_over(w) && nr_shown < max_count && *passed < duration_ns) {
 		uint64_t until = due < duration_ns ? due : duration_ns, left_ms = (until - *passed) / 1000000 + 1;
 
 		r = step(w, left_ms < 200 ? (int)left_ms : 200);

@@ -11,6 +11,7 @@
 #define UFFDCTL_H
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -375,6 +376,12 @@ typedef void (*uffdctl_fault_fn)(void *data, const struct uffdctl_fault *fault);
 int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn fn, void *data);
 
 int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
+
+/*
+ * Have all processes ended that were named, with UFFDCTL_WATCH_CHILDREN those that they started too?
+ * Then nothing is counted any more. Never where all are watched. Since 0.1.
+ */
+bool uffdctl_watch_ended(const struct uffdctl_watch *w);
 
 /* ---- instructions ---- */
 

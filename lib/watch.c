@@ -23,19 +23,6 @@
 
 #define MAX_HANDED 1024 /* in one call */
 #define REFRESH_NS UINT64_C(1000000000)
-#define MAX_MEMORIES 512
-
-/* A memory, and its process: the kernel uses both addresses and PIDs again. */
-struct watch_memory {
-	uint64_t mm;
-	uint64_t process_ns; /* as records have it */
-	uint64_t start_ns;   /* of the process; 0: not found yet */
-	pid_t pid;
-	uint64_t used_ns;
-	uint64_t found_ns; /* when it was looked for */
-	struct uffdctl_maps *maps;
-	uint64_t maps_ns; /* when they were read */
-};
 
 static uint64_t now_ns(void)
 {
@@ -52,138 +39,6 @@ UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
 	return (size_t)end < ARRAY_SIZE(names) ? names[end] : NULL;
 }
 
-/* ---- whose memory ---- */
-
-static struct watch_memory *new_memory(struct uffdctl_watch *w)
-{
-	struct watch_memory *m = NULL;
-
-	if (w->nr_memories < MAX_MEMORIES)
-		return vec_add(w->memories, w->nr_memories, w->memories_alloc);
-	for (size_t i = 0; i < w->nr_memories; i++)
-		if (!m || w->memories[i].used_ns < m->used_ns)
-			m = &w->memories[i];
-	uffdctl_maps_free(m->maps);
-	return m;
-}
-
-static bool is_memory(const struct watch_memory *m, const struct ev_fault *ev)
-{
-	return m && m->mm == ev->mm && m->process_ns == ev->process_ns;
-}
-
-struct owner_walk {
-	uint64_t mm;
-	uint64_t until_ns; /* began by then */
-	struct ev_task found;
-};
-
-static int find_owner(const void *arg_ev, void *arg)
-{
-	const struct ev_task *ev = arg_ev;
-	struct owner_walk *walk = arg;
-
-	if (ev->mm != walk->mm || ev->start_ns > walk->until_ns)
-		return 0;
-	walk->found = *ev;
-	return 1;
-}
-
-/* For a thread of another process: who has that memory now, and was there when it faulted. */
-static void find_process(struct uffdctl_watch *w, struct watch_memory *m, const struct ev_fault *ev)
-{
-	struct owner_walk walk = { .mm = m->mm, .until_ns = ev->start_ns };
-	struct iter *it;
-
-	if (m->found_ns && ev->end_ns < m->found_ns + REFRESH_NS)
-		return;
-	m->found_ns = ev->end_ns;
-	if (iter_get(w->u, &it) == 0)
-		iter_tasks(it, 0, find_owner, &walk);
-	/* One that has ended keeps its number. */
-	if (!walk.found.start_ns || walk.found.start_ns == m->start_ns)
-		return;
-	uffdctl_maps_free(m->maps);
-	m->maps = NULL;
-	m->maps_ns = 0;
-	m->start_ns = walk.found.start_ns;
-	m->pid = walk.found.pid;
-}
-
-static struct watch_memory *memory_of(struct uffdctl_watch *w, const struct ev_fault *ev)
-{
-	struct watch_memory *m = is_memory(w->last, ev) ? w->last : NULL;
-
-	for (size_t i = 0; !m && i < w->nr_memories; i++)
-		if (is_memory(&w->memories[i], ev))
-			m = &w->memories[i];
-	if (!m) {
-		m = new_memory(w);
-		if (!m)
-			return NULL;
-		*m = (struct watch_memory){ .mm = ev->mm, .process_ns = ev->process_ns };
-		if (ev->process_ns) {
-			m->start_ns = ev->process_ns;
-			m->pid = ev->pid;
-		}
-	}
-	w->last = m;
-	m->used_ns = ev->end_ns;
-	if (!ev->process_ns)
-		find_process(w, m, ev);
-	return m;
-}
-
-/* The PID is that process's, and the memory too: it may have ended meanwhile, or be another program. */
-static bool is_still_there(struct uffdctl_watch *w, const struct watch_memory *m)
-{
-	struct ev_task task;
-	struct iter *it;
-
-	return iter_get(w->u, &it) == 0 && list_find_task(it, m->pid, &task) == 0 && task.mm == m->mm &&
-	       task.start_ns == m->start_ns;
-}
-
-static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t now)
-{
-	struct uffdctl_maps *maps = NULL;
-	struct uffdctl_target *t = NULL;
-	int level = w->u->log_level;
-
-	m->maps_ns = now;
-	/* Names are known for as long as they can be had; one that has ended keeps those it had. */
-	w->u->log_level = -1;
-	if (m->pid && uffdctl_target_open(w->u, m->pid, &t) == 0)
-		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
-	w->u->log_level = level;
-	uffdctl_target_close(t);
-	if (maps && is_still_there(w, m)) {
-		uffdctl_maps_free(m->maps);
-		m->maps = maps;
-	} else {
-		uffdctl_maps_free(maps);
-	}
-}
-
-static const struct uffdctl_vma *vma_at(const struct watch_memory *m, uint64_t addr)
-{
-	const struct uffdctl_vma *v = m->maps ? uffdctl_maps_get(m->maps, maps_find(m->maps, addr)) : NULL;
-
-	return v && v->range.start <= addr ? v : NULL;
-}
-
-/* Mappings come and go: they are read again now and then, and once when one is missing. */
-static const struct uffdctl_vma *mapping_of(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr,
-					    uint64_t now)
-{
-	const struct uffdctl_vma *v = vma_at(m, addr);
-
-	if (now < m->maps_ns + (v ? REFRESH_NS : REFRESH_NS / 10))
-		return v;
-	read_maps(w, m, now);
-	return vma_at(m, addr);
-}
-
 /* ---- records ---- */
 
 static const enum uffdctl_kind kinds[] = { UFFDCTL_KIND_MINOR, UFFDCTL_KIND_MISSING, UFFDCTL_KIND_WP,
@@ -193,8 +48,8 @@ static int hand_out(void *arg, void *data, size_t size)
 {
 	struct uffdctl_watch *w = arg;
 	const struct ev_fault *ev = data;
-	struct watch_memory *m = memory_of(w, ev);
-	const struct uffdctl_vma *v = m ? mapping_of(w, m, ev->addr, ev->end_ns) : NULL;
+	struct watch_memory *m = watch_memory(w, ev);
+	const struct uffdctl_vma *v = m ? watch_mapping(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
 		.wait_ns = ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns : 0,
@@ -288,6 +143,80 @@ static int want_children(struct uffdctl_watch *w)
 			break;
 	}
 	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
+}
+
+struct live_walk {
+	uint64_t *gone; /* processes that were not met so far */
+	size_t nr, alloc;
+};
+
+static int meet(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct live_walk *walk = arg;
+
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->gone[i] == task->process) {
+			walk->gone[i] = walk->gone[--walk->nr];
+			break;
+		}
+	return 0;
+}
+
+/* Those that ended before the programs were attached: nobody else takes them off the list. */
+static int drop_ended(struct uffdctl_watch *w)
+{
+	_cleanup_free_ uint64_t *gone = NULL;
+	struct live_walk walk = {};
+	uint64_t key, *next;
+	bool first = true;
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	while (r >= 0 && bpf_map_get_next_key(w->processes_fd, first ? NULL : &key, &key) == 0) {
+		first = false;
+		next = vec_add(walk.gone, walk.nr, walk.alloc);
+		gone = walk.gone;
+		if (!next)
+			return log_oom(w->u);
+		*next = key;
+	}
+	if (r >= 0)
+		r = iter_tasks(it, 0, meet, &walk);
+	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
+		bpf_map_delete_elem(w->processes_fd, &walk.gone[i]);
+	return r;
+}
+
+UFFDCTL_EXPORT bool uffdctl_watch_ended(const struct uffdctl_watch *w)
+{
+	uint64_t key;
+
+	return w->config->some_only && bpf_map_get_next_key(w->processes_fd, NULL, &key) < 0 && errno == ENOENT;
+}
+
+static int find_governed(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct uffdctl_watch *w = arg;
+
+	return ev->mm && watch_is_wanted(w, ev->mm);
+}
+
+/* Somebody who took the wrong process waits for ever. */
+static void say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct iter *it;
+
+	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
+		return;
+	if (opts->nr_pids == 1)
+		log_notice(w->u,
+			   "%d: no userfaultfd governs its memory so far; uffdctl list shows where there are some",
+			   opts->pids[0]);
+	else
+		log_notice(w->u, "no userfaultfd governs the memory of any of these processes so far; "
+				 "uffdctl list shows where there are some");
 }
 
 static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
@@ -476,6 +405,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 	r = climb(w, opts);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
 		r = want_children(w);
+	if (r >= 0 && opts->pids)
+		r = drop_ended(w);
 	if (r >= 0)
 		r = note_all_before(w);
 	if (r >= 0 && opts->flags & UFFDCTL_WATCH_STREAM)
@@ -484,6 +415,8 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 		uffdctl_watch_close(w);
 		return r;
 	}
+	if (opts->pids)
+		say_if_idle(w, opts);
 	*ret = w;
 	return 0;
 }
@@ -495,12 +428,10 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 	ring_buffer__free(w->ring);
 	if (w->backend)
 		close_backend(w);
-	for (size_t i = 0; i < w->nr_memories; i++)
-		uffdctl_maps_free(w->memories[i].maps);
+	watch_memories_free(w);
 	if (w->slots)
 		munmap(w->slots, EV_NR_SLOTS * sizeof(struct ev_slot));
 	free(w->before);
-	free(w->memories);
 	free(w);
 }
 

@@ -24,6 +24,18 @@ struct watch_backend {
 
 extern const struct watch_backend watch_tracepoint, watch_fentry, watch_kprobe, watch_sched;
 
+/* A memory, and its process: the kernel uses both addresses and PIDs again. */
+struct watch_memory {
+	uint64_t mm;
+	uint64_t process_ns; /* as records have it */
+	uint64_t start_ns;   /* of the process; 0: not found yet */
+	pid_t pid;
+	uint64_t used_ns;
+	uint64_t found_ns; /* when it was looked for */
+	struct uffdctl_maps *maps;
+	uint64_t maps_ns; /* when they were read */
+};
+
 struct uffdctl_watch {
 	struct uffdctl *u;
 	const struct watch_backend *backend;
@@ -53,6 +65,12 @@ struct uffdctl_watch {
 		(w)->memories_fd = (skel)->maps.memories.map_fd;   \
 		(w)->processes_fd = (skel)->maps.processes.map_fd; \
 	} while (0)
+
+/* The memory of a fault; NULL without room. Holds until the next call. */
+struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault *ev);
+/* Mappings come and go: they are read again now and then, and once when one is missing. */
+const struct uffdctl_vma *watch_mapping(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr, uint64_t now);
+void watch_memories_free(struct uffdctl_watch *w);
 
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
 

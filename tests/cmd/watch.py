@@ -607,6 +607,21 @@ def _():
     eq({f["op"] for f in faults}, {"zeropage"}, "by which ioctl")
 
 
+@test("watch-ends-with-the-processes")
+def _():
+    """When all have ended, so does watching: with --children, the last of them."""
+    script = "import os, sys, time; sys.stdin.readline(); pid = os.fork(); time.sleep(0 if pid else float(sys.argv[1]))"
+    for options, seconds in ((), 600), (("--children",), 1.5 * SLOW):
+        p = subprocess.Popen([sys.executable, "-c", script, str(seconds)], stdin=subprocess.PIPE)
+        w = Watch("--summary", *options, p.pid)
+        contains(w.said(), "no userfaultfd governs its memory")
+        began = time.monotonic()
+        p.communicate(b"go\n", timeout=30)
+        out, _ = w.p.communicate(timeout=30)
+        eq((w.p.returncode, json.loads(out)["type"]), (0, "summary"), "it ends as after Ctrl-C")
+        eq(time.monotonic() - began > 1.5 * SLOW, bool(options), "with the last one")
+
+
 @test("watch-interval")
 def _():
     with Target() as t:
