@@ -94,7 +94,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 # ---- tests ----
 
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(O)/tests/helpers/target $(O)/tests/helpers/loop $(UNIT_TESTS)
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress) $(UNIT_TESTS)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
