@@ -416,7 +416,7 @@ class Runner:
 
     def results(self, path, lines, ended, limit):
         """What one test program prints, until ended() says how; a death, no plan or too few tests are a failed test."""
-        before, plan, seen, bad, began = self.failed, None, 0, None, time.monotonic()
+        before, plan, seen, bad = self.failed, None, 0, None
         print(f"# {path}", flush=True)
         for raw in lines:
             line = raw.decode("utf-8", "backslashreplace").rstrip("\n")
@@ -442,11 +442,11 @@ class Runner:
             bad = f"exit {rc} though no test failed"
         if bad:
             self.line(False, f"{path}: {bad}")
-        print(f"# {path}: {time.monotonic() - began:.0f} s", flush=True)
 
     def program(self, path, limit):
         """Runs one test program."""
         command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
+        began = time.monotonic()
         try:
             child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         except OSError as e:
@@ -457,6 +457,7 @@ class Runner:
         signal.alarm(limit)
         try:
             self.results(path, child.stdout, child.wait, limit)
+            print(f"# {path}: {time.monotonic() - began:.0f} s", flush=True)
         finally:
             signal.alarm(0)
             with contextlib.suppress(ProcessLookupError):

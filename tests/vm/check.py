@@ -5,7 +5,8 @@
     tests/vm/check.py "6.12 6.1" tests/cmd/list.py build/tests/lib/unit       these, in one boot
 
 As many guests run at a time as there are CPUs (UFFDCTL_VM_JOBS), those of kernels that are to be built after the
-others: they are built meanwhile. A kernel's results are printed when all of it has ended; progress goes to stderr.
+others: they are built meanwhile. A kernel's results are printed when all of it has ended; until then they can be read
+in build/vm/. Progress goes to stderr.
 """
 import concurrent.futures
 import json
@@ -13,7 +14,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -24,6 +24,7 @@ from plan import plan
 from tap import ROOT, Runner
 
 LIMIT = int(os.environ.get("UFFDCTL_VM_LIMIT", "1800"))  # seconds a guest
+OUTPUT = os.path.join(os.environ.get("O") or os.path.join(ROOT, "build"), "vm")
 JOBS = int(os.environ.get("UFFDCTL_VM_JOBS") or os.cpu_count())
 BEGAN = time.monotonic()
 
@@ -66,21 +67,23 @@ def results(runner, kernel, boots):
         for text in runner.skips:
             if not p.skips or not re.search(p.skips, text):
                 runner.line(False, f"is skipped, but not expected to be: {text.replace('#', '-')}")
-        seen.update(json.loads(m[1]) for m in (re.match(rb"# saw: (.*)", line) for line in lines) if m)
+        for m in (re.match(rb"# saw: (.*)", line) for line in lines):
+            seen.update(json.loads(m[1]) if m else {})
     return seen if runner.failed == failed else None
 
 
 def main(kernels, programs):
     runner = Runner()
+    os.makedirs(OUTPUT, exist_ok=True)
     with concurrent.futures.ThreadPoolExecutor() as ones, concurrent.futures.ThreadPoolExecutor(JOBS) as guests:
         # Ready once it is fetched or built; what is built needs the CPUs the longest, so it starts first.
         order = sorted(kernels, key=lambda k: not build.is_built(k))
         ready = {k: ones.submit(vm, k, "--get", stdout=subprocess.DEVNULL) for k in order}
         work = {k: [] for k in kernels}
         for k in reversed(order):
-            for programs_of_boot in [programs] if programs else plan(k).boots:
-                output = tempfile.TemporaryFile()
-                work[k].append((guests.submit(boot, k, ready[k], programs_of_boot, output), output))
+            for number, words in enumerate([programs] if programs else plan(k).boots, 1):
+                output = open(os.path.join(OUTPUT, f"{k.replace('/', '_')}.{number}"), "w+b")
+                work[k].append((guests.submit(boot, k, ready[k], words, output), output))
         seen = {k: results(runner, k, work[k]) for k in kernels}
     if not programs:
         runner.prefix = ""
