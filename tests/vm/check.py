@@ -85,9 +85,8 @@ def main(kernels, programs):
                 output = open(os.path.join(OUTPUT, f"{k.replace('/', '_')}.{number}"), "w+b")
                 work[k].append((guests.submit(boot, k, ready[k], words, output), output))
         seen = {k: results(runner, k, work[k]) for k in kernels}
-    if not programs:
-        runner.prefix = ""
-        table.check(runner, seen)
+    runner.prefix = ""
+    table.check(runner, seen)
     return runner.end()
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The table of kernels in README: what rungs.py saw on each, as check.py leaves it in build/kernels.json.
 
-    python3 tests/vm/table.py       writes it anew
+    python3 tests/vm/table.py [KERNEL...]       writes it anew, with its own columns or these
 """
 import json
 import os
@@ -44,29 +44,29 @@ def _cell(key, value):
 def table(seen):
     """The lines of the table: {kernel: {rung: value}}."""
     kernels = list(seen)
-    lines = [["", *(k.replace("-", " ") for k in kernels)], ["---"] * (len(kernels) + 1)]
+    lines = [["", *kernels], ["---"] * (len(kernels) + 1)]
     lines += [[title, *(_cell(key, seen[k][key]) for k in kernels)] for key, title in ROWS.items()]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def columns(text):
-    """A table's columns: {kernel: [cell...]}."""
+    """A table's columns: {kernel: [cell...]}; nothing of an empty one."""
     rows = [[c.strip() for c in line.strip().strip("|").split("|")] for line in text.strip().split("\n")]
     rows = [r for r in rows if set(r) != {"---"}]
-    return {c[0]: c[1:] for c in zip(*rows)}
+    return {c[0]: c[1:] for c in zip(*rows) if c[0]}
 
 
 def check(runner, seen):
     """A test for each kernel that was run and has a column: README says what was seen."""
     good = {k: v for k, v in seen.items() if v and set(v) >= set(ROWS)}
-    if os.path.isdir(os.path.dirname(SEEN)):
-        with open(SEEN, "w") as f:
-            json.dump({**_load(), **good}, f, indent=1)
+    known = {**_load(), **good}
+    with open(SEEN, "w") as f:
+        json.dump(known, f, indent=1)
     with open(README) as f:
         text = f.read()
     said = columns(text[text.index(BEGIN) + len(BEGIN):text.index(END)])
     for kernel, cells in columns(table(good)).items():
-        if kernel and kernel in said:
+        if kernel in said:
             runner.line(cells == said[kernel], f"README's table has what is seen on {kernel} (make vm-table writes it)")
 
 
@@ -75,7 +75,7 @@ def main():
         text = f.read()
     before, rest = text.split(BEGIN)
     old, after = rest.split(END)
-    seen, kernels = _load(), sys.argv[1:]
+    seen, kernels = _load(), sys.argv[1:] or list(columns(old))
     if missing := [k for k in kernels if k not in seen]:
         raise SystemExit(f"table.py: {', '.join(missing)}: nothing is known of it; make check-vm KERNELS=... first")
     with open(README, "w") as f:
