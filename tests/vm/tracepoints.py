@@ -1,0 +1,525 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The tracepoints of kernel-patches/, as tracefs shows them: their fields, their order, and that none is missing."""
+import contextlib
+import ctypes
+import errno
+import fcntl
+import mmap
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from tap import Target, TargetError, eq, fdinfo, fewer, main, ok, skip, test, wait_until
+
+TRACING = "/sys/kernel/tracing"
+PAGE = os.sysconf("SC_PAGESIZE")
+LIBC = ctypes.CDLL(None, use_errno=True)
+PIDFD_GETFD = 438
+USERFAULTFD = 323
+
+# What is promised to those who read the events through perf or ftrace.
+FIELDS = {
+    "uffd_fault_begin": ["ctx", "address", "real_address", "reason", "flags", "features"],
+    "uffd_fault_end": ["ctx", "address", "reason", "why"],
+    "uffd_msg_read": ["ctx", "address", "len", "event", "reason", "waiter"],
+    "uffd_fault_woken": ["ctx", "address", "len", "event", "reason", "waiter"],
+    "uffd_wake": ["ctx", "start", "len", "nr_woken"],
+    "uffd_range_op": ["ctx", "start", "len", "mode", "result", "nr"],
+    "uffd_register": ["ctx", "start", "len", "mode", "result"],
+    "uffd_unregister": ["ctx", "start", "len", "result"],
+}
+# The ioctls on ranges by number, and how long what they read and write is.
+WAKE, COPY, ZEROPAGE, MOVE, WRITEPROTECT, CONTINUE, POISON, RWPROTECT = range(2, 10)
+SIZES = {WAKE: 16, COPY: 40, ZEROPAGE: 32, MOVE: 40, WRITEPROTECT: 24, CONTINUE: 32, POISON: 32, RWPROTECT: 24}
+NAMES = dict(enumerate(("WAKE", "COPY", "ZEROPAGE", "MOVE", "WRITEPROTECT", "CONTINUE", "POISON", "RWPROTECT"), WAKE))
+FEATURE_RWP = 1 << 17
+MAPPINGS = []  # else they are unmapped when nothing refers to them
+
+
+# ---- tracefs ----
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
+class Event:
+    """A line of the trace: name, tid of who was running, and its fields; numbers as such."""
+
+    LINE = re.compile(r"\s*(?P<comm>.*)-(?P<tid>\d+)\s+\[\d+\]\s.*?(?P<at>\d+): (?P<name>uffd_\w+): (?P<fields>.*)")
+
+    def __init__(self, line):
+        m = self.LINE.fullmatch(line)
+        ok(m, f"no trace line: {line!r}")
+        self.line, self.name, self.tid = line, m["name"], int(m["tid"])
+        for word in m["fields"].split():
+            key, value = word.split("=", 1)
+            number = re.fullmatch(r"-?\d+|0x[0-9a-f]+", value)
+            setattr(self, key, int(value, 0) if number and key != "ctx" else value)
+
+    def __repr__(self):
+        return "\n" + self.line
+
+
+class Tracing:
+    """All userfaultfd events of the machine, in the order in which they happened on whatever CPU."""
+
+    def __init__(self):
+        if not os.path.isdir(f"{TRACING}/events"):
+            subprocess.run(["mount", "-t", "tracefs", "none", TRACING], check=False)
+        if not os.path.isdir(f"{TRACING}/events"):
+            skip("no tracefs; root, and a kernel with CONFIG_FTRACE, run this")
+        if not os.path.isdir(f"{TRACING}/events/userfaultfd"):
+            skip("this kernel has no userfaultfd tracepoints; one with kernel-patches/ runs this")
+        self.folder = f"{TRACING}/instances/uffdctl-{os.getpid()}"
+
+    def __enter__(self):
+        os.mkdir(self.folder)
+        write(f"{self.folder}/trace_clock", "counter")
+        write(f"{self.folder}/buffer_size_kb", "8192")
+        write(f"{self.folder}/events/userfaultfd/enable", "1")
+        return self
+
+    def __exit__(self, *exc):
+        write(f"{self.folder}/events/userfaultfd/enable", "0")
+        os.rmdir(self.folder)
+
+    def events(self, *names):
+        """What was traced since the last call; of these names, if any."""
+        lines = read(f"{self.folder}/trace").splitlines()
+        for cpu in os.listdir(f"{self.folder}/per_cpu"):
+            for line in read(f"{self.folder}/per_cpu/{cpu}/stats").splitlines():
+                ok(not re.match(r"(overrun|dropped events): [1-9]", line), f"the trace has lost events: {line}")
+        write(f"{self.folder}/trace", "")
+        found = [Event(line) for line in lines if line and not line.startswith("#")]
+        return [e for e in found if not names or e.name in names]
+
+
+def names(events):
+    return [e.name for e in events]
+
+
+def one(events, name):
+    found = [e for e in events if e.name == name]
+    ok(len(found) == 1, f"{len(found)} {name}, expected one: {events}")
+    return found[0]
+
+
+# ---- userfaultfds ----
+
+def borrow(t, fd):
+    """The target's userfaultfd in this process."""
+    pidfd = os.pidfd_open(t.pid)
+    ours = LIBC.syscall(PIDFD_GETFD, pidfd, fd, 0)
+    os.close(pidfd)
+    ok(ours >= 0, f"pidfd_getfd: {os.strerror(ctypes.get_errno())}")
+    return ours
+
+
+def op(fd, nr, *args):
+    """A range ioctl; its errno (0: none), and what it wrote at its end."""
+    direction = 2 if nr == WAKE else 3
+    data = bytearray(struct.pack(f"{len(args)}Q", *args).ljust(SIZES[nr], b"\0"))
+    error = 0
+    try:
+        fcntl.ioctl(fd, direction << 30 | SIZES[nr] << 16 | 0xAA << 8 | nr, data)
+    except OSError as e:
+        error = e.errno
+    return error, struct.unpack("q", data[-8:])[0]
+
+
+def handshake(features):
+    """A userfaultfd of this process, and the features that the kernel knows."""
+    fd = LIBC.syscall(USERFAULTFD, os.O_CLOEXEC | os.O_NONBLOCK)
+    ok(fd >= 0, f"userfaultfd: {os.strerror(ctypes.get_errno())}")
+    return fd, struct.unpack("3Q", fcntl.ioctl(fd, 0xC018AA3F, struct.pack("3Q", 0xAA, features, 0)))[1]
+
+
+def mapping(pages, fd=-1):
+    """The address of a mapping of this process: private and anonymous, or of a file."""
+    if fd >= 0:
+        os.ftruncate(fd, pages * PAGE)
+    area = mmap.mmap(fd, pages * PAGE, mmap.MAP_SHARED if fd >= 0 else mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    held = ctypes.c_char.from_buffer(area)
+    MAPPINGS.append(held)
+    return ctypes.addressof(held)
+
+
+def register(fd, start, length, mode):
+    fcntl.ioctl(fd, 0xC020AA00, struct.pack("4Q", start, length, mode, 0))
+
+
+def minor(t, pages=8, features=()):
+    """A userfaultfd of the target, and a mapping of pages that minor-fault: (fd, address)."""
+    fd = t.uffd(features=["minor_shmem", *features])["fd"]
+    m = t.map(kind="memfd", size=pages * PAGE)
+    t.fallocate(id=m["id"], offset=0, len=pages * PAGE, mode="alloc")
+    t.register(uffd=fd, id=m["id"], mode=["minor"])
+    return fd, int(m["addr"], 16)
+
+
+def blocked(t, fd, addr, **more):
+    """Starts a thread that touches 8 bytes at addr, and waits until it sleeps: (thread, tid)."""
+    before = fdinfo(t.pid, fd)["total"]
+    thread = t.touch(addr=hex(addr), len=8, stride=8, **more)
+    wait_until(lambda: fdinfo(t.pid, fd)["total"] == before + 1, "the thread to queue its message")
+    tid = thread["tids"][0]
+    wait_until(lambda: read(f"/proc/{tid}/stat").rsplit(")", 1)[1].split()[0] in "SD", "the thread to sleep")
+    return thread["threads"][0], tid
+
+
+def joined(t, thread):
+    ok(t.join(thread=thread)["done"], "the thread still waits")
+
+
+# ---- tests ----
+
+@test("tracepoints-fields")
+def _():
+    """The format of each event is what is promised, in this order."""
+    Tracing()
+    for name, fields in FIELDS.items():
+        found = re.findall(r"^\tfield:.*?(\w+);", read(f"{TRACING}/events/userfaultfd/{name}/format"), re.M)
+        eq([f for f in found if not f.startswith("common_")], fields, name)
+    eq(sorted(n for n in os.listdir(f"{TRACING}/events/userfaultfd") if n.startswith("uffd_")), sorted(FIELDS))
+
+
+@test("tracepoints-resolved")
+def _():
+    """A fault from begin to end, with who did what to it, in this order."""
+    with Target() as t, Tracing() as trace:
+        fd, start = minor(t)
+        ours = borrow(t, fd)
+        addr = start + PAGE
+        thread, tid = blocked(t, fd, addr + 0x128, access="write")
+        t.read_msg(uffd=fd)
+        eq(op(ours, CONTINUE, addr, PAGE, 0), (0, PAGE), "UFFDIO_CONTINUE")
+        joined(t, thread)
+        events = wait_until(lambda: "uffd_fault_end" in read(f"{trace.folder}/trace") and trace.events(), "the end")
+        os.close(ours)
+
+        eq(len({e.ctx for e in events}), 1, "ctx of all events")
+        eq(names(e for e in events if e.tid == tid), ["uffd_fault_begin", "uffd_fault_end"], "the thread's")
+        eq(names(e for e in events if e.tid == t.pid), ["uffd_register", "uffd_msg_read"], "the reader's")
+        eq(names(e for e in events if e.tid == os.getpid()), ["uffd_fault_woken", "uffd_wake", "uffd_range_op"], "ours")
+        eq(names(events)[:4], ["uffd_register", "uffd_fault_begin", "uffd_msg_read", "uffd_fault_woken"], "order")
+
+        begin = one(events, "uffd_fault_begin")
+        eq((begin.address, begin.real_address, begin.reason), (addr, addr + 0x128, "MINOR"), "begin")
+        eq(begin.features, fdinfo(t.pid, fd)["features"], "features")
+        ok({"WRITE", "USER", "ALLOW_RETRY"} <= set(begin.flags.split("|")), begin.flags)
+        for name in ("uffd_msg_read", "uffd_fault_woken"):
+            e = one(events, name)
+            eq((e.event, e.address, e.reason, e.waiter), ("PAGEFAULT", addr, "MINOR", tid), name)
+        e = one(events, "uffd_wake")
+        eq((e.start, e.len, e.nr_woken), (addr, PAGE, 1), "wake")
+        e = one(events, "uffd_range_op")
+        eq((e.nr, e.start, e.len, e.mode, e.result), ("CONTINUE", addr, PAGE, 0, PAGE), "range_op")
+        e = one(events, "uffd_fault_end")
+        eq((e.address, e.reason, e.why), (addr, "MINOR", "RESOLVED"), "end")
+
+
+@test("tracepoints-exact-address")
+def _():
+    """address is masked in begin; after it, the message's, which need not be."""
+    with Target() as t, Tracing() as trace:
+        fd, start = minor(t, features=["exact_address"])
+        thread, _tid = blocked(t, fd, start + 0x128)
+        t.continue_(uffd=fd, addr=hex(start), len=PAGE)
+        joined(t, thread)
+        events = trace.events()
+        begin = one(events, "uffd_fault_begin")
+        eq((begin.address, begin.real_address), (start, start + 0x128), "begin")
+        eq(one(events, "uffd_fault_end").address, start + 0x128, "end")
+
+
+@test("tracepoints-kinds")
+def _():
+    """Missing, write-protect and, where there is one, read-write-protect."""
+    with Target() as t, Tracing() as trace:
+        for mode, features, reason in (("missing", ["missing_shmem"], "MISSING"), ("wp", ["pagefault_flag_wp"], "WP"),
+                                       ("rwp", ["rwp"], "RWP")):
+            try:
+                fd = t.uffd(features=features)["fd"]
+            except TargetError:
+                continue  # this kernel has no such kind
+            m = t.map(kind="memfd" if mode == "missing" else "anon", size=PAGE)
+            addr = int(m["addr"], 16)
+            if mode != "missing":
+                t.madvise(id=m["id"], advice="populate_write")
+            t.register(uffd=fd, id=m["id"], mode=[mode])
+            protect = {"wp": t.writeprotect, "rwp": t.rwprotect}.get(mode)
+            if protect:
+                protect(uffd=fd, id=m["id"], protect=True)
+            thread, _tid = blocked(t, fd, addr, access="write")
+            if protect:
+                protect(uffd=fd, id=m["id"], protect=False)
+            else:
+                t.copy(uffd=fd, id=m["id"])
+            joined(t, thread)
+            events = trace.events()
+            for name in ("uffd_fault_begin", "uffd_fault_woken", "uffd_fault_end"):
+                eq(one(events, name).reason, reason, name)
+
+
+@test("tracepoints-released")
+def _():
+    """The last close wakes and is told as the reason; resolved before it, a fault stays resolved."""
+    with Target() as t, Tracing() as trace:
+        fd, start = minor(t)
+        first, tid = blocked(t, fd, start)
+        second, other = blocked(t, fd, start + PAGE)
+        t.continue_(uffd=fd, addr=hex(start), len=PAGE)
+        t.close(fd=fd)
+        joined(t, first)
+        joined(t, second)
+        events = trace.events()
+        eq({e.tid: e.why for e in events if e.name == "uffd_fault_end"}, {tid: "RESOLVED", other: "RELEASED"}, "why")
+        eq({e.waiter for e in events if e.name == "uffd_fault_woken"}, {tid, other}, "woken")
+        eq([(e.start, e.len, e.nr_woken) for e in events if e.name == "uffd_wake"], [(start, PAGE, 1), (0, 0, 1)])
+
+
+@test("tracepoints-signal")
+def _():
+    """A signal ends the sleep; the access is tried again, and that is a second fault."""
+    with Target() as t, Tracing() as trace:
+        fd, start = minor(t)
+        thread, tid = blocked(t, fd, start)
+        os.kill(t.pid, signal.SIGSTOP)
+        wait_until(lambda: read(f"/proc/{tid}/stat").rsplit(")", 1)[1].split()[0] == "T", "the thread to stop")
+        e = one(trace.events(), "uffd_fault_end")
+        eq((e.tid, e.why), (tid, "SIGNAL"), "end")
+        os.kill(t.pid, signal.SIGCONT)
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "the second fault")
+        t.continue_(uffd=fd, addr=hex(start), len=PAGE)
+        joined(t, thread)
+        eq([e.name for e in trace.events() if e.tid == tid], ["uffd_fault_begin", "uffd_fault_end"], "second fault")
+        blocked(t, fd, start + PAGE, access="kernel_read")
+        t.kill()
+        eq(one(wait_until(lambda: trace.events("uffd_fault_end"), "the end"), "uffd_fault_end").why, "SIGNAL", "killed")
+
+
+@test("tracepoints-not-waited", limit=120)
+def _():
+    """The page was mapped between the fault and the sleep: bpftrace holds the thread up in between."""
+    if not shutil.which("bpftrace"):
+        skip("no bpftrace, which makes the race")
+    with Target(timeout=120) as t, Tracing() as trace:
+        fd, start = minor(t)
+        delay = subprocess.Popen(["bpftrace", "-e", """
+            BEGIN { printf("ready\\n"); }
+            tracepoint:userfaultfd:uffd_fault_begin { $i = 0; while ($i < 10000) { @i = $i; $i++; } }
+            """], stdout=subprocess.PIPE)
+        eq(delay.stdout.readline(), b"Attaching 2 probes...\n", "bpftrace")
+        eq(delay.stdout.readline(), b"ready\n", "bpftrace")
+        trace.events()
+        for page in range(8):
+            addr = start + page * PAGE
+            thread = t.touch(addr=hex(addr), len=8, stride=8)["threads"][0]
+            with contextlib.suppress(TargetError):
+                t.continue_(uffd=fd, addr=hex(addr), len=PAGE)
+            t.wake(uffd=fd, addr=hex(addr), len=PAGE)
+            joined(t, thread)
+        delay.terminate()
+        events = trace.events()
+        ends = [e.why for e in events if e.name == "uffd_fault_end"]
+        ok("NOT_WAITED" in ends, f"none of the faults: {ends}")
+        eq(set(ends) - {"NOT_WAITED", "RESOLVED"}, set(), "other reasons")
+        eq(ends.count("RESOLVED"), names(events).count("uffd_fault_woken"), "woken")
+
+
+@test("tracepoints-wakes")
+def _():
+    """How many a wake finds; a second wake of the same waiter does not count."""
+    with Target() as t, Tracing() as trace:
+        fd, start = minor(t)
+        threads = [blocked(t, fd, start + page * PAGE) for page in range(3)]
+        trace.events()
+        t.wake(uffd=fd, addr=hex(start + 4 * PAGE), len=PAGE)
+        eq(names(trace.events()), ["uffd_wake", "uffd_range_op"], "nobody to wake")
+        t.continue_(uffd=fd, addr=hex(start), len=4 * PAGE, wake=False)
+        eq(names(trace.events()), ["uffd_range_op"], "without a wake")
+        t.wake(uffd=fd, addr=hex(start), len=4 * PAGE)
+        for thread, _tid in threads:
+            joined(t, thread)
+        events = trace.events()
+        eq(one(events, "uffd_wake").nr_woken, 3)
+        eq({e.waiter for e in events if e.name == "uffd_fault_woken"}, {tid for _thread, tid in threads}, "woken")
+        eq([e.why for e in events if e.name == "uffd_fault_end"], ["RESOLVED"] * 3, "ends")
+
+
+@test("tracepoints-storm", limit=300)
+def _():
+    """Whatever races there are: a begin, a read and an end for each message, in this order; all wakes add up."""
+    pages = fewer(8000)
+    with Target(timeout=120) as t, Tracing() as trace:
+        fd, start = minor(t, pages)
+        t.handler(uffd=fd, action="continue")
+        for thread in t.touch(addr=hex(start), len=pages * PAGE, threads=4, order="random")["threads"]:
+            ok(t.join(thread=thread, timeout_ms=100000)["done"], "the storm did not end")
+        t.handler_stop(uffd=fd)
+        events = trace.events()
+        count = {n: names(events).count(n) for n in FIELDS}
+        ends = [e.why for e in events if e.name == "uffd_fault_end"]
+        ok(count["uffd_fault_begin"] >= pages / 4, f"a storm: {count}")
+        eq(len(ends), count["uffd_fault_begin"], "ends")
+        eq(ends.count("RESOLVED"), count["uffd_fault_woken"], "woken")
+        eq(ends.count("RESOLVED") + ends.count("NOT_WAITED"), len(ends), "other reasons")
+        eq(sum(e.nr_woken for e in events if e.name == "uffd_wake"), count["uffd_fault_woken"], "wakes")
+        step = {}  # of each thread's fault
+        for e in events:
+            if e.name == "uffd_fault_begin":
+                eq(step.get(e.tid, "uffd_fault_end"), "uffd_fault_end", "before a begin")
+                step[e.tid] = e.name
+            elif e.name == "uffd_fault_end":
+                ok(e.why == "NOT_WAITED" or step[e.tid] == "uffd_fault_woken", f"{e} after {step[e.tid]}")
+                step[e.tid] = e.name
+            elif e.name == "uffd_msg_read":
+                eq(step[e.waiter], "uffd_fault_begin", "before a read")
+                step[e.waiter] = e.name
+            elif e.name == "uffd_fault_woken":
+                ok(step[e.waiter] in ("uffd_fault_begin", "uffd_msg_read"), f"{e} after {step[e.waiter]}")
+                step[e.waiter] = e.name
+
+
+@test("tracepoints-range-ops")
+def _():
+    """Each ioctl, on memory of our own: done, done in part and failed."""
+    with Tracing() as trace:
+        probe, known = handshake(0)
+        os.close(probe)
+        fd = handshake(known & FEATURE_RWP)[0]
+        pages = os.memfd_create("tracepoints")
+        a, f, src = mapping(8), mapping(4, pages), mapping(1)
+        register(fd, a, 8 * PAGE, 3)  # missing, wp
+        register(fd, f, 4 * PAGE, 4)  # minor
+        os.pwrite(pages, b"x" * 2 * PAGE, 0)
+        trace.events()
+        for nr, args, error, done in (
+                (COPY, (a, src, PAGE, 1), 0, PAGE),
+                (COPY, (a, src, PAGE, 0), errno.EEXIST, 0),
+                (COPY, (a + 1, src, PAGE, 0), errno.EINVAL, 0),
+                (COPY, (a, src, PAGE, 4), errno.EINVAL, 0),
+                (ZEROPAGE, (a + PAGE, 2 * PAGE, 0), 0, 2 * PAGE),
+                (ZEROPAGE, (a + 3 * PAGE, PAGE, 2), errno.EINVAL, 0),
+                (MOVE, (a + 4 * PAGE, a, PAGE, 0), 0, PAGE),
+                (MOVE, (a + 5 * PAGE, a, PAGE, 0), errno.ENOENT, 0),
+                (WRITEPROTECT, (a + 4 * PAGE, PAGE, 1), 0, PAGE),
+                (WRITEPROTECT, (a, PAGE, 3), errno.EINVAL, 0),
+                (WRITEPROTECT, (f, PAGE, 1), errno.ENOENT, 0),
+                (POISON, (a + 6 * PAGE, PAGE, 0), 0, PAGE),
+                (POISON, (a + 6 * PAGE, PAGE, 0), errno.EEXIST, 0),
+                (CONTINUE, (f, PAGE, 1), 0, PAGE),
+                (CONTINUE, (f, PAGE, 0), errno.EEXIST, 0),
+                (CONTINUE, (f + PAGE, 3 * PAGE, 0), errno.EAGAIN, PAGE),
+                (CONTINUE, (f + 2 * PAGE, PAGE, 0), errno.EFAULT, 0),
+                (WAKE, (a, PAGE), 0, PAGE),
+                (WAKE, (a, PAGE - 1), errno.EINVAL, 0),
+                (RWPROTECT, (a, PAGE, 1), errno.ENOENT, 0)):
+            if nr == RWPROTECT and not known & FEATURE_RWP:
+                continue
+            eq(op(fd, nr, *args)[0], error, f"ioctl {nr} {args}")
+            e = one(trace.events(), "uffd_range_op")
+            length, mode = args[-2:] if nr != WAKE else (args[-1], 0)
+            eq((e.nr, e.start, e.len, e.mode, e.result),
+               (NAMES[nr], args[0], length, mode, done or -error), f"ioctl {nr} {args}")
+        eq(LIBC.ioctl(fd, 0xC028AA03, 8), -1, "arguments that can't be read")
+        eq(names(trace.events()), [], "arguments that can't be read")
+        os.close(fd)
+        os.close(pages)
+
+
+@test("tracepoints-registered")
+def _():
+    """Ranges that come and go, and what was refused. Threads that wait are woken as their range goes."""
+    with Target() as t, Tracing() as trace:
+        fd = t.uffd(features=["missing_shmem"])["fd"]
+        m = t.map(kind="memfd", size=4 * PAGE)
+        start = int(m["addr"], 16)
+        t.register(uffd=fd, id=m["id"], mode=["missing"])
+        e = one(trace.events(), "uffd_register")
+        eq((e.start, e.len, e.mode, e.result), (start, 4 * PAGE, "MISSING", 0), "register")
+        other = t.uffd()["fd"]
+        for again in (dict(uffd=other, id=m["id"], mode=["missing", "minor"]),
+                      dict(uffd=fd, addr=hex(start + 8), len=PAGE, mode=["missing", "wp"])):
+            try:
+                t.register(**again)
+                raise AssertionError("registered twice")
+            except TargetError as error:
+                e = one(trace.events(), "uffd_register")
+                eq((e.start, e.mode, e.result), (int(again.get("addr", m["addr"]), 16),
+                                                 "|".join(again["mode"]).upper(), -error.errno), "refused")
+        thread, tid = blocked(t, fd, start)
+        trace.events()
+        t.unregister(uffd=fd, id=m["id"])
+        joined(t, thread)
+        events = trace.events()
+        e = one(events, "uffd_unregister")
+        eq((e.start, e.len, e.result), (start, 4 * PAGE, 0), "unregister")
+        eq(one(events, "uffd_wake").nr_woken, 1, "woken")
+        eq([(e.tid, e.why) for e in events if e.name == "uffd_fault_end"], [(tid, "RESOLVED")], "end")
+        try:
+            t.unregister(uffd=fd, addr=hex(start + 8), len=PAGE)
+        except TargetError as error:
+            eq(one(trace.events(), "uffd_unregister").result, -error.errno, "refused")
+
+
+@test("tracepoints-messages")
+def _():
+    """Messages that are no faults, and ioctls that fail as long as nobody reads such a one."""
+    with Target() as t, Tracing() as trace:
+        fd = t.uffd(features=["missing_shmem", "event_remove", "event_remap", "event_unmap", "event_fork"])["fd"]
+        m = t.map(kind="memfd", size=8 * PAGE)
+        start = int(m["addr"], 16)
+        t.register(uffd=fd, id=m["id"], mode=["missing"])
+        t.copy(uffd=fd, id=m["id"], offset=0, len=PAGE)
+
+        def message(thread, event, address, length):
+            trace.events()
+            t.read_msg(uffd=fd)
+            joined(t, thread["thread"])
+            e = one(trace.events(), "uffd_msg_read")
+            eq((e.tid, e.event, e.address, e.len, e.reason, e.waiter), (t.pid, event, address, length, "-", 0), event)
+
+        removing = t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
+        ours = borrow(t, fd)
+        wait_until(lambda: op(ours, ZEROPAGE, start + PAGE, PAGE, 0)[0] == errno.EAGAIN, "the mapping to change")
+        trace.events()
+        eq(op(ours, WRITEPROTECT, start, PAGE, 0)[0], errno.EAGAIN)
+        eq(op(ours, ZEROPAGE, start + 2 * PAGE, PAGE, 0), (errno.EAGAIN, -errno.EAGAIN))
+        eq([(e.nr, e.start, e.result) for e in trace.events()],
+           [("WRITEPROTECT", start, -errno.EAGAIN), ("ZEROPAGE", start + 2 * PAGE, -errno.EAGAIN)], "while it changes")
+        message(removing, "REMOVE", start, PAGE)
+        message(t.fork(async_=True), "FORK", 0, 0)
+        message(t.munmap(id=m["id"], offset=6 * PAGE, len=2 * PAGE, async_=True), "UNMAP", start + 6 * PAGE, 2 * PAGE)
+        t.kill()
+        wait_until(lambda: op(ours, ZEROPAGE, start + 3 * PAGE, PAGE, 0)[0] == errno.ESRCH, "the memory to go")
+        eq(trace.events("uffd_range_op")[-1].result, -errno.ESRCH, "of a process that is gone")
+        os.close(ours)
+
+
+@test("tracepoints-remap")
+def _():
+    """The message of mremap has where it moved from."""
+    with Target() as t, Tracing() as trace:
+        fd = t.uffd(features=["missing_shmem", "event_remap"])["fd"]
+        m = t.map(kind="memfd", size=2 * PAGE)
+        t.register(uffd=fd, id=m["id"], mode=["missing"])
+        thread = t.mremap(id=m["id"], new_size=2 * PAGE, move=True, async_=True)
+        t.read_msg(uffd=fd)
+        joined(t, thread["thread"])
+        e = one(trace.events(), "uffd_msg_read")
+        eq((e.event, e.address, e.len), ("REMAP", int(m["addr"], 16), 2 * PAGE))
+
+
+main()
