@@ -130,7 +130,7 @@ static void unlock_pages(unsigned long first, unsigned long end)
 		pthread_mutex_unlock(&locks[p]);
 }
 
-static int open_uffd(char *mapping)
+static int open_uffd(const char *mapping)
 {
 	struct uffdio_api api = { .api = UFFD_API,
 				  .features = UFFD_FEATURE_MISSING_GUEST_MEMFD | UFFD_FEATURE_MINOR_GUEST_MEMFD };
