@@ -131,7 +131,7 @@ static void warn_handler(struct action *a)
 
 	if (reader == 0)
 		log_warning(u,
-			    "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue does",
+			    "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue and copy do",
 			    h->t->pid, fd);
 	if (reader < 0)
 		log_warning(u,
