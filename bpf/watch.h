@@ -314,7 +314,8 @@ static void release(struct ev_slot *s)
 	ADD(nr_taken, -1);
 }
 
-static void end_not_waited(struct ev_slot *s, __u64 now)
+/* Its end was not seen: it did not sleep, as far as is known, and when it went on is not. */
+static void end_not_waited(struct ev_slot *s)
 {
 	struct ev_fault f;
 
@@ -323,7 +324,7 @@ static void end_not_waited(struct ev_slot *s, __u64 now)
 	f = s->f;
 	release(s);
 	f.end = EV_NOT_WAITED;
-	f.end_ns = now;
+	f.end_ns = f.start_ns;
 	count_end(&f);
 }
 
@@ -335,7 +336,7 @@ int process_exit(__u64 *args)
 	struct ev_slot *s = slot_of(task, false);
 
 	if (s) {
-		end_not_waited(s, bpf_ktime_get_ns());
+		end_not_waited(s);
 		s->state = EV_IDLE;
 		__sync_lock_test_and_set(&s->task, 0);
 	}
@@ -386,20 +387,34 @@ static void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *
 static __u32 ioctl_of(struct task_struct *task)
 {
 	struct pt_regs *regs = (struct pt_regs *)bpf_task_pt_regs(task);
-	bool compat = IS_COMPAT(task);
 
-	if (task->flags & PF_KTHREAD || REGS_SYSCALL(regs) != (compat ? COMPAT_IOCTL : NR_IOCTL))
+	if (task->flags & PF_KTHREAD)
 		return 0;
-	return REGS_ARG1(regs, compat);
+	/* Of a 32-bit program that number is another call, with no such command. */
+	if (REGS_SYSCALL(regs) == NR_IOCTL)
+		return REGS_ARG1(regs, false);
+	return REGS_SYSCALL(regs) == COMPAT_IOCTL && IS_COMPAT(task) ? REGS_ARG1(regs, true) : 0;
 }
 
-/* Waker is current. Until a userfaultfd is released, only ioctls on it wake. */
+static bool is_released(__u64 ctx)
+{
+	struct userfaultfd_ctx *at = (void *)ctx;
+
+	return BPF_CORE_READ(at, released);
+}
+
+/* Waker is current. Until a userfaultfd is released, nothing but ioctls on it wakes. */
 static void set_resolver(struct ev_fault *f, struct task_struct *waker, bool released)
 {
 	__u32 cmd = released ? 0 : ioctl_of(waker);
 
-	f->end = released ? EV_RELEASED : EV_WOKEN;
-	f->op = IOC_TYPE(cmd) == UFFDIO ? IOC_NR(cmd) : EV_OP_NONE;
+	if (IOC_TYPE(cmd) == UFFDIO) {
+		f->end = EV_WOKEN;
+		f->op = IOC_NR(cmd);
+	} else {
+		f->end = released || is_released(f->ctx) ? EV_RELEASED : EV_WOKEN;
+		f->op = EV_OP_NONE;
+	}
 	if (config.stream)
 		set_current(waker, &f->resolver_pid, &f->resolver_tid, f->resolver_comm);
 }

@@ -38,6 +38,14 @@ static bool has_slept(const struct ev_slot *s, struct task_struct *task)
 	return s->slept || READ(struct task_struct, task, nvcsw) != s->switches;
 }
 
+/* Until somebody is known to have ended it. */
+static void set_no_resolver(struct ev_fault *f)
+{
+	f->resolver_pid = 0;
+	f->resolver_tid = 0;
+	f->op = EV_OP_NONE;
+}
+
 static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr)
 {
 	s->f.start_ns = bpf_ktime_get_ns();
@@ -48,20 +56,14 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	s->f.addr = addr;
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
-	if (config.stream) {
-		s->f.resolver_pid = 0;
-		s->f.resolver_tid = 0;
-		s->f.op = EV_OP_NONE;
-	}
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->state, EV_WAITING);
 	count_fault(&s->f);
 }
 
-/* The current thread is about to queue a message. */
-static void fault_queued(struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
+/* The current task is about to queue a message. */
+static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	__u64 mm = (__u64)GET(ctx, mm);
 	struct pt_regs *regs;
 	struct ev_slot *s;
@@ -73,7 +75,7 @@ static void fault_queued(struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
 		return;
 	/* Nobody saw the last one's end. */
 	if (s->state == EV_WAITING)
-		fault_ended(s, s->slept ? EV_SIGNAL : EV_NOT_WAITED, s->slept);
+		end_not_waited(s);
 	s->slept = 0;
 	s->switches = task->nvcsw;
 	if (config.stream) {
@@ -81,6 +83,7 @@ static void fault_queued(struct userfaultfd_ctx *ctx, __u64 flags, __u64 addr)
 		s->f.ip = task->flags & PF_KTHREAD ? 0 : REGS_IP(regs);
 		s->f.process_ns = (__u64)task->mm == mm ? task->group_leader->start_time : 0;
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
+		set_no_resolver(&s->f);
 	}
 	start(s, ctx, mm, flags, addr);
 }
@@ -111,19 +114,17 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	s->f.ip = 0;
 	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address);
 	set_thread(&s->f, task);
+	set_no_resolver(&s->f);
 	return s;
 }
 
-/* Of the thread that waits with this entry, if that is a fault to count; over: it waits no longer. */
-static __always_inline struct ev_slot *waiting_slot(struct task_struct *task, const void *uwq, bool over)
+/* The thread that waits with this entry does so no longer. Its slot, if that is a fault to count. */
+static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
-	struct ev_slot *s = slot_of(task, false);
-
 	if (s && s->state == EV_WAITING)
 		return s;
 	if (s && s->state == EV_BEFORE) {
-		if (over)
-			s->state = EV_IDLE;
+		s->state = EV_IDLE;
 		return NULL;
 	}
 	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
@@ -136,7 +137,7 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
 		ADD(st->delivered, 1);
 }
 
-/* By the current task, which holds the lock of the queue: the thread goes on after that. */
+/* By the current task, which holds the lock of the queue: the thread goes on after that. released: is known. */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
 	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)

@@ -12,7 +12,7 @@
 #define FLAG_RWP (1 << 3)
 
 /* What handle_userfault() decides before it queues a message. Its result has the last word. */
-static bool will_queue(struct userfaultfd_ctx *ctx, __u32 flags)
+static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
 {
 	if (!(flags & FAULT_FLAG_ALLOW_RETRY) || flags & FAULT_FLAG_RETRY_NOWAIT)
 		return false;
@@ -20,7 +20,7 @@ static bool will_queue(struct userfaultfd_ctx *ctx, __u32 flags)
 		return false;
 	if (!(flags & FAULT_FLAG_USER) && GET(ctx, flags) & USER_MODE_ONLY)
 		return false;
-	return !(bpf_get_current_task_btf()->flags & (PF_EXITING | PF_DUMPCORE));
+	return !(task->flags & (PF_EXITING | PF_DUMPCORE));
 }
 
 static __u64 message_flags(__u32 fault_flags, __u64 reason)
@@ -32,13 +32,14 @@ static __u64 message_flags(__u32 fault_flags, __u64 reason)
 
 static void fault_begins(struct vm_fault *vmf, __u64 reason)
 {
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct vm_area_struct *vma = GET(vmf, vma);
 	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
 	__u32 flags = GET(vmf, flags);
 
-	if (!ctx || !will_queue(ctx, flags))
+	if (!ctx || !will_queue(ctx, task, flags))
 		return;
-	fault_queued(ctx, message_flags(flags, reason),
+	fault_queued(task, ctx, message_flags(flags, reason),
 		     GET(ctx, features) & FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address));
 }
 
@@ -97,12 +98,12 @@ static void fault_woken(struct task_struct *task, __u64 entry, const void *key)
 	addr = s && s->state == EV_WAITING ? s->f.addr : address_of_wait(entry);
 	if (!st || (len && (start > addr || start + len <= addr)))
 		return;
-	s = waiting_slot(task, uwq_of_wait(entry), true);
+	s = ending_slot(s, task, uwq_of_wait(entry));
 	if (!s)
 		return;
 	if (!s->f.read_ns && was_read((void *)s->f.ctx, entry))
 		delivered(st, s, bpf_ktime_get_ns());
-	woken(st, s, task, READ(struct userfaultfd_ctx, (void *)s->f.ctx, released));
+	woken(st, s, task, false);
 }
 
 struct delivery {

@@ -149,7 +149,7 @@ int sched_switch(__u64 *args)
 	 */
 	if (s->state == EV_WAITING && s->f.read_ns && !found.delivered &&
 	    find_in_ctx(found.ctx, bpf_get_current_task(), &again) && !again.delivered)
-		end_not_waited(s, now);
+		end_not_waited(s);
 	if (take(s, prev, &found, true, now))
 		count_fault(&s->f);
 	if (config.stream) {
@@ -212,7 +212,6 @@ SEC("tp_btf/sched_waking")
 int sched_waking(__u64 *args)
 {
 	struct task_struct *task = (void *)args[0], *waker = bpf_get_current_task_btf();
-	struct userfaultfd_ctx *ctx;
 	struct ev_fault f;
 	struct ev_slot *s;
 
@@ -229,11 +228,10 @@ int sched_waking(__u64 *args)
 	}
 	/* The thread runs again only after this tracepoint: nobody else looks at the slot. */
 	f = s->f;
-	ctx = (void *)f.ctx;
 	f.end_ns = bpf_ktime_get_ns();
 	f.end = EV_SIGNAL;
 	if (is_waken((void *)s->uwq))
-		set_resolver(&f, waker, BPF_CORE_READ(ctx, released));
+		set_resolver(&f, waker, false);
 	release(s);
 	count_end(&f);
 	return 0;
@@ -286,7 +284,7 @@ static void deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 		return;
 	}
 	if (s->state == EV_WAITING && !s->slept)
-		end_not_waited(s, d->now);
+		end_not_waited(s);
 	if (s->state == EV_IDLE && take(s, task, &found, false, d->now)) {
 		s->f.read_ns = d->now;
 		count_fault(&s->f);
@@ -309,9 +307,7 @@ static long deliver_next(__u32 i, struct delivery *d)
 /* Closed, or used again by another memory since. */
 static bool is_gone(__u64 ctx, __u64 mm)
 {
-	struct userfaultfd_ctx *at = (void *)ctx;
-
-	return !ctx || BPF_CORE_READ(at, released) || mm_of(at) != mm;
+	return !ctx || is_released(ctx) || mm_of((void *)ctx) != mm;
 }
 
 static void add_ctx(struct ctx_set *set, __u64 mm, __u64 ctx)

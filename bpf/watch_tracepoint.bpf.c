@@ -38,7 +38,7 @@ int ends(__u64 *args)
 	/* By whoever woke it, it is counted. */
 	if (why == UFFD_FAULT_END_RESOLVED)
 		return 0;
-	s = waiting_slot(task, uwq_of_msg(msg), true);
+	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 	if (s)
 		fault_ended(s,
 			    why == UFFD_FAULT_END_SIGNAL     ? EV_SIGNAL
@@ -54,7 +54,7 @@ int wakes(__u64 *args)
 	struct userfaultfd_ctx *ctx = (void *)args[0];
 	const struct uffd_msg *msg = (void *)args[1];
 	struct task_struct *task = (void *)args[2];
-	struct ev_slot *s = waiting_slot(task, uwq_of_msg(msg), true);
+	struct ev_slot *s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 	struct ev_stats *st = own_stats();
 
 	if (s && st)
@@ -102,6 +102,6 @@ int begins(__u64 *args)
 {
 	const struct uffd_msg *msg = (void *)args[2];
 
-	fault_queued((void *)args[0], flags_of(msg), address_of(msg));
+	fault_queued(bpf_get_current_task_btf(), (void *)args[0], flags_of(msg), address_of(msg));
 	return 0;
 }
