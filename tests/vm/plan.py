@@ -9,6 +9,7 @@ import os
 O = os.environ.get("O") or "build"
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
+TRACEPOINTS = "tests/vm/tracepoints.py"
 REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
     "list", "pending", "register", "continue", "copy", "gmem", "story", "errors")), "tests/vm/lockdown.py"]
 
@@ -44,11 +45,11 @@ PLANS = {
     "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NO_GUEST_MEMFD}"),
     "6.12": Plan(skips=NO_GUEST_MEMFD),
-    "6.12-patched": Plan(OURS, skips=NO_GUEST_MEMFD),
+    "6.12-patched": Plan(OURS, skips=NO_GUEST_MEMFD, boots=([TRACEPOINTS, *WATCH], REST)),
     "7.2": Plan(skips=NO_GUEST_MEMFD, modules=["kvm-amd"]),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips="has userfaultfd for guest_memfd|did not swap the page",
-                        boots=(WATCH, [REST[0], "tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress", *REST[1:]])),
+                        boots=([TRACEPOINTS, *WATCH], [REST[0], "tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress", *REST[1:]])),
 }
 
 
