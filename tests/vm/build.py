@@ -19,7 +19,7 @@ import debian
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
 NAME = re.compile(r"(\d+\.\d+)-(patched|plain)(?:\+(\w+))?")
-NEEDS = {"flex": "flex", "bison": "bison", "bc": "bc", "pahole": "pahole", "patch": "patch", "gcc": "gcc", "make": "make"}
+NEEDS = ["flex", "bison", "bc", "pahole", "patch", "gcc", "make"]  # programs, packages alike
 HINT = "libelf-dev and libssl-dev are needed too; make check-vm installs all of it"
 # In tools/testing/selftests: the folder, the program.
 SELFTESTS = [("kvm", "guest_memfd_test"), ("mm", "uffd-unit-tests")]
@@ -112,7 +112,7 @@ class _Builder:
 
     def patch(self, patches):
         for p in patches:
-            self.step(f"patch {os.path.basename(p)}", "patch", "-p1", "-F0", "--batch", "--no-backup-if-mismatch", "-i", p)
+            self.step(os.path.basename(p), "patch", "-p1", "-F0", "--batch", "--no-backup-if-mismatch", "-i", p)
 
     def configure(self, configs):
         wanted = b"".join(map(_read, configs))
@@ -137,7 +137,7 @@ class _Builder:
 
 
 def _build(name, source, patches, configs, folder):
-    missing = [package for program, package in NEEDS.items() if not shutil.which(program)]
+    missing = [program for program in NEEDS if not shutil.which(program)]
     if missing:
         raise SystemExit(f"vm.py: {name}: to build it, install {' '.join(missing)}; {HINT}")
     keep = os.environ.get("UFFDCTL_VM_KEEP")
@@ -160,7 +160,7 @@ def _build(name, source, patches, configs, folder):
 
 
 def kernel(name, update=False):
-    """The folder of a kernel; built when it is not there, which takes some minutes (UFFDCTL_VM_KEEP=1 keeps the tree)."""
+    """The folder of a kernel; built when it is not there, in some minutes (UFFDCTL_VM_KEEP=1 keeps the tree)."""
     version, patches, configs = _ingredients(name)
     source = debian.source(version, update)
     folder = _folder(name, source, patches, configs)

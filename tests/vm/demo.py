@@ -76,8 +76,8 @@ def story():
     pid, start = target.pid, int(memory["addr"], 16)
     at = {n: f"{start + n * PAGE:x}+{PAGE // 1024}K" for n in (FIRST, SECOND)}
 
-    say(f"Linux {platform.release()} with the patches of kernel-patches/. Process {pid} (vmm) has mapped {SIZE >> 20} MiB "
-        "of guest_memfd, the memory of a virtual machine: nothing is in it yet.")
+    say(f"Linux {platform.release()} with the patches of kernel-patches/. Process {pid} (vmm) has mapped "
+        f"{SIZE >> 20} MiB of guest_memfd, the memory of a virtual machine: nothing is in it yet.")
     row(uffdctl("register", "-q", "-m", "minor,missing", pid, NAME), FD=fd, MODE="missing,minor")
     row(uffdctl("smaps", pid), FLAGS="um,ui")
 

@@ -10,6 +10,7 @@ O = os.environ.get("O") or "build"
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
 TRACEPOINTS = "tests/vm/tracepoints.py"
+KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
     "list", "pending", "register", "continue", "copy", "gmem", "story", "errors")), "tests/vm/lockdown.py"]
 
@@ -49,7 +50,7 @@ PLANS = {
     "7.2": Plan(skips=NO_GUEST_MEMFD, modules=["kvm-amd"]),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips="has userfaultfd for guest_memfd|did not swap the page",
-                        boots=([TRACEPOINTS, *WATCH], [REST[0], "tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress", *REST[1:]])),
+                        boots=([TRACEPOINTS, *WATCH], [*KERNELS_OWN, *REST])),
 }
 
 
