@@ -44,7 +44,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm bench fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench fuzz analyze install uninstall clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -94,7 +94,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 # ---- tests ----
 
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(O)/tests/helpers/target $(O)/tests/helpers/loop $(UNIT_TESTS)
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress) $(UNIT_TESTS)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
@@ -130,21 +130,37 @@ check-asan: deps
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS)
 
-# Other kernels, in QEMU: make check-vm KERNELS="6.1 6.12 7"; tests/vm/vm.py --list.
+# Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
+# VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.
 KERNELS ?= 6.12
-VM_TESTS ?= $(O)/tests/lib/unit $(addprefix tests/cmd/,list.py pending.py watch.py) tests/vm/lockdown.py
+VM_TESTS ?=
 
-VM_DEBS := qemu-system-x86 busybox-static xz-utils
-check-vm: DEBS += $(VM_DEBS)
+VM_DEBS := qemu-system-x86 busybox-static xz-utils strace
+# To build kernels.
+KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
+check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
+
+# Fetches and builds what is not in the cache.
+vm-kernels: deps
+	$(Q)set -e; for k in $(KERNELS); do $(PYTHON) tests/vm/vm.py $$k --get; done
+
+# README's table, from what check-vm saw.
+vm-table:
+	$(Q)$(PYTHON) tests/vm/table.py
+
+# Boots the patched kernel (built first, where it is not in the cache).
+vm-demo: deps
+	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
+	$(Q)$(PYTHON) tests/vm/vm.py 7.3-patched -- $(PYTHON) tests/vm/demo.py
 
 demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
 	$(Q)$(PYTHON) tests/demo.py
 
-bench: DEBS += $(VM_DEBS) bpftrace strace
+bench: DEBS += $(VM_DEBS) bpftrace
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py

@@ -16,7 +16,8 @@ int wakes(__u64 *args)
 {
 	struct wait_queue_entry *wq = (void *)args[0];
 
-	fault_woken(wq->private, (__u64)wq, (void *)args[3]);
+	/* A number: read directly, Linux 7.2 takes it for a pointer and lets nobody reckon with it. */
+	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)args[3]);
 	return 0;
 }
 

@@ -90,11 +90,17 @@ static int choose(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
 		several |= first && (!d->ctx || d->ctx != first->ctx);
 		first = first ?: d;
 	}
-	for (size_t i = 0; !first && i < h->list->nr; i++)
-		if (h->list->uffds[i].pid == h->t->pid)
-			return fail(h->t->u, -EXDEV,
-				    "%d: holds fd %d, which governs the memory of process %d: give that PID", h->t->pid,
-				    h->list->uffds[i].fd, h->list->uffds[i].target_pid);
+	for (size_t i = 0; !first && i < h->list->nr; i++) {
+		const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+		if (d->pid != h->t->pid)
+			continue;
+		if (!d->target_pid)
+			return fail(h->t->u, -ESRCH, "%d: holds fd %d, which governs memory that is gone (an exit?)",
+				    h->t->pid, d->fd);
+		return fail(h->t->u, -EXDEV, "%d: holds fd %d, which governs the memory of process %d: give that PID",
+			    h->t->pid, d->fd, d->target_pid);
+	}
 	if (!first)
 		return fail(h->t->u, -ENOENT,
 			    "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)",
@@ -192,14 +198,11 @@ static int identify(struct uffdctl_handle *h)
 		r = list_find_fd(it, getpid(), h->uffd, &ev);
 	if (r >= 0)
 		r = list_find_task(it, h->t->pid, &task);
-	if (r < 0 && target_check(h->t) < 0)
+	/* After an exec it would seem to be another's, and when it is gone there is no task. */
+	if (target_check(h->t) < 0)
 		return -ESRCH;
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
-	/* After an exec it would seem to be another's. */
-	r = target_check(h->t);
-	if (r < 0)
-		return r;
 	if (ev.mm != task.mm)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",

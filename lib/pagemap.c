@@ -73,6 +73,26 @@ static int read_base(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 	return 0;
 }
 
+/*
+ * Before Linux 6.7 there is only what pagemap has of huge pages: present or not. That is enough
+ * where no marks can be (UNREGISTER and a dropped mode take them away); a page that is not
+ * present may be one that moves.
+ */
+static int read_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
+{
+	if (v->modes & UFFDCTL_MODE_WP)
+		return -EOPNOTSUPP;
+	for (uint64_t a = range.start; a < range.end; a += v->page_size) {
+		uint64_t e;
+		ssize_t got = pread(pagemap, &e, sizeof(e), a / base_page_size() * sizeof(e));
+
+		if (got < (ssize_t)sizeof(e))
+			return got < 0 ? -errno : -ESRCH;
+		states[(a - range.start) / v->page_size] = e & PM_PRESENT ? PTE_MAPPED : PTE_UNSURE;
+	}
+	return 0;
+}
+
 /* A huge page's entry in pagemap tells neither a mark (before Linux 6.14) nor a migration. */
 static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
 {
@@ -92,7 +112,7 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 		int n = ioctl(pagemap, PAGEMAP_SCAN, &arg);
 
 		if (n < 0)
-			return errno == ENOTTY ? -EOPNOTSUPP : -errno;
+			return errno == ENOTTY ? read_huge(pagemap, v, range, states) : -errno;
 		for (int i = 0; i < n; i++) {
 			uint8_t state = regions[i].categories & PAGE_IS_WRITTEN ? 0 : PTE_WP;
 

@@ -16,8 +16,8 @@ int pagemap_open(struct uffdctl_target *t, int *ret);
 
 /*
  * @states: out, enum pte_state, one for each page of the range
- * -EOPNOTSUPP: marks of huge pages can't be seen on this kernel (before Linux 6.7)
- * Beneath: /proc/PID/pagemap, PAGEMAP_SCAN for huge pages.
+ * -EOPNOTSUPP: huge pages may be marked, and that can't be seen on this kernel (before Linux 6.7)
+ * Beneath: /proc/PID/pagemap, PAGEMAP_SCAN for huge pages where the kernel has it.
  */
 int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states);
 

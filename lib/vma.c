@@ -152,6 +152,14 @@ static int fill_by_maps(struct builder *b)
 	return i < b->m->nr ? -EAGAIN : 0;
 }
 
+/* Mostly the process is gone. */
+static int mappings_error(struct builder *b, int err)
+{
+	int r = target_check(b->t);
+
+	return r < 0 ? r : fail(b->t->u, err, "%d: mappings: %s", b->t->pid, strerror(-err));
+}
+
 static int fill(struct builder *b)
 {
 	int r;
@@ -162,7 +170,7 @@ static int fill(struct builder *b)
 		if (r == -ENOTTY || r == -ENAMETOOLONG)
 			return fill_by_maps(b);
 		if (r < 0)
-			return r;
+			return r == -EAGAIN ? r : mappings_error(b, r);
 	}
 	return 0;
 }
@@ -184,8 +192,7 @@ static int gather_bpf(struct builder *b)
 		maps_clear(b->m);
 		b->vmas_alloc = b->ctxs_alloc = 0;
 		r = iter_vmas(it, b->t->pid, !(b->flags & UFFDCTL_MAPS_ALL), add_event, b);
-		if (r >= 0)
-			r = target_check(b->t);
+		r = r < 0 ? mappings_error(b, r) : target_check(b->t);
 		if (r >= 0 && !b->owners_only)
 			r = fill(b);
 		if (r != -EAGAIN)

@@ -6,75 +6,21 @@ with exit status 1 and a reason where that is not as it should be.
 """
 import os
 import platform
-import re
-import shlex
 import sys
 import tempfile
-import textwrap
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 # Commands run in a folder of their own, so that file names are short.
 os.environ["O"] = os.path.abspath(os.environ.get("O") or os.path.join(HERE, "..", "build"))
 sys.path.insert(0, HERE)
-from tap import Target, TargetError, pattern_page, run, wait_until  # noqa: E402
-
-TERMINAL = sys.stdout.isatty()
-COLOUR = TERMINAL and not os.environ.get("NO_COLOR")
-PAUSE = 1.0 if TERMINAL else 0  # for reading
+from show import PAUSE, Wrong, check, row, say, tell, uffdctl
+from tap import Target, TargetError, pattern_page, run, wait_until
 
 SIZE = 64 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
 STUCK = 5 * PAGE  # where in the memory the thread runs into a fault
 OLD, NEW = 1, 2  # seeds of contents
-
-
-class Wrong(Exception):
-    """Something is not as it should be; says what."""
-
-
-def check(cond, what):
-    if not cond:
-        raise Wrong(what)
-
-
-# ---- printing ----
-
-def colour(code, text):
-    return f"\033[{code}m{text}\033[0m" if COLOUR else text
-
-
-def say(text):
-    print("\n" + "\n".join(colour("36", "# " + line) for line in textwrap.wrap(text, 76)),
-          flush=True)
-
-
-def quoted(arg):
-    """Quoted as a person would do it."""
-    return arg if re.fullmatch(r"[\w@%+=:,./-]+", arg) else shlex.quote(arg)
-
-
-def uffdctl(*args, rc=0):
-    """Shows a command and its output; returns what it printed to stdout."""
-    args = [str(a) for a in args]
-    print(colour("1", "$ uffdctl " + " ".join(map(quoted, args))), flush=True)
-    result = run(*args, timeout=30)
-    # Messages first: on a terminal they come before the table.
-    sys.stdout.write(colour("33", result.err.rstrip("\n")) + "\n" if result.err else "")
-    sys.stdout.write(result.out)
-    sys.stdout.flush()
-    check(result.rc == rc, f"its exit status is {result.rc}, not {rc}")
-    time.sleep(PAUSE)
-    return result.out
-
-
-def row(out, **expected):
-    """The only row of a table, whose columns named in expected must have those values."""
-    lines = out.splitlines()
-    check(len(lines) == 2, f"there are {max(0, len(lines) - 1)} rows, not one")
-    cells = dict(zip(lines[0].split(), lines[1].split()))
-    for name, value in expected.items():
-        check(cells.get(name) == str(value), f"{name} is {cells.get(name)}, not {value}")
 
 
 # ---- what can be had here ----
@@ -178,10 +124,4 @@ def main():
     say("All of it was as it should be. man/uffdctl.1 has more.")
 
 
-try:
-    main()
-except KeyboardInterrupt:
-    sys.exit(130)
-except Exception as e:  # what the harness raises says enough
-    sys.stdout.flush()
-    sys.exit(f"demo: not as it should be: {'' if isinstance(e, Wrong) else type(e).__name__ + ': '}{e}")
+tell(main)

@@ -401,50 +401,37 @@ class Runner:
     def __init__(self):
         self.passed = self.failed = self.skipped = 0
         self.prefix = ""  # of each test's name
+        self.skips = []  # the lines of skipped ones
 
     def line(self, good, text):
         number = self.passed + self.failed + self.skipped + 1
         if good and re.search(r"# *skip", text, re.I):
             self.skipped += 1
+            self.skips.append(text)
         elif good:
             self.passed += 1
         else:
             self.failed += 1
         print(f"{'' if good else 'not '}ok {number} - {self.prefix}{text}", flush=True)
 
-    def program(self, path, limit, command=None):
-        """One test program; a death, a missing plan or too few tests are a failed test of it."""
-        if not command:
-            command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
+    def results(self, path, lines, ended, limit):
+        """What one test program prints, until ended() says how; a death, no plan or too few tests are a failed test."""
         before, plan, seen, bad = self.failed, None, 0, None
         print(f"# {path}", flush=True)
-        try:
-            child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
-        except OSError as e:
-            self.line(False, f"{path}: {e.strerror}")
-            return
-        # A program that hangs is ended whole: its session holds what it started.
-        signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
-        signal.alarm(limit)
-        try:
-            for raw in child.stdout:
-                line = raw.decode("utf-8", "backslashreplace").rstrip("\n")
-                result = self.LINE.match(line)
-                number = re.match(r"1\.\.(\d+)\s*(#.*)?$", line)
-                if result:
-                    seen += 1
-                    self.line(not result[1], result[3] or path)
-                elif number:
-                    plan = int(number[1])
-                    if plan == 0:
-                        self.line(True, f"{path} {number[2] or '# SKIP it has no test'}")
-                else:
-                    print(line if line.startswith("#") else f"# {line}", flush=True)
-            rc = child.wait()
-        finally:
-            signal.alarm(0)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
+        for raw in lines:
+            line = raw.decode("utf-8", "backslashreplace").rstrip("\n")
+            result = self.LINE.match(line)
+            number = re.match(r"1\.\.(\d+)\s*(#.*)?$", line)
+            if result:
+                seen += 1
+                self.line(not result[1], result[3] or path)
+            elif number:
+                plan = int(number[1])
+                if plan == 0:
+                    self.line(True, f"{path} {number[2] or '# SKIP it has no test'}")
+            else:
+                print(line if line.startswith("#") else f"# {line}", flush=True)
+        rc = ended()
         if rc < 0:
             bad = f"died of {signal.Signals(-rc).name} (its limit is {limit} s)"
         elif plan is None:
@@ -455,6 +442,26 @@ class Runner:
             bad = f"exit {rc} though no test failed"
         if bad:
             self.line(False, f"{path}: {bad}")
+
+    def program(self, path, limit):
+        """Runs one test program."""
+        command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
+        began = time.monotonic()
+        try:
+            child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
+        except OSError as e:
+            self.line(False, f"{path}: {e.strerror}")
+            return
+        # A program that hangs is ended whole: its session holds what it started.
+        signal.signal(signal.SIGALRM, lambda *_: os.killpg(child.pid, signal.SIGKILL))
+        signal.alarm(limit)
+        try:
+            self.results(path, child.stdout, child.wait, limit)
+            print(f"# {path}: {time.monotonic() - began:.0f} s", flush=True)
+        finally:
+            signal.alarm(0)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
 
     def end(self):
         """Prints the plan and the closing line; the exit status."""

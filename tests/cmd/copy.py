@@ -110,6 +110,7 @@ def _():
     for kind in ("anon", "memfd"):
         t, m = target(nr * PAGE, kind, mode=())
         with t, image(nr) as img:
+            t.madvise(id=m["id"], advice="nohugepage")
             for i in range(0, nr, 2):
                 t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
             t.register(uffd=t.u, id=m["id"], mode=["missing"])

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The main job on every kind of memory: register, see ui, fault, correct, continue, unregister."""
 import os
+import re
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, smaps_flags, test, wait_until
+from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, smaps_flags, test, wait_until
 
 HUGE = 2 << 20
 KINDS = {
@@ -150,8 +151,11 @@ for _kind, _page in (("memfd", 4096), ("hugetlb", HUGE)):
             run("register", t.pid, "all", "-m", "minor,wp", check=0)
             ok({"ui", "uw"} <= smaps_flags(t.pid, addr), "both modes")
             t.writeprotect(uffd=uffd, id=m["id"], offset=page, len=page, protect=True)
-            r = run("continue", "-J", t.pid, "all", check=0).json()["continue"][0]
-            eq(r["mapped"], 4 * page, "all mapped")
+            r = run("continue", "-J", t.pid, "all")
+            if r.rc and re.search(r"needs Linux 6\.[47]", r.err):
+                skip("marks can't be kept, and continue refuses; Linux 6.4, on hugetlbfs 6.7, runs this")
+            eq(r.rc, 0, "continue")
+            eq(r.json()["continue"][0]["mapped"], 4 * page, "all mapped")
             t.handler(uffd=uffd, action="continue")
             th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
             ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")

@@ -207,6 +207,7 @@ def _():
         for key in ("Space", "p"):
             s.keys(key)
             s.wait("PAUSED")
+            s.wait("not found: frobnicate", gone=True)
             wait_until(lambda: s.screen() == (time.sleep(0.1), s.screen())[1], "all of it is drawn")
             one = s.screen()
             time.sleep(1.5)

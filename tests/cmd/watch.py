@@ -649,7 +649,7 @@ def _():
                     for kind, number in re.findall(r"^(prog|map|link)_id:\t(\d+)", f.read(), re.M):
                         ids[kind].add(int(number))
         return ids
-    for sig in (signal.SIGKILL, signal.SIGTERM) * 5:
+    for sig in (signal.SIGKILL, signal.SIGTERM) * fewer(5):
         w = Watch("--summary")
         mine = held(w.p.pid)
         ok(all(mine[kind] & objects(kind) for kind in mine), f"they are there: {mine}")

@@ -4,15 +4,16 @@
     python3 tests/vm/vm.py --list                          which kernels
     python3 tests/vm/vm.py 6.12 -- build/uffdctl list      its output, its exit status
     python3 tests/vm/vm.py 6.12 --shell
+    python3 tests/vm/vm.py 7.3-patched -- ls /sys/kernel/tracing/events/userfaultfd
     python3 tests/vm/vm.py path/to/linux -- uname -a       a kernel that was built there, without modules
 
 The guest's root is the build machine's own, read-only, with an empty /tmp and /run; the command sees its folder and
 the tree under the names that they have outside, and of the environment what PASSED matches. Exit status 125: the
-guest died. Kernels are Debian's packages, unpacked into a cache folder; nothing is installed, and apt's configuration
+guest died; 126: the command ended with 0, but the kernel warned of a bug in itself. Kernels are Debian's packages
+(debian.py), or built from their source (build.py), in a cache folder; nothing is installed, and apt's configuration
 stays as it is.
 """
 import argparse
-import contextlib
 import os
 import re
 import shlex
@@ -22,15 +23,13 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+import build
+import debian
+
 TREE = os.path.dirname(os.path.dirname(HERE))
-CACHE = os.environ.get("UFFDCTL_VM_CACHE") or os.path.join(
-    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "uffdctl", "vm")
 # One host thread for all CPUs: with several, QEMU may run an instruction that the kernel has patched meanwhile (int3).
 ACCEL = os.environ.get("UFFDCTL_VM_ACCEL", "tcg,thread=single")
-
-# Where in the Debian archive a version is; all others come and go in OTHERS.
-SUITES = {"6.1": "bookworm", "6.12": "trixie", "7": "trixie-backports"}
-OTHERS = "trixie-backports"
 # Without these modules no root and no file system on it; a kernel that has one built in needs it not.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p"]
 PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "xz": "xz-utils"}
@@ -41,87 +40,17 @@ class Died(Exception):
     """The guest ended, or was ended, without an exit status of the command."""
 
 
-# ---- kernels ----
-
-def _numbers(text):
-    return [int(n) for n in re.findall(r"\d+", text)]
-
-
-def _call(*command, text=True):
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=text).stdout
-
-
 def _read(path):
     with open(path, "rb") as f:
         return f.read()
 
 
-def _archive():
-    """The address that this machine has its Debian packages from."""
-    with open("/etc/os-release") as f:
-        codename = re.search(r"^VERSION_CODENAME=(\w+)", f.read(), re.M)[1]
-    with tempfile.TemporaryDirectory() as empty:  # without lists apt names all that it would fetch
-        uris = _call("apt-get", "update", "--print-uris", "-o", f"Dir::State::lists={empty}")
-    found = re.search(rf"'(\S+)/dists/{codename}/InRelease'", uris)
-    if not found:
-        raise SystemExit(f"vm.py: no source of {codename} in apt's configuration; Debian kernels come from there")
-    return found[1]
-
-
-def _apt(suite):
-    """A private apt configuration for one suite, as options; its index is up to date."""
-    state = os.path.join(CACHE, "apt", suite)
-    os.makedirs(os.path.join(state, "lists/partial"), exist_ok=True)
-    os.makedirs(os.path.join(state, "archives/partial"), exist_ok=True)
-    keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
-    with open(os.path.join(state, "debian.sources"), "w") as f:
-        f.write(f"Types: deb\nURIs: {_archive()}\nSuites: {suite}\nComponents: main\n"
-                + (f"Signed-By: {keyring}\n" if os.path.exists(keyring) else ""))
-    options = [f"-o{name}={value}" for name, value in {
-        "Dir::Etc::sourcelist": f"{state}/debian.sources", "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State::lists": f"{state}/lists", "Dir::Cache": state, "APT::Architecture": "amd64",
-        "APT::Architectures": "amd64", "Acquire::Languages": "none", "APT::Sandbox::User": ""}.items()]
-    subprocess.run(["apt-get", "-qq", *options, "update"], check=True, stdout=sys.stderr)
-    return options
-
-
-def _fetch(version):
-    """Unpacks the newest kernel of a version and returns its folder."""
-    options = _apt(SUITES.get(version, OTHERS))
-    names = _call("apt-cache", *options, "pkgnames", "linux-").split()
-    releases = [m[1] for m in (re.fullmatch(rf"linux-image-({re.escape(version)}\.[^-]*(-\d+)?)-amd64", n)
-                               for n in names) if m]
-    if not releases:
-        raise SystemExit(f"vm.py: Debian's {SUITES.get(version, OTHERS)} has no kernel {version}")
-    release = max(releases, key=_numbers)
-    with tempfile.TemporaryDirectory(dir=CACHE) as work:
-        # From 7.2 on, linux-image only depends on the two others.
-        wanted = [f"linux-{part}-{release}-amd64" for part in ("image", "binary", "modules")]
-        subprocess.run(["apt-get", "-qq", *options, "download", *(n for n in wanted if n in names)],
-                       check=True, stdout=sys.stderr, cwd=work)
-        debs = sorted(os.listdir(work))
-        for deb in debs:
-            _call("dpkg", "-x", f"{work}/{deb}", f"{work}/root")
-        folder = os.path.join(CACHE, "linux-" + debs[0].split("_")[1])
-        with contextlib.suppress(OSError):  # another one was as quick
-            os.rename(f"{work}/root", folder)
-    return folder
-
-
-def _cached():
-    """The versions in the cache, newest first, each with its folder."""
-    with contextlib.suppress(FileNotFoundError):
-        found = [n for n in os.listdir(CACHE) if n.startswith("linux-")]
-        return {n[6:]: os.path.join(CACHE, n) for n in sorted(found, key=_numbers, reverse=True)}
-    return {}
-
-
 def kernel_folder(kernel, update=False):
-    """The folder of a kernel: a version ("6.12": its newest; fetched when it is not there), or a folder as it is."""
+    """The folder of a kernel: Debian's newest of a version ("6.12"), one that is built ("7.3-patched"), or a folder
+    as it is."""
     if os.path.isdir(kernel):
         return os.path.abspath(kernel)
-    here = [] if update else [f for v, f in _cached().items() if v.startswith(kernel + ".")]
-    return here[0] if here else _fetch(kernel)
+    return build.kernel(kernel, update) if build.is_built(kernel) else debian.kernel(kernel, update)
 
 
 # ---- what the guest starts from ----
@@ -144,7 +73,7 @@ def _modules(folder, names):
         path = next(filter(None, (_find(r, pattern) for r in roots)), None)
         if not path or name in loaded:
             return  # built in, or done
-        data = _call("xz", "-dc", path, text=False) if path.endswith(".xz") else _read(path)
+        data = debian.call("xz", "-dc", path, text=False) if path.endswith(".xz") else _read(path)
         for dep in filter(None, re.search(rb"\0depends=([^\0]*)\0", data)[1].decode().split(",")):
             load(dep.replace("-", "_"))
         loaded[name] = data
@@ -167,10 +96,11 @@ def _cpio(files):
 
 def _initramfs(folder, command, modules, share, hugepages, shell):
     """init, the modules and the command."""
-    trees = [TREE, os.getcwd(), *([os.path.abspath(os.environ["O"])] if os.environ.get("O") else [])]
+    trees = [TREE, os.getcwd(), folder, *([os.path.abspath(os.environ["O"])] if os.environ.get("O") else [])]
     settings = f"TREES={shlex.quote(' '.join(trees))} SHARE={shlex.quote(share or '')} HUGEPAGES={hugepages}\n"
     variables = {k: v for k, v in os.environ.items() if PASSED.fullmatch(k)}
-    variables.update(HOME="/tmp", PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
+    variables.update(UFFDCTL_VM_FOLDER=folder, UFFDCTL_TERMINAL="1" if sys.stdout.isatty() else "", HOME="/tmp",
+                     PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
     script = "".join(f"export {k}={shlex.quote(v)}\n" for k, v in variables.items())
     script += f"cd {shlex.quote(os.getcwd())}\nulimit -n 65536\n"  # the kernel's own 1024 is less than any login's
     if shell:
@@ -235,11 +165,13 @@ def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None
     status = re.search(r"\] vm\.py: exit (\d+)$", log, re.M)
     for line in re.findall(r".*\b(?:BUG:|WARNING:|Oops:|lockup|stall).*", log):
         print(f"vm.py: {kernel}: {line}", file=sys.stderr)
+    # A busy machine is enough for the other two, and for a self-test of a kernel that still boots.
+    bug = re.search(r"\b(?:BUG|WARNING|Oops):(?!.*(?:lockup|stall))", log[max(0, log.find("Run /init")):])
     if not status:
         panic = log.find("Kernel panic")
         end = log[:panic + 100 if panic >= 0 else None][-1500:]
         raise Died(f"{kernel}: no exit status{ended}; the console's end:\n{end}")
-    return int(status[1]), output
+    return int(status[1]) or (126 if bug else 0), output
 
 
 def main():
@@ -247,7 +179,8 @@ def main():
                                 description=__doc__.split("\n")[0])
     p.add_argument("kernel", nargs="?", help="a version, or the folder of a kernel that was built")
     p.add_argument("--list", action="store_true", help="list the versions")
-    p.add_argument("--update", action="store_true", help="fetch the newest of this version")
+    p.add_argument("--get", action="store_true", help="only fetch or build it, and print its folder")
+    p.add_argument("--update", action="store_true", help="likewise, but the newest of this version")
     p.add_argument("--shell", action="store_true", help="a shell instead of a command")
     p.add_argument("--icount", action="store_true", help="one CPU whose clock counts instructions")
     p.add_argument("--smp", type=int, default=2)
@@ -260,14 +193,17 @@ def main():
     dashes = words.index("--") if "--" in words else len(words)
     a, command = p.parse_args(words[:dashes]), words[dashes + 1:]
     if a.list:
-        for version, suite in {**SUITES, "X.Y": OTHERS}.items():
-            here = [v for v in _cached() if v.startswith(version + ".")]
-            print(f"{version:5} {suite:17} {here[0] if here else ''}".rstrip())
+        for version, suite in {**debian.SUITES, "X.Y": debian.OTHERS}.items():
+            here = [v for v in debian.cached("linux") if v.startswith(version + ".")]
+            print(f"{version:12} {suite:17} {here[0] if here else ''}".rstrip())
+        for name in build.names():
+            print(f"{name:12} {'built':17} {build.cached(name)}".rstrip())
         return 0
-    if not a.kernel or not (command or a.shell or a.update):
+    get = a.get or a.update
+    if not a.kernel or not (command or a.shell or get):
         p.error("KERNEL -- COMMAND")
-    if a.update:
-        print(kernel_folder(a.kernel, update=True))
+    if get:
+        print(kernel_folder(a.kernel, a.update), flush=True)
     if not command and not a.shell:
         return 0
     try:

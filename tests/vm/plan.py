@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is run on each kernel of the matrix, and what is expected there.
+
+A kernel's name is vm.py's. A rung is the way by which something is found out or done (rungs.py has them all); what a
+kernel is to have, no test may skip for want of.
+"""
+import os
+
+O = os.environ.get("O") or "build"
+# Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
+WATCH = ["tests/cmd/watch.py"]
+TRACEPOINTS = "tests/vm/tracepoints.py"
+KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
+REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
+    "list", "pending", "register", "continue", "copy", "gmem", "story", "errors")), "tests/vm/lockdown.py"]
+
+DEBIAN = {
+    "list": "bpf",
+    "watch": "fentry kprobe sched",
+    "mappings": "PROCMAP_QUERY",
+    "huge_pages": "PAGEMAP_SCAN",
+    "userfaultfd": "/dev/userfaultfd",
+    "second_mapping": "map_files",
+    "minor": "shmem hugetlbfs",
+    "missing": "anonymous shmem hugetlbfs",
+    "wp": "anonymous shmem hugetlbfs",
+    "rwp": "",
+    "copy": "anonymous shmem hugetlbfs",
+    "zeropage": "anonymous shmem",
+    "keeps_wp": "shmem hugetlbfs",
+}
+
+
+class Plan:
+    """boots: programs of each; rungs: what must be seen, by rung; skips: why a test may be skipped there (regex)."""
+
+    def __init__(self, rungs=None, skips="", boots=(WATCH, REST), modules=()):
+        self.rungs, self.skips, self.boots, self.modules = {**DEBIAN, **(rungs or {})}, skips, boots, modules
+
+
+RWP = {"rwp": "anonymous shmem hugetlbfs"}
+OURS = {"watch": "tracepoint fentry kprobe sched"}
+GUEST_MEMFD = {k: f"{DEBIAN[k]} guest_memfd" for k in ("minor", "missing", "copy", "zeropage")}
+NO_GUEST_MEMFD = "no (userfaultfd for )?guest_memfd"
+PLANS = {
+    "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
+                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NO_GUEST_MEMFD}"),
+    "6.12": Plan(skips=NO_GUEST_MEMFD),
+    "6.12-patched": Plan(OURS, skips=NO_GUEST_MEMFD, boots=([TRACEPOINTS, *WATCH], REST)),
+    "7.2": Plan(skips=NO_GUEST_MEMFD, modules=["kvm-amd"]),
+    "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
+    "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips="has userfaultfd for guest_memfd|did not swap the page",
+                        boots=([TRACEPOINTS, *WATCH], [*KERNELS_OWN, *REST])),
+}
+
+
+def plan(kernel):
+    """That of a kernel; one without its own (a folder, another version) is expected to have what Debian's have."""
+    return PLANS.get(kernel.split("+")[0]) or Plan()
