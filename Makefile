@@ -135,7 +135,7 @@ check-asan: deps
 KERNELS ?= 6.12
 VM_TESTS ?=
 
-VM_DEBS := qemu-system-x86 busybox-static xz-utils strace
+VM_DEBS := qemu-system-x86 busybox-static xz-utils strace bpftrace
 # To build kernels.
 KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
 check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
@@ -160,7 +160,7 @@ demo: deps
 	$(Q)$(MAKE) --no-print-directory all $(O)/tests/helpers/target
 	$(Q)$(PYTHON) tests/demo.py
 
-bench: DEBS += $(VM_DEBS) bpftrace
+bench: DEBS += $(VM_DEBS)
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py

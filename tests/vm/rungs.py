@@ -38,17 +38,21 @@ def rung(name, limit=60):
 
 
 def traced(calls, *args):
-    """The system calls that uffdctl makes, a line each."""
-    with tempfile.NamedTemporaryFile(mode="r") as out:
-        subprocess.run(["strace", "-f", "-qq", "-o", out.name, "-e", f"trace={calls}",
+    """The system calls that uffdctl makes, a line each; a file for each thread, so that none is cut in two."""
+    with tempfile.TemporaryDirectory() as out:
+        subprocess.run(["strace", "-ff", "-qq", "-o", f"{out}/calls", "-e", f"trace={calls}",
                         os.path.join(os.environ.get("O") or "build", "uffdctl"), *map(str, args)],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        return out.read().splitlines()
+        lines = []
+        for name in os.listdir(out):
+            with open(os.path.join(out, name)) as f:
+                lines += f.read().splitlines()
+        return lines
 
 
 def answered(lines, pattern):
     """Whether such a call was made, and did not fail."""
-    return any(re.search(pattern, line) and not re.search(r"= -1 ", line) for line in lines)
+    return any(re.search(pattern, line) and not re.search(r"\) += -1 ", line) for line in lines)
 
 
 @contextlib.contextmanager
