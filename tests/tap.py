@@ -39,6 +39,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PR_SET_CHILD_SUBREAPER = 36
 # How many times longer things may take, as on an emulated machine (tests/vm/): stretches every limit.
 SLOW = int(os.environ.get("UFFDCTL_TEST_SLOW") or 1)
+# Whether a test that fails is tried once more, which is said: for the gate, where a thousand tests run on one machine.
+AGAIN = bool(os.environ.get("UFFDCTL_TEST_AGAIN"))
 
 
 class Failure(Exception):
@@ -356,21 +358,27 @@ def _run_test(fn, limit):
     return None
 
 
-def _report(number, name, error, limit):
-    """Prints the lines of one test; whether it failed."""
-    if error is None:
-        print(f"ok {number} - {name}", flush=True)
-        return False
-    if isinstance(error, Skip):
-        print(f"ok {number} - {name} # SKIP {error}", flush=True)
-        return False
+def _failed(error):
+    return error is not None and not isinstance(error, Skip)
+
+
+def _explain(error, limit):
     text = f"took more than {limit} s" if isinstance(error, Limit) else str(error)
     if not isinstance(error, (Failure, TargetError, Limit)):
         text = f"{type(error).__name__}: {text}"
-    print(f"not ok {number} - {name}")
     for line in f"{_where(error)}: {text}".split("\n"):
         print("# " + line.encode("utf-8", "backslashreplace").decode(), flush=True)
-    return True
+
+
+def _report(number, name, error, limit):
+    """Prints the lines of one test."""
+    if isinstance(error, Skip):
+        print(f"ok {number} - {name} # SKIP {error}", flush=True)
+    elif error is None:
+        print(f"ok {number} - {name}", flush=True)
+    else:
+        print(f"not ok {number} - {name}")
+        _explain(error, limit)
 
 
 def main():
@@ -386,7 +394,13 @@ def main():
     for number, (name, fn, limit) in enumerate(chosen, 1):
         error = _run_test(fn, limit)
         _kill_children()
-        failed += _report(number, name, error, limit)
+        if AGAIN and _failed(error):
+            print(f"# tried again: {name}")
+            _explain(error, limit)
+            error = _run_test(fn, limit)
+            _kill_children()
+        _report(number, name, error, limit)
+        failed += _failed(error)
     print(f"1..{len(chosen)}", flush=True)
     sys.exit(1 if failed else 0)
 
@@ -399,7 +413,7 @@ class Runner:
     LINE = re.compile(r"(not )?ok\b *(\d+)? *(?:- *)?(.*)")
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = 0
+        self.passed = self.failed = self.skipped = self.again = 0
         self.prefix = ""  # of each test's name
         self.skips = []  # the lines of skipped ones
 
@@ -430,6 +444,7 @@ class Runner:
                 if plan == 0:
                     self.line(True, f"{path} {number[2] or '# SKIP it has no test'}")
             else:
+                self.again += line.startswith("# tried again: ")
                 print(line if line.startswith("#") else f"# {line}", flush=True)
         rc = ended()
         if rc < 0:
@@ -466,6 +481,8 @@ class Runner:
     def end(self):
         """Prints the plan and the closing line; the exit status."""
         print(f"1..{self.passed + self.failed + self.skipped}")
+        if self.again:
+            print(f"# {self.again} tried again: see above")
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed else 0
 
