@@ -136,7 +136,7 @@ def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None
         image = _find(folder, r"vmlinuz(-.*)?")
     if not image:
         raise SystemExit(f"vm.py: {folder}: no arch/x86/boot/bzImage and no vmlinuz in it")
-    cmdline = "console=ttyS0 panic=-1 mitigations=off"
+    cmdline = "console=ttyS0 panic=-1 no_timer_check mitigations=off"
     if icount:
         # Nothing that is drawn at random, else each boot is another one.
         cpu = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,align=off,sleep=off", "-seed", "1",
