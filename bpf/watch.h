@@ -422,7 +422,7 @@ static void set_resolver(struct ev_fault *f, struct task_struct *waker, bool rel
 /* ---- finding a thread in the queues of a userfaultfd ---- */
 
 /* How far into a queue is looked: entries are added at its head. */
-#define DEPTH 12
+#define DEPTH 64
 
 static __u64 mm_of(struct userfaultfd_ctx *ctx)
 {

@@ -459,8 +459,9 @@ class Runner:
             self.line(False, f"{path}: {bad}")
 
     def program(self, path, limit):
-        """Runs one test program."""
-        command = [sys.executable, path] if path.endswith(".py") else [os.path.abspath(path)]
+        """Runs one test program; behind its path may stand the names of the tests to run, or patterns of them."""
+        command = path.split()
+        command = [sys.executable, *command] if command[0].endswith(".py") else [os.path.abspath(path)]
         began = time.monotonic()
         try:
             child = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)

@@ -47,7 +47,7 @@ def boot(kernel, ready, programs, output):
            "UFFDCTL_TEST_BACKENDS": p.rungs["watch"], **os.environ,
            "UFFDCTL_TEST_GUEST": "1", "UFFDCTL_TEST_KERNEL": kernel}
     began = time.monotonic()
-    say(f"{kernel}: boots for {', '.join(map(os.path.basename, programs))}")
+    say(f"{kernel}: boots for {', '.join(os.path.basename(p.split()[0]) for p in programs)}")
     status = vm(kernel, "--timeout", str(LIMIT), *(f"--module={m}" for m in p.modules), "--",
                 sys.executable, os.path.join(ROOT, "tests/tap.py"), *programs, stdout=output, env=env)
     say(f"{kernel}: ended after {time.monotonic() - began:.0f} s, exit {status}")

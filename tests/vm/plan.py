@@ -9,6 +9,9 @@ import os
 O = os.environ.get("O") or "build"
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
+# What depends on the kernel; the rest of watch is the same on all.
+COUNTS = [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*" for t in (
+    "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
 TRACEPOINTS = "tests/vm/tracepoints.py"
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
@@ -47,10 +50,10 @@ NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 PATCHED = "this kernel has (them|userfaultfd for guest_memfd)|did not swap the page"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}"),
+                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}", boots=(COUNTS, REST)),
     "6.12": Plan(skips=NEITHER),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"]),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, REST)),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
                         boots=([TRACEPOINTS, *WATCH], [*KERNELS_OWN, *REST])),
