@@ -191,10 +191,10 @@ static void fill(struct chunk *c, struct uffdctl_range run, bool wp)
 
 static int look(struct chunk *c, struct uffdctl_range range)
 {
-	const struct uffdctl_vma *v = c->part->seg.vma;
+	const struct uffdctl_vma *v = c->part->seg.vma; /* one of the index */
 	const struct filling *filling = c->job->op_data;
 	struct alias_walk walk = { c, range };
-	int r = pagemap_read(c->job->pagemap, v, range, c->states);
+	int r = pagemap_read(c->job->pagemap, &c->vma, range, c->states);
 
 	if (r >= 0)
 		r = alias_visit(&filling->aliases, v, range, mark_alias, &walk);

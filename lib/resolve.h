@@ -7,6 +7,7 @@
 
 #include "contents.h"
 #include "handle.h"
+#include "look.h"
 
 /* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
 #define CHUNK_BYTES (UINT64_C(4) << 20)
@@ -39,6 +40,7 @@ struct job {
 	int pagemap;
 	bool needs_pagemap; /* nothing can be done without */
 	void *op_data;
+	struct look look;
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t ended;
@@ -54,6 +56,7 @@ struct job {
 struct chunk {
 	struct job *job;
 	struct part *part;
+	struct uffdctl_vma vma; /* the part's, with the modes that it has now */
 	struct uffdctl_range range;
 	struct tally tally;
 	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
