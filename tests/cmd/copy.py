@@ -423,6 +423,17 @@ def _():
             eq(t.check(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, f"{kind}: contents under the writes")
 
 
+@test("copy-no-handshake")
+def _():
+    """Where nothing can be registered the handshake isn't made either: the process's own still works."""
+    with Target() as t:
+        fd = t.uffd(handshake=False)["fd"]
+        for command, source in (("copy", ["--from-zero"]), ("zeropage", []), ("continue", [])):
+            contains(run(command, t.pid, "all", "--handshake", *source, check=2).err, "unrecognized option")
+            contains(run(command, t.pid, "all", *source, check=1).err, "uffdctl register --handshake")
+        eq(t.handshake(uffd=fd, features=[]).get("errno"), None, "its own")
+
+
 # ---- what changes before it is done ----
 
 def awaiting(t, *args):
