@@ -144,6 +144,8 @@ int main(int argc, char **argv)
 	setlocale(LC_ALL, "");
 	/* A closed pipe is an error like others, told and cleaned up after. */
 	signal(SIGPIPE, SIG_IGN);
+	/* What is too large for ulimit -f is an error that can be told. */
+	signal(SIGXFSZ, SIG_IGN);
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_USAGE;
 	if (check_stdio() < 0)

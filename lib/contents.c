@@ -106,7 +106,8 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 	if (r == -ENODATA)
 		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (r < 0 && r != -EINTR)
-		return fail(u, r, "the contents: %s", strerror(-r));
+		return fail(u, r, "the contents: %s%s", strerror(-r),
+			    r == -EFBIG ? " (what a pipe brings is held in memory, as a file: see ulimit -f)" : "");
 	if (r < 0)
 		return r;
 	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true };

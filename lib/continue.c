@@ -186,7 +186,7 @@ static void fill(struct chunk *c, struct uffdctl_range run, bool wp)
 	if (err == -EFAULT)
 		c->retry_at = ready.end;
 	else if (err < 0)
-		chunk_gone(c, err, ready.end);
+		chunk_unreadable(c, err, ready.end);
 }
 
 static int look(struct chunk *c, struct uffdctl_range range)
@@ -242,12 +242,10 @@ static const char *error_text(int err)
 	switch (err) {
 	case -EINVAL:
 		return "refused (EINVAL): no minor faults on this memory, or the kernel can't keep write-protect marks (needs Linux 6.4)";
-	case -EIO:
-		return "hardware-poisoned page, or the contents can't be read (EIO)";
 	case -EPERM:
 		return "the file may not be written (sealed?)";
 	case -EFAULT:
-		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation)";
+		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation), or the contents can't be read (EFAULT)";
 	default:
 		return NULL;
 	}

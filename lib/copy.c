@@ -51,21 +51,14 @@ static int copy_chunk(struct chunk *c)
 		c->held.end = c->held.start + round_down(done, page_of(c));
 		r = resolve_range(c, c->held);
 		if (err < 0)
-			chunk_gone(c, err, c->held.end);
+			chunk_unreadable(c, err, c->held.end);
 	}
 	return r;
 }
 
 static const char *copy_error_text(int err)
 {
-	switch (err) {
-	case -EINVAL:
-		return "refused (EINVAL): this memory can't have UFFDIO_COPY on this kernel";
-	case -EIO:
-		return "the contents can't be read (EIO)";
-	default:
-		return NULL;
-	}
+	return err == -EINVAL ? "refused (EINVAL): this memory can't have UFFDIO_COPY on this kernel" : NULL;
 }
 
 /* As it does where the process has protected pages itself. */

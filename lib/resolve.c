@@ -43,6 +43,12 @@ void chunk_gone(struct chunk *c, int err, uint64_t addr)
 	c->gone = true;
 }
 
+void chunk_unreadable(struct chunk *c, int err, uint64_t addr)
+{
+	c->tally.unreadable |= !c->tally.err;
+	chunk_gone(c, err, addr);
+}
+
 static void wake_asleep(struct chunk *c)
 {
 	if (c->asleep.end > c->asleep.start && !(c->job->opts->flags & UFFDCTL_NO_WAKE))
@@ -290,6 +296,7 @@ static void add_tally(struct job *job, struct chunk *c)
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
 		sum->err_addr = c->tally.err_addr;
+		sum->unreadable = c->tally.unreadable;
 	}
 	c->part->gone |= c->gone;
 	job->done_bytes += range_len(c->range);
@@ -421,13 +428,11 @@ static const char *error_text(int err)
 		return "the process's memory is gone (ESRCH)";
 	case -EHWPOISON:
 	case -EIO:
-		return "hardware-poisoned page, or the contents can't be read (EIO)";
+		return "hardware-poisoned page (EIO)";
 	case -EINVAL:
 		return "refused (EINVAL)";
 	case -EOPNOTSUPP:
 		return "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp marks all";
-	case -ENODATA:
-		return "the contents ended early";
 	case -ENOMEM:
 	case -ENOSPC:
 		return "no memory, or no free huge page, for these pages";
@@ -442,11 +447,15 @@ static const char *error_text(int err)
 	}
 }
 
-static const char *text_of(const struct job *job, int err)
+static int describe(const struct job *job, const struct tally *t, char **ret)
 {
-	const char *text = job->op->error_text ? job->op->error_text(err) : NULL;
+	const char *text = job->op->error_text ? job->op->error_text(t->err) : NULL;
 
-	return text ?: error_text(err);
+	if (t->err == -ENODATA)
+		text = "the contents ended early";
+	else if (t->unreadable)
+		return asprintf(ret, "%" PRIx64 ": the contents: %s", t->err_addr, strerror(-t->err));
+	return asprintf(ret, "%" PRIx64 ": %s", t->err_addr, text ?: error_text(t->err));
 }
 
 static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
@@ -463,9 +472,9 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 
 	if (job->opts->flags & UFFDCTL_DRY_RUN)
 		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
-	if (res.error && asprintf(&text, "%" PRIx64 ": %s", p->tally.err_addr, text_of(job, res.error)) < 0)
+	if (res.error && describe(job, &p->tally, &text) < 0)
 		text = NULL;
-	res.error_text = res.error ? text ?: text_of(job, res.error) : NULL;
+	res.error_text = res.error ? text ?: error_text(res.error) : NULL;
 	fn(job->opts->data, &res);
 }
 

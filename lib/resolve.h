@@ -19,6 +19,7 @@ struct tally {
 	uint64_t mapped, already, absent;
 	int err; /* the first, with its page */
 	uint64_t err_addr;
+	bool unreadable; /* err is of reading the contents */
 };
 
 struct part {
@@ -115,6 +116,7 @@ uint64_t file_offset(const struct part *p, uint64_t addr);
 /* The first error of a chunk is kept; one that concerns the whole part ends it. */
 void chunk_error(struct chunk *c, int err, uint64_t addr);
 void chunk_gone(struct chunk *c, int err, uint64_t addr);
+void chunk_unreadable(struct chunk *c, int err, uint64_t addr);
 
 /* The ioctl on all of a range of the chunk, past pages that are mapped or absent. */
 void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp);

@@ -2,6 +2,7 @@
 """copy and zeropage: what gets a page and which, what is left alone, what happens when the target moves."""
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
@@ -363,6 +364,23 @@ def _():
         contains(run("copy", t.pid, "all", check=2).err, "no contents given")
         contains(run("zeropage", t.pid, "all", "--from-zero", check=2).err, "unrecognized option")
         eq(result("zeropage", t.pid, m["addr"] + "+64K")[0]["mapped"], 16 * PAGE, "nothing was changed")
+
+
+@test("copy-unreadable")
+def _():
+    """What reading the contents says is not taken for the kernel's word on the pages."""
+    past = f"/dev/zero@{(1 << 63) - 1}"
+    for command, mode in (("copy", "missing"), ("continue", "minor")):
+        t, m = target(mode=(mode,))
+        with t:
+            contains(result(command, t.pid, "all", "--from", past, rc=1)[0]["error"], "the contents: Invalid argument")
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
+            try:
+                r = run(command, t.pid, "all", "--from", "-", stdin=bytes(16 * PAGE), check=1)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            contains(r.err, "see ulimit -f")
 
 
 @test("copy-dry-run")
