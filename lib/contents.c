@@ -116,6 +116,16 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 
 /* ---- all ---- */
 
+/* How much it will yield can't be asked, but whether it yields anything. */
+static int try_device(struct uffdctl *u, const struct contents *c)
+{
+	uint64_t done;
+	char byte;
+	int r = contents_read(c, 0, &byte, 1, &done);
+
+	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
+}
+
 int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
 	int fd = opts->from_fd;
@@ -131,7 +141,7 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 	if (at < 0 && errno == ESPIPE)
 		return open_pipe(u, opts, need, ret);
 	if (S_ISCHR(st.st_mode))
-		return 0;
+		return opts->flags & UFFDCTL_DRY_RUN && need ? try_device(u, ret) : 0;
 	/* Where the offset of the descriptor stands is not ours to change. */
 	size = at < 0 ? at : lseek(fd, 0, SEEK_END);
 	if (size < 0 || lseek(fd, at, SEEK_SET) < 0)

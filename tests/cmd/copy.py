@@ -395,6 +395,21 @@ def _():
         eq(result("zeropage", t.pid, "all")[0]["mapped"], 16 * PAGE, "nothing was there")
 
 
+@test("copy-dry-run-of-bad-contents")
+def _():
+    """What can't be read is found before, on standard input as by name, and -J is JSON all the same."""
+    t, _ = target()
+    with t, open("/dev/null") as null:
+        d = os.open("/tmp", os.O_RDONLY)
+        for stdin, text in ((d, "takes a file"), (null, "they end at once"), (None, "standard input is closed")):
+            p = spawn("copy", "-J", "--dry-run", "--from", "-", t.pid, "all", stdin=stdin or null,
+                      preexec_fn=None if stdin else lambda: os.close(0))
+            out, err = p.communicate(timeout=20)
+            contains(err.decode(), text)
+            eq((p.returncode, json.loads(out)), (1, {"copy": []}), "exit status and JSON")
+        eq(result("copy", t.pid, "all", "--from", "/nonexistent", rc=1), [], "likewise by name")
+
+
 # ---- whose range, and who else resolves ----
 
 @test("copy-only-what-is-registered-here")
