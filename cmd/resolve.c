@@ -122,9 +122,11 @@ static int open_path(const char *path)
 	return resolve_opts.from_fd < 0 ? -errno : 0;
 }
 
-static const char *contents_hint(int err)
+static const char *contents_hint(int err, bool has_offset)
 {
 	switch (err) {
+	case -ENOENT:
+		return has_offset ? ": a file whose name ends in @NUMBER is written with @0 behind it" : "";
 	case -EISDIR:
 		return ": --from takes a file";
 	case -EBADF:
@@ -150,7 +152,7 @@ static int open_contents(void)
 	if (r >= 0 && fstat(resolve_opts.from_fd, &st) == 0 && S_ISDIR(st.st_mode))
 		r = -EISDIR;
 	if (r < 0 && uffdctl_escape(path, &name) == 0)
-		error("%s: %s%s", name, strerror(-r), contents_hint(r));
+		error("%s: %s%s", name, strerror(-r), contents_hint(r, at && !*at));
 	return r;
 }
 

@@ -435,7 +435,7 @@ static const char *error_text(int err)
 		return "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp marks all";
 	case -ENOMEM:
 	case -ENOSPC:
-		return "no memory, or no free huge page, for these pages";
+		return "no memory, no free huge page, or no room in the file system (its size limit), for these pages";
 	case -EINTR:
 		return "interrupted";
 	case -EFAULT:
@@ -568,7 +568,8 @@ static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 	if (r >= 0 && again && !dry && !job->stop)
 		r = run_round(job, true);
 	if (r < 0)
-		return fail(job->h->t->u, r, "starting threads: %s", strerror(-r));
+		return fail(job->h->t->u, r, "starting threads: %s%s", strerror(-r),
+			    r == -EAGAIN ? " (fewer may do: -t 1)" : "");
 	for (size_t i = 0; i < job->nr_parts; i++) {
 		report(job, &job->parts[i], fn);
 		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent;

@@ -355,7 +355,7 @@ def _():
     t, m = target()
     with t, image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
-                             ("/nonexistent", "No such file"), ("/tmp", "Is a directory"),
+                             ("/nonexistent", "No such file"), ("/nonexistent@4K", "@0 behind it"), ("/tmp", "Is a directory"),
                              ("/dev/null", "the contents ended early")):
             contains(run("copy", t.pid, "all", "--from", source, check=1).err, text)
         r = run("copy", t.pid, "all", "--from", "-", stdin=bytes(PAGE + 1), check=1)
