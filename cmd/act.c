@@ -18,7 +18,6 @@ enum {
 static const struct argp_option options[] = {
 	{ "fd", 'f', "[PID:]FD", 0,
 	  "Use this userfaultfd; by default the only one there is, or the one that owns the ranges", 50 },
-	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 },
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check all, change nothing", 50 },
 	{}
 };
@@ -48,9 +47,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'f':
 		parse_fd(arg, state);
 		return 0;
-	case OPT_HANDSHAKE:
-		act.handle_flags |= UFFDCTL_HANDSHAKE;
-		return 0;
 	case OPT_DRY_RUN:
 		act.flags |= UFFDCTL_DRY_RUN;
 		return 0;
@@ -77,6 +73,21 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	}
 }
 
+/* Not for those that need something registered: nothing can be on what had no handshake. */
+static const struct argp_option handshake_options[] = {
+	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
+};
+
+static error_t parse_handshake(int key, char *arg, struct argp_state *state)
+{
+	(void)arg, (void)state;
+	if (key != OPT_HANDSHAKE)
+		return ARGP_ERR_UNKNOWN;
+	act.handle_flags |= UFFDCTL_HANDSHAKE;
+	return 0;
+}
+
+const struct argp handshake_argp = { .options = handshake_options, .parser = parse_handshake };
 const struct argp act_argp = { .options = options, .parser = parse };
 
 int act_open(void)

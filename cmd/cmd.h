@@ -40,7 +40,7 @@ struct common {
 extern struct common common;
 extern const struct argp common_argp;
 
-/* For commands on ranges of one process's userfaultfd: PID RANGE..., -f, --handshake, --dry-run. */
+/* For commands on ranges of one process's userfaultfd: PID RANGE..., -f, --dry-run. */
 struct act {
 	pid_t pid;
 	struct uffdctl_ranges *ranges;
@@ -56,6 +56,7 @@ struct act {
 };
 extern struct act act;
 extern const struct argp act_argp;
+extern const struct argp handshake_argp;
 
 /* The one context; its log goes to stderr. */
 struct uffdctl *ctx(void);

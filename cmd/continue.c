@@ -66,7 +66,9 @@ const struct cmd cmd_wake = {
 	.name = "wake",
 	.summary = "Wake the threads that wait in ranges: they try again",
 	.args = "PID RANGE...",
-	.children = (const struct argp_child[]){ { &act_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {} },
+	.children =
+		(const struct argp_child[]){
+			{ &act_argp, 0, NULL, 0 }, { &handshake_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {} },
 	.columns = wake_columns,
 	.run = run_wake,
 };

@@ -115,7 +115,8 @@ static int run_cmd(const struct cmd *cmd, int argc, char **argv)
 
 /*
  * A descriptor that we open must not become stdin, stdout or stderr: what is printed
- * would be written into it, and it may be a target's memory.
+ * would be written into it, and it may be a target's memory. A stdin that was closed can
+ * be told by what it is open for.
  */
 static int check_stdio(void)
 {
@@ -123,7 +124,7 @@ static int check_stdio(void)
 		error("stdout is closed");
 		return -EBADF;
 	}
-	for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+	for (int fd = open("/dev/null", O_WRONLY); fd >= 0; fd = open("/dev/null", O_WRONLY)) {
 		if (fd > STDERR_FILENO) {
 			close(fd);
 			break;
@@ -144,6 +145,8 @@ int main(int argc, char **argv)
 	setlocale(LC_ALL, "");
 	/* A closed pipe is an error like others, told and cleaned up after. */
 	signal(SIGPIPE, SIG_IGN);
+	/* What is too large for ulimit -f is an error that can be told. */
+	signal(SIGXFSZ, SIG_IGN);
 	argp_program_version_hook = print_version;
 	argp_err_exit_status = EXIT_USAGE;
 	if (check_stdio() < 0)

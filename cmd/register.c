@@ -83,7 +83,9 @@ static int run_unregister(void)
 	return act_close(r);
 }
 
-static const struct argp_child children[] = { { &act_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {} };
+static const struct argp_child children[] = {
+	{ &act_argp, 0, NULL, 0 }, { &handshake_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {}
+};
 
 const struct cmd cmd_register = {
 	.name = "register",

@@ -107,7 +107,10 @@ const struct argp contents_argp = { .options = contents_options, .parser = resol
 static int open_stdin(void)
 {
 	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	int flags = fcntl(STDIN_FILENO, F_GETFL);
 
+	if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
 	resolve_opts.from_offset += at > 0 ? at : 0;
 	resolve_opts.from_fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
 	return resolve_opts.from_fd < 0 ? -errno : 0;
@@ -115,12 +118,22 @@ static int open_stdin(void)
 
 static int open_path(const char *path)
 {
-	struct stat st;
-
 	resolve_opts.from_fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (resolve_opts.from_fd < 0)
-		return -errno;
-	return fstat(resolve_opts.from_fd, &st) == 0 && S_ISDIR(st.st_mode) ? -EISDIR : 0;
+	return resolve_opts.from_fd < 0 ? -errno : 0;
+}
+
+static const char *contents_hint(int err, bool has_offset)
+{
+	switch (err) {
+	case -ENOENT:
+		return has_offset ? ": a file whose name ends in @NUMBER is written with @0 behind it" : "";
+	case -EISDIR:
+		return ": --from takes a file";
+	case -EBADF:
+		return ": standard input is closed, or not open for reading";
+	default:
+		return "";
+	}
 }
 
 /* Behind the last @ stands an offset, if it is one: names may hold an @ too. */
@@ -128,6 +141,7 @@ static int open_contents(void)
 {
 	_cleanup_free_ char *path = strdup(from_zero ? "/dev/zero" : from), *name = NULL;
 	char *at = path ? strrchr(path, '@') : NULL;
+	struct stat st;
 	int r;
 
 	if (!path)
@@ -135,8 +149,10 @@ static int open_contents(void)
 	if (at && !from_zero && uffdctl_size_parse(at + 1, &resolve_opts.from_offset) == 0)
 		*at = '\0';
 	r = strcmp(path, "-") ? open_path(path) : open_stdin();
+	if (r >= 0 && fstat(resolve_opts.from_fd, &st) == 0 && S_ISDIR(st.st_mode))
+		r = -EISDIR;
 	if (r < 0 && uffdctl_escape(path, &name) == 0)
-		error("%s: %s%s", name, strerror(-r), r == -EISDIR ? ": --from takes a file" : "");
+		error("%s: %s%s", name, strerror(-r), contents_hint(r, at && !*at));
 	return r;
 }
 
@@ -173,11 +189,10 @@ static double seconds(void)
 int run_resolve(resolve_fn fn, const char *why_absent)
 {
 	double began;
-	int r = from || from_zero ? open_contents() : 0;
+	int r = act_open();
 
-	if (r < 0)
-		return EXIT_UNDONE;
-	r = act_open();
+	if (r >= 0 && (from || from_zero))
+		r = open_contents();
 	resolve_opts.flags |= act.flags;
 	if (r >= 0 && resolve_opts.flags & UFFDCTL_NO_WAKE)
 		note("%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"",

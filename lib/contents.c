@@ -106,7 +106,8 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 	if (r == -ENODATA)
 		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (r < 0 && r != -EINTR)
-		return fail(u, r, "the contents: %s", strerror(-r));
+		return fail(u, r, "the contents: %s%s", strerror(-r),
+			    r == -EFBIG ? " (what a pipe brings is held in memory, as a file: see ulimit -f)" : "");
 	if (r < 0)
 		return r;
 	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true };
@@ -114,6 +115,16 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 }
 
 /* ---- all ---- */
+
+/* How much it will yield can't be asked, but whether it yields anything. */
+static int try_device(struct uffdctl *u, const struct contents *c)
+{
+	uint64_t done;
+	char byte;
+	int r = contents_read(c, 0, &byte, 1, &done);
+
+	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
+}
 
 int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
@@ -130,7 +141,7 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 	if (at < 0 && errno == ESPIPE)
 		return open_pipe(u, opts, need, ret);
 	if (S_ISCHR(st.st_mode))
-		return 0;
+		return opts->flags & UFFDCTL_DRY_RUN && need ? try_device(u, ret) : 0;
 	/* Where the offset of the descriptor stands is not ours to change. */
 	size = at < 0 ? at : lseek(fd, 0, SEEK_END);
 	if (size < 0 || lseek(fd, at, SEEK_SET) < 0)

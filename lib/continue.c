@@ -186,15 +186,15 @@ static void fill(struct chunk *c, struct uffdctl_range run, bool wp)
 	if (err == -EFAULT)
 		c->retry_at = ready.end;
 	else if (err < 0)
-		chunk_gone(c, err, ready.end);
+		chunk_unreadable(c, err, ready.end);
 }
 
 static int look(struct chunk *c, struct uffdctl_range range)
 {
-	const struct uffdctl_vma *v = c->part->seg.vma;
+	const struct uffdctl_vma *v = c->part->seg.vma; /* one of the index */
 	const struct filling *filling = c->job->op_data;
 	struct alias_walk walk = { c, range };
-	int r = pagemap_read(c->job->pagemap, v, range, c->states);
+	int r = pagemap_read(c->job->pagemap, &c->vma, range, c->states);
 
 	if (r >= 0)
 		r = alias_visit(&filling->aliases, v, range, mark_alias, &walk);
@@ -242,12 +242,10 @@ static const char *error_text(int err)
 	switch (err) {
 	case -EINVAL:
 		return "refused (EINVAL): no minor faults on this memory, or the kernel can't keep write-protect marks (needs Linux 6.4)";
-	case -EIO:
-		return "hardware-poisoned page, or the contents can't be read (EIO)";
 	case -EPERM:
 		return "the file may not be written (sealed?)";
 	case -EFAULT:
-		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation)";
+		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation), or the contents can't be read (EFAULT)";
 	default:
 		return NULL;
 	}

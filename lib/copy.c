@@ -21,7 +21,7 @@ static int act_copy(const struct chunk *c, struct uffdctl_range range, bool wp, 
 	 * On a mark that stands there the kernel would put a page without one, and anonymous memory
 	 * holds no mark where no page is: that its first write is reported is left to whoever copies.
 	 */
-	if (c->part->seg.vma->modes & UFFDCTL_MODE_WP)
+	if (c->vma.modes & UFFDCTL_MODE_WP)
 		mode |= UFFDIO_COPY_MODE_WP;
 	return uffd_copy(c->job->h->uffd, range, c->buf + (range.start - c->held.start), mode, done);
 }
@@ -51,21 +51,14 @@ static int copy_chunk(struct chunk *c)
 		c->held.end = c->held.start + round_down(done, page_of(c));
 		r = resolve_range(c, c->held);
 		if (err < 0)
-			chunk_gone(c, err, c->held.end);
+			chunk_unreadable(c, err, c->held.end);
 	}
 	return r;
 }
 
 static const char *copy_error_text(int err)
 {
-	switch (err) {
-	case -EINVAL:
-		return "refused (EINVAL): this memory can't have UFFDIO_COPY on this kernel";
-	case -EIO:
-		return "the contents can't be read (EIO)";
-	default:
-		return NULL;
-	}
+	return err == -EINVAL ? "refused (EINVAL): this memory can't have UFFDIO_COPY on this kernel" : NULL;
 }
 
 /* As it does where the process has protected pages itself. */
@@ -88,7 +81,7 @@ static int prepare_copy(struct job *job, const struct uffdctl_maps *maps, const 
 		return fail(job->h->t->u, -EINVAL, "%d: copy: no contents are given", job->h->t->pid);
 	for (size_t i = 0; i < segs->nr; i++)
 		modes |= segs->segs[i].vma->modes;
-	if (modes & UFFDCTL_MODE_WP)
+	if (modes & UFFDCTL_MODE_WP && !job->contents.ours)
 		warn_writers(job);
 	return 0;
 }

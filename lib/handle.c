@@ -175,7 +175,7 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 		return 0;
 	if (!(flags & UFFDCTL_HANDSHAKE))
 		return fail(u, -EPROTO,
-			    "%d: fd %d never had its handshake (UFFDIO_API): ours would make the process's own fail; --handshake insists",
+			    "%d: fd %d never had its handshake (UFFDIO_API): nothing can be registered on it yet, and ours would make the process's own fail; uffdctl register --handshake insists",
 			    h->pid, h->fd);
 	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own will fail with EINVAL",
 		    h->pid, h->fd);

@@ -43,6 +43,12 @@ void chunk_gone(struct chunk *c, int err, uint64_t addr)
 	c->gone = true;
 }
 
+void chunk_unreadable(struct chunk *c, int err, uint64_t addr)
+{
+	c->tally.unreadable |= !c->tally.err;
+	chunk_gone(c, err, addr);
+}
+
 static void wake_asleep(struct chunk *c)
 {
 	if (c->asleep.end > c->asleep.start && !(c->job->opts->flags & UFFDCTL_NO_WAKE))
@@ -209,7 +215,7 @@ static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdi
 
 static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
 {
-	if (*state & PTE_WP && !(*state & PTE_MAPPED) && c->part->seg.vma->modes & UFFDCTL_MODE_RWP)
+	if (*state & PTE_WP && !(*state & PTE_MAPPED) && c->vma.modes & UFFDCTL_MODE_RWP)
 		return MARKED;
 	return c->job->op->judge ? c->job->op->judge(c, addr, state) : ACT;
 }
@@ -236,16 +242,15 @@ void resolve_pages(struct chunk *c, struct uffdctl_range range)
 
 int resolve_range(struct chunk *c, struct uffdctl_range range)
 {
-	const struct uffdctl_vma *v = c->part->seg.vma;
 	uint64_t marks = c->job->op->marks & ~(c->job->opts->flags & UFFDCTL_WRITE_PROTECT ? UFFDCTL_MODE_WP : 0);
 	int r;
 
-	if (!(v->modes & marks)) {
+	if (!(c->vma.modes & marks)) {
 		resolve_run(c, range, false);
 		return 0;
 	}
 	c->retry_at = 0;
-	r = pagemap_read(c->job->pagemap, v, range, c->states);
+	r = pagemap_read(c->job->pagemap, &c->vma, range, c->states);
 	if (r >= 0)
 		resolve_pages(c, range);
 	return r;
@@ -291,9 +296,38 @@ static void add_tally(struct job *job, struct chunk *c)
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
 		sum->err_addr = c->tally.err_addr;
+		sum->unreadable = c->tally.unreadable;
 	}
 	c->part->gone |= c->gone;
 	job->done_bytes += range_len(c->range);
+}
+
+/* The part of the chunk that is one mapping now, if it may be done still. */
+static int look_at_piece(struct chunk *c)
+{
+	struct segment seg = c->part->seg;
+	int r;
+
+	c->vma = *seg.vma;
+	r = look_again(&c->job->look, c->job->h, &c->vma, &c->range);
+	seg.vma = &c->vma;
+	return r == 0 && c->job->op->objection && c->job->op->objection(c->job, &seg) ? -ENOENT : r;
+}
+
+static void do_pieces(struct chunk *c)
+{
+	struct uffdctl_range whole = c->range;
+	int r;
+
+	for (c->range.end = whole.start; c->range.end < whole.end && !c->gone;) {
+		c->range = (struct uffdctl_range){ c->range.end, whole.end };
+		r = look_at_piece(c);
+		if (r >= 0)
+			r = c->job->op->do_chunk(c);
+		if (r < 0)
+			chunk_gone(c, r, c->range.start);
+	}
+	c->range = whole;
 }
 
 static void *work(void *arg)
@@ -301,16 +335,13 @@ static void *work(void *arg)
 	struct job *job = arg;
 	uint8_t states[CHUNK_BYTES / 4096];
 	struct chunk c = { .job = job, .states = states };
-	int r;
 
 	pthread_mutex_lock(&job->lock);
 	while (next_chunk(job, &c)) {
 		pthread_mutex_unlock(&job->lock);
 		c.tally = (struct tally){};
 		c.gone = false;
-		r = job->op->do_chunk(&c);
-		if (r < 0)
-			chunk_gone(&c, r, c.range.start);
+		do_pieces(&c);
 		pthread_mutex_lock(&job->lock);
 		add_tally(job, &c);
 	}
@@ -392,21 +423,19 @@ static const char *error_text(int err)
 	case -EAGAIN:
 		return "the kernel refuses while an event of the userfaultfd is unread (EAGAIN): its handler must read it";
 	case -ENOENT:
-		return "unmapped, remapped or unregistered meanwhile (ENOENT)";
+		return "unmapped, remapped, unregistered or registered otherwise meanwhile (ENOENT): see uffdctl smaps";
 	case -ESRCH:
 		return "the process's memory is gone (ESRCH)";
 	case -EHWPOISON:
 	case -EIO:
-		return "hardware-poisoned page, or the contents can't be read (EIO)";
+		return "hardware-poisoned page (EIO)";
 	case -EINVAL:
 		return "refused (EINVAL)";
 	case -EOPNOTSUPP:
 		return "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp marks all";
-	case -ENODATA:
-		return "the contents ended early";
 	case -ENOMEM:
 	case -ENOSPC:
-		return "no memory, or no free huge page, for these pages";
+		return "no memory, no free huge page, or no room in the file system (its size limit), for these pages";
 	case -EINTR:
 		return "interrupted";
 	case -EFAULT:
@@ -418,11 +447,15 @@ static const char *error_text(int err)
 	}
 }
 
-static const char *text_of(const struct job *job, int err)
+static int describe(const struct job *job, const struct tally *t, char **ret)
 {
-	const char *text = job->op->error_text ? job->op->error_text(err) : NULL;
+	const char *text = job->op->error_text ? job->op->error_text(t->err) : NULL;
 
-	return text ?: error_text(err);
+	if (t->err == -ENODATA)
+		text = "the contents ended early";
+	else if (t->unreadable)
+		return asprintf(ret, "%" PRIx64 ": the contents: %s", t->err_addr, strerror(-t->err));
+	return asprintf(ret, "%" PRIx64 ": %s", t->err_addr, text ?: error_text(t->err));
 }
 
 static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
@@ -439,9 +472,9 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 
 	if (job->opts->flags & UFFDCTL_DRY_RUN)
 		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
-	if (res.error && asprintf(&text, "%" PRIx64 ": %s", p->tally.err_addr, text_of(job, res.error)) < 0)
+	if (res.error && describe(job, &p->tally, &text) < 0)
 		text = NULL;
-	res.error_text = res.error ? text ?: text_of(job, res.error) : NULL;
+	res.error_text = res.error ? text ?: error_text(res.error) : NULL;
 	fn(job->opts->data, &res);
 }
 
@@ -496,7 +529,7 @@ static int open_pagemap(struct job *job, const struct segments *segs)
 }
 
 /* Objections are reported as they are found; what is left becomes parts. */
-static int add_parts(struct job *job, struct segments *segs, uffdctl_result_fn fn, bool *failed)
+static int add_parts(struct job *job, const struct segments *segs, uffdctl_result_fn fn, bool *failed)
 {
 	uint64_t from = 0;
 	int r, err;
@@ -522,8 +555,7 @@ static int add_parts(struct job *job, struct segments *segs, uffdctl_result_fn f
 		}
 		from += range_len(segs->segs[i].range);
 	}
-	/* Contents for everything must be there before anything is changed. */
-	return contents_open(job->h->t->u, job->opts, from, &job->contents);
+	return 0;
 }
 
 static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
@@ -536,12 +568,91 @@ static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 	if (r >= 0 && again && !dry && !job->stop)
 		r = run_round(job, true);
 	if (r < 0)
-		return fail(job->h->t->u, r, "starting threads: %s", strerror(-r));
+		return fail(job->h->t->u, r, "starting threads: %s%s", strerror(-r),
+			    r == -EAGAIN ? " (fewer may do: -t 1)" : "");
 	for (size_t i = 0; i < job->nr_parts; i++) {
 		report(job, &job->parts[i], fn);
 		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent;
 	}
 	return job->stop ? -EINTR : 0;
+}
+
+/* What the ranges come to. */
+struct plan {
+	struct uffdctl_maps *maps;
+	struct segments segs;
+	uint64_t bytes;
+};
+
+static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struct plan *ret, bool *failed)
+{
+	struct range_filter filter = { .all = is_wanted, .arg = job, .glob_registered = true };
+	int r = handle_maps(job->h, &ret->maps);
+
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
+		int err = range_resolve(job->h->t, ret->maps, &ranges->specs[i], &filter, &ret->segs);
+
+		*failed |= err < 0;
+		/* Contents follow on from range to range: without one, those of the rest would be wrong. */
+		if (err == -ENOMEM || err == -ESRCH || (err < 0 && job->opts->from_fd >= 0))
+			r = err;
+	}
+	for (size_t i = 0; i < ret->segs.nr; i++)
+		ret->bytes += range_len(ret->segs.segs[i].range);
+	return r >= 0 && job->op->prepare ? job->op->prepare(job, ret->maps, &ret->segs) : r;
+}
+
+static void finish(struct job *job)
+{
+	if (job->op->finish)
+		job->op->finish(job);
+	job->op_data = NULL;
+}
+
+static void free_plan(struct plan *plan)
+{
+	segments_free(&plan->segs);
+	uffdctl_maps_free(plan->maps);
+}
+
+/* Of the same addresses in the same order, showing the same files: mappings may have been split or joined. */
+static bool same_plan(const struct job *job, const struct plan *a, const struct plan *b)
+{
+	uint64_t len;
+	size_t k = 0;
+
+	for (size_t i = 0; i < a->segs.nr; i++) {
+		const struct segment *s = &a->segs.segs[i];
+
+		if (vma_is_still(job->h->t, s->vma, s->range) < 0)
+			return false;
+		for (uint64_t at = s->range.start; at < s->range.end; at += len) {
+			const struct uffdctl_range *r = k < b->segs.nr ? &b->segs.segs[k].range : NULL;
+
+			if (!r || at < r->start || at >= r->end || b->segs.segs[k].vma->page_size != s->vma->page_size)
+				return false;
+			len = MIN(s->range.end, r->end) - at;
+			k += at + len == r->end;
+		}
+	}
+	return a->bytes == b->bytes;
+}
+
+/* A pipe may have taken hours: what was found before may be wrong now. */
+static int plan_again(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan, bool *failed)
+{
+	struct plan old = *plan;
+	int r;
+
+	finish(job);
+	*plan = (struct plan){};
+	r = make_plan(job, ranges, plan, failed);
+	if (r >= 0 && !same_plan(job, &old, plan))
+		r = fail(job->h->t->u, -ENOENT,
+			 "%d: the mappings of these ranges changed while the contents were awaited: nothing was done (see uffdctl smaps)",
+			 job->h->t->pid);
+	free_plan(&old);
+	return r;
 }
 
 int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
@@ -553,37 +664,30 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		.op = op,
 		.contents = { .fd = -1 },
 		.pagemap = -1,
+		.look = { .lock = PTHREAD_MUTEX_INITIALIZER },
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.ended = PTHREAD_COND_INITIALIZER,
 	};
-	struct uffdctl_maps *maps = NULL;
-	struct range_filter filter = { .all = is_wanted, .arg = &job, .glob_registered = true };
-	struct segments segs = {};
+	struct plan plan = {};
 	bool failed = false;
-	int r = handle_maps(h, &maps);
+	int r = make_plan(&job, ranges, &plan, &failed);
 
-	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
-		int err = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
-
-		failed |= err < 0;
-		/* Contents follow on from range to range: without one, those of the rest would be wrong. */
-		if (err == -ENOMEM || err == -ESRCH || (err < 0 && opts->from_fd >= 0))
-			r = err;
-	}
-	if (r >= 0 && op->prepare)
-		r = op->prepare(&job, maps, &segs);
+	/* Contents for everything must be there before anything is changed. */
 	if (r >= 0)
-		r = open_pagemap(&job, &segs);
+		r = contents_open(h->t->u, opts, plan.bytes, &job.contents);
+	if (r >= 0 && job.contents.ours)
+		r = plan_again(&job, ranges, &plan, &failed);
 	if (r >= 0)
-		r = add_parts(&job, &segs, fn, &failed);
+		r = open_pagemap(&job, &plan.segs);
+	if (r >= 0)
+		r = add_parts(&job, &plan.segs, fn, &failed);
 	if (r >= 0)
 		r = run_job(&job, fn, &failed);
-	if (op->finish)
-		op->finish(&job);
+	finish(&job);
+	free_plan(&plan);
+	look_free(&job.look);
 	contents_close(&job.contents);
 	free(job.parts);
 	cleanup_close(&job.pagemap);
-	segments_free(&segs);
-	uffdctl_maps_free(maps);
 	return r < 0 ? r : failed ? -EIO : 0;
 }

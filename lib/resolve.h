@@ -7,6 +7,7 @@
 
 #include "contents.h"
 #include "handle.h"
+#include "look.h"
 
 /* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
 #define CHUNK_BYTES (UINT64_C(4) << 20)
@@ -18,6 +19,7 @@ struct tally {
 	uint64_t mapped, already, absent;
 	int err; /* the first, with its page */
 	uint64_t err_addr;
+	bool unreadable; /* err is of reading the contents */
 };
 
 struct part {
@@ -39,6 +41,7 @@ struct job {
 	int pagemap;
 	bool needs_pagemap; /* nothing can be done without */
 	void *op_data;
+	struct look look;
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t ended;
@@ -54,6 +57,7 @@ struct job {
 struct chunk {
 	struct job *job;
 	struct part *part;
+	struct uffdctl_vma vma; /* the part's, with the modes that it has now */
 	struct uffdctl_range range;
 	struct tally tally;
 	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
@@ -112,6 +116,7 @@ uint64_t file_offset(const struct part *p, uint64_t addr);
 /* The first error of a chunk is kept; one that concerns the whole part ends it. */
 void chunk_error(struct chunk *c, int err, uint64_t addr);
 void chunk_gone(struct chunk *c, int err, uint64_t addr);
+void chunk_unreadable(struct chunk *c, int err, uint64_t addr);
 
 /* The ioctl on all of a range of the chunk, past pages that are mapped or absent. */
 void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp);

@@ -416,8 +416,8 @@ UFFDCTL_EXPORT enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps
 
 static bool shows_same(const struct uffdctl_vma *v, const struct maps_line *l)
 {
-	return l->inode == v->inode && l->dev_major == v->dev_major && l->dev_minor == v->dev_minor &&
-	       l->offset - l->range.start == v->offset - v->range.start;
+	return l->perms[3] == v->perms[3] && l->inode == v->inode && l->dev_major == v->dev_major &&
+	       l->dev_minor == v->dev_minor && (!v->inode || l->offset - l->range.start == v->offset - v->range.start);
 }
 
 /* The mapping at an address, by PROCMAP_QUERY; name is not filled in. */
@@ -432,6 +432,7 @@ static int query(struct uffdctl_target *t, uint64_t addr, struct maps_line *ret)
 				   .dev_major = q.dev_major,
 				   .dev_minor = q.dev_minor,
 				   .inode = q.inode };
+	ret->perms[3] = q.vma_flags & PROCMAP_QUERY_VMA_SHARED ? 's' : 'p';
 	return 0;
 }
 

@@ -6,7 +6,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, image
+from resolve import add_moves, image, links
 from tap import Target, contains, eq, fdinfo, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
@@ -385,6 +385,19 @@ def _():
         eq(result(t.pid, f"{m['addr']}+4K")[0]["mapped"], PAGE, "by itself it takes the owner")
         r = run("continue", t.pid, "all", check=1)
         contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
+
+
+@test("continue-reader-while-the-pipe-was-awaited")
+def _():
+    """A handler that begins to read while the contents are awaited stops the filling as one before would."""
+    t, m = target()
+    with t:
+        p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}", "--from", "-")
+        wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(f"/proc/{p.pid}/fd")), "it waits")
+        t.handler(uffd=t.u, action="count")
+        _, err = p.communicate(bytes(m["size"]), timeout=20)
+        eq(p.returncode, 1, "exit status")
+        contains(err.decode(), "somebody reads the messages")
 
 
 @test("continue-leaks-nothing")

@@ -2,13 +2,14 @@
 """copy and zeropage: what gets a page and which, what is left alone, what happens when the target moves."""
 import json
 import os
+import resource
 import signal
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, image
+from resolve import add_moves, image, links
 from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, test, wait_until
 
 PAGE = 4096
@@ -354,7 +355,7 @@ def _():
     t, m = target()
     with t, image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
-                             ("/nonexistent", "No such file"), ("/tmp", "Is a directory"),
+                             ("/nonexistent", "No such file"), ("/nonexistent@4K", "@0 behind it"), ("/tmp", "Is a directory"),
                              ("/dev/null", "the contents ended early")):
             contains(run("copy", t.pid, "all", "--from", source, check=1).err, text)
         r = run("copy", t.pid, "all", "--from", "-", stdin=bytes(PAGE + 1), check=1)
@@ -363,6 +364,23 @@ def _():
         contains(run("copy", t.pid, "all", check=2).err, "no contents given")
         contains(run("zeropage", t.pid, "all", "--from-zero", check=2).err, "unrecognized option")
         eq(result("zeropage", t.pid, m["addr"] + "+64K")[0]["mapped"], 16 * PAGE, "nothing was changed")
+
+
+@test("copy-unreadable")
+def _():
+    """What reading the contents says is not taken for the kernel's word on the pages."""
+    past = f"/dev/zero@{(1 << 63) - 1}"
+    for command, mode in (("copy", "missing"), ("continue", "minor")):
+        t, m = target(mode=(mode,))
+        with t:
+            contains(result(command, t.pid, "all", "--from", past, rc=1)[0]["error"], "the contents: Invalid argument")
+            soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
+            try:
+                r = run(command, t.pid, "all", "--from", "-", stdin=bytes(16 * PAGE), check=1)
+            finally:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+            contains(r.err, "see ulimit -f")
 
 
 @test("copy-dry-run")
@@ -375,6 +393,21 @@ def _():
         row = result("copy", t.pid, "all", "--dry-run", "--from", "-", stdin=b"")[0]
         eq(counts(row), (None, None, None, None), "a pipe is not read")
         eq(result("zeropage", t.pid, "all")[0]["mapped"], 16 * PAGE, "nothing was there")
+
+
+@test("copy-dry-run-of-bad-contents")
+def _():
+    """What can't be read is found before, on standard input as by name, and -J is JSON all the same."""
+    t, _ = target()
+    with t, open("/dev/null") as null:
+        d = os.open("/tmp", os.O_RDONLY)
+        for stdin, text in ((d, "takes a file"), (null, "they end at once"), (None, "standard input is closed")):
+            p = spawn("copy", "-J", "--dry-run", "--from", "-", t.pid, "all", stdin=stdin or null,
+                      preexec_fn=None if stdin else lambda: os.close(0))
+            out, err = p.communicate(timeout=20)
+            contains(err.decode(), text)
+            eq((p.returncode, json.loads(out)), (1, {"copy": []}), "exit status and JSON")
+        eq(result("copy", t.pid, "all", "--from", "/nonexistent", rc=1), [], "likewise by name")
 
 
 # ---- whose range, and who else resolves ----
@@ -421,6 +454,95 @@ def _():
             for th in ths:
                 ok(t.join(thread=th, timeout_ms=20000)["done"], "writer")
             eq(t.check(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, f"{kind}: contents under the writes")
+
+
+@test("copy-no-handshake")
+def _():
+    """Where nothing can be registered the handshake isn't made either: the process's own still works."""
+    with Target() as t:
+        fd = t.uffd(handshake=False)["fd"]
+        for command, source in (("copy", ["--from-zero"]), ("zeropage", []), ("continue", [])):
+            contains(run(command, t.pid, "all", "--handshake", *source, check=2).err, "unrecognized option")
+            contains(run(command, t.pid, "all", *source, check=1).err, "uffdctl register --handshake")
+        eq(t.handshake(uffd=fd, features=[]).get("errno"), None, "its own")
+
+
+# ---- what changes before it is done ----
+
+def awaiting(t, *args):
+    """A copy that waits for its pipe."""
+    p = spawn(*args, "-J", "-f", t.u, "--from", "-")
+    wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(f"/proc/{p.pid}/fd")), "it waits for its pipe")
+    return p
+
+
+def entries(t, m, nr):
+    with open(f"/proc/{t.pid}/pagemap", "rb") as f:
+        f.seek(m["start"] // PAGE * 8)
+        return [int.from_bytes(f.read(8), "little") for _ in range(nr)]
+
+
+WP_FEATURES = FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"]
+
+
+@test("copy-changed-while-the-pipe-was-awaited")
+def _():
+    """wp that came meanwhile holds; what another userfaultfd has now, or is another mapping, is left alone."""
+    def to_other(t, m, other):
+        t.unregister(uffd=t.u, id=m["id"])
+        t.register(uffd=other, id=m["id"], mode=["missing"])
+
+    def to_memfd(t, m, _):
+        t.munmap(id=m["id"])
+        n = t.map(kind="memfd", size=4 * PAGE, addr=m["addr"])
+        t.register(uffd=t.u, id=n["id"], mode=["missing"])
+
+    for kind, change, text in (("anon", to_other, "registered on another userfaultfd"),
+                               ("anon", lambda t, m, _: t.unregister(uffd=t.u, id=m["id"]), "not registered"),
+                               ("anon", to_memfd, "changed while the contents were awaited"),
+                               ("anon", lambda t, m, _: t.munmap(id=m["id"]), "nothing is mapped"),
+                               ("memfd", lambda t, m, _: t.register(uffd=t.u, id=m["id"], mode=["missing", "wp"]), None)):
+        t, m = target(4 * PAGE, kind, features=WP_FEATURES)
+        with t:
+            other = t.uffd(features=WP_FEATURES)["fd"]
+            p = awaiting(t, "copy", t.pid, f"{m['addr']}+8K")
+            change(t, m, other)
+            _, err = p.communicate(bytes(2 * PAGE), timeout=20)
+            eq(p.returncode, 1 if text else 0, f"exit status: {err}")
+            contains(err.decode(), text or "")
+            eq([(e >> 63, e >> 57 & 1) for e in entries(t, m, 4)], [(0, 0)] * 4 if text else [(1, 1)] * 2 + [(0, 0)] * 2,
+               f"present, wp: {text}")
+
+
+@test("copy-changed-at-work", limit=120)
+def _():
+    """Likewise between two chunks: at most one a thread is done as before."""
+    nr = 1 << 18
+    for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
+        for change in ("wp", "other"):
+            t, m = target(nr * PAGE, "anon", features=WP_FEATURES)
+            with t:
+                other = t.uffd(features=WP_FEATURES)["fd"]
+                t.madvise(id=m["id"], advice="nohugepage")
+                p = spawn(command, "-J", "-t", 1, "-f", t.u, t.pid, f"{m['addr']}+{nr * PAGE}", *source)
+                wait_until(lambda: entries(t, m, 4096)[4095], "it is at work")
+                p.send_signal(signal.SIGSTOP)
+                before = sum(1 for e in entries(t, m, nr) if e)
+                if change == "wp":
+                    t.register(uffd=t.u, id=m["id"], mode=["missing", "wp"])
+                else:
+                    t.unregister(uffd=t.u, id=m["id"])
+                    t.register(uffd=other, id=m["id"], mode=["missing"])
+                p.send_signal(signal.SIGCONT)
+                _, err = p.communicate(timeout=60)
+                after = entries(t, m, nr)
+                plain = sum(1 for e in after if e and not e >> 57 & 1)
+                ok(before < nr, "it was not through")
+                ok(plain <= before + 1024, f"{command}, {change}: without mark {before}, then {plain}")
+                if command == "copy" and change == "wp":
+                    eq((p.returncode, all(after)), (0, True), f"all are there: {err}")
+                else:
+                    contains(err.decode(), "registered otherwise meanwhile")
 
 
 # ---- a target that moves ----
