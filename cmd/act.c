@@ -50,6 +50,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DRY_RUN:
 		act.flags |= UFFDCTL_DRY_RUN;
 		return 0;
+	case OPT_HANDSHAKE:
+		act.handle_flags |= UFFDCTL_HANDSHAKE;
+		return 0;
 	case ARGP_KEY_ARG:
 		if (state->arg_num == 0) {
 			if (parse_pid(arg, &act.pid) < 0)
@@ -78,16 +81,7 @@ static const struct argp_option handshake_options[] = {
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
 };
 
-static error_t parse_handshake(int key, char *arg, struct argp_state *state)
-{
-	(void)arg, (void)state;
-	if (key != OPT_HANDSHAKE)
-		return ARGP_ERR_UNKNOWN;
-	act.handle_flags |= UFFDCTL_HANDSHAKE;
-	return 0;
-}
-
-const struct argp handshake_argp = { .options = handshake_options, .parser = parse_handshake };
+const struct argp handshake_argp = { .options = handshake_options, .parser = parse };
 const struct argp act_argp = { .options = options, .parser = parse };
 
 int act_open(void)
