@@ -11,11 +11,11 @@
 /* Where there are so many mappings that a look takes long, it holds for this many times as long. */
 #define HOLDS 4
 
-static uint64_t now_ns(void)
+static uint64_t now_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
 }
 
@@ -32,14 +32,17 @@ static int add_seen(const void *arg_ev, void *arg)
 
 static int refresh(struct look *look, struct iter *it, pid_t pid)
 {
+	uint64_t worked;
 	int r;
 
-	if (look->took && now_ns() - look->began < HOLDS * look->took)
+	if (look->took && now_ns(CLOCK_MONOTONIC) - look->began < HOLDS * look->took)
 		return 0;
-	look->began = now_ns();
+	look->began = now_ns(CLOCK_MONOTONIC);
+	/* Time that we were kept from the CPU, or stopped, makes it old and no dearer. */
+	worked = now_ns(CLOCK_THREAD_CPUTIME_ID);
 	look->nr = 0;
 	r = iter_vmas(it, pid, true, add_seen, look);
-	look->took = r < 0 ? 0 : now_ns() - look->began;
+	look->took = r < 0 ? 0 : now_ns(CLOCK_THREAD_CPUTIME_ID) - worked;
 	return r;
 }
 
