@@ -41,7 +41,6 @@ static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_
 static int wait_readable(const struct uffdctl_resolve_opts *opts, uint64_t need)
 {
 	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
-
 	int r;
 
 	do {

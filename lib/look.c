@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A second look at registered mappings while they are worked on: the target may change them at any time. */
 #include <errno.h>
-#include <time.h>
 
 #include "iter.h"
 #include "look.h"
@@ -10,14 +9,6 @@
 
 /* Where there are so many mappings that a look takes long, it holds for this many times as long. */
 #define HOLDS 4
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
-}
 
 static int add_seen(const void *arg_ev, void *arg)
 {

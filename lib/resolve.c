@@ -16,14 +16,6 @@
 /* How long an unread event or a changing mapping may keep the kernel from letting us act. */
 #define CHANGING_NS UINT64_C(2000000000)
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
-}
-
 uint64_t page_of(const struct chunk *c)
 {
 	return c->part->seg.vma->page_size;
@@ -78,8 +70,8 @@ static bool wait_changing(struct chunk *c, uint64_t *since)
 	static const struct timespec pause = { .tv_nsec = 200 * 1000L };
 
 	if (!*since)
-		*since = now_ns();
-	if (now_ns() - *since > CHANGING_NS || stopped(c->job))
+		*since = now_ns(CLOCK_MONOTONIC);
+	if (now_ns(CLOCK_MONOTONIC) - *since > CHANGING_NS || stopped(c->job))
 		return false;
 	nanosleep(&pause, NULL);
 	return true;

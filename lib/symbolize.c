@@ -122,14 +122,6 @@ struct uffdctl_symbols {
 	uint64_t last_module, module_tick;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
-	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
-}
-
 /* ---- the table ---- */
 
 static struct entry *set_of(struct uffdctl_symbols *s, uint64_t serial, uint64_t ip)
@@ -180,7 +172,7 @@ static void answer(struct uffdctl_symbols *s, const struct request *req, int err
 		}
 		e->known = true;
 		e->queued = false;
-		e->made_ns = now_ns();
+		e->made_ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	}
 	/* Perhaps it has another program: look before the next answer. */
 	if (err == -ESRCH)
@@ -273,7 +265,7 @@ static int open_process(struct uffdctl_symbols *s, const struct request *req)
 
 	if (p->t_serial == req->serial && p->t)
 		return 0;
-	if (p->t_serial == req->serial && p->err && now_ns() - p->err_ns < ERROR_NS)
+	if (p->t_serial == req->serial && p->err && now_ns(CLOCK_MONOTONIC_COARSE) - p->err_ns < ERROR_NS)
 		return p->err;
 	close_process(s, p);
 	r = uffdctl_target_open(&s->quiet, req->pid, &t);
@@ -283,13 +275,13 @@ static int open_process(struct uffdctl_symbols *s, const struct request *req)
 		uffdctl_target_close(t);
 		t = NULL;
 		p->err = r;
-		p->err_ns = now_ns();
+		p->err_ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	}
 	pthread_mutex_lock(&s->lock);
 	p->t = t;
 	p->memfd = memfd;
 	p->t_serial = req->serial;
-	p->checked_ns = now_ns();
+	p->checked_ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	pthread_mutex_unlock(&s->lock);
 	return r;
 }
@@ -323,7 +315,7 @@ static int read_maps(struct process *p)
 
 	strpool_free(&p->names);
 	p->nr_maps = 0;
-	p->maps_ns = now_ns();
+	p->maps_ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	f = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!f) {
 		r = -errno;
@@ -353,7 +345,7 @@ static struct mapping *mapping_in(struct process *p, uint64_t ip)
 
 static int find_mapping(struct process *p, uint64_t ip, struct mapping **ret)
 {
-	uint64_t age = now_ns() - p->maps_ns;
+	uint64_t age = now_ns(CLOCK_MONOTONIC_COARSE) - p->maps_ns;
 	struct mapping *m = age < MAPS_NS ? mapping_in(p, ip) : NULL;
 	int r;
 
@@ -748,7 +740,7 @@ UFFDCTL_EXPORT void uffdctl_symbols_free(struct uffdctl_symbols *s)
 /* Copy out what is known, and have looked up what is not, or not for long. */
 static int take(struct uffdctl_symbols *s, pid_t pid, uint64_t ip)
 {
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
 	struct process *p = process_of(s, pid, now);
 	struct entry *e = find_entry(s, p->serial, ip);
 

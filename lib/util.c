@@ -11,6 +11,14 @@
 #include "context.h"
 #include "util.h"
 
+uint64_t now_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
+}
+
 bool vec_grow(void *items_ptr, size_t nr, size_t *alloc, size_t item_size)
 {
 	void **items = items_ptr;

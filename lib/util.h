@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "uffdctl.h"
 
@@ -23,6 +24,8 @@
 		__typeof__(b) _b = (b); \
 		_a > _b ? _a : _b;      \
 	})
+
+uint64_t now_ns(clockid_t clock);
 
 /* Room for one more item at the end of a growing array; false when out of memory. */
 bool vec_grow(void *items_ptr, size_t nr, size_t *alloc, size_t item_size);

@@ -24,14 +24,6 @@
 #define MAX_HANDED 1024 /* in one call */
 #define REFRESH_NS UINT64_C(1000000000)
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * UINT64_C(1000000000) + ts.tv_nsec;
-}
-
 UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
 {
 	static const char *const names[] = { "woken", "signal", "released", "not_waited" };
@@ -446,7 +438,7 @@ UFFDCTL_EXPORT const char *uffdctl_watch_backend(const struct uffdctl_watch *w)
 UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn fn, void *data)
 {
 	struct timespec ts = { timeout_ms / 1000, timeout_ms % 1000 * 1000000L };
-	uint64_t now = now_ns();
+	uint64_t now = now_ns(CLOCK_MONOTONIC);
 	int r = 0;
 
 	if (w->backend->refresh && now - w->refreshed_ns > REFRESH_NS) {

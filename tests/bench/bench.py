@@ -4,6 +4,7 @@
 Figures are medians of runs that alternate with those of the alternative. Nothing here fails a build: times
 depend on the machine and on what else it does. What can't be measured says why in its line.
 """
+import contextlib
 import fcntl
 import json
 import os
@@ -248,32 +249,36 @@ class Watched:
             self.p.wait()
 
 
-def storm(args):
-    """Seconds of 50,000 faults by 4 threads, served by a handler of the process's own."""
-    n = 50000
+@contextlib.contextmanager
+def faulting(n):
+    """A process with a handler of its own, and a function that makes n faults by 4 threads."""
     with Target(timeout=60) as t:
         fd = t.uffd(features=["minor_shmem"])["fd"]
         m = t.map(kind="memfd", size=n * PAGE)
         t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
         t.register(uffd=fd, id=m["id"], mode=["minor"])
         t.handler(uffd=fd, action="continue")
-        with Watched(*args):
-            began = time.monotonic()
+
+        def storm():
             for thread in t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]:
                 while not t.join(thread=thread, timeout_ms=15000)["done"]:
                     pass
+        yield t, storm
+
+
+def storm(args):
+    """Seconds of 50,000 faults by 4 threads, served by a handler of the process's own."""
+    with faulting(50000) as (_, faults):
+        with Watched(*args):
+            began = time.monotonic()
+            faults()
             return time.monotonic() - began
 
 
 def view_cpu():
     """What the view takes of a CPU while a storm goes on, and how many faults a second that has."""
     n = 200000
-    with Target(timeout=60) as t:
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
-        t.handler(uffd=fd, action="continue")
+    with faulting(n) as (t, faults):
         pid, ours = pty.fork()
         if pid == 0:
             os.environ.update(TERM="xterm-256color", LC_ALL="C.UTF-8")
@@ -286,9 +291,7 @@ def view_cpu():
             return sum(int(open(f"/proc/{pid}/task/{tid}/schedstat").read().split()[0])
                        for tid in os.listdir(f"/proc/{pid}/task"))
         began, used = time.monotonic(), cpu_ns()
-        for thread in t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]:
-            while not t.join(thread=thread, timeout_ms=15000)["done"]:
-                pass
+        faults()
         seconds, used = time.monotonic() - began, cpu_ns() - used
         os.kill(pid, signal.SIGTERM)
         os.waitpid(pid, 0)
