@@ -68,7 +68,7 @@ static bool is_claimed(const struct chunk *c, uint64_t addr)
 	if (!c->part->second_round)
 		return false;
 	for (const struct part *q = c->job->parts; q < c->part; q++)
-		if (shares_pages(c->part, page, q))
+		if (!q->objection && shares_pages(c->part, page, q))
 			return true;
 	return false;
 }

@@ -462,18 +462,12 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		.error = p->tally.err,
 	};
 
-	if (job->opts->flags & UFFDCTL_DRY_RUN)
+	if (job->opts->flags & UFFDCTL_DRY_RUN && !p->objection)
 		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
-	if (res.error && describe(job, &p->tally, &text) < 0)
+	if (res.error && !p->objection && describe(job, &p->tally, &text) < 0)
 		text = NULL;
-	res.error_text = res.error ? text ?: error_text(res.error) : NULL;
-	fn(job->opts->data, &res);
-}
-
-static void refuse(struct job *job, const struct segment *seg, const char *text, int err, uffdctl_result_fn fn)
-{
-	struct uffdctl_result res = { .range = seg->range, .modes = seg->vma->modes, .error = err, .error_text = text };
-
+	if (res.error)
+		res.error_text = p->objection ?: text ?: error_text(res.error);
 	fn(job->opts->data, &res);
 }
 
@@ -485,7 +479,7 @@ static bool is_wanted(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 	return v->modes & job->op->mode && handle_owner(job->h, v, ctx) == OWNER_US;
 }
 
-/* NULL if it may be done on the part as asked. */
+/* NULL if it may be done on the part as asked, or, with an error, for want of memory. */
 static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 {
 	const char *text;
@@ -520,34 +514,37 @@ static int open_pagemap(struct job *job, const struct segments *segs)
 	return r == -ESRCH ? r : 0;
 }
 
-/* Objections are reported as they are found; what is left becomes parts. */
-static int add_parts(struct job *job, const struct segments *segs, uffdctl_result_fn fn, bool *failed)
+/* What is objected to becomes a part too, so that all is reported in its order. */
+static int add_parts(struct job *job, const struct segments *segs)
 {
 	uint64_t from = 0;
-	int r, err;
 
-	job->nr_parts = 0;
 	job->parts = calloc(segs->nr + 1, sizeof(*job->parts));
 	if (!job->parts)
 		return log_oom(job->h->t->u);
 	for (size_t i = 0; i < segs->nr; i++) {
-		_cleanup_free_ char *text = objection(job, &segs->segs[i], &err);
-		struct part *p = &job->parts[job->nr_parts];
+		struct part *p = &job->parts[job->nr_parts++];
+		int r;
 
-		if (err) {
-			refuse(job, &segs->segs[i], text ?: strerror(-err), err, fn);
-			*failed = true;
-		} else {
-			*p = (struct part){ .seg = segs->segs[i], .from = from };
-			r = job->op->add_part ? job->op->add_part(job, p) : 0;
-			job->nr_parts++;
-			if (r < 0)
-				return r;
-			job->total_bytes += range_len(p->seg.range);
-		}
-		from += range_len(segs->segs[i].range);
+		*p = (struct part){ .seg = segs->segs[i], .from = from };
+		from += range_len(p->seg.range);
+		p->objection = objection(job, &p->seg, &p->tally.err);
+		p->gone = p->objection;
+		if (p->gone)
+			continue;
+		r = p->tally.err ? log_oom(job->h->t->u) : job->op->add_part ? job->op->add_part(job, p) : 0;
+		if (r < 0)
+			return r;
+		job->total_bytes += range_len(p->seg.range);
 	}
 	return 0;
+}
+
+static void free_parts(struct job *job)
+{
+	for (size_t i = 0; i < job->nr_parts; i++)
+		free(job->parts[i].objection);
+	free(job->parts);
 }
 
 static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
@@ -672,14 +669,14 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 	if (r >= 0)
 		r = open_pagemap(&job, &plan.segs);
 	if (r >= 0)
-		r = add_parts(&job, &plan.segs, fn, &failed);
+		r = add_parts(&job, &plan.segs);
 	if (r >= 0)
 		r = run_job(&job, fn, &failed);
 	finish(&job);
 	free_plan(&plan);
 	look_free(&job.look);
 	contents_close(&job.contents);
-	free(job.parts);
+	free_parts(&job);
 	cleanup_close(&job.pagemap);
 	return r < 0 ? r : failed ? -EIO : 0;
 }

@@ -26,6 +26,7 @@ struct part {
 	struct segment seg;
 	uint64_t from;		 /* where its contents are, from the beginning of the contents */
 	const struct file *file; /* continue.c: that of the second mapping */
+	char *objection;	 /* why nothing is done here */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */
 	bool second_round; /* to be done when all others are through */

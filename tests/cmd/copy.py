@@ -425,6 +425,20 @@ def _():
         contains(run("zeropage", t.pid, "all", check=1).err, f"{t.pid}:{t.u}, {t.pid}:{other}")
 
 
+@test("copy-rows-in-order")
+def _():
+    """What is refused stands among the rest, where its range is."""
+    t, m = target()
+    with t:
+        n = t.map(kind="anon", size=4 * PAGE)
+        parts = [m["start"], int(n["addr"], 16), m["start"] + PAGE]
+        for options in ([], ["--dry-run"]):
+            rows = result("zeropage", *options, t.pid, *(f"{p:x}+4K" for p in parts), rc=1)
+            eq([int(row["start"], 16) for row in rows], parts, f"rows {options}")
+            eq([bool(row["error"]) for row in rows], [False, True, False], "which is refused")
+            eq(rows[1]["mapped"], 0, "of which nothing is done")
+
+
 @test("copy-beside-a-handler", limit=120)
 def _():
     """The target's handler resolves too: each page is whole, and from one of the two."""
