@@ -207,8 +207,9 @@ void view_ask_continue(struct view *v)
 		return;
 	}
 	if (!can_continue(w)) {
-		view_say(v, true, "thread %d: only minor faults can be continued; this one is %s", w->tid,
-			 uffdctl_kind_name(w->kind) ?: "not known");
+		view_say(v, true, "thread %d: only minor faults are continued; this is %s", w->tid,
+			 w->kind == UFFDCTL_KIND_MISSING ? "missing: see uffdctl copy"
+							 : (uffdctl_kind_name(w->kind) ?: "not known"));
 		return;
 	}
 	if (!plan_for(v, w))

@@ -501,7 +501,7 @@ def _():
         with Screen("--control", t.pid) as s:
             s.wait("stuck")
             s.keys("c")
-            s.wait("only minor faults")
+            s.wait("missing: see uffdctl copy")
             s.keys("C")
             s.wait("no minor fault waits")
             eq(fdinfo(t.pid, u)["total"], 1, "it waits still")
