@@ -30,6 +30,15 @@ struct ev_vma {
 	__u64 page_size;
 };
 
+/* The mapping at an address (iter/task). */
+struct ev_vma_at {
+	struct ev_vma vma;
+	__u64 inode; /* 0: of no file */
+	__u64 offset;
+	__u32 dev; /* as the kernel numbers it: 12 bits, 20 bits */
+	__s32 err; /* -ENOENT, -EBUSY: somebody changes mappings just now */
+};
+
 /* The memory of one process (iter/task). */
 struct ev_task {
 	__u64 mm;

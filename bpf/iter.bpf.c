@@ -9,6 +9,8 @@ char _license[] SEC("license") = "GPL";
 __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 __u64 scan_files;
+__u64 find_addr;
+__u64 page_size;
 
 /* The pid namespace of whoever ran an iterator last, and its depth. */
 __u64 pid_ns;
@@ -120,6 +122,16 @@ int tasks(struct bpf_iter__task *it)
 	return 0;
 }
 
+static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
+{
+	ev->start = vma->vm_start;
+	ev->end = vma->vm_end;
+	ev->vm_flags = vma->vm_flags;
+	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	if (ev->vm_flags & VM_HUGETLB)
+		ev->page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
+}
+
 SEC("iter/task_vma")
 int vmas(struct bpf_iter__task_vma *it)
 {
@@ -128,15 +140,35 @@ int vmas(struct bpf_iter__task_vma *it)
 
 	if (!vma || !it->task)
 		return 0;
-	ev.ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
-	if (registered_only && !ev.ctx)
+	if (registered_only && !BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx))
 		return 0;
+	describe_vma(vma, &ev);
+	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+	return 0;
+}
 
-	ev.start = vma->vm_start;
-	ev.end = vma->vm_end;
-	ev.vm_flags = vma->vm_flags;
-	if (ev.vm_flags & VM_HUGETLB)
-		ev.page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
+static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
+{
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+
+	describe_vma(vma, &ev->vma);
+	if (!file)
+		return 0;
+	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	ev->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
+	return 0;
+}
+
+SEC("iter/task")
+int vma_at(struct bpf_iter__task *it)
+{
+	struct task_struct *task = it->task;
+	struct ev_vma_at ev = {};
+
+	if (!task)
+		return 0;
+	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
 	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;
 }

@@ -111,11 +111,13 @@ struct task_struct {
 };
 
 struct super_block {
+	__u32 s_dev;
 	unsigned long s_blocksize;
 };
 
 struct inode {
 	struct super_block *i_sb;
+	unsigned long i_ino;
 };
 
 struct file {
@@ -156,6 +158,7 @@ struct vm_area_struct {
 	unsigned long vm_start;
 	unsigned long vm_end;
 	unsigned long vm_flags;
+	unsigned long vm_pgoff;
 	struct file *vm_file;
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
 };

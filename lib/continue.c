@@ -199,7 +199,7 @@ static int look(struct chunk *c, struct uffdctl_range range)
 	if (r >= 0)
 		r = alias_visit(&filling->aliases, v, range, mark_alias, &walk);
 	/* Where the mapping is gone the page table is as empty as where nothing was touched. */
-	return r < 0 ? r : vma_is_still(c->job->h->t, v, range);
+	return r < 0 ? r : look_is_still(&c->job->look, c->job->h, v, range);
 }
 
 static int fill_pages(struct chunk *c, struct uffdctl_range range)

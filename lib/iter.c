@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include <bpf/bpf.h>
 
@@ -124,6 +125,30 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	it->skel->bss->registered_only = registered_only;
 	r = walk(it->skel->progs.vmas.prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
 	return r == WALK_DONE ? 0 : r;
+}
+
+static int keep_vma_at(const void *ev, void *arg)
+{
+	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;
+	return 0;
+}
+
+/* The kernel does not wait for who changes mappings meanwhile, so we do. */
+int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret)
+{
+	static const struct timespec pause = { .tv_nsec = 100 * 1000L };
+	int r;
+
+	it->skel->bss->find_addr = addr;
+	it->skel->bss->page_size = base_page_size();
+	for (int i = 0; i < 100; i++) {
+		*ret = (struct ev_vma_at){ .err = -ESRCH };
+		r = walk(it->skel->progs.vma_at.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
+		if (r < 0 || ret->err != -EBUSY)
+			return r < 0 ? r : ret->err;
+		nanosleep(&pause, NULL);
+	}
+	return -EBUSY;
 }
 
 uint64_t iter_fops(const struct iter *it)

@@ -29,6 +29,9 @@ int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
 /* struct ev_vma: the mappings of a process, in the order of their addresses. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
 
+/* The mapping at an address, however many there are. -ENOENT; -ESRCH: no process, or it has no memory left. */
+int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret);
+
 /* For programs of other objects: what marks a userfaultfd, and a run over all processes without output. */
 uint64_t iter_fops(const struct iter *it);
 unsigned int iter_level(const struct iter *it);

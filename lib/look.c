@@ -1,61 +1,42 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* A second look at registered mappings while they are worked on: the target may change them at any time. */
 #include <errno.h>
+#include <sys/sysmacros.h>
 
 #include "iter.h"
 #include "look.h"
 #include "util.h"
 #include "vmflags.h"
 
-/* Where there are so many mappings that a look takes long, it holds for this many times as long. */
-#define HOLDS 4
+#define FOUND 1
 
-static int add_seen(const void *arg_ev, void *arg)
+struct search {
+	uint64_t addr;
+	struct ev_vma vma;
+};
+
+static int keep_found(const void *arg_ev, void *arg)
 {
-	struct look *look = arg;
-	struct ev_vma *ev = vec_add(look->seen, look->nr, look->alloc);
+	struct search *s = arg;
 
-	if (!ev)
-		return -ENOMEM;
-	*ev = *(const struct ev_vma *)arg_ev;
-	return 0;
+	s->vma = *(const struct ev_vma *)arg_ev;
+	return s->vma.start <= s->addr && s->addr < s->vma.end ? FOUND : 0;
 }
 
-static int refresh(struct look *look, struct iter *it, pid_t pid)
+/* Of a process that changes mappings all the time, all of them: that way waits until it may look. */
+static int find_among_all(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 {
-	uint64_t worked;
-	int r;
+	struct search s = { .addr = addr };
+	int r = iter_vmas(it, pid, true, keep_found, &s);
 
-	if (look->took && now_ns(CLOCK_MONOTONIC) - look->began < HOLDS * look->took)
-		return 0;
-	look->began = now_ns(CLOCK_MONOTONIC);
-	/* Time that we were kept from the CPU, or stopped, makes it old and no dearer. */
-	worked = now_ns(CLOCK_THREAD_CPUTIME_ID);
-	look->nr = 0;
-	r = iter_vmas(it, pid, true, add_seen, look);
-	look->took = r < 0 ? 0 : now_ns(CLOCK_THREAD_CPUTIME_ID) - worked;
-	return r;
+	*ret = s.vma;
+	return r < 0 ? r : r == FOUND ? 0 : -ENOENT;
 }
 
-static const struct ev_vma *find(const struct look *look, uint64_t addr)
-{
-	size_t lo = 0, hi = look->nr;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (look->seen[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < look->nr && look->seen[lo].start <= addr ? &look->seen[lo] : NULL;
-}
-
-static int look_by_bpf(struct look *look, struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
+static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
 {
 	const struct vmflags *flags;
-	const struct ev_vma *ev;
+	struct ev_vma_at at;
 	struct iter *it;
 	uint64_t modes;
 	int r;
@@ -64,18 +45,52 @@ static int look_by_bpf(struct look *look, struct uffdctl_handle *h, struct uffdc
 	if (r >= 0)
 		r = context_vmflags(h->t->u, it, &flags);
 	if (r >= 0)
-		r = refresh(look, it, h->t->pid);
+		r = iter_vma_at(it, h->t->pid, range->start, &at);
+	if (r == -EBUSY)
+		r = find_among_all(it, h->t->pid, range->start, &at.vma);
 	if (r < 0)
 		return r;
-	ev = find(look, range->start);
-	if (!ev || ev->ctx != h->ctx || (ev->page_size ?: base_page_size()) != v->page_size)
+	if (at.vma.ctx != h->ctx || (at.vma.page_size ?: base_page_size()) != v->page_size)
 		return -ENOENT;
-	modes = vmflags_modes(flags, ev->vm_flags);
+	modes = vmflags_modes(flags, at.vma.vm_flags);
 	if ((modes ^ v->modes) & ~(uint64_t)UFFDCTL_MODE_WP)
 		return -ENOENT;
 	v->modes = modes;
-	range->end = MIN(range->end, ev->end);
+	range->end = MIN(range->end, at.vma.end);
 	return 0;
+}
+
+/* Anything but 0 leaves it to /proc/PID/maps. */
+static int is_still_by_bpf(struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range)
+{
+	struct ev_vma_at at;
+	struct iter *it;
+	int r = iter_get(h->t->u, &it);
+
+	while (r >= 0 && range.start < range.end) {
+		r = iter_vma_at(it, h->t->pid, range.start, &at);
+		if (r < 0)
+			return r;
+		/* The kernel's own numbering: 20 bits of the minor number. */
+		if (at.inode != v->inode || at.dev != (v->dev_major << 20 | v->dev_minor))
+			return -ENOENT;
+		if (v->inode && at.offset - at.vma.start != v->offset - v->range.start)
+			return -ENOENT;
+		range.start = at.vma.end;
+	}
+	return r;
+}
+
+int look_is_still(struct look *look, struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range)
+{
+	int r = vma_is_still(h->t, v, range);
+
+	if (r != -ENOTTY)
+		return r;
+	pthread_mutex_lock(&look->lock);
+	r = is_still_by_bpf(h, v, range);
+	pthread_mutex_unlock(&look->lock);
+	return r < 0 ? vma_is_still_by_maps(h->t, v, range) : 0;
 }
 
 int look_again(struct look *look, struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
@@ -84,15 +99,10 @@ int look_again(struct look *look, struct uffdctl_handle *h, struct uffdctl_vma *
 
 	if (h->ctx) {
 		pthread_mutex_lock(&look->lock);
-		r = look_by_bpf(look, h, v, range);
+		r = check_owner(h, v, range);
 		pthread_mutex_unlock(&look->lock);
 	}
 	/* Of a process that is gone, this says so. */
-	still = vma_is_still(h->t, v, *range);
+	still = look_is_still(look, h, v, *range);
 	return still < 0 ? still : r;
-}
-
-void look_free(struct look *look)
-{
-	free(look->seen);
 }

@@ -8,13 +8,8 @@
 #include "handle.h"
 
 struct look {
-	pthread_mutex_t lock; /* of all below, and of the iterator */
-	struct ev_vma *seen;  /* what is registered, in the order of addresses */
-	size_t nr, alloc;
-	uint64_t began, took; /* ns */
+	pthread_mutex_t lock; /* of the iterators, which several threads want */
 };
-
-void look_free(struct look *look);
 
 /*
  * The mapping at range->start as it is now; may be called by any thread.
@@ -24,5 +19,8 @@ void look_free(struct look *look);
  * of before; -ESRCH. Without BPF owner and modes are taken to be what they were.
  */
 int look_again(struct look *look, struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range);
+
+/* Is the range still shown by the same file at the same offset? 0; -ENOENT; -ESRCH. May be called by any thread. */
+int look_is_still(struct look *look, struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range);
 
 #endif

@@ -605,7 +605,7 @@ static void free_plan(struct plan *plan)
 }
 
 /* Of the same addresses in the same order, showing the same files: mappings may have been split or joined. */
-static bool same_plan(const struct job *job, const struct plan *a, const struct plan *b)
+static bool same_plan(struct job *job, const struct plan *a, const struct plan *b)
 {
 	uint64_t len;
 	size_t k = 0;
@@ -613,7 +613,7 @@ static bool same_plan(const struct job *job, const struct plan *a, const struct 
 	for (size_t i = 0; i < a->segs.nr; i++) {
 		const struct segment *s = &a->segs.segs[i];
 
-		if (vma_is_still(job->h->t, s->vma, s->range) < 0)
+		if (look_is_still(&job->look, job->h, s->vma, s->range) < 0)
 			return false;
 		for (uint64_t at = s->range.start; at < s->range.end; at += len) {
 			const struct uffdctl_range *r = k < b->segs.nr ? &b->segs.segs[k].range : NULL;
@@ -674,7 +674,6 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		r = run_job(&job, fn, &failed);
 	finish(&job);
 	free_plan(&plan);
-	look_free(&job.look);
 	contents_close(&job.contents);
 	free_parts(&job);
 	cleanup_close(&job.pagemap);

@@ -436,7 +436,7 @@ static int query(struct uffdctl_target *t, uint64_t addr, struct maps_line *ret)
 	return 0;
 }
 
-static int still_by_maps(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range)
+int vma_is_still_by_maps(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 	_cleanup_free_ char *line = NULL;
@@ -467,8 +467,6 @@ int vma_is_still(struct uffdctl_target *t, const struct uffdctl_vma *v, struct u
 
 	while (range.start < range.end) {
 		r = query(t, range.start, &l);
-		if (r == -ENOTTY)
-			return still_by_maps(t, v, range);
 		if (r < 0)
 			return r;
 		if (!shows_same(v, &l))

@@ -22,8 +22,12 @@ struct uffdctl_maps {
 /* The first mapping that ends above addr, or the number of mappings. */
 size_t maps_find(const struct uffdctl_maps *m, uint64_t addr);
 
-/* Is the range still shown by the same file at the same offset? 0; -ENOENT; -ESRCH. May be called by any thread. */
+/*
+ * Is the range still shown by the same file at the same offset? 0; -ENOENT; -ESRCH; -ENOTTY: the kernel has
+ * no PROCMAP_QUERY. The other reads all of /proc/PID/maps. May be called by any thread.
+ */
 int vma_is_still(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range);
+int vma_is_still_by_maps(struct uffdctl_target *t, const struct uffdctl_vma *v, struct uffdctl_range range);
 
 /* "7f…-7f… rw-s /memfd:guest", escaped; free with free(). */
 char *vma_describe(const struct uffdctl_vma *v);

@@ -44,7 +44,12 @@ ENDS:handle_userfault /@start[tid]/ {
 """
 WORDS = {"fentry": {"BEGINS": "kfunc", "ENDS": "kretfunc", "REASON": "args->reason", "ADDRESS": "args->vmf->real_address"},
          "kprobe": {"BEGINS": "kprobe", "ENDS": "kretprobe", "REASON": "arg1",
-                    "ADDRESS": "((struct vm_fault *)arg0)->real_address"}}
+                    "ADDRESS": "((struct vm_fault *)arg0)->real_address"},
+         "tracepoint": {"BEGINS:handle_userfault": "tracepoint:userfaultfd:uffd_fault_begin",
+                        "ENDS:handle_userfault": "tracepoint:userfaultfd:uffd_fault_end",
+                        "BEGINS:userfaultfd_wake_function": "tracepoint:userfaultfd:uffd_fault_woken",
+                        "ENDS:userfaultfd_read_iter /retval > 0/": "tracepoint:userfaultfd:uffd_msg_read",
+                        "REASON": "args->reason", "ADDRESS": "args->real_address"}}
 
 
 def bpftrace(script, backend):

@@ -21,6 +21,7 @@ DEBIAN = {
     "list": "bpf",
     "watch": "fentry kprobe sched",
     "mappings": "PROCMAP_QUERY",
+    "looks_again": "PROCMAP_QUERY",
     "huge_pages": "PAGEMAP_SCAN",
     "userfaultfd": "/dev/userfaultfd",
     "second_mapping": "map_files",
@@ -49,7 +50,7 @@ NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 # Tests of what is said where it lacks, and of the kernel's own what needs swap.
 PATCHED = "this kernel has (them|userfaultfd for guest_memfd)|did not swap the page"
 PLANS = {
-    "6.1": Plan({"mappings": "maps", "huge_pages": "pagemap", "keeps_wp": ""},
+    "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}", boots=(COUNTS, REST)),
     "6.12": Plan(skips=NEITHER),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),

@@ -144,6 +144,17 @@ def _():
     return "map_files" if answered(calls, r'"map_files/.*O_RDWR') else "descriptor"
 
 
+@rung("looks_again")
+def _():
+    """By what continue sees that a mapping is the one it was: it looks for each 256 KiB that it fills."""
+    with memory("shmem", pages=4096) as (t, m):
+        run("register", "-q", t.pid, "all", check=0)
+        calls = traced("openat,ioctl", "continue", "-q", "--from-zero", t.pid, "all")
+    if sum('"maps"' in line for line in calls) > 4:
+        return "maps"
+    return "PROCMAP_QUERY" if answered(calls, r"PROCMAP_QUERY|0x66, 0x11") else "bpf"
+
+
 # ---- acting: on which memory it can be done; where not, the error says why ----
 
 NO_RWP = "needs Linux 7.3"

@@ -15,6 +15,7 @@ ROWS = {
     "list": "`list`, `pending`, `smaps` by",
     "watch": "`watch` by, best first",
     "mappings": "names of mappings by",
+    "looks_again": "mappings looked at again by",
     "huge_pages": "state of huge pages by",
     "userfaultfd": "its own userfaultfd from",
     "second_mapping": "second mapping by",
