@@ -9,7 +9,7 @@ char _license[] SEC("license") = "GPL";
 __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 __u64 scan_files;
-__u64 find_addr;
+__u64 find_addr; /* the mapping there, instead of the task */
 __u64 page_size;
 
 /* The pid namespace of whoever ran an iterator last, and its depth. */
@@ -90,6 +90,37 @@ static void scan_table(struct task_struct *task, __u32 pid)
 	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
 }
 
+static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
+{
+	ev->start = vma->vm_start;
+	ev->end = vma->vm_end;
+	ev->vm_flags = vma->vm_flags;
+	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	if (ev->vm_flags & VM_HUGETLB)
+		ev->page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
+}
+
+static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
+{
+	struct file *file = BPF_CORE_READ(vma, vm_file);
+
+	describe_vma(vma, &ev->vma);
+	if (!file)
+		return 0;
+	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
+	ev->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
+	return 0;
+}
+
+static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
+{
+	struct ev_vma_at ev = {};
+
+	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
+	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+}
+
 SEC("iter/task")
 int tasks(struct bpf_iter__task *it)
 {
@@ -99,6 +130,10 @@ int tasks(struct bpf_iter__task *it)
 
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
+	if (find_addr) {
+		find_vma(it, task);
+		return 0;
+	}
 	level = own_level();
 	pid_ns = own_ns();
 	/*
@@ -122,16 +157,6 @@ int tasks(struct bpf_iter__task *it)
 	return 0;
 }
 
-static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
-{
-	ev->start = vma->vm_start;
-	ev->end = vma->vm_end;
-	ev->vm_flags = vma->vm_flags;
-	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
-	if (ev->vm_flags & VM_HUGETLB)
-		ev->page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
-}
-
 SEC("iter/task_vma")
 int vmas(struct bpf_iter__task_vma *it)
 {
@@ -143,32 +168,6 @@ int vmas(struct bpf_iter__task_vma *it)
 	if (registered_only && !BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx))
 		return 0;
 	describe_vma(vma, &ev);
-	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
-	return 0;
-}
-
-static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
-{
-	struct file *file = BPF_CORE_READ(vma, vm_file);
-
-	describe_vma(vma, &ev->vma);
-	if (!file)
-		return 0;
-	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	ev->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
-	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
-	return 0;
-}
-
-SEC("iter/task")
-int vma_at(struct bpf_iter__task *it)
-{
-	struct task_struct *task = it->task;
-	struct ev_vma_at ev = {};
-
-	if (!task)
-		return 0;
-	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
 	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 	return 0;
 }

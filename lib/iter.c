@@ -137,18 +137,16 @@ static int keep_vma_at(const void *ev, void *arg)
 int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret)
 {
 	static const struct timespec pause = { .tv_nsec = 100 * 1000L };
-	int r;
+	int r, tries = 100;
 
 	it->skel->bss->find_addr = addr;
 	it->skel->bss->page_size = base_page_size();
-	for (int i = 0; i < 100; i++) {
+	do {
 		*ret = (struct ev_vma_at){ .err = -ESRCH };
-		r = walk(it->skel->progs.vma_at.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
-		if (r < 0 || ret->err != -EBUSY)
-			return r < 0 ? r : ret->err;
-		nanosleep(&pause, NULL);
-	}
-	return -EBUSY;
+		r = iter_tasks(it, pid, keep_vma_at, ret);
+	} while (r >= 0 && ret->err == -EBUSY && --tries && nanosleep(&pause, NULL) == 0);
+	it->skel->bss->find_addr = 0;
+	return r < 0 ? r : ret->err;
 }
 
 uint64_t iter_fops(const struct iter *it)
