@@ -23,12 +23,17 @@ static int keep_found(const void *arg_ev, void *arg)
 	return s->vma.start <= s->addr && s->addr < s->vma.end ? FOUND : 0;
 }
 
-/* Of a process that changes mappings all the time, all of them: that way waits until it may look. */
-static int find_among_all(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
+/* Of a process that changes mappings all the time, it is found among all: that way waits until it may look. */
+static int find(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 {
 	struct search s = { .addr = addr };
-	int r = iter_vmas(it, pid, true, keep_found, &s);
+	struct ev_vma_at at = {};
+	int r = iter_vma_at(it, pid, addr, &at);
 
+	*ret = at.vma;
+	if (r != -EBUSY)
+		return r;
+	r = iter_vmas(it, pid, true, keep_found, &s);
 	*ret = s.vma;
 	return r < 0 ? r : r == FOUND ? 0 : -ENOENT;
 }
@@ -36,7 +41,7 @@ static int find_among_all(struct iter *it, pid_t pid, uint64_t addr, struct ev_v
 static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
 {
 	const struct vmflags *flags;
-	struct ev_vma_at at;
+	struct ev_vma now;
 	struct iter *it;
 	uint64_t modes;
 	int r;
@@ -45,18 +50,16 @@ static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct u
 	if (r >= 0)
 		r = context_vmflags(h->t->u, it, &flags);
 	if (r >= 0)
-		r = iter_vma_at(it, h->t->pid, range->start, &at);
-	if (r == -EBUSY)
-		r = find_among_all(it, h->t->pid, range->start, &at.vma);
+		r = find(it, h->t->pid, range->start, &now);
 	if (r < 0)
 		return r;
-	if (at.vma.ctx != h->ctx || (at.vma.page_size ?: base_page_size()) != v->page_size)
+	if (now.ctx != h->ctx || (now.page_size ?: base_page_size()) != v->page_size)
 		return -ENOENT;
-	modes = vmflags_modes(flags, at.vma.vm_flags);
+	modes = vmflags_modes(flags, now.vm_flags);
 	if ((modes ^ v->modes) & ~(uint64_t)UFFDCTL_MODE_WP)
 		return -ENOENT;
 	v->modes = modes;
-	range->end = MIN(range->end, at.vma.end);
+	range->end = MIN(range->end, now.end);
 	return 0;
 }
 

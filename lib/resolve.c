@@ -479,7 +479,7 @@ static bool is_wanted(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 	return v->modes & job->op->mode && handle_owner(job->h, v, ctx) == OWNER_US;
 }
 
-/* NULL if it may be done on the part as asked, or, with an error, for want of memory. */
+/* NULL if it may be done on the part as asked. */
 static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 {
 	const char *text;
@@ -519,32 +519,29 @@ static int add_parts(struct job *job, const struct segments *segs)
 {
 	uint64_t from = 0;
 
+	job->nr_parts = 0;
 	job->parts = calloc(segs->nr + 1, sizeof(*job->parts));
 	if (!job->parts)
 		return log_oom(job->h->t->u);
 	for (size_t i = 0; i < segs->nr; i++) {
 		struct part *p = &job->parts[job->nr_parts++];
+		_cleanup_free_ char *text = NULL;
 		int r;
 
 		*p = (struct part){ .seg = segs->segs[i], .from = from };
 		from += range_len(p->seg.range);
-		p->objection = objection(job, &p->seg, &p->tally.err);
-		p->gone = p->objection;
-		if (p->gone)
+		text = objection(job, &p->seg, &p->tally.err);
+		if (p->tally.err) {
+			p->gone = true;
+			p->objection = strpool_get(&job->strings, text ?: strerror(ENOMEM));
 			continue;
-		r = p->tally.err ? log_oom(job->h->t->u) : job->op->add_part ? job->op->add_part(job, p) : 0;
+		}
+		r = job->op->add_part ? job->op->add_part(job, p) : 0;
 		if (r < 0)
 			return r;
 		job->total_bytes += range_len(p->seg.range);
 	}
 	return 0;
-}
-
-static void free_parts(struct job *job)
-{
-	for (size_t i = 0; i < job->nr_parts; i++)
-		free(job->parts[i].objection);
-	free(job->parts);
 }
 
 static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
@@ -675,7 +672,8 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 	finish(&job);
 	free_plan(&plan);
 	contents_close(&job.contents);
-	free_parts(&job);
+	free(job.parts);
+	strpool_free(&job.strings);
 	cleanup_close(&job.pagemap);
 	return r < 0 ? r : failed ? -EIO : 0;
 }

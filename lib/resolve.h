@@ -26,7 +26,7 @@ struct part {
 	struct segment seg;
 	uint64_t from;		 /* where its contents are, from the beginning of the contents */
 	const struct file *file; /* continue.c: that of the second mapping */
-	char *objection;	 /* why nothing is done here */
+	const char *objection;	 /* why nothing is done here */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */
 	bool second_round; /* to be done when all others are through */
@@ -38,6 +38,7 @@ struct job {
 	const struct resolve_op *op;
 	struct part *parts;
 	size_t nr_parts;
+	struct strpool strings;
 	struct contents contents;
 	int pagemap;
 	bool needs_pagemap; /* nothing can be done without */
