@@ -137,7 +137,7 @@ static int keep_vma_at(const void *ev, void *arg)
 int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret)
 {
 	static const struct timespec pause = { .tv_nsec = 100 * 1000L };
-	int r, tries = 100;
+	int r, tries = 10;
 
 	it->skel->bss->find_addr = addr;
 	it->skel->bss->page_size = base_page_size();

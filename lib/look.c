@@ -8,19 +8,22 @@
 #include "util.h"
 #include "vmflags.h"
 
-#define FOUND 1
-
 struct search {
 	uint64_t addr;
 	struct ev_vma vma;
 };
+
+static bool is_found(const struct search *s)
+{
+	return s->vma.start <= s->addr && s->addr < s->vma.end;
+}
 
 static int keep_found(const void *arg_ev, void *arg)
 {
 	struct search *s = arg;
 
 	s->vma = *(const struct ev_vma *)arg_ev;
-	return s->vma.start <= s->addr && s->addr < s->vma.end ? FOUND : 0;
+	return is_found(s);
 }
 
 /* Of a process that changes mappings all the time, it is found among all: that way waits until it may look. */
@@ -35,7 +38,7 @@ static int find(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 		return r;
 	r = iter_vmas(it, pid, true, keep_found, &s);
 	*ret = s.vma;
-	return r < 0 ? r : r == FOUND ? 0 : -ENOENT;
+	return r < 0 ? r : is_found(&s) ? 0 : -ENOENT;
 }
 
 static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
