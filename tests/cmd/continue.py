@@ -7,7 +7,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
 from resolve import add_moves, image, links
-from tap import Target, contains, eq, fdinfo, main, ok, pattern_page, run, spawn, test, wait_until
+from tap import Target, contains, eq, fdinfo, fewer, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem"]
@@ -346,6 +346,17 @@ def _():
 # ---- a target that moves ----
 
 add_moves("continue", 4, ("continue", "minor"))
+
+
+@test("continue-while-mappings-come-and-go", limit=120)
+def _():
+    """A process that maps and unmaps all the time keeps us waiting, and no more."""
+    size = fewer(20) * (16 << 20)
+    t, m = target(size)
+    with t:
+        t.churn(threads=3)
+        row = result(t.pid, "all", "--from-zero")[0]
+        eq((row["mapped"], row["error"]), (size, None), "all of it")
 
 
 @test("continue-unread-event")

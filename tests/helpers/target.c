@@ -649,6 +649,32 @@ static int start_thread(void *(*fn)(void *), void *arg, size_t stack, pthread_t 
 	return err ? fail(err, "pthread_create: %s", strerror(err)) : 0;
 }
 
+static void *churn_thread(void *arg)
+{
+	size_t size = 64 << 20;
+	void *p;
+
+	(void)arg;
+	for (;;) {
+		p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+		if (p != MAP_FAILED)
+			munmap(p, size);
+	}
+	return NULL;
+}
+
+/* Threads that map and unmap without a pause, so that the lock of the mappings is hardly ever free. */
+static int cmd_churn(struct json_object *req, struct json_object *res)
+{
+	uint64_t threads = arg_u64(req, "threads", 1);
+	int r = 0;
+
+	(void)res;
+	for (uint64_t i = 0; r == 0 && i < threads; i++)
+		r = start_thread(churn_thread, NULL, SMALL_STACK, NULL);
+	return r;
+}
+
 static int job_start(struct job *j)
 {
 	int err = start_thread(job_thread, j, SMALL_STACK, NULL);
@@ -1993,6 +2019,7 @@ static const struct command {
 	{ "map", cmd_map,
 	  "kind size shared writable name path of offset align addr huge_size" },
 	{ "maps_many", cmd_maps_many, "n populate_bytes" },
+	{ "churn", cmd_churn, "threads" },
 	{ "fill", cmd_fill, RANGE "seed through" },
 	{ "fallocate", cmd_fallocate, RANGE "mode" },
 	{ "truncate", cmd_truncate, "id size" },
