@@ -93,7 +93,7 @@ int act_open(void)
 	if (act.flags & UFFDCTL_DRY_RUN && act.handle_flags & UFFDCTL_HANDSHAKE)
 		act.handle_flags = UFFDCTL_HANDSHAKE_DRY;
 	/* What is begun is done, or stopped where it can be said, and in each case reported. */
-	progress_begin();
+	progress_begin(false);
 	r = uffdctl_target_open(ctx(), act.pid, &act.target);
 	if (r >= 0)
 		r = uffdctl_handle_open(act.target, act.holder, act.fd, act.ranges, act.handle_flags, &act.handle);

@@ -52,7 +52,7 @@ const struct cmd cmd_continue = {
 	.args = "PID RANGE...",
 	.options = continue_options,
 	.parse = resolve_parse,
-	.children = (const struct argp_child[]){ { &contents_argp, 0, NULL, 0 },
+	.children = (const struct argp_child[]){ { &fill_argp, 0, NULL, 0 },
 						 { &work_argp, 0, NULL, 0 },
 						 { &act_argp, 0, NULL, 0 },
 						 { &progress_argp, 0, NULL, 0 },

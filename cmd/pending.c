@@ -194,7 +194,7 @@ static int run(void)
 	bool hidden = false;
 
 	if (repeat)
-		progress_begin();
+		progress_begin(true);
 	while (!failed && !progress_interrupted()) {
 		r = look(&hidden);
 		any |= r == 1;

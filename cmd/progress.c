@@ -47,7 +47,7 @@ static void on_signal(int sig)
 	interrupted = 1;
 }
 
-void progress_begin(void)
+void progress_begin(bool only_looks)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
@@ -56,8 +56,12 @@ void progress_begin(void)
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
 		struct sigaction old;
 
-		/* What was ignored, as by nohup, stays so. */
-		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+		/*
+		 * What was ignored, as by nohup, stays so. A script's shell ignores SIGINT for what it
+		 * starts in the background, and kill -INT is how what only looks is ended there.
+		 */
+		if (sigaction(sigs[i], NULL, &old) == 0 &&
+		    (old.sa_handler != SIG_IGN || (only_looks && sigs[i] == SIGINT)))
 			sigaction(sigs[i], &sa, NULL);
 	}
 }

@@ -10,8 +10,11 @@
 /* --progress=auto|always|never */
 extern const struct argp progress_argp;
 
-/* From now on Ctrl-C and the like stop the work cleanly instead of killing us. */
-void progress_begin(void);
+/*
+ * From now on Ctrl-C and the like stop the work cleanly instead of killing us.
+ * @only_looks: SIGINT does so even where it was ignored
+ */
+void progress_begin(bool only_looks);
 
 /* Callback of the library's. Returns non-zero once the work shall stop. */
 int progress_show(void *data, uint64_t done_bytes, uint64_t total_bytes);

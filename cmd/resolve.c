@@ -47,10 +47,17 @@ static const struct argp_option work_options[] = {
 	{}
 };
 
-static const struct argp_option contents_options[] = {
+static const struct argp_option fill_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
 	  "Fill pages that are not mapped with these contents; - is standard input", 15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 15 },
+	{}
+};
+
+static const struct argp_option contents_options[] = {
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
+	  "Contents for the pages that are missing; - is standard input", 15 },
+	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, zeros", 15 },
 	{}
 };
 
@@ -101,6 +108,7 @@ error_t resolve_parse(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp work_argp = { .options = work_options, .parser = resolve_parse };
+const struct argp fill_argp = { .options = fill_options, .parser = resolve_parse };
 const struct argp contents_argp = { .options = contents_options, .parser = resolve_parse };
 
 /* What was read of standard input before is not ours: contents begin where it stands. */

@@ -17,8 +17,8 @@ error_t resolve_parse(int key, char *arg, struct argp_state *state);
 
 /* --threads, --no-wake */
 extern const struct argp work_argp;
-/* --from, --from-zero */
-extern const struct argp contents_argp;
+/* --from, --from-zero: for what is there, or for what is missing */
+extern const struct argp fill_argp, contents_argp;
 
 void col_mapped(const void *row, struct cell *ret);
 void col_already(const void *row, struct cell *ret);

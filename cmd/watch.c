@@ -260,7 +260,7 @@ static int run(void)
 	if (pids_check())
 		return EXIT_UNDONE;
 	dress = common.json ? &dress_json : has_view() ? &dress_view : &dress_lines;
-	progress_begin();
+	progress_begin(true);
 	opts.pids = pids;
 	opts.nr_pids = nr_pids;
 	opts.ranges = ranges;

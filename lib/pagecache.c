@@ -152,7 +152,7 @@ static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int m
 	}
 	if (s.found < 0 && s.err == -ENXIO)
 		return fail(t->u, s.err,
-			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access",
+			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",
 			    t->pid, what);
 	if (s.found < 0)
 		return fail(t->u, s.err,

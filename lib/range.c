@@ -158,7 +158,7 @@ static int fail_hole(struct uffdctl_target *t, const struct uffdctl_maps *maps, 
 	_cleanup_free_ char *before = next ? vma_describe(&maps->vmas[next - 1]) : NULL;
 	_cleanup_free_ char *after = next < maps->nr ? vma_describe(&maps->vmas[next]) : NULL;
 
-	return fail(t->u, -EFAULT, "%d: %s: nothing is mapped at %" PRIx64 "; mapped there: %s%s%s", t->pid, spec->text,
+	return fail(t->u, -EFAULT, "%d: %s: nothing is mapped at %" PRIx64 "; nearest: %s%s%s", t->pid, spec->text,
 		    addr, before ? before : "", before && after ? ", " : "", after ? after : "");
 }
 

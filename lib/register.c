@@ -203,6 +203,8 @@ static const char *register_error(const struct action *a, int err, uint64_t mode
 			return text;
 		if (modes & UFFDCTL_MODE_RWP)
 			return "this kernel has no rwp mode (needs Linux 7.3), or not for this memory or userfaultfd";
+		if (kind == VMA_GUEST_MEMFD)
+			return "this guest_memfd is not shared with the host from the beginning (GUEST_MEMFD_FLAG_INIT_SHARED)";
 		return "this kernel or userfaultfd can't have the mode on this memory";
 	case -EPERM:
 		return TEXT_EPERM;

@@ -99,6 +99,14 @@ static bool is_past_end(struct chunk *c, uint64_t addr)
 	return pagecache_size(c->job->h->t, c->part->seg.vma, &size) == 0 && file_offset(c->part, addr) >= size;
 }
 
+/* What a page is that the ioctl would have made. Woken, a thread waits there anew: for continue. */
+static void page_there(struct chunk *c, uint64_t addr)
+{
+	if (c->job->op->makes_pages && c->vma.modes & UFFDCTL_MODE_MINOR && c->job->pagemap >= 0 && !is_mapped(c, addr))
+		c->tally.unmapped += page_of(c);
+	page_already(c, addr);
+}
+
 /* No page is there; or, if the ioctl would have made one, none can be. */
 static void page_fault(struct chunk *c, struct uffdctl_range *left)
 {
@@ -130,7 +138,7 @@ static bool go_on(struct chunk *c, struct uffdctl_range *left, int err, uint64_t
 		chunk_gone(c, stopped(c->job) ? -EINTR : err, left->start);
 		return false;
 	case -EEXIST:
-		page_already(c, left->start);
+		page_there(c, left->start);
 		left->start += page;
 		return true;
 	case -EFAULT:
@@ -285,6 +293,7 @@ static void add_tally(struct job *job, struct chunk *c)
 	sum->mapped += c->tally.mapped;
 	sum->already += c->tally.already;
 	sum->absent += c->tally.absent;
+	sum->unmapped += c->tally.unmapped;
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
 		sum->err_addr = c->tally.err_addr;
@@ -544,6 +553,18 @@ static int add_parts(struct job *job, const struct segments *segs)
 	return 0;
 }
 
+static void warn_unmapped(const struct job *job)
+{
+	uint64_t unmapped = 0;
+
+	for (size_t i = 0; i < job->nr_parts; i++)
+		unmapped += job->parts[i].tally.unmapped;
+	if (unmapped)
+		log_warning(job->h->t->u,
+			    "%d: %" PRIu64 " bytes are in the page cache and not mapped: who touches them waits for a minor fault (uffdctl continue)",
+			    job->h->t->pid, unmapped);
+}
+
 static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 {
 	bool dry = job->opts->flags & UFFDCTL_DRY_RUN, again = false;
@@ -560,6 +581,7 @@ static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 		report(job, &job->parts[i], fn);
 		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent;
 	}
+	warn_unmapped(job);
 	return job->stop ? -EINTR : 0;
 }
 

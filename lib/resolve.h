@@ -17,6 +17,7 @@
 
 struct tally {
 	uint64_t mapped, already, absent;
+	uint64_t unmapped; /* of already: in the page cache only, where minor faults wait for it */
 	int err; /* the first, with its page */
 	uint64_t err_addr;
 	bool unreadable; /* err is of reading the contents */

@@ -150,6 +150,34 @@ def _():
         ok(t.join(thread=th)["done"], "it goes on")
 
 
+@test("copy-leaves-who-waits-for-a-minor-fault")
+def _():
+    """It can't end a minor fault, which then waits anew: not without a word."""
+    t, m = target(mode=("missing", "minor"))
+    with t, image(16) as img:
+        t.fallocate(id=m["id"], offset=0, len=4 * PAGE, mode="alloc")
+        thread = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a minor fault that waits")
+        for command, source in (("copy", ["--from", img.name]), ("zeropage", [])):
+            r = run(command, "-b", t.pid, "all", *source, check=0)
+            contains(r.err, f"{4 * PAGE} bytes are in the page cache and not mapped")
+            contains(r.err, "uffdctl continue")
+        run("continue", t.pid, "all", check=0)
+        ok(t.join(thread=thread)["done"], "the thread is through")
+        ok("page cache" not in run("zeropage", t.pid, "all", check=0).err, "nothing to say where all is mapped")
+
+
+@test("copy-longer-contents")
+def _():
+    """Whoever forgets the offset is told that there is more; whoever gives one knows."""
+    t, m = target()
+    with t, image(16) as img:
+        part = f"{m['start'] + 4 * PAGE:x}+8K"
+        contains(run("copy", "--dry-run", t.pid, part, "--from", img.name, check=0).err,
+                 f"the first {2 * PAGE} of {16 * PAGE} bytes")
+        ok("bytes of the contents" not in run("copy", t.pid, part, "--from", img.name + "@16K", check=0).err, "quiet")
+
+
 @test("copy-no-wake")
 def _():
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):

@@ -125,7 +125,7 @@ def _():
         t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
         a = m["start"]
         for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", "1000+4K"):
-            each((t.pid, text), 1, text, "nothing is mapped at", "mapped there:",
+            each((t.pid, text), 1, text, "nothing is mapped at", "nearest:",
                  commands=("register", "unregister", "continue"))
         ok("ui" in smaps_flags(t.pid, a), "nothing changed")
         eq(run("continue", "-J", t.pid, "1000+4K", f"{a:x}+4K", check=1).json()["continue"][0]["absent"], PAGE,

@@ -356,6 +356,15 @@ def _():
         eq(len(lines) - 1 + s["lost_events"], n, "each is shown or counted as lost")
 
 
+@test("watch-interrupted-in-the-background")
+def _():
+    """As a script starts it, with SIGINT ignored: kill -INT ends it all the same."""
+    with Target() as t:
+        t.uffd(features=FEATURES)
+        w = Watch(t.pid, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        eq(w.stop()[0], [], "faults")
+
+
 @test("watch-filters-and-limits")
 def _():
     with Target() as t:

@@ -761,13 +761,13 @@ TEST("resolve-address")
 
 TEST("resolve-hole")
 {
-	check_unresolved(__LINE__, "10000-50000", &any, -EFAULT, "nothing is mapped at 40000; mapped there: "
+	check_unresolved(__LINE__, "10000-50000", &any, -EFAULT, "nothing is mapped at 40000; nearest: "
 			 "20000-40000 r--p /usr/lib/guest.so, 50000-60000 rw-p");
 	check_unresolved(__LINE__, "40000-60000", &any, -EFAULT, "nothing is mapped at 40000");
 	check_unresolved(__LINE__, "50000-70000", &any, -EFAULT, "nothing is mapped at 60000");
-	check_unresolved(__LINE__, "0-20000", &any, -EFAULT, "nothing is mapped at 0; mapped there: 10000-20000");
-	check_unresolved(__LINE__, "900000-a00000", &any, -EFAULT, "mapped there: 200000-800000 rw-s /memfd:huge\\x0a");
-	check_unresolved(__LINE__, "1100000-1200000", &any, -EFAULT, "mapped there: 1000000-1010000 rw-p [h]");
+	check_unresolved(__LINE__, "0-20000", &any, -EFAULT, "nothing is mapped at 0; nearest: 10000-20000");
+	check_unresolved(__LINE__, "900000-a00000", &any, -EFAULT, "nearest: 200000-800000 rw-s /memfd:huge\\x0a");
+	check_unresolved(__LINE__, "1100000-1200000", &any, -EFAULT, "nearest: 1000000-1010000 rw-p [h]");
 }
 
 TEST("resolve-huge")

@@ -22,7 +22,7 @@ SIZE = 16 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
 FIRST, SECOND = 3, 7  # pages that a thread runs into
 SNAPSHOT, STALE, RIGHT = 1, 2, 3  # seeds of contents
-NAME = "@*[[]kvm-gmem]*"
+NAME = "@*kvm-gmem*"
 
 
 class Watch:
