@@ -94,7 +94,8 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 # ---- tests ----
 
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress) $(UNIT_TESTS)
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress $(if $(filter x86_64,$(shell uname -m)),target32)) \
+	$(UNIT_TESTS)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
@@ -103,6 +104,11 @@ tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
 $(O)/tests/helpers/%: tests/helpers/%.c
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic \
 		-MMD -MP -o $@ $< -pthread -ljson-c
+
+# Needs no 32-bit C library.
+$(O)/tests/helpers/target32: tests/helpers/target32.c
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=gnu17 -m32 -O1 -Wall -Wextra -nostdlib -static -fno-stack-protector \
+		-fno-pic -no-pie -o $@ $<
 
 # A versioned library, stripped, with its debug file beside it.
 $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map

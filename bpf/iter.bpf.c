@@ -117,6 +117,9 @@ static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
 {
 	struct ev_vma_at ev = {};
 
+	/* Nothing is said of one that has exited. */
+	if (!BPF_CORE_READ(task, mm))
+		return;
 	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
 	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 }

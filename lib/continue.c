@@ -127,10 +127,10 @@ static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
 /* ---- filling ---- */
 
 /* Pages past the end of the file stay as they are: CONTINUE will say that they are absent. */
-static int map_window(struct chunk *c, struct uffdctl_range range)
+static int map_window(struct chunk *c, struct uffdctl_range range, uint64_t size)
 {
 	const struct filling *filling = c->job->op_data;
-	uint64_t offset = file_offset(c->part, range.start), len = range_len(range), size = c->part->file->size;
+	uint64_t offset = file_offset(c->part, range.start), len = range_len(range);
 	struct uffdctl_range own;
 	char *window;
 	int r;
@@ -151,8 +151,6 @@ static int map_window(struct chunk *c, struct uffdctl_range range)
 	 */
 	own = (struct uffdctl_range){ (uintptr_t)window, (uintptr_t)window + len };
 	r = madvise(window, len, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
-	if (r == -EFAULT)
-		r = -ENOSPC;
 	if (r == 0)
 		r = uffd_register(filling->guard, own, UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR, NULL);
 	if (r < 0) {
@@ -202,9 +200,22 @@ static int look(struct chunk *c, struct uffdctl_range range)
 	return r < 0 ? r : look_is_still(&c->job->look, c->job->h, v, range);
 }
 
+/* No page could be had (EFAULT): there is no room for it, or the file has become shorter. */
+static int open_window(struct chunk *c, struct uffdctl_range range)
+{
+	uint64_t size = c->part->file->size, now;
+	int r = map_window(c, range, size);
+
+	while (r == -EFAULT && pagecache_size(c->job->h->t, c->part->seg.vma, &now) == 0 && now < size) {
+		size = now;
+		r = map_window(c, range, size);
+	}
+	return r == -EFAULT ? -ENOSPC : r;
+}
+
 static int fill_pages(struct chunk *c, struct uffdctl_range range)
 {
-	int r = map_window(c, range);
+	int r = open_window(c, range);
 
 	c->retry_at = 0;
 	if (r >= 0)

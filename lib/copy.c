@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* UFFDIO_COPY and UFFDIO_ZEROPAGE in bulk. */
 #include <errno.h>
-#include <stdlib.h>
+#include <sys/mman.h>
 
 #include "log.h"
 #include "pagecache.h"
@@ -26,12 +26,38 @@ static int act_copy(const struct chunk *c, struct uffdctl_range range, bool wp, 
 	return uffd_copy(c->job->h->uffd, range, c->buf + (range.start - c->held.start), mode, done);
 }
 
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
+/*
+ * The kernel holds the address of the source too against the bounds of the target's memory:
+ * for a 32-bit process it has to be below 4 GiB.
+ */
+static char *low_pages(uint64_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
+
+	if (p == MAP_FAILED)
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void free_buf(struct chunk *c)
+{
+	if (c->buf)
+		munmap(c->buf, c->buf_bytes);
+	c->buf = NULL;
+	c->buf_bytes = 0;
+}
+
 static int have_buf(struct chunk *c, uint64_t bytes)
 {
 	if (c->buf_bytes >= bytes)
 		return 0;
-	free(c->buf);
-	c->buf = aligned_alloc(base_page_size(), bytes);
+	free_buf(c);
+	c->buf = low_pages(bytes);
 	c->buf_bytes = c->buf ? bytes : 0;
 	return c->buf ? 0 : -ENOMEM;
 }
@@ -58,7 +84,7 @@ static int copy_chunk(struct chunk *c)
 
 static const char *copy_error_text(int err)
 {
-	return err == -EINVAL ? "refused (EINVAL): this memory can't have UFFDIO_COPY on this kernel" : NULL;
+	return err == -EINVAL ? "refused (EINVAL): UFFDIO_COPY can't be had here on this kernel" : NULL;
 }
 
 /* As it does where the process has protected pages itself. */
@@ -91,6 +117,7 @@ static const struct resolve_op copy_op = {
 	.marks = UFFDCTL_MODE_RWP,
 	.act = act_copy,
 	.do_chunk = copy_chunk,
+	.end_thread = free_buf,
 	.prepare = prepare_copy,
 	.error_text = copy_error_text,
 	.makes_pages = true,

@@ -108,7 +108,8 @@ int look_again(struct look *look, struct uffdctl_handle *h, struct uffdctl_vma *
 		r = check_owner(h, v, range);
 		pthread_mutex_unlock(&look->lock);
 	}
-	/* Of a process that is gone, this says so. */
 	still = look_is_still(look, h, v, *range);
-	return still < 0 ? still : r;
+	r = still < 0 ? still : r;
+	/* Of a process that ends, the mappings go first. */
+	return r == -ENOENT && target_is_gone(h->t) ? -ESRCH : r;
 }

@@ -165,11 +165,12 @@ static int fail_hole(struct uffdctl_target *t, const struct uffdctl_maps *maps, 
 static int fail_unaligned(struct uffdctl_target *t, const struct range_spec *spec, const struct uffdctl_vma *v)
 {
 	struct uffdctl_range r = spec->range;
+	bool mega = v->page_size >= 1 << 20;
 
 	return fail(t->u, -EINVAL,
-		    "%d: %s: is not on the bounds of %" PRIu64 "K pages; the pages that it touches are %" PRIx64
+		    "%d: %s: is not on the bounds of %" PRIu64 "%c pages; the pages that it touches are %" PRIx64
 		    "-%" PRIx64,
-		    t->pid, spec->text, v->page_size / 1024, round_down(r.start, v->page_size),
+		    t->pid, spec->text, v->page_size >> (mega ? 20 : 10), mega ? 'M' : 'K', round_down(r.start, v->page_size),
 		    round_up(r.end, v->page_size));
 }
 

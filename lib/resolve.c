@@ -346,7 +346,8 @@ static void *work(void *arg)
 		pthread_mutex_lock(&job->lock);
 		add_tally(job, &c);
 	}
-	free(c.buf);
+	if (job->op->end_thread)
+		job->op->end_thread(&c);
 	job->nr_running--;
 	pthread_cond_signal(&job->ended);
 	pthread_mutex_unlock(&job->lock);

@@ -92,6 +92,8 @@ struct resolve_op {
 	 */
 	int (*act)(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done);
 	int (*do_chunk)(struct chunk *c);
+	/* Frees what do_chunk() has kept for the next chunk. */
+	void (*end_thread)(struct chunk *c);
 	/* NULL: everything is ACT. */
 	enum verdict (*judge)(struct chunk *c, uint64_t addr, uint8_t *state);
 	void (*fill)(struct chunk *c, struct uffdctl_range run, bool wp);

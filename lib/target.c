@@ -18,6 +18,11 @@ static bool has_memory(struct uffdctl_target *t)
 	return pread(t->mapsfd, &c, 1, 0) == 1;
 }
 
+bool target_is_gone(struct uffdctl_target *t)
+{
+	return pidfd_exited(t->pidfd) || !has_memory(t);
+}
+
 int target_check(struct uffdctl_target *t)
 {
 	if (pidfd_exited(t->pidfd))

@@ -20,6 +20,9 @@ struct uffdctl_target {
  */
 int target_check(struct uffdctl_target *t);
 
+/* The same without a word. */
+bool target_is_gone(struct uffdctl_target *t);
+
 /* openat(2) under /proc/PID, followed by target_check(). */
 int target_open_file(struct uffdctl_target *t, const char *path, int flags, int *ret);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """continue and wake: what is mapped, what is left alone, what happens when the target moves."""
+import json
 import os
 import signal
 import sys
@@ -346,6 +347,24 @@ def _():
 # ---- a target that moves ----
 
 add_moves("continue", 4, ("continue", "minor"))
+
+
+@test("continue-from-while-truncated")
+def _():
+    """What lies past the new end is absent, and the rest is done."""
+    size = 256 << 20
+    t, m = target(size, fill=False)
+    with t:
+        p = spawn("continue", "-J", "-t", "1", "--from-zero", t.pid, "all")
+        wait_until(lambda: any("userfaultfd" in link for link in links(f"/proc/{p.pid}/fd")) or p.poll() is not None,
+                   "it has the userfaultfd")
+        time.sleep(0.02)
+        t.truncate(id=m["id"], size=size // 2)
+        out, err = p.communicate(timeout=50)
+        row = json.loads(out)["continue"][0]
+        eq(row["error"], None, "error")
+        eq(row["mapped"] + row["already"] + row["absent"], size, "each page is counted")
+        ok(p.returncode == (row["absent"] > 0), f"exit status: {err}")
 
 
 @test("continue-while-mappings-come-and-go", limit=120)

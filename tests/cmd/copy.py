@@ -4,6 +4,7 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -165,6 +166,31 @@ def _():
         run("continue", t.pid, "all", check=0)
         ok(t.join(thread=thread)["done"], "the thread is through")
         ok("page cache" not in run("zeropage", t.pid, "all", check=0).err, "nothing to say where all is mapped")
+
+
+@test("copy-into-a-32-bit-process")
+def _():
+    """The kernel wants the source below 4 GiB too."""
+    size = 1 << 20
+    with image(256) as img, open(img.name, "rb") as f:
+        p = spawn_target32()
+        start, end = (p.stdout.readline().strip().decode() for _ in range(2))
+        row = result("copy", p.pid, f"{start}-{end}", "--from", img.name)[0]
+        eq(counts(row), (size, 0, 0, None), "all of it")
+        total = sum(f.read())
+        out, _ = p.communicate(b"x", timeout=20)
+        eq(int(out, 16), total, "the sum of what it sees")
+
+
+def spawn_target32():
+    program = os.path.join(os.environ.get("O") or "build", "tests/helpers/target32")
+    if not os.path.exists(program):
+        skip("no 32-bit target: the compiler makes none (x86 only)")
+    try:
+        p = subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    except OSError as e:
+        skip(f"this kernel runs no 32-bit programs ({e.strerror})")
+    return p
 
 
 @test("copy-longer-contents")
