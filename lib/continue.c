@@ -203,11 +203,12 @@ static int look(struct chunk *c, struct uffdctl_range range)
 /* No page could be had (EFAULT): there is no room for it, or the file has become shorter. */
 static int open_window(struct chunk *c, struct uffdctl_range range)
 {
-	uint64_t size = c->part->file->size, now;
+	uint64_t size = c->part->file->size;
 	int r = map_window(c, range, size);
+	struct stat st;
 
-	while (r == -EFAULT && pagecache_size(c->job->h->t, c->part->seg.vma, &now) == 0 && now < size) {
-		size = now;
+	while (r == -EFAULT && fstat(c->part->file->fd, &st) == 0 && (uint64_t)st.st_size < size) {
+		size = st.st_size;
 		r = map_window(c, range, size);
 	}
 	return r == -EFAULT ? -ENOSPC : r;
@@ -378,7 +379,15 @@ static void finish(struct job *job)
 	free(f);
 }
 
+/* The pages that it makes are ours to pay: they come by our mapping. */
+static bool takes_memory(const struct job *job, const struct uffdctl_vma *v)
+{
+	(void)v;
+	return fills(job);
+}
+
 static const struct resolve_op op = {
+	.takes_memory = takes_memory,
 	.mode = UFFDCTL_MODE_MINOR,
 	.marks = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
 	.act = act,

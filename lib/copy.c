@@ -112,6 +112,12 @@ static int prepare_copy(struct job *job, const struct uffdctl_maps *maps, const 
 	return 0;
 }
 
+static bool copy_takes_memory(const struct job *job, const struct uffdctl_vma *v)
+{
+	(void)job, (void)v;
+	return true;
+}
+
 static const struct resolve_op copy_op = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
@@ -119,6 +125,7 @@ static const struct resolve_op copy_op = {
 	.do_chunk = copy_chunk,
 	.end_thread = free_buf,
 	.prepare = prepare_copy,
+	.takes_memory = copy_takes_memory,
 	.error_text = copy_error_text,
 	.makes_pages = true,
 };
@@ -161,12 +168,20 @@ static const char *zeropage_error_text(int err)
 			      : NULL;
 }
 
+/* A private mapping gets the kernel's one zero page. */
+static bool zeropage_takes_memory(const struct job *job, const struct uffdctl_vma *v)
+{
+	(void)job;
+	return v->perms[3] == 's';
+}
+
 static const struct resolve_op zeropage_op = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
 	.act = act_zeropage,
 	.do_chunk = zeropage_chunk,
 	.objection = zeropage_objection,
+	.takes_memory = zeropage_takes_memory,
 	.error_text = zeropage_error_text,
 	.makes_pages = true,
 };

@@ -123,18 +123,15 @@ enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
 	return kind;
 }
 
-int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t *ret)
+int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret)
 {
 	struct search s = { .t = t, .v = v, .look = true };
-	struct stat st;
 	int r = open_file(&s);
 
 	if (r < 0)
 		return r;
-	r = fstat(s.found, &st) < 0 ? -errno : 0;
+	r = fstat(s.found, ret) < 0 ? -errno : 0;
 	close(s.found);
-	if (r == 0)
-		*ret = st.st_size;
 	return r;
 }
 

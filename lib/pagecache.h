@@ -3,6 +3,8 @@
 #ifndef UFFDCTL_PAGECACHE_H
 #define UFFDCTL_PAGECACHE_H
 
+#include <sys/stat.h>
+
 #include "target.h"
 
 enum vma_kind {
@@ -15,8 +17,8 @@ enum vma_kind {
 
 enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v);
 
-/* The size of the file that is mapped, in bytes; -EPERM and other errnos where it can't be told. */
-int pagecache_size(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t *ret);
+/* fstat(2) of the file that is mapped; -EPERM and other errnos where it can't be told. */
+int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret);
 
 /*
  * Open for reading and writing the very file that is mapped.

@@ -106,6 +106,8 @@ struct resolve_op {
 	void (*finish)(struct job *job);
 	/* What an errno of act means, NULL if nothing special. */
 	const char *(*error_text)(int err);
+	/* Whether pages of a mapping may take memory that was not taken before. */
+	bool (*takes_memory)(const struct job *job, const struct uffdctl_vma *v);
 	bool makes_pages; /* EFAULT: not "no page is there", but "none can be there" */
 };
 

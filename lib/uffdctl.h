@@ -478,7 +478,8 @@ enum uffdctl_action_flags {
 	UFFDCTL_DRY_RUN = 1 << 0,	/* check all, change nothing */
 	UFFDCTL_NO_WAKE = 1 << 1,	/* leave waiting threads asleep */
 	UFFDCTL_WRITE_PROTECT = 1 << 2, /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
-	UFFDCTL_FORCE = 1 << 3,		/* continue: fill although somebody reads the messages */
+	UFFDCTL_FORCE = 1 << 3,		/* continue: fill although somebody reads the messages;
+					   copy, zeropage: although the target's cgroup lacks room */
 };
 
 /*
@@ -500,7 +501,7 @@ int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, 
 		 uffdctl_result_fn fn, void *data);
 
 struct uffdctl_resolve_opts {
-	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE; continue: _WRITE_PROTECT, _FORCE */
+	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE; _FORCE; continue: _WRITE_PROTECT */
 	unsigned int nr_threads; /* 0: as many as CPUs may be used */
 	int from_fd;		 /* contents for what is not mapped, or -1; a file, a device or a pipe */
 	uint64_t from_offset;	 /* where the first range's contents begin; further ranges follow on */

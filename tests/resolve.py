@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 
-from tap import Target, ok, pattern_page, spawn, test, wait_until
+from tap import Target, ok, pattern_page, skip, spawn, test, wait_until
 
 def image(nr, seed=9, page=4096):
     """A file of nr pages of the pattern; goes with the with block."""
@@ -21,6 +21,37 @@ def links(path):
         for f in files:
             with contextlib.suppress(OSError):
                 yield os.readlink(os.path.join(root, f))
+
+
+# ---- memory cgroups ----
+
+@contextlib.contextmanager
+def cgroup(limit):
+    """A memory cgroup of v1 or v2, as the folder of it."""
+    roots = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+    root, file = next((r for r in roots if os.path.exists(f"{r[0]}/cgroup.procs")), (None, None))
+    if not root:
+        skip("no memory cgroups are mounted")
+    path = f"{root}/uffdctl-test-{os.getpid()}"
+    try:
+        if file == "memory.max":
+            with open(f"{root}/cgroup.subtree_control", "w") as f:
+                f.write("+memory")
+        os.mkdir(path)
+        with open(f"{path}/{file}", "w") as f:
+            f.write(str(limit))
+    except OSError as e:
+        skip(f"no memory cgroup can be made: {e}")
+    try:
+        yield path
+    finally:
+        wait_until(lambda: not open(f"{path}/cgroup.procs").read(), "the cgroup is empty")
+        os.rmdir(path)
+
+
+def into(path, pid):
+    with open(f"{path}/cgroup.procs", "w") as f:
+        f.write(str(pid))
 
 
 # ---- a target that moves ----

@@ -7,7 +7,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, image, links
+from resolve import add_moves, cgroup, image, into, links
 from tap import Target, contains, eq, fdinfo, fewer, main, ok, pattern_page, run, spawn, test, wait_until
 
 PAGE = 4096
@@ -347,6 +347,18 @@ def _():
 # ---- a target that moves ----
 
 add_moves("continue", 4, ("continue", "minor"))
+
+
+@test("continue-from-past-our-own-limit")
+def _():
+    """The pages that filling makes are charged to us: said before, as the kernel kills without a word."""
+    with cgroup(256 << 20) as path:
+        t, m = target(512 << 20, fill=False)
+        with t:
+            p = spawn("continue", "--dry-run", "--from-zero", t.pid, "all", preexec_fn=lambda: into(path, os.getpid()))
+            _, err = p.communicate(timeout=50)
+            eq(p.returncode, 0, "exit status")
+            contains(err.decode(), "uffdctl's own memory cgroup")
 
 
 @test("continue-from-while-truncated")

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, image, links
+from resolve import add_moves, cgroup, image, into, links
 from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, test, wait_until
 
 PAGE = 4096
@@ -166,6 +166,26 @@ def _():
         run("continue", t.pid, "all", check=0)
         ok(t.join(thread=thread)["done"], "the thread is through")
         ok("page cache" not in run("zeropage", t.pid, "all", check=0).err, "nothing to say where all is mapped")
+
+
+@test("copy-at-the-limit-of-a-cgroup")
+def _():
+    """What would get the target killed is refused; what fits is done, and pages that are there need nothing."""
+    for kind in ("anon", "memfd"):
+        with cgroup(32 << 20) as path:
+            t, m = target(64 << 20, kind)
+            with t:
+                into(path, t.pid)
+                for options in ([], ["--dry-run"]):
+                    r = run("copy", "--from-zero", *options, t.pid, "all", check=1)
+                    contains(r.err, "memory cgroup has room for")
+                    contains(r.err, "--force")
+                half = f"{m['addr']}+16M"
+                eq(result("copy", "--from-zero", t.pid, half)[0]["mapped"], 16 << 20, "what fits")
+                eq(result("copy", "--from-zero", t.pid, half)[0]["already"], 16 << 20, "again")
+                if kind == "anon":
+                    eq(result("zeropage", t.pid, "all")[0]["mapped"], 48 << 20, "the one zero page")
+                eq(t.proc.poll(), None, "it lives")
 
 
 @test("copy-into-a-32-bit-process")

@@ -79,7 +79,7 @@ def _():
         t, m = target(size=4 * HUGE, kind="hugetlb")
         with t:
             r = run("register", t.pid, f"{m['start'] + PAGE:x}+4K", check=1)
-            contains(r.err, "2048K pages")
+            contains(r.err, "2M pages")
             contains(r.err, f"{m['start']:x}-{m['start'] + HUGE:x}")
             eq(len(rows("register", t.pid, f"{m['start']:x}+2M")), 1, "aligned")
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One small file or line of /proc, given to each of its parsers. */
+#include "../../lib/memcg.h"
 #include "../../lib/proc.h"
 #include "../../lib/vmflags.h"
 #include "fuzz.h"
@@ -35,6 +36,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ENSURE(info.handshake || !info.features);
 	if (stat_parse(text, &st) == 0)
 		ENSURE(strlen(st.comm) < sizeof(st.comm) && st.state);
+	for (int version = 1; version <= 2; version++) {
+		char *path = memcg_path(text, version);
+
+		ENSURE(!path || !strchr(path, '\n'));
+		free(path);
+	}
 	free(text);
 	check_lines(data, size);
 	return 0;

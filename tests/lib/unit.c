@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "../../lib/log.h"
+#include "../../lib/memcg.h"
 #include "../../lib/perfmap.h"
 #include "../../lib/proc.h"
 #include "../../lib/range.h"
@@ -775,7 +776,7 @@ TEST("resolve-huge")
 	check_resolved(__LINE__, "200000-400000", &any, "200000-400000:8");
 	check_resolved(__LINE__, "400000-800000", &any, "400000-800000:8");
 	check_unresolved(__LINE__, "210000-400000", &any, -EINVAL,
-			 "2048K pages; the pages that it touches are 200000-400000");
+			 "2M pages; the pages that it touches are 200000-400000");
 	check_unresolved(__LINE__, "200000-410000", &any, -EINVAL, "touches are 200000-600000");
 }
 
@@ -1203,6 +1204,28 @@ static void dir_remove(int dir)
 	close(dir);
 	snprintf(command, sizeof(command), "rm -r %s", dir_path);
 	NUM(system(command), 0);
+}
+
+static void check_memcg_path(int line, const char *text, int version, const char *want)
+{
+	char *path = memcg_path(text, version);
+
+	check_str(line, text, path ?: "none", want ?: "none");
+	free(path);
+}
+
+TEST("memcg-path")
+{
+	static const char both[] = "9:name=systemd:/x\n4:cpu,memory:/user/a:b c\n2:memory2:/no\n0::/user.slice/s.scope\n";
+
+	check_memcg_path(__LINE__, both, 1, "/user/a:b c");
+	check_memcg_path(__LINE__, both, 2, "/user.slice/s.scope");
+	check_memcg_path(__LINE__, "0::/", 2, "/");
+	check_memcg_path(__LINE__, "0::/", 1, NULL);
+	check_memcg_path(__LINE__, "1:memory:/a", 2, NULL);
+	check_memcg_path(__LINE__, "0::/../outside\n", 2, "/../outside");
+	check_memcg_path(__LINE__, "", 2, NULL);
+	check_memcg_path(__LINE__, "0\n::\n0:", 2, NULL);
 }
 
 TEST("proc-is-uffd")
