@@ -47,10 +47,17 @@ static const struct argp_option work_options[] = {
 	{}
 };
 
+#define BY_OFFSET                                                                                              \
+	{                                                                                                      \
+		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                           \
+			"Contents lie as in the file that is mapped, not end to end: FILE is an image of it", 15 \
+	}
+
 static const struct argp_option fill_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
 	  "Fill pages that are not mapped with these contents; - is standard input", 15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 15 },
+	BY_OFFSET,
 	{}
 };
 
@@ -58,6 +65,7 @@ static const struct argp_option contents_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
 	  "Contents for the pages that are missing; - is standard input", 15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, zeros", 15 },
+	BY_OFFSET,
 	{}
 };
 
@@ -74,6 +82,8 @@ static void check_contents(struct argp_state *state)
 {
 	if (from && from_zero)
 		argp_error(state, "--from and --from-zero exclude each other");
+	if (resolve_opts.flags & UFFDCTL_BY_OFFSET && !from)
+		argp_error(state, "--by-offset needs --from");
 	if (!from && !from_zero && common.cmd == &cmd_copy)
 		argp_error(state, "no contents given: --from=FILE, --from=- (standard input) or --from-zero");
 }
@@ -95,6 +105,9 @@ error_t resolve_parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_FROM:
 		from = arg;
+		return 0;
+	case OPT_BY_OFFSET:
+		resolve_opts.flags |= UFFDCTL_BY_OFFSET;
 		return 0;
 	case OPT_FROM_ZERO:
 		from_zero = true;

@@ -12,12 +12,13 @@ enum {
 	OPT_FROM,
 	OPT_FROM_ZERO,
 	OPT_FORCE,
+	OPT_BY_OFFSET,
 };
 error_t resolve_parse(int key, char *arg, struct argp_state *state);
 
 /* --threads, --no-wake */
 extern const struct argp work_argp;
-/* --from, --from-zero: for what is there, or for what is missing */
+/* --from, --from-zero, --by-offset: for what is there, or for what is missing */
 extern const struct argp fill_argp, contents_argp;
 
 void col_mapped(const void *row, struct cell *ret);

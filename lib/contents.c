@@ -148,7 +148,7 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 	if (opts->from_offset > (uint64_t)size || (uint64_t)size - opts->from_offset < need)
 		return too_short(u, MAX((uint64_t)size, opts->from_offset) - opts->from_offset, opts->from_offset,
 				 need);
-	if (!opts->from_offset && need && (uint64_t)size > need)
+	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && (uint64_t)size > need)
 		log_notice(u, "the ranges take the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
 			   (uint64_t)size);
 	return 0;

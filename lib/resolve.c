@@ -88,9 +88,14 @@ static bool is_mapped(struct chunk *c, uint64_t addr)
 	return pagemap_read(c->job->pagemap, c->part->seg.vma, page, &state) == 0 && state & PTE_MAPPED;
 }
 
+static uint64_t offset_at(const struct segment *s, uint64_t addr)
+{
+	return s->vma->offset + (addr - s->vma->range.start);
+}
+
 uint64_t file_offset(const struct part *p, uint64_t addr)
 {
-	return p->seg.vma->offset + (addr - p->seg.vma->range.start);
+	return offset_at(&p->seg, addr);
 }
 
 /* There shmem says EINVAL for a continue, and since Linux 7.3 ENOMEM for a copy. */
@@ -507,7 +512,10 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	case OWNER_US:
 		break;
 	}
-	text = job->op->objection ? job->op->objection(job, seg) : NULL;
+	if (job->opts->flags & UFFDCTL_BY_OFFSET && !seg->vma->inode)
+		text = "anonymous memory is at no offset of a file: --by-offset can't place contents there";
+	else
+		text = job->op->objection ? job->op->objection(job, seg) : NULL;
 	*ret_err = text ? -EINVAL : 0;
 	return text ? strdup(text) : NULL;
 }
@@ -543,6 +551,8 @@ static int add_parts(struct job *job, const struct segments *segs)
 
 		*p = (struct part){ .seg = segs->segs[i], .from = from };
 		from += range_len(p->seg.range);
+		if (job->opts->flags & UFFDCTL_BY_OFFSET)
+			p->from = file_offset(p, p->seg.range.start);
 		text = objection(job, &p->seg, &p->tally.err);
 		if (p->tally.err) {
 			p->gone = true;
@@ -652,8 +662,16 @@ static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 struct plan {
 	struct uffdctl_maps *maps;
 	struct segments segs;
-	uint64_t bytes;
+	uint64_t bytes;	   /* of all of them */
+	uint64_t contents; /* how far these must reach */
 };
+
+static void add_bytes(const struct job *job, const struct segment *s, struct plan *plan)
+{
+	plan->bytes += range_len(s->range);
+	plan->contents = job->opts->flags & UFFDCTL_BY_OFFSET ? MAX(plan->contents, offset_at(s, s->range.end)) :
+								plan->bytes;
+}
 
 static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struct plan *ret, bool *failed)
 {
@@ -669,7 +687,7 @@ static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struc
 			r = err;
 	}
 	for (size_t i = 0; i < ret->segs.nr; i++)
-		ret->bytes += range_len(ret->segs.segs[i].range);
+		add_bytes(job, &ret->segs.segs[i], ret);
 	return r >= 0 && job->op->prepare ? job->op->prepare(job, ret->maps, &ret->segs) : r;
 }
 
@@ -745,7 +763,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 
 	/* Contents for everything must be there before anything is changed. */
 	if (r >= 0)
-		r = contents_open(h->t->u, opts, plan.bytes, &job.contents);
+		r = contents_open(h->t->u, opts, plan.contents, &job.contents);
 	if (r >= 0 && job.contents.ours)
 		r = plan_again(&job, ranges, &plan, &failed);
 	if (r >= 0)

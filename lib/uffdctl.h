@@ -480,6 +480,7 @@ enum uffdctl_action_flags {
 	UFFDCTL_WRITE_PROTECT = 1 << 2, /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
 	UFFDCTL_FORCE = 1 << 3,		/* continue: fill although somebody reads the messages;
 					   copy, zeropage: although the target's cgroup lacks room */
+	UFFDCTL_BY_OFFSET = 1 << 4,	/* contents lie as in the file beneath the mapping, not end to end */
 };
 
 /*
@@ -501,10 +502,10 @@ int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, 
 		 uffdctl_result_fn fn, void *data);
 
 struct uffdctl_resolve_opts {
-	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE; _FORCE; continue: _WRITE_PROTECT */
+	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE, _FORCE, _BY_OFFSET; continue: _WRITE_PROTECT */
 	unsigned int nr_threads; /* 0: as many as CPUs may be used */
 	int from_fd;		 /* contents for what is not mapped, or -1; a file, a device or a pipe */
-	uint64_t from_offset;	 /* where the first range's contents begin; further ranges follow on */
+	uint64_t from_offset;	 /* where the first range's contents, or with _BY_OFFSET the file's, begin */
 	/* Called some ten times a second; non-zero stops the work cleanly. May be NULL. */
 	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
 	void *data; /* for progress and fn */

@@ -213,6 +213,28 @@ def spawn_target32():
     return p
 
 
+@test("copy-by-offset")
+def _():
+    """An image of the file, by the offset that each page has there, from a file and from a pipe."""
+    for command, mode in (("copy", "missing"), ("continue", "minor")):
+        t, m = target(16 * PAGE, mode=(mode,))
+        with t, image(20, 7) as img, open(img.name, "rb") as f:
+            if mode == "minor":
+                t.fallocate(id=m["id"], offset=0, len=16 * PAGE, mode="alloc")
+            at = lambda page: f"{m['start'] + page * PAGE:x}+4K"
+            run(command, "--by-offset", "--from", img.name, t.pid, at(9), at(2), check=0)
+            run(command, "--by-offset", "--from", img.name + "@4K", t.pid, at(5), check=0)
+            p = spawn(command, "--by-offset", "--from", "-", t.pid, at(11), stdin=f)
+            eq(p.wait(20), 0, "by a pipe")
+            for page, contents in ((9, 9), (2, 2), (5, 6), (11, 11)):
+                eq(peek(t, m, page), head(7, contents), f"page {page}")
+            contains(run(command, "--by-offset", "--from", img.name + "@40K", t.pid, at(15), check=1).err, "too short")
+    t, m = target(kind="anon")
+    with t, image(16) as img:
+        contains(run("copy", "--by-offset", "--from", img.name, t.pid, "all", check=1).err, "at no offset of a file")
+        contains(run("copy", "--by-offset", "--from-zero", t.pid, "all", check=2).err, "needs --from")
+
+
 @test("copy-longer-contents")
 def _():
     """Whoever forgets the offset is told that there is more; whoever gives one knows."""
