@@ -9,13 +9,29 @@ import os
 O = os.environ.get("O") or "build"
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
-# What depends on the kernel; the rest of watch is the same on all.
+# What depends on the kernel: the rest of watch, and of what resolves, is run on the others.
 COUNTS = [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*" for t in (
     "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
 TRACEPOINTS = "tests/vm/tracepoints.py"
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
-REST = ["tests/vm/rungs.py", f"{O}/tests/lib/unit", *(f"tests/cmd/{t}.py" for t in (
-    "list", "pending", "register", "continue", "copy", "gmem", "story", "errors")), "tests/vm/lockdown.py"]
+SOME = {
+    "continue": [f"continue-{t}" for t in (
+        "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-mapped-*", "from-while-punched",
+        "from-while-truncated", "while-mappings-*")],
+    "copy": ["zeropage-*", *(f"copy-{t}" for t in (
+        "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
+        "leaves-*", "changed-while-*"))],
+}
+
+
+def rest(some=None):
+    """All but watch; of a program, the tests that some has for it."""
+    names = ("list", "pending", "register", "continue", "copy", "gmem", "story", "errors")
+    return ["tests/vm/rungs.py", f"{O}/tests/lib/unit",
+            *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in names), "tests/vm/lockdown.py"]
+
+
+REST = rest()
 
 DEBIAN = {
     "list": "bpf",
@@ -51,10 +67,10 @@ NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 PATCHED = "this kernel has (them|userfaultfd for guest_memfd)|did not swap the page"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}", boots=(COUNTS, REST)),
+                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}", boots=(COUNTS, rest(SOME))),
     "6.12": Plan(skips=NEITHER),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, REST)),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
                         boots=([TRACEPOINTS, *WATCH], [*KERNELS_OWN, *REST])),
