@@ -49,6 +49,12 @@ struct ev_task {
 	__u32 pad;
 };
 
+/* For choose_process. */
+struct ev_process {
+	__u64 process;
+	__u64 mm; /* 0: it is not to be watched */
+};
+
 /* Which of its userfaultfd's queues a thread waits in. */
 enum ev_queue {
 	EV_QUEUED,    /* fault_pending_wqh: nobody has read the message */

@@ -74,17 +74,28 @@ static int hand_out(void *arg, void *data, size_t size)
 
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
 {
-	uint64_t process;
+	uint64_t nr_processes;
 
-	return !w->config->some_only || bpf_map_lookup_elem(w->memories_fd, &mm, &process) == 0;
+	return !w->config->some_only || bpf_map_lookup_elem(w->memories_fd, &mm, &nr_processes) == 0;
+}
+
+static int choose(struct uffdctl_watch *w, uint64_t process, uint64_t mm)
+{
+	struct ev_process p = { process, mm };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &p, .ctx_size_in = sizeof(p));
+	int r = bpf_prog_test_run_opts(w->choose_fd, &opts);
+
+	return r < 0 ? r : (int)opts.retval;
 }
 
 static int want(struct uffdctl_watch *w, const struct ev_task *task)
 {
-	if (bpf_map_update_elem(w->processes_fd, &task->process, &task->mm, BPF_ANY) < 0 ||
-	    bpf_map_update_elem(w->memories_fd, &task->mm, &task->process, BPF_ANY) < 0)
-		return fail(w->u, errno == E2BIG ? -E2BIG : -errno, "%d: there is room for 4096 processes", task->pid);
-	return 0;
+	int r = choose(w, task->process, task->mm);
+
+	if (r == -E2BIG)
+		return fail(w->u, r, "%d: there is room for 4096 processes", task->pid);
+	/* Named twice, or its parent's fork was seen meanwhile. */
+	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: choosing it: %s", task->pid, strerror(-r)) : 0;
 }
 
 static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
@@ -176,7 +187,7 @@ static int drop_ended(struct uffdctl_watch *w)
 	if (r >= 0)
 		r = iter_tasks(it, 0, meet, &walk);
 	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
-		bpf_map_delete_elem(w->processes_fd, &walk.gone[i]);
+		choose(w, walk.gone[i], 0);
 	return r;
 }
 

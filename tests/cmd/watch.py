@@ -430,7 +430,7 @@ def _():
 
 
 PROCESSES = """
-import ctypes, mmap, os, sys
+import ctypes, mmap, os, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def fault():
     u = libc.syscall(323, os.O_CLOEXEC)
@@ -451,6 +451,7 @@ if sys.argv[1] == "exec":
 if os.fork() == 0:
     fault()
     os._exit(0)
+subprocess.call(["true"])  # by vfork(2): it leaves this memory
 fault()
 os.wait()
 """
@@ -471,6 +472,37 @@ def _():
             consistent(s)
             eq(s["faults"]["missing"], n, f"faults with {options}")
             eq((len({x["pid"] for x in faults}), p.pid in {x["pid"] for x in faults}), (n, True), "whose")
+
+
+@test("watch-shared-memory", limit=120)
+def _():
+    """Two processes in one memory: it is watched until the last of them has ended."""
+    for order in ("parent heir", "heir parent", "--children parent"):
+        with Target() as t:
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=64 * PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            t.child_handler(uffd=u, action="copy", seed=1)
+            pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
+            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            t.kill_child(pid=t.heir(id=m["id"])["pid"])
+            t.kill()
+            out, _ = w.p.communicate(timeout=30)
+            s = json.loads(out)
+            consistent(s)
+            eq((s["faults"]["missing"], s["delivered"], w.p.returncode), (64, 64, 0), f"faults after the first ended: {order}")
+        with Target() as t:
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=64 * PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            t.handler(uffd=u, action="copy", seed=1)
+            pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
+            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            t.kill_child(pid=pids["heir"])
+            ok(t.join(thread=t.touch(id=m["id"], access="read")["threads"][0])["done"], "thread")
+            _, s = w.stop()
+            consistent(s)
+            eq((s["faults"]["missing"], s["delivered"]), (64, 64), f"faults after the heir ended: {order}")
 
 
 READERS = """
