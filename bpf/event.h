@@ -160,7 +160,8 @@ enum ev_slot_state {
 	EV_IDLE,
 	EV_FILLING,
 	EV_WAITING,
-	EV_BEFORE, /* waited when watching began: not counted */
+	EV_BEFORE,	/* waited when watching began: not counted */
+	EV_BEFORE_READ, /* likewise, and its message had been read */
 };
 
 /* A thread and the fault that it waits in. */

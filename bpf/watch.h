@@ -349,6 +349,11 @@ static void release(struct ev_slot *s)
 	ADD(nr_taken, -1);
 }
 
+static bool waited_before(const struct ev_slot *s)
+{
+	return s->state == EV_BEFORE || s->state == EV_BEFORE_READ;
+}
+
 /* Its end was not seen: it did not sleep, as far as is known, and when it went on is not. */
 static void end_not_waited(struct ev_slot *s)
 {

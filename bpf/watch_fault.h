@@ -123,7 +123,7 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 {
 	if (s && s->state == EV_WAITING)
 		return s;
-	if (s && s->state == EV_BEFORE) {
+	if (s && waited_before(s)) {
 		s->state = EV_IDLE;
 		return NULL;
 	}

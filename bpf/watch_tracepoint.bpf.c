@@ -95,7 +95,7 @@ int reads(__u64 *args)
 	s = slot_of(task, false);
 	if (s && s->state == EV_WAITING)
 		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
-	else if (!s || s->state != EV_BEFORE)
+	else if (!s || !waited_before(s))
 		read_apart(s, task, (void *)args[0], msg);
 	return 0;
 }
