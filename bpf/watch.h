@@ -315,13 +315,18 @@ static struct ev_slot *take_place(__u64 task)
 	return NULL;
 }
 
+/* Somebody found none: who has no place since may be in a fault that is missed. */
+__u32 no_room;
+
 static struct ev_slot *claim_slot(__u64 task)
 {
 	struct ev_slot *s = take_place(task);
 	struct ev_stats *st = s ? NULL : own_stats();
 
-	if (st)
+	if (st) {
+		no_room = 1;
 		ADD(st->missed, 1);
+	}
 	return s;
 }
 

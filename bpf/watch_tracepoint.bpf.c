@@ -78,7 +78,7 @@ int wakes(__u64 *args)
 
 /*
  * Its thread was woken before it slept, and leaves the queue in a moment: it is counted already.
- * Or its beginning was not seen: it will be counted, unless there is no room.
+ * Or its beginning was not seen: it will be counted, unless there was no room.
  */
 static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
 		       const struct uffd_msg *msg)
@@ -87,7 +87,7 @@ static void read_apart(struct ev_slot *s, struct task_struct *task, struct userf
 
 	if (!st || !config.all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
 		return;
-	if (s || take_place((__u64)task))
+	if (s || (!no_room && take_place((__u64)task)))
 		ADD(st->delivered, 1);
 }
 
