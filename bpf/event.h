@@ -49,6 +49,12 @@ struct ev_task {
 	__u32 pad;
 };
 
+/* For choose_process. */
+struct ev_process {
+	__u64 process;
+	__u64 mm; /* 0: it is not to be watched */
+};
+
 /* Which of its userfaultfd's queues a thread waits in. */
 enum ev_queue {
 	EV_QUEUED,    /* fault_pending_wqh: nobody has read the message */
@@ -154,7 +160,8 @@ enum ev_slot_state {
 	EV_IDLE,
 	EV_FILLING,
 	EV_WAITING,
-	EV_BEFORE, /* waited when watching began: not counted */
+	EV_BEFORE,	/* waited when watching began: not counted */
+	EV_BEFORE_READ, /* likewise, and its message had been read */
 };
 
 /* A thread and the fault that it waits in. */

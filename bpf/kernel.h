@@ -86,7 +86,14 @@ struct thread_info {
 };
 #endif
 
+struct sigpending {
+	struct {
+		unsigned long sig[1];
+	} signal;
+};
+
 struct signal_struct {
+	struct sigpending shared_pending;
 	struct {
 		int counter;
 	} live; /* threads */
@@ -96,6 +103,10 @@ struct task_struct {
 	struct thread_info thread_info;
 	struct files_struct *files;
 	struct signal_struct *signal;
+	struct sigpending pending;
+	struct {
+		unsigned long sig[1];
+	} blocked;
 	unsigned int flags;
 	int pid;
 	int tgid;

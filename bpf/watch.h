@@ -57,7 +57,7 @@ struct ev_watch_config config;
 
 /* ---- whose faults ---- */
 
-/* With some_only: memories to watch, and the process that each is of. */
+/* With some_only: memories to watch, and how many of those processes have each. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 4096);
@@ -78,12 +78,55 @@ static bool is_wanted(__u64 mm)
 	return !config.some_only || bpf_map_lookup_elem(&memories, &mm);
 }
 
-static void want(struct task_struct *task)
+static void have_memory(__u64 mm)
 {
-	__u64 process = (__u64)BPF_CORE_READ(task, signal), mm = (__u64)BPF_CORE_READ(task, mm);
+	__u64 one = 1, *nr;
 
-	bpf_map_update_elem(&memories, &mm, &process, BPF_NOEXIST);
-	bpf_map_update_elem(&processes, &process, &mm, BPF_ANY);
+	if (!bpf_map_update_elem(&memories, &mm, &one, BPF_NOEXIST))
+		return;
+	nr = bpf_map_lookup_elem(&memories, &mm);
+	if (nr)
+		ADD(*nr, 1);
+}
+
+static void leave_memory(__u64 mm)
+{
+	__u64 *nr = bpf_map_lookup_elem(&memories, &mm);
+
+	/* Others may stay: a parent that vforked, whom clone(2) gave the same memory. */
+	if (nr && __sync_fetch_and_add(nr, -1) == 1)
+		bpf_map_delete_elem(&memories, &mm);
+}
+
+static long want(__u64 process, __u64 mm)
+{
+	long r = bpf_map_update_elem(&processes, &process, &mm, BPF_NOEXIST);
+
+	if (!r)
+		have_memory(mm);
+	return r;
+}
+
+static void forget(__u64 process)
+{
+	__u64 *at = bpf_map_lookup_elem(&processes, &process), mm;
+
+	if (!at)
+		return;
+	mm = *at;
+	/* Of threads that exit at once, several may take themselves for the last. */
+	if (!bpf_map_delete_elem(&processes, &process))
+		leave_memory(mm);
+}
+
+/* For the loader: it can't count while programs do. */
+SEC("syscall")
+int choose_process(struct ev_process *p)
+{
+	if (p->mm)
+		return want(p->process, p->mm);
+	forget(p->process);
+	return 0;
 }
 
 static __u64 *process_of(struct task_struct *task)
@@ -93,22 +136,13 @@ static __u64 *process_of(struct task_struct *task)
 	return bpf_map_lookup_elem(&processes, &process);
 }
 
-static void forget_memory(struct task_struct *task, __u64 mm)
-{
-	__u64 *owner = bpf_map_lookup_elem(&memories, &mm);
-
-	/* One of vfork(2) leaves its parent's memory. */
-	if (owner && *owner == (__u64)BPF_CORE_READ(task, signal))
-		bpf_map_delete_elem(&memories, &mm);
-}
-
 SEC("tp_btf/sched_process_fork")
 int process_fork(__u64 *args)
 {
 	struct task_struct *parent = (void *)args[0], *child = (void *)args[1];
 
 	if (config.children && process_of(parent) && !process_of(child))
-		want(child);
+		want((__u64)BPF_CORE_READ(child, signal), (__u64)BPF_CORE_READ(child, mm));
 	return 0;
 }
 
@@ -121,8 +155,9 @@ int process_exec(__u64 *args)
 
 	if (!mm)
 		return 0;
-	forget_memory(task, *mm);
-	want(task);
+	leave_memory(*mm);
+	*mm = (__u64)task->mm;
+	have_memory(*mm);
 	return 0;
 }
 
@@ -280,13 +315,18 @@ static struct ev_slot *take_place(__u64 task)
 	return NULL;
 }
 
+/* Somebody found none: who has no place since may be in a fault that is missed. */
+__u32 no_room;
+
 static struct ev_slot *claim_slot(__u64 task)
 {
 	struct ev_slot *s = take_place(task);
 	struct ev_stats *st = s ? NULL : own_stats();
 
-	if (st)
+	if (st) {
+		no_room = 1;
 		ADD(st->missed, 1);
+	}
 	return s;
 }
 
@@ -314,6 +354,11 @@ static void release(struct ev_slot *s)
 	ADD(nr_taken, -1);
 }
 
+static bool waited_before(const struct ev_slot *s)
+{
+	return s->state == EV_BEFORE || s->state == EV_BEFORE_READ;
+}
+
 /* Its end was not seen: it did not sleep, as far as is known, and when it went on is not. */
 static void end_not_waited(struct ev_slot *s)
 {
@@ -332,7 +377,6 @@ SEC("tp_btf/sched_process_exit")
 int process_exit(__u64 *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	__u64 process = (__u64)BPF_CORE_READ(task, signal), *mm;
 	struct ev_slot *s = slot_of(task, false);
 
 	if (s) {
@@ -340,13 +384,8 @@ int process_exit(__u64 *args)
 		s->state = EV_IDLE;
 		__sync_lock_test_and_set(&s->task, 0);
 	}
-	if (!config.some_only || BPF_CORE_READ(task, signal, live.counter) > 0)
-		return 0;
-	mm = bpf_map_lookup_elem(&processes, &process);
-	if (!mm)
-		return 0;
-	forget_memory(task, *mm);
-	bpf_map_delete_elem(&processes, &process);
+	if (config.some_only && BPF_CORE_READ(task, signal, live.counter) <= 0)
+		forget((__u64)BPF_CORE_READ(task, signal));
 	return 0;
 }
 

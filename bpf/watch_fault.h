@@ -91,7 +91,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 /*
  * A thread waits whose beginning nobody saw: on preemptible kernels a program is left out where
  * another thread on the same CPU was preempted in it. Those that run under the queue's lock never are.
- * Who found no room at the beginning finds none now, and stays missed.
+ * Who found no room at the beginning stays missed, though there may be room by now.
  */
 static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
@@ -106,7 +106,7 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	bpf_core_read(&msg, sizeof(msg), &((struct userfaultfd_wait_queue *)uwq)->msg);
 	if (!is_wanted(mm) || !is_chosen(msg.arg.pagefault.flags, msg.arg.pagefault.address))
 		return NULL;
-	if (!s)
+	if (!s && !no_room)
 		s = take_place((__u64)task);
 	if (!s)
 		return NULL;
@@ -123,7 +123,7 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 {
 	if (s && s->state == EV_WAITING)
 		return s;
-	if (s && s->state == EV_BEFORE) {
+	if (s && waited_before(s)) {
 		s->state = EV_IDLE;
 		return NULL;
 	}

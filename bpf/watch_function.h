@@ -43,6 +43,12 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 		     GET(ctx, features) & FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address));
 }
 
+/* Which keeps it from sleeping. By the sets, since the number of TIF_SIGPENDING differs between kernels. */
+static bool has_signal(struct task_struct *task)
+{
+	return (task->pending.signal.sig[0] | task->signal->shared_pending.signal.sig[0]) & ~task->blocked.sig[0];
+}
+
 /* handle_userfault() has returned. */
 static void fault_ends(__u32 ret)
 {
@@ -55,7 +61,7 @@ static void fault_ends(__u32 ret)
 		return;
 	if (ret & VM_FAULT_RETRY) {
 		slept = has_slept(s, task);
-		fault_ended(s, slept ? EV_SIGNAL : EV_NOT_WAITED, slept);
+		fault_ended(s, slept || has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, slept);
 		return;
 	}
 	/* No message was queued, against what will_queue() told. */

@@ -67,8 +67,12 @@ int sched_switch(__u64 *args)
 /* Of which file a read that goes on reads. */
 static int read_begins(struct file *file)
 {
-	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), true);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
 
+	/* No fault is missed by it if there is none. */
+	if (!s)
+		s = take_place((__u64)task);
 	if (s)
 		s->file = (__u64)file;
 	return 0;

@@ -218,7 +218,7 @@ int sched_waking(__u64 *args)
 	if (!active)
 		return 0;
 	s = nr_taken || nr_before ? slot_of(task, false) : NULL;
-	if (s && s->state == EV_BEFORE) {
+	if (s && waited_before(s)) {
 		__sync_lock_test_and_set(&s->state, EV_IDLE);
 		return 0;
 	}
@@ -272,10 +272,10 @@ static void deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 	s = slot_of(task, true);
 	if (!s)
 		return;
-	if (s->state == EV_BEFORE) {
+	if (waited_before(s)) {
 		/* Its message is not one of those that are counted. */
 		st = own_stats();
-		if (st && !__sync_val_compare_and_swap(&s->f.read_ns, 0, d->now))
+		if (st && __sync_val_compare_and_swap(&s->state, EV_BEFORE, EV_BEFORE_READ) == EV_BEFORE)
 			ADD(st->delivered, -1);
 		return;
 	}

@@ -3,8 +3,8 @@
  * Faults by the tracepoints of userfaultfd (kernel-patches/).
  *
  * The thread that faults says when it begins and ends. Between these two its message is read and
- * it is woken, each under the lock of its queue: there no program is left out, and what was left
- * out before can be made up for.
+ * it is woken, each under the lock of its queue: there no program is left out but with PREEMPT_RT,
+ * and what was left out before can be made up for.
  */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
@@ -27,24 +27,34 @@ static const void *uwq_of_msg(const struct uffd_msg *msg)
 	return (const void *)msg - bpf_core_field_offset(struct userfaultfd_wait_queue, msg);
 }
 
+static enum ev_end end_of(__u32 why)
+{
+	switch (why) {
+	case UFFD_FAULT_END_RESOLVED:
+		return EV_WOKEN;
+	case UFFD_FAULT_END_RELEASED:
+		return EV_RELEASED;
+	case UFFD_FAULT_END_SIGNAL:
+		return EV_SIGNAL;
+	default:
+		return EV_NOT_WAITED;
+	}
+}
+
 SEC("tp_btf/uffd_fault_end")
 int ends(__u64 *args)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	const struct uffd_msg *msg = (void *)args[1];
 	__u32 why = args[2];
-	struct ev_slot *s;
+	struct ev_slot *s = slot_of(task, false);
 
-	/* By whoever woke it, it is counted. */
-	if (why == UFFD_FAULT_END_RESOLVED)
+	/* By whoever woke it, it is counted; but with PREEMPT_RT that program may have been left out. */
+	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->state == EV_IDLE))
 		return 0;
-	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
+	s = ending_slot(s, task, uwq_of_msg(msg));
 	if (s)
-		fault_ended(s,
-			    why == UFFD_FAULT_END_SIGNAL     ? EV_SIGNAL
-			    : why == UFFD_FAULT_END_RELEASED ? EV_RELEASED
-							     : EV_NOT_WAITED,
-			    has_slept(s, task));
+		fault_ended(s, end_of(why), has_slept(s, task));
 	return 0;
 }
 
@@ -68,7 +78,7 @@ int wakes(__u64 *args)
 
 /*
  * Its thread was woken before it slept, and leaves the queue in a moment: it is counted already.
- * Or its beginning was not seen: it will be counted, unless there is no room.
+ * Or its beginning was not seen: it will be counted, unless there was no room.
  */
 static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
 		       const struct uffd_msg *msg)
@@ -77,7 +87,7 @@ static void read_apart(struct ev_slot *s, struct task_struct *task, struct userf
 
 	if (!st || !config.all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
 		return;
-	if (s || take_place((__u64)task))
+	if (s || (!no_room && take_place((__u64)task)))
 		ADD(st->delivered, 1);
 }
 
@@ -95,7 +105,7 @@ int reads(__u64 *args)
 	s = slot_of(task, false);
 	if (s && s->state == EV_WAITING)
 		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
-	else if (!s || s->state != EV_BEFORE)
+	else if (!s || !waited_before(s))
 		read_apart(s, task, (void *)args[0], msg);
 	return 0;
 }

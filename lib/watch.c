@@ -74,17 +74,28 @@ static int hand_out(void *arg, void *data, size_t size)
 
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
 {
-	uint64_t process;
+	uint64_t nr_processes;
 
-	return !w->config->some_only || bpf_map_lookup_elem(w->memories_fd, &mm, &process) == 0;
+	return !w->config->some_only || bpf_map_lookup_elem(w->memories_fd, &mm, &nr_processes) == 0;
+}
+
+static int choose(struct uffdctl_watch *w, uint64_t process, uint64_t mm)
+{
+	struct ev_process p = { process, mm };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &p, .ctx_size_in = sizeof(p));
+	int r = bpf_prog_test_run_opts(w->choose_fd, &opts);
+
+	return r < 0 ? r : (int)opts.retval;
 }
 
 static int want(struct uffdctl_watch *w, const struct ev_task *task)
 {
-	if (bpf_map_update_elem(w->processes_fd, &task->process, &task->mm, BPF_ANY) < 0 ||
-	    bpf_map_update_elem(w->memories_fd, &task->mm, &task->process, BPF_ANY) < 0)
-		return fail(w->u, errno == E2BIG ? -E2BIG : -errno, "%d: there is room for 4096 processes", task->pid);
-	return 0;
+	int r = choose(w, task->process, task->mm);
+
+	if (r == -E2BIG)
+		return fail(w->u, r, "%d: there is room for 4096 processes", task->pid);
+	/* Named twice, or its parent's fork was seen meanwhile. */
+	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: choosing it: %s", task->pid, strerror(-r)) : 0;
 }
 
 static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
@@ -176,7 +187,7 @@ static int drop_ended(struct uffdctl_watch *w)
 	if (r >= 0)
 		r = iter_tasks(it, 0, meet, &walk);
 	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
-		bpf_map_delete_elem(w->processes_fd, &walk.gone[i]);
+		choose(w, walk.gone[i], 0);
 	return r;
 }
 
@@ -275,9 +286,38 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	return r < 0 || !opts->ranges ? r : want_ranges(w, opts->pids[0], opts->ranges);
 }
 
+/* Of a thread: the one that programs find, too. */
+static struct ev_slot *find_slot(struct uffdctl_watch *w, uint64_t task)
+{
+	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
+		struct ev_slot *s = &w->slots[ev_slot_place(task, i)];
+
+		if (__atomic_load_n(&s->task, __ATOMIC_SEQ_CST) == task)
+			return s;
+	}
+	return NULL;
+}
+
+/* A place for a thread that has none; NULL: programs have given it one meanwhile, or there is no room. */
+static struct ev_slot *take_place(struct uffdctl_watch *w, uint64_t task)
+{
+	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
+		struct ev_slot *s = &w->slots[ev_slot_place(task, i)];
+
+		if (!__sync_bool_compare_and_swap(&s->task, 0, task))
+			continue;
+		if (find_slot(w, task) == s)
+			return s;
+		__sync_lock_test_and_set(&s->task, 0);
+		return NULL;
+	}
+	return NULL;
+}
+
 static int note_before(const struct ev_waiter *ev, void *arg)
 {
 	struct uffdctl_watch *w = arg;
+	struct ev_slot *s;
 	uint32_t *noted;
 
 	if (ev->queue == EV_EVENT || !watch_is_wanted(w, ev->mm))
@@ -285,22 +325,17 @@ static int note_before(const struct ev_waiter *ev, void *arg)
 	if (w->backend->before)
 		w->backend->before(w);
 	/* A slot that is there was taken since we attached: that fault is counted. */
-	for (uint32_t i = 0; i < EV_MAX_PROBES; i++)
-		if (w->slots[ev_slot_place(ev->task, i)].task == ev->task)
-			return 0;
-	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
-		struct ev_slot *s = &w->slots[ev_slot_place(ev->task, i)];
-
-		if (!__sync_bool_compare_and_swap(&s->task, 0, ev->task))
-			continue;
-		s->state = EV_BEFORE;
-		s->f.read_ns = ev->queue == EV_DELIVERED;
-		noted = vec_add(w->before, w->nr_before, w->before_alloc);
-		if (!noted)
-			return log_oom(w->u);
-		*noted = s - w->slots;
+	if (find_slot(w, ev->task))
 		return 0;
-	}
+	s = take_place(w, ev->task);
+	/* It may have been woken since, and wait in another fault, which is counted. */
+	if (!s ||
+	    !__sync_bool_compare_and_swap(&s->state, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE))
+		return 0;
+	noted = vec_add(w->before, w->nr_before, w->before_alloc);
+	if (!noted)
+		return log_oom(w->u);
+	*noted = s - w->slots;
 	return 0;
 }
 
@@ -322,8 +357,11 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 {
 	uint64_t nr = 0;
 
-	for (size_t i = 0; i < w->nr_before; i++)
-		nr += w->slots[w->before[i]].state == EV_BEFORE && w->slots[w->before[i]].task;
+	for (size_t i = 0; i < w->nr_before; i++) {
+		const struct ev_slot *s = &w->slots[w->before[i]];
+
+		nr += s->task && (s->state == EV_BEFORE || s->state == EV_BEFORE_READ);
+	}
 	return nr;
 }
 

@@ -42,6 +42,7 @@ struct uffdctl_watch {
 	void *skel; /* the backend's own */
 	struct ev_watch_config *config;
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
+	int choose_fd; /* the program choose_process */
 
 	struct ring_buffer *ring;
 	uint64_t refreshed_ns;
@@ -56,14 +57,15 @@ struct uffdctl_watch {
 };
 
 /* Of a light skeleton that is loaded. */
-#define watch_use_maps(w, skel)                                    \
-	do {                                                       \
-		(w)->config = &(skel)->bss->config;                \
-		(w)->stats_fd = (skel)->maps.stats.map_fd;         \
-		(w)->events_fd = (skel)->maps.events.map_fd;       \
-		(w)->slots_fd = (skel)->maps.slots.map_fd;         \
-		(w)->memories_fd = (skel)->maps.memories.map_fd;   \
-		(w)->processes_fd = (skel)->maps.processes.map_fd; \
+#define watch_use_maps(w, skel)                                        \
+	do {                                                           \
+		(w)->config = &(skel)->bss->config;                    \
+		(w)->stats_fd = (skel)->maps.stats.map_fd;             \
+		(w)->events_fd = (skel)->maps.events.map_fd;           \
+		(w)->slots_fd = (skel)->maps.slots.map_fd;             \
+		(w)->memories_fd = (skel)->maps.memories.map_fd;       \
+		(w)->processes_fd = (skel)->maps.processes.map_fd;     \
+		(w)->choose_fd = (skel)->progs.choose_process.prog_fd; \
 	} while (0)
 
 /* The memory of a fault; NULL without room. Holds until the next call. */

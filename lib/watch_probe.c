@@ -59,10 +59,10 @@ static void choose_programs(struct bpf_object *obj, const struct btf *btf)
 
 	bpf_object__for_each_program(prog, obj)
 	{
-		const char *function = strchr(bpf_program__section_name(prog), '/') + 1;
+		const char *function = strchr(bpf_program__section_name(prog), '/');
 
-		if (strncmp(function, "userfaultfd_read", strlen("userfaultfd_read")) == 0)
-			bpf_program__set_autoload(prog, has_function(btf, function));
+		if (function && strncmp(function, "/userfaultfd_read", strlen("/userfaultfd_read")) == 0)
+			bpf_program__set_autoload(prog, has_function(btf, function + 1));
 	}
 }
 
@@ -99,6 +99,7 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, s
 	w->slots_fd = map_fd(obj, "slots");
 	w->memories_fd = map_fd(obj, "memories");
 	w->processes_fd = map_fd(obj, "processes");
+	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
 	return 0;
 }
 

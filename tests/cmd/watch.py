@@ -430,7 +430,7 @@ def _():
 
 
 PROCESSES = """
-import ctypes, mmap, os, sys
+import ctypes, mmap, os, subprocess, sys
 libc = ctypes.CDLL(None, use_errno=True)
 def fault():
     u = libc.syscall(323, os.O_CLOEXEC)
@@ -451,6 +451,7 @@ if sys.argv[1] == "exec":
 if os.fork() == 0:
     fault()
     os._exit(0)
+subprocess.call(["true"])  # by vfork(2): it leaves this memory
 fault()
 os.wait()
 """
@@ -471,6 +472,37 @@ def _():
             consistent(s)
             eq(s["faults"]["missing"], n, f"faults with {options}")
             eq((len({x["pid"] for x in faults}), p.pid in {x["pid"] for x in faults}), (n, True), "whose")
+
+
+@test("watch-shared-memory", limit=120)
+def _():
+    """Two processes in one memory: it is watched until the last of them has ended."""
+    for order in ("parent heir", "heir parent", "--children parent"):
+        with Target() as t:
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=64 * PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            t.child_handler(uffd=u, action="copy", seed=1)
+            pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
+            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            t.kill_child(pid=t.heir(id=m["id"])["pid"])
+            t.kill()
+            out, _ = w.p.communicate(timeout=30)
+            s = json.loads(out)
+            consistent(s)
+            eq((s["faults"]["missing"], s["delivered"], w.p.returncode), (64, 64, 0), f"faults after the first ended: {order}")
+        with Target() as t:
+            u = t.uffd(features=FEATURES)["fd"]
+            m = t.map(kind="anon", size=64 * PAGE)
+            t.register(uffd=u, id=m["id"], mode=["missing"])
+            t.handler(uffd=u, action="copy", seed=1)
+            pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
+            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            t.kill_child(pid=pids["heir"])
+            ok(t.join(thread=t.touch(id=m["id"], access="read")["threads"][0])["done"], "thread")
+            _, s = w.stop()
+            consistent(s)
+            eq((s["faults"]["missing"], s["delivered"]), (64, 64), f"faults after the heir ended: {order}")
 
 
 READERS = """
@@ -509,6 +541,48 @@ def _():
     _, s = w.stop()
     consistent(s)
     eq((s["faults"]["missing"], s["delivered"], s["pending"]), (64, 64, 0), "each was read")
+
+
+# The kernel writes one signal's frame to a page that is missing, while the next is pending.
+PENDING_SIGNALS = """
+import ctypes, mmap, os, signal, struct, sys, threading, time
+libc = ctypes.CDLL(None, use_errno=True)
+u = libc.syscall(323, os.O_CLOEXEC)
+assert libc.ioctl(u, 0xc018aa3f, (ctypes.c_uint64 * 3)(0xaa, 0, 0)) == 0
+size = 64 * 4096
+m = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+at = ctypes.addressof(ctypes.c_char.from_buffer(m))
+assert libc.ioctl(u, 0xc020aa00, (ctypes.c_uint64 * 4)(at, size, 1, 0)) == 0
+assert libc.sigaltstack(struct.pack("QiQ", at, 0, size), None) == 0
+both = {signal.SIGUSR1, signal.SIGUSR2}
+signal.pthread_sigmask(signal.SIG_BLOCK, both)
+for sig in both:
+    handler = ctypes.cast(libc.getpid, ctypes.c_void_p).value
+    assert libc.sigaction(sig, struct.pack("Q128xi4xQ", handler, 0x08000000, 0), None) == 0
+    signal.pthread_kill(threading.get_ident(), sig)
+sys.stdin.readline()
+if os.fork() == 0:
+    time.sleep(float(sys.argv[1]))
+    assert libc.ioctl(u, 0xc020aa04, (ctypes.c_uint64 * 4)(at, size, 0, 0)) == 0
+    os._exit(0)
+signal.pthread_sigmask(signal.SIG_UNBLOCK, both)
+os.wait()
+"""
+
+
+@test("watch-pending-signals")
+def _():
+    """A thread that has a signal pending does not sleep: it faults again and again."""
+    p = subprocess.Popen([sys.executable, "-c", PENDING_SIGNALS, str(0.05 * SLOW)], stdin=subprocess.PIPE)
+    w = Watch("--summary", p.pid)
+    p.communicate(b"go\n", timeout=30)
+    eq(p.returncode, 0, "the process")
+    _, s = w.stop()
+    consistent(s)
+    if BACKEND == "sched":
+        skip("who neither sleeps nor is woken, and whose message nobody reads, is not seen by sched")
+    ok(s["ended"]["signal"] >= 10, f"faults: {s['ended']}")
+    ok(s["ended"]["woken"] + s["ended"]["not_waited"] <= 1, f"but for the last one: {s['ended']}")
 
 
 SHORT_LIVED = """

@@ -24,6 +24,7 @@
 #include <linux/userfaultfd.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -1833,6 +1834,36 @@ static int cmd_fork(struct json_object *req, struct json_object *res)
 	return fork_job(req, res, j);
 }
 
+static int run_heir(void *arg)
+{
+	struct job *j = arg;
+
+	while (getppid() == j->arg)
+		usleep(1000);
+	for (uint64_t i = 0; i < j->len; i += j->page)
+		access_read(j, (char *)j->addr + i);
+	_exit(0);
+}
+
+/* A process in this one's memory, which touches the range when this one has ended. */
+static int cmd_heir(struct json_object *req, struct json_object *res)
+{
+	struct job *j;
+	char *stack;
+	pid_t pid;
+	int err = job_new(req, &j);
+
+	if (!err)
+		err = arg_range(req, j);
+	if (err)
+		return err;
+	j->arg = getpid();
+	stack = malloc(SMALL_STACK);
+	pid = stack ? clone(run_heir, stack + SMALL_STACK, CLONE_VM | SIGCHLD, j) : -1;
+	put_int(res, "pid", pid);
+	return pid < 0 ? fail_errno("clone") : 0;
+}
+
 static int cmd_child_handler(struct json_object *req, struct json_object *res)
 {
 	struct handler *h;
@@ -2049,6 +2080,7 @@ static const struct command {
 	{ "child_handler", cmd_child_handler, "uffd action wp seed" },
 	{ "read_msg", cmd_read_msg, "uffd timeout_ms" },
 	{ "fork", cmd_fork, "keep async" },
+	{ "heir", cmd_heir, RANGE },
 	{ "kill_child", cmd_kill_child, "pid" },
 	{ "exec", cmd_exec, "" },
 	{ "send_uffd", cmd_send_uffd, "uffd" },
