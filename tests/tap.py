@@ -96,10 +96,11 @@ def wait_until(fn, what, timeout=5):
     timeout *= SLOW
     end = time.monotonic() + timeout
     while True:
+        late = time.monotonic() > end  # looked at before fn: a machine that stood still gets one more try
         result = fn()
         if result:
             return result
-        if time.monotonic() > end:
+        if late:
             raise Failure(f"waited {timeout} s for: {what}")
         time.sleep(0.01)
 
