@@ -13,6 +13,7 @@ struct act act = { .fd = -1 };
 enum {
 	OPT_HANDSHAKE = 0x200,
 	OPT_DRY_RUN,
+	OPT_WAIT_LOCK,
 };
 
 static const struct argp_option options[] = {
@@ -50,6 +51,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_DRY_RUN:
 		act.flags |= UFFDCTL_DRY_RUN;
 		return 0;
+	case OPT_WAIT_LOCK:
+		if (parse_time(arg, &act.wait_lock_ns) < 0)
+			argp_error(state, "--wait-lock=%s: write a time, as 500ms, 5s or 2m", arg);
+		return 0;
 	case OPT_HANDSHAKE:
 		act.handle_flags |= UFFDCTL_HANDSHAKE;
 		return 0;
@@ -81,8 +86,22 @@ static const struct argp_option handshake_options[] = {
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
 };
 
+/* For those that change memory. */
+static const struct argp_option lock_options[] = {
+	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,
+	  "Wait so long (as 5s) for another uffdctl that changes the same memory; by default, fail at once", 50 },
+	{}
+};
+
+const struct argp lock_argp = { .options = lock_options, .parser = parse };
 const struct argp handshake_argp = { .options = handshake_options, .parser = parse };
 const struct argp act_argp = { .options = options, .parser = parse };
+
+static int is_interrupted(void *data)
+{
+	(void)data;
+	return progress_interrupted();
+}
 
 int act_open(void)
 {
@@ -97,6 +116,8 @@ int act_open(void)
 	r = uffdctl_target_open(ctx(), act.pid, &act.target);
 	if (r >= 0)
 		r = uffdctl_handle_open(act.target, act.holder, act.fd, act.ranges, act.handle_flags, &act.handle);
+	if (r >= 0)
+		uffdctl_handle_wait_lock(act.handle, act.wait_lock_ns, is_interrupted, NULL);
 	return r;
 }
 

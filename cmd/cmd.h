@@ -48,6 +48,7 @@ struct act {
 	int fd;
 	unsigned int handle_flags;
 	unsigned int flags; /* UFFDCTL_DRY_RUN, _NO_WAKE, … */
+	uint64_t wait_lock_ns;
 
 	struct uffdctl_target *target;
 	struct uffdctl_handle *handle;
@@ -57,6 +58,7 @@ struct act {
 extern struct act act;
 extern const struct argp act_argp;
 extern const struct argp handshake_argp;
+extern const struct argp lock_argp; /* --wait-lock */
 
 /* The one context; its log goes to stderr. */
 struct uffdctl *ctx(void);

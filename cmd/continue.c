@@ -8,8 +8,10 @@ static const struct column continue_columns[] = {
 	{ "START", "first address", COL_RIGHT, col_act_start },
 	{ "END", "address behind the last", COL_RIGHT, col_act_end },
 	{ "MAPPED", "bytes that this command entered into the page table", COL_RIGHT, col_mapped },
+	{ "FILLED", "bytes of MAPPED that were written first", COL_RIGHT, col_filled },
 	{ "ALREADY", "bytes that were mapped already (EEXIST)", COL_RIGHT, col_already },
 	{ "ABSENT", "bytes without a page in the page cache (EFAULT)", COL_RIGHT, col_absent },
+	{ "ELSEWHERE", "bytes left alone, since they are mapped elsewhere too", COL_RIGHT, col_elsewhere },
 	{ "ERROR", "what kept the rest from being done, with its address", COL_WIDE, col_act_error },
 	{}
 };
@@ -20,13 +22,15 @@ static const struct column wake_columns[] = { { "PID", "process", COL_RIGHT, col
 					      { "MAPPED", "not known of a wake", COL_RIGHT | COL_HIDDEN, col_mapped },
 					      { "ALREADY", "not known of a wake", COL_RIGHT | COL_HIDDEN, col_already },
 					      { "ABSENT", "not known of a wake", COL_RIGHT | COL_HIDDEN, col_absent },
+					      { "FILLED", "not known of a wake", COL_RIGHT | COL_HIDDEN, col_filled },
+					      { "ELSEWHERE", "not known of a wake", COL_RIGHT | COL_HIDDEN, col_elsewhere },
 					      { "ERROR", "what went wrong", COL_WIDE, col_act_error },
 					      {} };
 
 static const struct argp_option continue_options[] = {
 	{ "wp", OPT_WP, NULL, 0,
 	  "Map the pages write-protected (UFFDIO_CONTINUE_MODE_WP); marks that are there stay without this", 10 },
-	{ "force", OPT_FORCE, NULL, 0, "Fill although somebody else reads the userfaultfd's messages", 16 },
+	{ "force", OPT_FORCE, NULL, 0, "Fill although somebody else reads the messages or resolves faults", 16 },
 	{}
 };
 
@@ -55,6 +59,7 @@ const struct cmd cmd_continue = {
 	.children = (const struct argp_child[]){ { &fill_argp, 0, NULL, 0 },
 						 { &work_argp, 0, NULL, 0 },
 						 { &act_argp, 0, NULL, 0 },
+						 { &lock_argp, 0, NULL, 0 },
 						 { &progress_argp, 0, NULL, 0 },
 						 { &common_argp, 0, NULL, 0 },
 						 {} },

@@ -84,7 +84,8 @@ static int run_unregister(void)
 }
 
 static const struct argp_child children[] = {
-	{ &act_argp, 0, NULL, 0 }, { &handshake_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {}
+	{ &act_argp, 0, NULL, 0 },    { &lock_argp, 0, NULL, 0 }, { &handshake_argp, 0, NULL, 0 },
+	{ &common_argp, 0, NULL, 0 }, {}
 };
 
 const struct cmd cmd_register = {

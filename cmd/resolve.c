@@ -14,7 +14,7 @@
 static struct uffdctl_resolve_opts resolve_opts = { .from_fd = -1, .progress = progress_show };
 static const char *from;
 static bool from_zero;
-static uint64_t mapped, absent;
+static uint64_t mapped, absent, elsewhere;
 
 void col_mapped(const void *row, struct cell *ret)
 {
@@ -31,12 +31,26 @@ void col_absent(const void *row, struct cell *ret)
 	cell_size(ret, ((const struct act_row *)row)->result->absent);
 }
 
+void col_filled(const void *row, struct cell *ret)
+{
+	cell_size(ret, ((const struct act_row *)row)->result->filled);
+}
+
+void col_elsewhere(const void *row, struct cell *ret)
+{
+	cell_size(ret, ((const struct act_row *)row)->result->elsewhere);
+}
+
 const struct column made_columns[] = { { "PID", "process", COL_RIGHT, col_act_pid },
 				       { "START", "first address", COL_RIGHT, col_act_start },
 				       { "END", "address behind the last", COL_RIGHT, col_act_end },
 				       { "MAPPED", "bytes that this command put pages in", COL_RIGHT, col_mapped },
 				       { "ALREADY", "bytes that had pages already (EEXIST)", COL_RIGHT, col_already },
 				       { "ABSENT", "bytes past the end of the file", COL_RIGHT, col_absent },
+				       { "FILLED", "bytes of MAPPED that have contents of this command: all of them",
+					 COL_RIGHT | COL_HIDDEN, col_filled },
+				       { "ELSEWHERE", "not known here: pages are made, none is overwritten",
+					 COL_RIGHT | COL_HIDDEN, col_elsewhere },
 				       { "ERROR", "what kept the rest from being done, with its address", COL_WIDE,
 					 col_act_error },
 				       {} };
@@ -58,6 +72,8 @@ static const struct argp_option fill_options[] = {
 	  "Fill pages that are not mapped with these contents; - is standard input", 15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 15 },
 	BY_OFFSET,
+	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
+	  "What to do with pages that are also mapped elsewhere: refuse (the default), overwrite or keep", 15 },
 	{}
 };
 
@@ -78,12 +94,31 @@ static void parse_threads(const char *arg, struct argp_state *state)
 	resolve_opts.nr_threads = n;
 }
 
+static void parse_elsewhere(const char *arg, struct argp_state *state)
+{
+	static const char *const names[] = {
+		[UFFDCTL_ELSEWHERE_REFUSE] = "refuse",
+		[UFFDCTL_ELSEWHERE_OVERWRITE] = "overwrite",
+		[UFFDCTL_ELSEWHERE_KEEP] = "keep",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (strcmp(arg, names[i]))
+			continue;
+		resolve_opts.elsewhere = i;
+		return;
+	}
+	argp_error(state, "--elsewhere=%s: write refuse, overwrite or keep", arg);
+}
+
 static void check_contents(struct argp_state *state)
 {
 	if (from && from_zero)
 		argp_error(state, "--from and --from-zero exclude each other");
 	if (resolve_opts.flags & UFFDCTL_BY_OFFSET && !from)
 		argp_error(state, "--by-offset needs --from");
+	if (resolve_opts.elsewhere && !from && !from_zero)
+		argp_error(state, "--elsewhere needs --from or --from-zero");
 	if (!from && !from_zero && common.cmd == &cmd_copy)
 		argp_error(state, "no contents given: --from=FILE, --from=- (standard input) or --from-zero");
 }
@@ -108,6 +143,9 @@ error_t resolve_parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_BY_OFFSET:
 		resolve_opts.flags |= UFFDCTL_BY_OFFSET;
+		return 0;
+	case OPT_ELSEWHERE:
+		parse_elsewhere(arg, state);
 		return 0;
 	case OPT_FROM_ZERO:
 		from_zero = true;
@@ -183,6 +221,7 @@ static void add_result(void *data, const struct uffdctl_result *result)
 	if (result->mapped != UFFDCTL_UNKNOWN) {
 		mapped += result->mapped;
 		absent += result->absent;
+		elsewhere += result->elsewhere;
 	}
 	act_result(data, result);
 }
@@ -192,6 +231,10 @@ static void sum_up(int r, double s, const char *why_absent)
 	progress_end();
 	if (absent)
 		error("%d: %" PRIu64 " bytes are absent: %s", act.pid, absent, why_absent);
+	if (elsewhere)
+		error("%d: %" PRIu64
+		      " bytes are mapped elsewhere too, by this process or another: not written and not continued, and who waits there waits on; --elsewhere=overwrite writes and continues them, --elsewhere=keep continues them as they are",
+		      act.pid, elsewhere);
 	if (r == -EINTR)
 		error("%d: interrupted: %" PRIu64 " bytes were mapped, the rest is as it was", act.pid, mapped);
 	if (common.verbose)

@@ -13,6 +13,7 @@ enum {
 	OPT_FROM_ZERO,
 	OPT_FORCE,
 	OPT_BY_OFFSET,
+	OPT_ELSEWHERE,
 };
 error_t resolve_parse(int key, char *arg, struct argp_state *state);
 
@@ -24,6 +25,8 @@ extern const struct argp fill_argp, contents_argp;
 void col_mapped(const void *row, struct cell *ret);
 void col_already(const void *row, struct cell *ret);
 void col_absent(const void *row, struct cell *ret);
+void col_filled(const void *row, struct cell *ret);
+void col_elsewhere(const void *row, struct cell *ret);
 
 /* Of the commands that make pages. */
 extern const struct column made_columns[];

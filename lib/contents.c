@@ -96,8 +96,6 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 
 	if (opts->flags & UFFDCTL_DRY_RUN)
 		return 0;
-	if (opts->from_offset > UINT64_MAX - need)
-		return too_short(u, 0, opts->from_offset, need);
 	fd = memfd_create("uffdctl-contents", MFD_CLOEXEC);
 	if (fd < 0)
 		return fail(u, -errno, "the contents: memfd_create: %s", strerror(errno));
@@ -125,6 +123,11 @@ static int try_device(struct uffdctl *u, const struct contents *c)
 	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
 }
 
+bool contents_is_pipe(int fd)
+{
+	return fd >= 0 && lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
+}
+
 int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
 	int fd = opts->from_fd;
@@ -136,9 +139,15 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return fail(u, -errno, "the contents: %s", strerror(errno));
-	at = lseek(fd, 0, SEEK_CUR);
-	if (at < 0 && errno == ESPIPE)
+	/* pread(2) takes an off_t: beyond that an offset would become another one. */
+	if (opts->from_offset > INT64_MAX || need > INT64_MAX - opts->from_offset)
+		return fail(u, -EOVERFLOW,
+			    "the contents: offset %" PRIu64 " and %" PRIu64
+			    " bytes reach beyond the end of any file (2^63 bytes)",
+			    opts->from_offset, need);
+	if (contents_is_pipe(fd))
 		return open_pipe(u, opts, need, ret);
+	at = lseek(fd, 0, SEEK_CUR);
 	if (S_ISCHR(st.st_mode))
 		return opts->flags & UFFDCTL_DRY_RUN && need ? try_device(u, ret) : 0;
 	/* Where the offset of the descriptor stands is not ours to change. */

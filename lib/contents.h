@@ -11,10 +11,13 @@ struct contents {
 	bool ours;	 /* fd is */
 };
 
+/* What is in it has to be taken before it can be used. */
+bool contents_is_pipe(int fd);
+
 /*
  * See to it that need bytes from opts->from_offset on are there, and can be read in any order: those of a
  * pipe are taken into memory. In a dry run a pipe is left as it is.
- * -ENODATA: too short; -EINTR: stopped by opts->progress; errnos of read(2); each logged.
+ * -ENODATA: too short; -EOVERFLOW: beyond what a file can hold; -EINTR: stopped by opts->progress; errnos of read(2); each logged.
  */
 int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret);
 void contents_close(struct contents *c);

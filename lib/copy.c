@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* UFFDIO_COPY and UFFDIO_ZEROPAGE in bulk. */
 #include <errno.h>
-#include <sys/mman.h>
 
 #include "log.h"
 #include "pagecache.h"
@@ -26,46 +25,10 @@ static int act_copy(const struct chunk *c, struct uffdctl_range range, bool wp, 
 	return uffd_copy(c->job->h->uffd, range, c->buf + (range.start - c->held.start), mode, done);
 }
 
-#ifndef MAP_32BIT
-#define MAP_32BIT 0
-#endif
-
-/*
- * The kernel holds the address of the source too against the bounds of the target's memory:
- * for a 32-bit process it has to be below 4 GiB.
- */
-static char *low_pages(uint64_t bytes)
-{
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
-	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
-
-	if (p == MAP_FAILED)
-		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
-static void free_buf(struct chunk *c)
-{
-	if (c->buf)
-		munmap(c->buf, c->buf_bytes);
-	c->buf = NULL;
-	c->buf_bytes = 0;
-}
-
-static int have_buf(struct chunk *c, uint64_t bytes)
-{
-	if (c->buf_bytes >= bytes)
-		return 0;
-	free_buf(c);
-	c->buf = low_pages(bytes);
-	c->buf_bytes = c->buf ? bytes : 0;
-	return c->buf ? 0 : -ENOMEM;
-}
-
 static int copy_chunk(struct chunk *c)
 {
 	uint64_t unit = MAX(FILL_BYTES, page_of(c)), done;
-	int r = have_buf(c, unit);
+	int r = chunk_buf(c, unit);
 
 	c->held = c->range;
 	for (; c->held.start < c->range.end && !c->gone && r >= 0; c->held.start = c->held.end) {
@@ -80,6 +43,18 @@ static int copy_chunk(struct chunk *c)
 			chunk_unreadable(c, err, c->held.end);
 	}
 	return r;
+}
+
+/*
+ * Where no huge page is free, hugetlb_mfill_atomic_pte() says EEXIST for a page that is not there: it takes
+ * the place of an entry for an entry.
+ */
+static bool may_exist(struct chunk *c, uint64_t addr)
+{
+	if (page_of(c) == base_page_size())
+		return true;
+	/* What a private mapping has is in its page table, or nowhere. */
+	return c->vma.perms[3] == 's' && pagecache_has_huge(c->job->h->t, &c->vma, addr) > 0;
 }
 
 static const char *copy_error_text(int err)
@@ -123,7 +98,8 @@ static const struct resolve_op copy_op = {
 	.marks = UFFDCTL_MODE_RWP,
 	.act = act_copy,
 	.do_chunk = copy_chunk,
-	.end_thread = free_buf,
+	.end_thread = chunk_free_buf,
+	.may_exist = may_exist,
 	.prepare = prepare_copy,
 	.takes_memory = copy_takes_memory,
 	.error_text = copy_error_text,

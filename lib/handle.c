@@ -150,7 +150,7 @@ static int take(struct uffdctl_handle *h)
 	return 0;
 }
 
-static int own_fdinfo(const struct uffdctl_handle *h, struct uffd_fdinfo *ret)
+int handle_fdinfo(const struct uffdctl_handle *h, struct uffd_fdinfo *ret)
 {
 	char path[64], buf[1024];
 	int r;
@@ -164,7 +164,7 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 {
 	struct uffdctl *u = h->t->u;
 	struct uffd_fdinfo info;
-	int r = own_fdinfo(h, &info);
+	int r = handle_fdinfo(h, &info);
 
 	if (r < 0)
 		return fail(u, r, "/proc/self/fdinfo/%d: %s", h->uffd, strerror(-r));
@@ -243,6 +243,9 @@ UFFDCTL_EXPORT void uffdctl_handle_close(struct uffdctl_handle *h)
 	if (!h)
 		return;
 	cleanup_close(&h->uffd);
+	for (size_t i = 0; i < h->nr_others; i++)
+		close(h->others[i]);
+	free(h->others);
 	uffdctl_list_free(h->list);
 	free(h);
 }
@@ -302,7 +305,7 @@ int handle_has_reader(const struct uffdctl_handle *h)
 		if (r >= 0)
 			r = list_find_fd(it, getpid(), h->uffd, &ev);
 		if (r >= 0)
-			r = own_fdinfo(h, &info);
+			r = handle_fdinfo(h, &info);
 		if (r < 0)
 			return r;
 		if (ev.waits)

@@ -4,6 +4,7 @@
 #define UFFDCTL_HANDLE_H
 
 #include "list.h"
+#include "proc.h"
 #include "range.h"
 #include "target.h"
 #include "vma.h"
@@ -16,6 +17,14 @@ struct uffdctl_handle {
 	uint64_t ctx; /* its kernel address; 0 without BPF */
 	uint64_t features;
 	struct uffdctl_list *list;
+
+	/* lock.c */
+	int *others; /* the other userfaultfds of this memory, in our hands */
+	size_t nr_others, others_alloc;
+	bool others_taken;
+	uint64_t lock_wait_ns;
+	int (*lock_stop)(void *data);
+	void *lock_data;
 };
 
 /* Who owns a mapping, as far as this handle goes. */
@@ -36,6 +45,9 @@ int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret);
 
 /* "fd 7", "fd 7 of 4211" where it is somebody else's. */
 char *handle_describe(const struct uffdctl_handle *h);
+
+/* What the kernel says of it now. */
+int handle_fdinfo(const struct uffdctl_handle *h, struct uffd_fdinfo *ret);
 
 /* Is somebody waiting for its messages, or has somebody read one that is not resolved? 0: no; -errno: can't be told. */
 enum {

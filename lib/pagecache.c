@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
@@ -13,6 +14,7 @@
 #include "pagecache.h"
 #include "pidfd.h"
 #include "proc.h"
+#include "uffd.h"
 #include "util.h"
 #include "vma.h"
 
@@ -167,4 +169,29 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
 {
 	return open_for(t, v, O_RDONLY, ret);
+}
+
+/* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
+int pagecache_has_huge(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
+{
+	_cleanup_close_ int fd = -1, guard = -1;
+	struct uffdctl_range own;
+	uint64_t done;
+	void *p;
+	int r = pagecache_open(t, v, &fd);
+
+	if (r >= 0)
+		r = uffd_guard(&guard);
+	if (r < 0)
+		return r;
+	p = mmap(NULL, v->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		 (off_t)(v->offset + (addr - v->range.start)));
+	if (p == MAP_FAILED)
+		return -errno;
+	own = (struct uffdctl_range){ (uintptr_t)p, (uintptr_t)p + v->page_size };
+	r = uffd_register(guard, own, UFFDIO_REGISTER_MODE_MINOR, NULL);
+	if (r >= 0)
+		r = uffd_continue(guard, own, UFFDIO_CONTINUE_MODE_DONTWAKE, &done);
+	munmap(p, v->page_size);
+	return r >= 0 ? 1 : r == -EFAULT ? 0 : r;
 }

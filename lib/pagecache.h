@@ -30,4 +30,10 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 /* Likewise, for reading only. The descriptor may be the target's own: its offset is not ours to move. */
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
 
+/*
+ * Is the huge page at an address of a shared mapping in the page cache? 1, 0, or a negative errno. Makes none.
+ * Beneath: UFFDIO_CONTINUE on a mapping and a userfaultfd of our own.
+ */
+int pagecache_has_huge(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr);
+
 #endif

@@ -8,8 +8,10 @@
 enum pte_state {
 	PTE_MAPPED = 1 << 0,	/* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
 	PTE_WP = 1 << 1,	/* the userfaultfd write-protect mark, on a page or in place of one */
-	PTE_ELSEWHERE = 1 << 3, /* mapped through another mapping of the file: set by whoever looked */
 	PTE_UNSURE = 1 << 2,	/* PTE_MAPPED may be a mark in place of a page, or a page that moves */
+	/* Set by fill.c. */
+	PTE_ELSEWHERE = 1 << 3, /* mapped through another mapping of the file: not to be touched */
+	PTE_FILLED = 1 << 4,	/* written just now */
 };
 
 int pagemap_open(struct uffdctl_target *t, int *ret);

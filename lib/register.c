@@ -6,7 +6,8 @@
 #include <string.h>
 #include <sys/syscall.h>
 
-#include "handle.h"
+#include "governs.h"
+#include "lock.h"
 #include "log.h"
 #include "pagecache.h"
 #include "proc.h"
@@ -329,6 +330,8 @@ static void wake(struct action *a, struct uffdctl_range range)
 		.mapped = UFFDCTL_UNKNOWN,
 		.already = UFFDCTL_UNKNOWN,
 		.absent = UFFDCTL_UNKNOWN,
+		.filled = UFFDCTL_UNKNOWN,
+		.elsewhere = UFFDCTL_UNKNOWN,
 	};
 
 	report(a, &res, a->flags & UFFDCTL_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
@@ -361,7 +364,7 @@ static int resolve_each(struct action *a, const struct uffdctl_ranges *ranges, c
 }
 
 static int run(struct action *a, const struct uffdctl_ranges *ranges, const struct range_filter *filter,
-	       void (*before)(struct action *a, const struct segments *segs),
+	       int (*before)(struct action *a, const struct segments *segs),
 	       void (*each)(struct action *a, const struct segment *seg))
 {
 	struct segments segs = {};
@@ -371,7 +374,7 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, const stru
 		return r;
 	r = resolve_each(a, ranges, filter, &segs);
 	if (r >= 0 && segs.nr && before)
-		before(a, &segs);
+		r = before(a, &segs);
 	for (size_t i = 0; r >= 0 && i < segs.nr && !a->gone; i++)
 		each(a, &segs.segs[i]);
 	segments_free(&segs);
@@ -379,7 +382,32 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, const stru
 	return r < 0 ? r : a->failed ? -EIO : 0;
 }
 
-static void before_register(struct action *a, const struct segments *segs)
+/* With the lock, where something is changed. */
+static int run_locked(struct action *a, const struct uffdctl_ranges *ranges, const struct range_filter *filter,
+		      int (*before)(struct action *a, const struct segments *segs),
+		      void (*each)(struct action *a, const struct segment *seg))
+{
+	bool dry = a->flags & UFFDCTL_DRY_RUN;
+	int r = dry ? 0 : lock_take(a->h);
+
+	if (r < 0)
+		return r;
+	r = run(a, ranges, filter, before, each);
+	if (!dry)
+		lock_release(a->h);
+	return r;
+}
+
+/* The deed shows whose memory a userfaultfd governs, but not where the modes are there already: see verify(). */
+static int check_present(struct action *a, const struct segments *segs)
+{
+	for (size_t i = 0; i < segs->nr; i++)
+		if ((segs->segs[i].vma->modes & a->modes) == a->modes)
+			return governs_check(a->h, segs);
+	return 0;
+}
+
+static int before_register(struct action *a, const struct segments *segs)
 {
 	struct segments passing = { .segs = calloc(segs->nr + 1, sizeof(*segs->segs)) };
 
@@ -395,6 +423,12 @@ static void before_register(struct action *a, const struct segments *segs)
 		warn_own_memory(a, &passing);
 	}
 	segments_free(&passing);
+	return check_present(a, segs);
+}
+
+static int before_unregister(struct action *a, const struct segments *segs)
+{
+	return governs_check(a->h, segs);
 }
 
 UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
@@ -403,7 +437,7 @@ UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdc
 	struct action a = { .h = h, .modes = modes, .flags = flags, .fn = fn, .data = data };
 	struct range_filter filter = { .all = can_have, .arg = &a };
 
-	return run(&a, ranges, &filter, before_register, register_segment);
+	return run_locked(&a, ranges, &filter, before_register, register_segment);
 }
 
 UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
@@ -412,7 +446,7 @@ UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uff
 	struct action a = { .h = h, .flags = flags, .fn = fn, .data = data };
 	struct range_filter filter = { .all = is_ours, .arg = &a, .glob_registered = true };
 
-	return run(&a, ranges, &filter, NULL, unregister_segment);
+	return run_locked(&a, ranges, &filter, before_unregister, unregister_segment);
 }
 
 /* Addresses need not be mapped: threads may wait where a mapping was. */

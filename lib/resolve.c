@@ -5,8 +5,11 @@
 #include <inttypes.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
+#include "governs.h"
+#include "lock.h"
 #include "log.h"
 #include "memcg.h"
 #include "pagecache.h"
@@ -61,9 +64,29 @@ static void page_already(struct chunk *c, uint64_t addr)
 	c->asleep.end = addr + page_of(c);
 }
 
-static bool stopped(struct job *job)
+static int stopped(struct job *job)
 {
 	return __atomic_load_n(&job->stop, __ATOMIC_RELAXED);
+}
+
+/* True: by us, and not by another thread before. */
+static bool stop_all(struct job *job, int err)
+{
+	int running = 0;
+
+	return __atomic_compare_exchange_n(&job->stop, &running, err, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
+void chunk_conflict(struct chunk *c, uint64_t addr)
+{
+	struct uffdctl_handle *h = c->job->h;
+	_cleanup_free_ char *fd = handle_describe(h);
+
+	chunk_gone(c, -EBUSY, addr);
+	if (stop_all(c->job, -EBUSY))
+		log_error(h->t->u,
+			  "%d: somebody else resolves faults of %s at the same time: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
+			  h->t->pid, fd);
 }
 
 /* False when it lasted too long. */
@@ -110,7 +133,14 @@ static bool is_past_end(struct chunk *c, uint64_t addr)
 /* What a page is that the ioctl would have made. Woken, a thread waits there anew: for continue. */
 static void page_there(struct chunk *c, uint64_t addr)
 {
-	if (c->job->op->makes_pages && c->vma.modes & UFFDCTL_MODE_MINOR && c->job->pagemap >= 0 && !is_mapped(c, addr))
+	const struct resolve_op *op = c->job->op;
+	bool mapped = !op->makes_pages || c->job->pagemap < 0 || is_mapped(c, addr);
+
+	if (!mapped && op->may_exist && !op->may_exist(c, addr)) {
+		chunk_gone(c, -ENOMEM, addr);
+		return;
+	}
+	if (!mapped && c->vma.modes & UFFDCTL_MODE_MINOR)
 		c->tally.unmapped += page_of(c);
 	page_already(c, addr);
 }
@@ -143,7 +173,7 @@ static bool go_on(struct chunk *c, struct uffdctl_range *left, int err, uint64_t
 	case -EAGAIN:
 		if (wait_changing(c, since))
 			return true;
-		chunk_gone(c, stopped(c->job) ? -EINTR : err, left->start);
+		chunk_gone(c, stopped(c->job) ?: err, left->start);
 		return false;
 	case -EEXIST:
 		page_there(c, left->start);
@@ -194,6 +224,46 @@ void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp)
 	wake_asleep(c);
 }
 
+/* ---- memory of our own ---- */
+
+#ifndef MAP_32BIT
+#define MAP_32BIT 0
+#endif
+
+/*
+ * The kernel holds the address of the source of a copy too against the bounds of the target's memory:
+ * for a 32-bit process it has to be below 4 GiB.
+ */
+static char *low_pages(uint64_t bytes)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	char *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags | MAP_32BIT, -1, 0);
+
+	if (p == MAP_FAILED)
+		p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void chunk_free_buf(struct chunk *c)
+{
+	if (c->buf)
+		munmap(c->buf, c->buf_bytes);
+	c->buf = NULL;
+	c->buf_bytes = 0;
+}
+
+int chunk_buf(struct chunk *c, uint64_t bytes)
+{
+	if (c->buf_bytes >= bytes)
+		return 0;
+	chunk_free_buf(c);
+	c->buf = low_pages(bytes);
+	c->buf_bytes = c->buf ? bytes : 0;
+	return c->buf ? 0 : -ENOMEM;
+}
+
+/* ---- runs of pages that are alike ---- */
+
 static void leave_run(struct chunk *c, struct uffdctl_range run)
 {
 	for (; run.start < run.end; run.start += page_of(c))
@@ -201,19 +271,33 @@ static void leave_run(struct chunk *c, struct uffdctl_range run)
 	wake_asleep(c);
 }
 
+/* Nothing but an ioctl maps a page that is in the page cache: if it is there before us, another handler is at work. */
+static void resolve_filled(struct chunk *c, struct uffdctl_range run, bool wp)
+{
+	uint64_t mapped = c->tally.mapped, already = c->tally.already;
+
+	resolve_run(c, run, wp);
+	c->tally.filled += c->tally.mapped - mapped;
+	if (c->tally.already > already && !(c->job->opts->flags & UFFDCTL_FORCE))
+		chunk_conflict(c, run.start);
+}
+
 static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdict, bool wp)
 {
-	if (run.start == run.end || c->gone || c->retry_at)
+	if (run.start == run.end || c->gone)
 		return;
 	switch (verdict) {
 	case LEAVE:
 		leave_run(c, run);
 		break;
-	case FILL:
-		c->job->op->fill(c, run, wp);
-		break;
 	case ACT:
 		resolve_run(c, run, wp);
+		break;
+	case ACT_FILLED:
+		resolve_filled(c, run, wp);
+		break;
+	case KEEP_OUT:
+		c->tally.elsewhere += range_len(run);
 		break;
 	case MARKED:
 		chunk_error(c, -EUCLEAN, run.start);
@@ -221,11 +305,11 @@ static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdi
 	}
 }
 
-static enum verdict judge(struct chunk *c, uint64_t addr, uint8_t *state)
+static enum verdict judge(const struct chunk *c, uint8_t state)
 {
-	if (*state & PTE_WP && !(*state & PTE_MAPPED) && c->vma.modes & UFFDCTL_MODE_RWP)
+	if (state & PTE_WP && !(state & PTE_MAPPED) && c->vma.modes & UFFDCTL_MODE_RWP)
 		return MARKED;
-	return c->job->op->judge ? c->job->op->judge(c, addr, state) : ACT;
+	return c->job->op->judge ? c->job->op->judge(c, state) : ACT;
 }
 
 void resolve_pages(struct chunk *c, struct uffdctl_range range)
@@ -235,7 +319,7 @@ void resolve_pages(struct chunk *c, struct uffdctl_range range)
 	bool wp = false, next_wp;
 
 	for (uint8_t *state = c->states; run.end < range.end; state++) {
-		next = judge(c, run.end, state);
+		next = judge(c, *state);
 		next_wp = *state & PTE_WP;
 		if (next != verdict || next_wp != wp) {
 			do_run(c, run, verdict, wp);
@@ -257,7 +341,6 @@ int resolve_range(struct chunk *c, struct uffdctl_range range)
 		resolve_run(c, range, false);
 		return 0;
 	}
-	c->retry_at = 0;
 	r = pagemap_read(c->job->pagemap, &c->vma, range, c->states);
 	if (r >= 0)
 		resolve_pages(c, range);
@@ -301,6 +384,8 @@ static void add_tally(struct job *job, struct chunk *c)
 	sum->mapped += c->tally.mapped;
 	sum->already += c->tally.already;
 	sum->absent += c->tally.absent;
+	sum->filled += c->tally.filled;
+	sum->elsewhere += c->tally.elsewhere;
 	sum->unmapped += c->tally.unmapped;
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
@@ -383,7 +468,7 @@ static void wait_and_show(struct job *job)
 		/* It may write to a slow terminal: nobody else shall wait for that. */
 		pthread_mutex_unlock(&job->lock);
 		if (o->progress(o->data, done, job->total_bytes))
-			__atomic_store_n(&job->stop, true, __ATOMIC_RELAXED);
+			stop_all(job, -EINTR);
 		pthread_mutex_lock(&job->lock);
 	}
 	pthread_mutex_unlock(&job->lock);
@@ -450,6 +535,8 @@ static const char *error_text(int err)
 		return "interrupted";
 	case -EFAULT:
 		return "no page can be made there (EFAULT)";
+	case -EBUSY:
+		return "somebody else resolves faults there at the same time: the rest was not done";
 	case -EUCLEAN:
 		return "read-write-protected: the mark would be dropped (uffdctl rwprotect)";
 	default:
@@ -477,11 +564,14 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		.mapped = p->tally.mapped,
 		.already = p->tally.already,
 		.absent = p->tally.absent,
+		/* What makes pages makes each with its contents. */
+		.filled = job->op->makes_pages ? p->tally.mapped : p->tally.filled,
+		.elsewhere = p->tally.elsewhere,
 		.error = p->tally.err,
 	};
 
 	if (job->opts->flags & UFFDCTL_DRY_RUN && !p->objection)
-		res.mapped = res.already = res.absent = UFFDCTL_UNKNOWN;
+		res.mapped = res.already = res.absent = res.filled = res.elsewhere = UFFDCTL_UNKNOWN;
 	if (res.error && !p->objection && describe(job, &p->tally, &text) < 0)
 		text = NULL;
 	if (res.error)
@@ -652,10 +742,10 @@ static int run_job(struct job *job, uffdctl_result_fn fn, bool *failed)
 			    r == -EAGAIN ? " (fewer may do: -t 1)" : "");
 	for (size_t i = 0; i < job->nr_parts; i++) {
 		report(job, &job->parts[i], fn);
-		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent;
+		*failed |= job->parts[i].tally.err || job->parts[i].tally.absent || job->parts[i].tally.elsewhere;
 	}
 	warn_unmapped(job);
-	return job->stop ? -EINTR : 0;
+	return job->stop;
 }
 
 /* What the ranges come to. */
@@ -688,6 +778,8 @@ static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struc
 	}
 	for (size_t i = 0; i < ret->segs.nr; i++)
 		add_bytes(job, &ret->segs.segs[i], ret);
+	if (r >= 0)
+		r = governs_check(job->h, &ret->segs);
 	return r >= 0 && job->op->prepare ? job->op->prepare(job, ret->maps, &ret->segs) : r;
 }
 
@@ -727,6 +819,18 @@ static bool same_plan(struct job *job, const struct plan *a, const struct plan *
 	return a->bytes == b->bytes;
 }
 
+/* Where nothing is changed nobody is in the way. */
+static int lock(struct job *job)
+{
+	return job->opts->flags & UFFDCTL_DRY_RUN ? 0 : lock_take(job->h);
+}
+
+static void unlock(struct job *job)
+{
+	if (!(job->opts->flags & UFFDCTL_DRY_RUN))
+		lock_release(job->h);
+}
+
 /* A pipe may have taken hours: what was found before may be wrong now. */
 static int plan_again(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan, bool *failed)
 {
@@ -758,14 +862,21 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		.ended = PTHREAD_COND_INITIALIZER,
 	};
 	struct plan plan = {};
-	bool failed = false;
-	int r = make_plan(&job, ranges, &plan, &failed);
+	/* Nobody shall wait for the lock as long as we wait for a pipe. */
+	bool failed = false, late = contents_is_pipe(opts->from_fd);
+	int r = late ? 0 : lock(&job);
 
+	if (r < 0)
+		return r;
+	r = make_plan(&job, ranges, &plan, &failed);
 	/* Contents for everything must be there before anything is changed. */
 	if (r >= 0)
 		r = contents_open(h->t->u, opts, plan.contents, &job.contents);
-	if (r >= 0 && job.contents.ours)
-		r = plan_again(&job, ranges, &plan, &failed);
+	if (r >= 0 && job.contents.ours) {
+		r = lock(&job);
+		if (r >= 0)
+			r = plan_again(&job, ranges, &plan, &failed);
+	}
 	if (r >= 0)
 		r = open_pagemap(&job, &plan.segs);
 	if (r >= 0)
@@ -777,6 +888,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 	finish(&job);
 	free_plan(&plan);
 	contents_close(&job.contents);
+	unlock(&job);
 	free(job.parts);
 	strpool_free(&job.strings);
 	cleanup_close(&job.pagemap);

@@ -17,6 +17,8 @@
 
 struct tally {
 	uint64_t mapped, already, absent;
+	uint64_t filled;    /* of mapped: written first */
+	uint64_t elsewhere; /* left alone, since it is mapped elsewhere too */
 	uint64_t unmapped; /* of already: in the page cache only, where minor faults wait for it */
 	int err; /* the first, with its page */
 	uint64_t err_addr;
@@ -26,7 +28,8 @@ struct tally {
 struct part {
 	struct segment seg;
 	uint64_t from;		 /* where its contents are, from the beginning of the contents */
-	const struct file *file; /* continue.c: that of the second mapping */
+	const struct file *file; /* fill.c: that of the second mapping */
+	uint8_t *mapped_before;	 /* fill.c: a bit a page; NULL: what appears may be the target's doing */
 	const char *objection;	 /* why nothing is done here */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */
@@ -52,7 +55,7 @@ struct job {
 	size_t part; /* where the next chunk begins */
 	uint64_t at;
 	bool second_round;
-	bool stop;
+	int stop; /* a negative errno: why all end their work */
 	uint64_t done_bytes, total_bytes;
 };
 
@@ -65,20 +68,19 @@ struct chunk {
 	struct tally tally;
 	struct uffdctl_range asleep; /* mapped by others: threads may sleep on it all the same */
 	uint8_t *states;	     /* enum pte_state of its pages, where they were asked for */
-	char *buf;		     /* copy.c: contents, kept from chunk to chunk */
+	char *buf;		     /* contents, kept from chunk to chunk */
 	uint64_t buf_bytes;
-	struct uffdctl_range held; /* what buf, or continue.c's window, is for */
-	char *window;		   /* continue.c: second mapping */
-	uint64_t retry_at;	   /* from here on what was looked at holds no longer; 0: all does */
+	struct uffdctl_range held; /* copy.c: what buf is for */
 	bool gone;
 };
 
 /* What may be done with a page: alike pages that follow each other are done at once. */
 enum verdict {
 	LEAVE, /* mapped: not ours to write */
-	FILL,
 	ACT,
-	MARKED, /* read-write-protected: the ioctl would drop the mark */
+	ACT_FILLED, /* its contents were written by us just now */
+	KEEP_OUT,   /* mapped elsewhere: left alone, and who waits on it waits on */
+	MARKED,	    /* read-write-protected: the ioctl would drop the mark */
 };
 
 /* One of the ioctls. */
@@ -95,12 +97,13 @@ struct resolve_op {
 	/* Frees what do_chunk() has kept for the next chunk. */
 	void (*end_thread)(struct chunk *c);
 	/* NULL: everything is ACT. */
-	enum verdict (*judge)(struct chunk *c, uint64_t addr, uint8_t *state);
-	void (*fill)(struct chunk *c, struct uffdctl_range run, bool wp);
+	enum verdict (*judge)(const struct chunk *c, uint8_t state);
 
 	/* Before anything is done; the rest may be NULL. Failures are logged. */
 	int (*prepare)(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs);
 	int (*add_part)(struct job *job, struct part *p);
+	/* An ioctl said EEXIST where nothing is mapped. May a page be there all the same? NULL: as it says. */
+	bool (*may_exist)(struct chunk *c, uint64_t addr);
 	/* Why it can't be done on memory that is registered with us; NULL if it can. */
 	const char *(*objection)(const struct job *job, const struct segment *seg);
 	void (*finish)(struct job *job);
@@ -129,7 +132,14 @@ void chunk_unreadable(struct chunk *c, int err, uint64_t addr);
 void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp);
 /* Likewise with a look for the marks that op drops, where there can be such. -errno of the look. */
 int resolve_range(struct chunk *c, struct uffdctl_range range);
-/* Likewise by what c->states says of its pages, until c->retry_at is set. */
+/* Likewise by what c->states says of its pages. */
 void resolve_pages(struct chunk *c, struct uffdctl_range range);
+
+/* Somebody else resolves faults there: all of the work ends, and it is said. */
+void chunk_conflict(struct chunk *c, uint64_t addr);
+
+/* Memory of our own for at least so many bytes, as c->buf. -ENOMEM. */
+int chunk_buf(struct chunk *c, uint64_t bytes);
+void chunk_free_buf(struct chunk *c);
 
 #endif

@@ -455,6 +455,14 @@ enum uffdctl_handle_flags {
 int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
 			unsigned int flags, struct uffdctl_handle **ret);
 void uffdctl_handle_close(struct uffdctl_handle *h);
+/*
+ * Actions that change memory lock it against other processes that act on it through this library: one
+ * that finds it locked waits for wait_ns, 0 unless this is called, and then fails with -EBUSY.
+ * @stop: called some 50 times a second meanwhile; non-zero ends the wait with -EINTR; may be NULL
+ * Beneath: F_SETLK on the userfaultfds of the memory, so that threads of one process do not exclude each
+ * other, and closing a handle ends what another handle of the same process has locked. Since 0.1.
+ */
+void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data), void *data);
 /* The descriptor's holder and number there. */
 pid_t uffdctl_handle_pid(const struct uffdctl_handle *h);
 int uffdctl_handle_fd(const struct uffdctl_handle *h);
@@ -469,6 +477,8 @@ struct uffdctl_result {
 	uint64_t absent;	/* continue: no page in the page cache (EFAULT); all: past the end of the file */
 	int error;		/* 0 or a negative errno */
 	const char *error_text; /* NULL with error 0 */
+	uint64_t filled;	/* of mapped: bytes that were written first */
+	uint64_t elsewhere;	/* left alone, since they are mapped elsewhere too (enum uffdctl_elsewhere) */
 };
 
 /* Called once for each part, in order of the ranges given, from the calling thread. */
@@ -501,6 +511,16 @@ int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ra
 int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
 		 uffdctl_result_fn fn, void *data);
 
+/*
+ * What filling does with a page that is not mapped in the range, but through another mapping of its file, of
+ * the target or of any other process: such a page may be right, or older than the contents.
+ */
+enum uffdctl_elsewhere {
+	UFFDCTL_ELSEWHERE_REFUSE,    /* neither write nor continue it; who waits on it waits on */
+	UFFDCTL_ELSEWHERE_OVERWRITE, /* write it, then continue it */
+	UFFDCTL_ELSEWHERE_KEEP,	     /* continue it as it is */
+};
+
 struct uffdctl_resolve_opts {
 	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE, _FORCE, _BY_OFFSET; continue: _WRITE_PROTECT */
 	unsigned int nr_threads; /* 0: as many as CPUs may be used */
@@ -509,14 +529,17 @@ struct uffdctl_resolve_opts {
 	/* Called some ten times a second; non-zero stops the work cleanly. May be NULL. */
 	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
 	void *data; /* for progress and fn */
+	enum uffdctl_elsewhere elsewhere; /* continue with from_fd */
 };
 
 /*
  * Resolve minor faults before or while they happen: enter what the page cache holds into
  * the page table, optionally after filling it through a second mapping.
- * -EINTR: stopped by progress; -EBUSY: somebody else reads the messages; -ENODATA: from_fd is
- * too short; others as uffdctl_register().
- * Beneath: UFFDIO_CONTINUE, UFFDIO_WAKE, PAGEMAP_SCAN, MADV_POPULATE_WRITE. Since 0.1.
+ * -EINTR: stopped by progress; -EBUSY: somebody else reads the messages, resolves faults, or has locked the
+ * memory; -ENODATA: from_fd is too short; -EXDEV: it can't be shown whose memory the userfaultfd governs;
+ * others as uffdctl_register().
+ * Beneath: UFFDIO_CONTINUE, UFFDIO_WAKE, PAGEMAP_SCAN; on a second mapping of ours, registered on a
+ * userfaultfd of ours, UFFDIO_COPY, UFFDIO_CONTINUE, /proc/self/pagemap and process_vm_writev(2). Since 0.1.
  */
 int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		     const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);

@@ -509,6 +509,8 @@ static int cmd_map(struct json_object *req, struct json_object *res)
 		if (size > sizeof(arena))
 			return fail(EINVAL, "size is over that of the symbol");
 	}
+	if (arg_bool(req, "noreserve", false))
+		flags |= MAP_NORESERVE;
 	if (fd < 0)
 		flags |= MAP_ANONYMOUS;
 	else
@@ -2048,7 +2050,7 @@ static const struct command {
 	{ "uffd", cmd_uffd, "features user_mode_only nonblock handshake cloexec" },
 	{ "handshake", cmd_handshake, "uffd features" },
 	{ "map", cmd_map,
-	  "kind size shared writable name path of offset align addr huge_size" },
+	  "kind size shared writable noreserve name path of offset align addr huge_size" },
 	{ "maps_many", cmd_maps_many, "n populate_bytes" },
 	{ "churn", cmd_churn, "threads" },
 	{ "fill", cmd_fill, RANGE "seed through" },
