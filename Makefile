@@ -237,7 +237,7 @@ clean:
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux cppcheck clang-tidy
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux strace cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:

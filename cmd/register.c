@@ -65,13 +65,20 @@ static error_t parse_register(int key, char *arg, struct argp_state *state)
 	return 0;
 }
 
+static int end(int r)
+{
+	if (r == -EINTR)
+		error("%d: interrupted while it waited: nothing was changed", act.pid);
+	return act_close(r);
+}
+
 static int run_register(void)
 {
 	int r = act_open();
 
 	if (r >= 0)
 		r = uffdctl_register(act.handle, act.ranges, modes, act.flags, act_result, NULL);
-	return act_close(r);
+	return end(r);
 }
 
 static int run_unregister(void)
@@ -80,7 +87,7 @@ static int run_unregister(void)
 
 	if (r >= 0)
 		r = uffdctl_unregister(act.handle, act.ranges, act.flags, act_result, NULL);
-	return act_close(r);
+	return end(r);
 }
 
 static const struct argp_child children[] = {

@@ -4,8 +4,11 @@
  *
  * It acts on the memory of who created it, whoever holds it: a child may hold one of its parent's. With BPF
  * that memory is known when the handle is opened. Without, there is no way to ask. But the ioctls find
- * nothing to act on in a memory that has nothing registered at the addresses: where no other process has, it
- * does not matter whose the userfaultfd is.
+ * nothing to act on in a memory that has nothing registered at the addresses. So it does not matter whose the
+ * userfaultfd is where no other process has: all of them are looked into. Those that may not be looked into
+ * are left out of it if the process can't have inherited the userfaultfd: it is closed by execve(2), and the
+ * process has called that since it was forked. What remains is one that such a process passed to it over a
+ * socket, and that has the same addresses registered though the layouts of both have nothing in common.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,8 +26,8 @@
 struct search {
 	struct uffdctl_handle *h;
 	const struct segments *segs;
-	pid_t other;	    /* has something registered there */
-	const char *hidden; /* why not all can be looked into */
+	pid_t other; /* has something registered there */
+	bool hidden; /* there are processes that can't be looked into */
 };
 
 static bool overlaps(const struct segments *segs, struct uffdctl_range r)
@@ -93,9 +96,8 @@ static int look_into(uint32_t pid, void *arg)
 		r = shares_memory(pid, s->h->t->pid) ? 0 : has_registered(s, pid);
 	if (r > 0)
 		s->other = pid;
-	if (r < 0 && r != -ESRCH && r != -ENOENT)
-		s->hidden = "it needs CAP_SYS_PTRACE to look into all processes";
-	return s->other || s->hidden;
+	s->hidden |= r < 0 && r != -ESRCH && r != -ENOENT;
+	return s->other != 0;
 }
 
 static bool sees_all_processes(void)
@@ -106,27 +108,51 @@ static bool sees_all_processes(void)
 	       access("/proc/1", F_OK) == 0;
 }
 
+#define PF_FORKNOEXEC 0x00000040 /* include/linux/sched.h */
+
+static bool has_called_exec(struct uffdctl_target *t)
+{
+	struct proc_stat st;
+	char buf[1024];
+
+	return proc_read(t->procfd, "stat", buf, sizeof(buf)) >= 0 && stat_parse(buf, &st) >= 0 &&
+	       !(st.flags & PF_FORKNOEXEC);
+}
+
+/* Is the descriptor, as the target has it, closed by execve(2)? */
+static bool is_cloexec(const struct uffdctl_handle *h)
+{
+	char path[64], buf[1024];
+	const char *flags;
+
+	snprintf(path, sizeof(path), "fdinfo/%d", h->fd);
+	if (proc_read(h->t->procfd, path, buf, sizeof(buf)) < 0)
+		return false;
+	flags = strstr(buf, "flags:");
+	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_CLOEXEC;
+}
+
+static bool can_be_inherited(const struct uffdctl_handle *h)
+{
+	return h->pid != h->t->pid || !is_cloexec(h) || !has_called_exec(h->t);
+}
+
 int governs_check(struct uffdctl_handle *h, const struct segments *segs)
 {
-	struct search s = { .h = h, .segs = segs };
+	struct search s = { .h = h, .segs = segs, .hidden = !sees_all_processes() };
 	_cleanup_free_ char *fd = handle_describe(h);
-	int r = 0;
+	int r;
 
 	if (h->ctx || !segs->nr)
 		return 0;
-	if (sees_all_processes())
-		r = proc_each_number(AT_FDCWD, "/proc", look_into, &s);
-	else
-		s.hidden = "there may be processes that can't be seen from here";
-	if (r < 0 && !s.hidden)
-		s.hidden = strerror(-r);
+	r = proc_each_number(AT_FDCWD, "/proc", look_into, &s);
 	if (s.other)
 		return fail(h->t->u, -EXDEV,
-			    "%d: %s may govern the memory of process %d, which has the same addresses registered; only BPF can tell (needs CAP_BPF and CAP_PERFMON, or root)",
+			    "%d: %s may govern the memory of process %d, which has the same addresses registered, and only BPF can tell: run as root, or with CAP_BPF and CAP_PERFMON",
 			    h->t->pid, fd, s.other);
-	if (s.hidden)
+	if ((r < 0 || s.hidden) && can_be_inherited(h))
 		return fail(h->t->u, -EXDEV,
-			    "%d: it can't be shown that %s governs this process's memory, and not another's: %s, or BPF (CAP_BPF and CAP_PERFMON: setcap cap_bpf,cap_perfmon+ep on uffdctl, or root)",
-			    h->t->pid, fd, s.hidden);
+			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give uffdctl the capabilities (setcap cap_bpf,cap_perfmon+ep)",
+			    h->t->pid, fd);
 	return 0;
 }

@@ -144,6 +144,23 @@ def spawn(*args, user=None, env=None, **popen):
                             **{**pipes, **_ids(user), **popen})
 
 
+def uffdctl_path():
+    return _built("UFFDCTL", "uffdctl")
+
+
+def take_fd(pid, fd):
+    """A descriptor of another process, by pidfd_getfd(2)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    try:
+        taken = libc.syscall(438, pidfd, fd, 0)  # __NR_pidfd_getfd
+    finally:
+        os.close(pidfd)
+    if taken < 0:
+        raise Failure(f"pidfd_getfd of {pid}:{fd}: {os.strerror(ctypes.get_errno())}")
+    return taken
+
+
 def run(*args, stdin=None, timeout=60, user=None, check=None, env=None):
     """Runs uffdctl to its end. check: the exit status that it must have."""
     if isinstance(stdin, str):

@@ -223,19 +223,6 @@ def _():
                f"page {i}")
 
 
-@test("continue-from-mapped-elsewhere")
-def _():
-    """A page that the target has mapped through another mapping of the file, registered or not, is its own."""
-    t, m = target()
-    with t:
-        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"], shared=True)
-        t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
-        row = result(t.pid, m["addr"] + "+64K", "--from-zero")[0]
-        eq(row["mapped"], 16 * PAGE, "all are continued")
-        eq(t.peek(id=m["id"], offset=3 * PAGE, len=8, through="self")["hex"], "77" * 8, "its page was not written")
-        eq(t.peek(id=m["id"], offset=4 * PAGE, len=8, through="self")["hex"], "00" * 8, "the others were")
-
-
 @test("continue-from-while-moved", limit=120)
 def _():
     """A mapping full of the target's data goes away under a fill: where it was looks empty, and is not written."""

@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""continue --from: no byte of the target's is lost, no blank page is left, no fill is reported that was none."""
+import ctypes
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from resolve import image
+from tap import (Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, take_fd, test,
+                 uffdctl_path, wait_until)
+
+PAGE = 4096
+HUGE = 2 << 20
+FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs"]
+OLD, NEW = 1, 9  # seeds of contents
+
+
+def target(nr=16, kind="memfd", page=PAGE, fill=True, mode=("minor",), **kw):
+    """A VMM in miniature: its memory is mapped twice, and the first mapping is registered."""
+    t = Target()
+    t.u = t.uffd(features=FEATURES)["fd"]
+    m = t.map(kind=kind, size=nr * page, **kw)
+    if fill:
+        t.fill(id=m["id"], seed=OLD)
+    t.register(uffd=t.u, id=m["id"], mode=list(mode))
+    return t, m
+
+
+def result(*args, rc=0):
+    r = run("continue", "-J", *args, check=rc)
+    return r.json()["continue"][0], r.err
+
+
+def counts(row):
+    return row["mapped"], row["filled"], row["already"], row["absent"], row["elsewhere"]
+
+
+def head(t, m, page, through="second", size=PAGE):
+    return t.peek(id=m["id"], offset=page * size, len=8, through=through)["hex"]
+
+
+def pattern(seed, page, size=PAGE):
+    return pattern_page(seed, page, size)[:8].hex()
+
+
+# ---- pages that are mapped elsewhere ----
+
+def elsewhere(kind, page, other_process):
+    """Four of eight pages are mapped elsewhere: left alone unless one says what to do, and then just that."""
+    for what in ("refuse", "overwrite", "keep"):
+        t, m = target(8, kind, page)
+        with t, Target() as other, image(8, NEW, page) as img:
+            owner = other if other_process else t
+            n = owner.map(kind="file" if other_process else kind, size=8 * page,
+                          **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
+            # Written, since a read maps the neighbours of a page too (fault-around).
+            for i in range(4):
+                owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
+            th = t.touch(id=m["id"], access="read", len=page)["threads"][0]
+            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits for the first page")
+            row, err = result(t.pid, f"{m['addr']}+{8 * page}", "--from", img.name, f"--elsewhere={what}",
+                              rc=what == "refuse")
+            half = 4 * page
+            eq(counts(row), {"refuse": (half, half, 0, 0, half), "overwrite": (2 * half, 2 * half, 0, 0, 0),
+                             "keep": (2 * half, half, 0, 0, 0)}[what], what)
+            for i in range(8):
+                seed = OLD if i < 4 and what != "overwrite" else NEW
+                eq(head(t, m, i, size=page), pattern(seed, i, page), f"{what}: page {i}")
+            if what == "refuse":
+                contains(err, f"{half} bytes are mapped elsewhere")
+                contains(err, "--elsewhere=overwrite")
+                contains(err, "--elsewhere=keep")
+                eq(fdinfo(t.pid, t.u)["total"], 1, "who waits there waits on")
+                run("continue", t.pid, f"{m['addr']}+{page}", check=0)
+            ok(t.join(thread=th)["done"], "the thread goes on")
+
+
+for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUGE)):
+    for _where in ("the-process-itself", "another-process"):
+        def _run(kind=_kind, page=_page, other=_where == "another-process"):
+            with hugepages(8 if kind == "hugetlb" else 0):
+                elsewhere(kind, page, other)
+        test(f"fill-elsewhere-{_name}-{_where}")(_run)
+
+
+@test("fill-elsewhere-usage")
+def _():
+    t, m = target()
+    with t:
+        contains(run("continue", t.pid, "all", "--from-zero", "--elsewhere=what", check=2).err, "refuse, overwrite or keep")
+        contains(run("continue", t.pid, "all", "--elsewhere=keep", check=2).err, "needs --from")
+
+
+# ---- a fill that fails ----
+
+def cached(t, m):
+    """Bytes of the file that are there."""
+    return os.stat(f"/proc/{t.pid}/fd/{m['fd']}").st_blocks * 512
+
+
+class slow:
+    """uffdctl under strace(1), which holds up or spoils its reads of one file."""
+
+    def __init__(self, path, inject, *args):
+        if subprocess.run(["strace", "-V"], capture_output=True).returncode:
+            skip("needs strace; apt-get install strace runs this")
+        self.child = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e", f"inject=pread64:{inject}",
+             uffdctl_path(), *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def end(self):
+        out, err = self.child.communicate(timeout=60)
+        return self.child.returncode, json.loads(out) if out else None, err.decode()
+
+
+@test("fill-read-error-leaves-nothing")
+def _():
+    """The third read of the contents fails: what came before is there whole, and not one page more."""
+    nr = 512
+    t, m = target(nr, fill=False)
+    with t, image(nr, NEW) as img:
+        rc, out, err = slow(img.name, "error=EIO:when=3", "continue", "-J", "-t", "1", t.pid, "all",
+                            "--from", img.name).end()
+        row = out["continue"][0]
+        eq(rc, 1, "exit status")
+        contains(err, "the contents: Input/output error")
+        ok(0 < row["mapped"] < nr * PAGE, "some were done")
+        eq((row["filled"], cached(t, m)), (row["mapped"],) * 2, "just those are in the page cache")
+        for i in range(row["mapped"] // PAGE):
+            eq(head(t, m, i), pattern(NEW, i), f"page {i}")
+
+
+@test("fill-contents-end-early")
+def _():
+    """The file of the contents becomes shorter while it is read."""
+    nr = 512
+    t, m = target(nr, fill=False)
+    with t, image(nr, NEW) as img:
+        p = slow(img.name, "delay_exit=300000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        wait_until(lambda: open(f"/proc/{p.child.pid}/task/{p.child.pid}/children").read(), "it has begun")
+        time.sleep(0.2)
+        os.truncate(img.name, 100 * PAGE + 123)
+        rc, out, err = p.end()
+        row = out["continue"][0]
+        eq(rc, 1, "exit status")
+        contains(err, "the contents ended early" if row["mapped"] else "too short")
+        eq(cached(t, m), row["mapped"], "no page is there that was not filled")
+        for i in range(row["mapped"] // PAGE):
+            eq(head(t, m, i), pattern(NEW, i), f"page {i}")
+
+
+@test("fill-full-tmpfs-leaves-nothing")
+def _():
+    """A file system with room for half of it: nothing is left there that is not filled and mapped."""
+    nr = 512
+    with tempfile.TemporaryDirectory() as d:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={nr // 2 * PAGE}", "uffdctl-test", d],
+                          capture_output=True).returncode:
+            skip("a tmpfs can't be mounted; root runs this")
+        try:
+            t, m = target(nr, "tmpfs", fill=False, path=f"{d}/guest")
+            with t, image(nr, NEW) as img:
+                row, err = result(t.pid, "all", "--from", img.name, "-t", 1, rc=1)
+                contains(err, "no room in the file system")
+                ok(row["mapped"] > 0 and row["mapped"] == row["filled"], "some were done")
+                eq(cached(t, m), row["mapped"], "no page is there that was not filled")
+        finally:
+            subprocess.run(["umount", "-l", d], check=True)
+
+
+@test("fill-no-huge-page-leaves-nothing")
+def _():
+    with hugepages(4):
+        t, m = target(8, "hugetlb", HUGE, fill=False, noreserve=True)
+        with t:
+            row, err = result(t.pid, "all", "--from-zero", "-t", 1, rc=1)
+            contains(err, "no free huge page")
+            eq(row["mapped"], row["filled"], "filled")
+            ok(row["mapped"] < 8 * HUGE, "there was no room for all")
+            eq(cached(t, m), row["mapped"], "no page is there that was not filled")
+
+
+@test("copy-no-huge-page")
+def _():
+    """Where no huge page is free, the kernel says EEXIST: it is not believed, and nobody is left waiting."""
+    for shared in (True, False):
+        with hugepages(1):
+            t = Target()
+            with t:
+                t.u = t.uffd(features=FEATURES)["fd"]
+                m = t.map(kind="hugetlb", size=8 * HUGE, shared=shared, noreserve=True)
+                t.register(uffd=t.u, id=m["id"], mode=["missing"])
+                r = run("copy", "-J", "-t", 1, t.pid, "all", "--from-zero", check=1)
+                row = r.json()["copy"][0]
+                contains(r.err, "no free huge page")
+                ok(row["mapped"] < 8 * HUGE and row["already"] == 0, f"nothing is there already: {row}")
+
+
+# ---- what the target does meanwhile ----
+
+@test("fill-slow-contents")
+def _():
+    """
+    The target writes through its own second mapping while the contents are awaited. That page is mapped
+    elsewhere then, and its word is not lost, however slow the source.
+    """
+    t, m = target(16)
+    with t, image(16, NEW) as img:
+        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
+        p = slow(img.name, "delay_enter=700000:when=1", "continue", "-J", "-t", "1", t.pid, f"{m['addr']}+64K",
+                 "--from", img.name)
+        wait_until(lambda: any("userfaultfd" in os.readlink(f"/proc/{c}/fd/{f}")
+                               for c in open(f"/proc/{p.child.pid}/task/{p.child.pid}/children").read().split()
+                               for f in os.listdir(f"/proc/{c}/fd") if os.path.lexists(f"/proc/{c}/fd/{f}")),
+                   "it has the userfaultfd")
+        time.sleep(0.3)
+        for i in range(16):
+            t.poke(id=n["id"], offset=i * PAGE, hex="%016x" % (i + 7), through="self")
+        rc, out, err = p.end()
+        row = out["continue"][0]
+        for i in range(16):
+            eq(head(t, m, i), "%016x" % (i + 7), f"page {i}: {row}")
+        eq((rc, row["elsewhere"]), (1, 16 * PAGE), "and it is said")
+
+
+class Poller:
+    """A handler in another process than the target that never sleeps in the kernel: it reads, and else naps."""
+
+    UFFDIO_CONTINUE = 0xc020aa07
+    UFFDIO_WAKE = 0x8010aa02
+
+    def __init__(self, t):
+        self.fd = take_fd(t.pid, t.u)
+        self.libc = ctypes.CDLL(None, use_errno=True)
+        self.resolved = 0
+        self.stopped = False
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+        self.thread.start()
+
+    def loop(self):
+        while not self.stopped:
+            try:
+                msg = os.read(self.fd, 32)
+            except BlockingIOError:
+                time.sleep(0.001)
+                continue
+            addr = struct.unpack_from("QQ", msg, 8)[1] & ~(PAGE - 1)
+            arg = ctypes.create_string_buffer(struct.pack("QQQq", addr, PAGE, 0, 0))
+            if self.libc.ioctl(self.fd, ctypes.c_ulong(self.UFFDIO_CONTINUE), arg):
+                wake = ctypes.create_string_buffer(struct.pack("QQ", addr, PAGE))
+                self.libc.ioctl(self.fd, ctypes.c_ulong(self.UFFDIO_WAKE), wake)
+            self.resolved += 1
+
+    def stop(self):
+        self.stopped = True
+        self.thread.join()
+        os.close(self.fd)
+
+
+@test("fill-beside-a-polling-handler", limit=120)
+def _():
+    """It is not seen before, but by the pages that it maps: the work stops, and says so."""
+    nr = 4096
+    t, m = target(nr)
+    with t, image(nr, NEW) as img:
+        poller = Poller(t)
+        for _ in range(3):
+            t.touch(id=m["id"], access="read", order="random", delay_us=1000)
+        wait_until(lambda: poller.resolved > 10, "the handler is at work")
+        rc, _, err = slow(img.name, "delay_enter=100000", "continue", "-J", "-t", 1, t.pid, "all", "--from",
+                          img.name).end()
+        poller.stop()
+        eq(rc, 1, "exit status")
+        ok("somebody else resolves faults" in err or "a handler has read a message" in err, f"it is said: {err}")
+
+
+# ---- contents ----
+
+@test("fill-offset-overflows")
+def _():
+    """An offset that wraps is refused, not taken for another."""
+    t, m = target()
+    with t:
+        for args in (["--by-offset", "--from", "/dev/zero@0xfffffffffffff000"], ["--from", "/dev/zero@0xfffffffffffff000"],
+                     ["--from", "/dev/zero@0x7ffffffffffff000"]):
+            r = run("continue", t.pid, "all", *args, check=1)
+            contains(r.err, "beyond the end of any file")
+        eq(t.check_file(id=m["id"], seed=OLD)["differ"], 0, "nothing was written")
+
+
+main()

@@ -1,0 +1,314 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Commands that change the same memory exclude each other; none acts on the memory of another process."""
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from resolve import image
+from tap import (Target, contains, eq, main, ok, run, skip, smaps_flags, spawn, take_fd, test, uffdctl_path,
+                 wait_until)
+
+PAGE = 4096
+FEATURES = ["minor_shmem", "missing_shmem"]
+
+
+def target(nr=16, **kw):
+    t = Target(**kw)
+    t.u = t.uffd(features=FEATURES)["fd"]
+    m = t.map(kind="memfd", size=nr * PAGE)
+    t.fill(id=m["id"], seed=1)
+    t.register(uffd=t.u, id=m["id"], mode=["minor"])
+    return t, m
+
+
+class held:
+    """An uffdctl that holds the lock: strace(1) keeps it in the first read of its contents."""
+
+    def __init__(self, t, m):
+        self.image = image(m["size"] // PAGE)
+        self.child = subprocess.Popen(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-P", self.image.name,
+             "-e", "inject=pread64:delay_enter=60000000", uffdctl_path(), "continue", "-t", "1", str(t.pid),
+             f"{m['addr']}+{m['size']}", "--from", self.image.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.pid = None
+        wait_until(lambda: self._find(t) or self.child.poll() is not None, "another uffdctl holds the lock")
+        if self.child.poll() is not None:
+            skip(f"needs strace: {self.child.stderr.read().decode()}")
+
+    def _find(self, t):
+        """In /proc/locks stands who holds a record lock on the userfaultfd's inode: bytes 0 and 1."""
+        fd = take_fd(t.pid, t.u)
+        inode = os.fstat(fd).st_ino
+        os.close(fd)
+        for line in open("/proc/locks"):
+            words = line.split()
+            if words[1] == "POSIX" and words[5].endswith(f":{inode}") and words[6:] == ["0", "1"]:
+                self.pid = int(words[4])
+        return self.pid
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.end()
+
+    def end(self):
+        """Killed, as at any moment."""
+        if self.child.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+            self.child.kill()
+            self.child.wait()
+        self.child.stdout.close()
+        self.child.stderr.close()
+        self.image.close()
+
+
+@test("lock-names-its-holder")
+def _():
+    """Whatever changes the memory says who is at it and fails at once; what looks does not mind."""
+    t, m = target()
+    with t, held(t, m) as other:
+        area = f"{m['addr']}+{m['size']}"
+        for command in (["continue", t.pid, area], ["continue", t.pid, area, "--from-zero"],
+                        ["copy", t.pid, area, "--from-zero"], ["zeropage", t.pid, area],
+                        ["register", t.pid, area], ["unregister", t.pid, area]):
+            r = run(*command, check=1)
+            contains(r.err, f"process {other.pid} is changing this memory")
+            contains(r.err, "--wait-lock")
+        eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
+        ok("ui" in smaps_flags(t.pid, m["addr"]), "nor unregistered")
+        for command in (["list", t.pid], ["smaps", t.pid], ["pending", t.pid], ["wake", t.pid, area],
+                        ["continue", t.pid, area, "--dry-run"]):
+            run(*command, check=0)
+
+
+@test("lock-waits")
+def _():
+    """--wait-lock TIME: until the other has ended, or the time is up."""
+    t, m = target()
+    with t, held(t, m) as other:
+        r = run("continue", t.pid, "all", "--wait-lock=100ms", check=1)
+        contains(r.err, f"waiting for process {other.pid}")
+        contains(r.err, "is changing this memory")
+        p = spawn("continue", "-J", t.pid, "all", "--wait-lock=1m")
+        ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
+        other.end()
+        out, _ = p.communicate(timeout=50)
+        eq((p.returncode, json.loads(out)["continue"][0]["mapped"]), (0, m["size"]), "the lock ends with its holder")
+
+
+@test("lock-wait-interrupted")
+def _():
+    t, m = target()
+    with t, held(t, m):
+        for command in ("continue", "unregister"):
+            p = spawn(command, t.pid, "all", "--wait-lock=1m")
+            ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
+            p.send_signal(signal.SIGINT)
+            _, err = p.communicate(timeout=50)
+            eq(p.returncode, 1, "exit status")
+            contains(err.decode(), "interrupted")
+
+
+@test("lock-other-pid-namespace")
+def _():
+    """The lock is the machine's: one who works in another PID namespace is seen, though not by a number."""
+    t, m = target()
+    if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode:
+        skip("no PID namespace can be made; root runs this")
+    with t, held(t, m):
+        fd = take_fd(t.pid, t.u)
+        code = ("import fcntl, struct\n"
+                f"l = fcntl.fcntl({fd}, fcntl.F_GETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))\n"
+                "print(*struct.unpack('hhqqi4x', l))")
+        r = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], pass_fds=[fd],
+                           capture_output=True, check=True)
+        os.close(fd)
+        kind, _, start, length, pid = map(int, r.stdout.split())
+        eq((kind, start, length), (fcntl.F_RDLCK, 0, 2), "it is seen from there")
+        ok(pid <= 0, f"the PID means nothing there: {pid}")
+
+
+@test("lock-not-for-others")
+def _():
+    """Another user, who may not take the userfaultfd, can't keep anybody from working."""
+    t, m = target()
+    with t:
+        for path in (f"/proc/{t.pid}", f"/proc/{t.pid}/status", f"/proc/{t.pid}/cmdline"):
+            f = os.open(path, os.O_RDONLY)
+            fcntl.flock(f, fcntl.LOCK_EX)
+        run("continue", t.pid, "all", user=65534, check=1)
+        run("continue", t.pid, "all", check=0)
+
+
+@test("lock-free-after-each-end")
+def _():
+    """Nothing is left in /proc/locks by one that ended, failed or was killed."""
+    t, m = target()
+    with t:
+        fd = take_fd(t.pid, t.u)
+        inode = os.fstat(fd).st_ino
+        os.close(fd)
+        run("continue", t.pid, "all", check=0)
+        run("continue", t.pid, "all", "--from", "/nonexistent", check=1)
+        p = spawn("continue", t.pid, "all", "--from-zero")
+        p.kill()
+        p.wait()
+        ok(not [x for x in open("/proc/locks") if f":{inode} " in x], "no lock")
+
+
+@test("lock-two-that-fill", limit=180)
+def _():
+    """
+    Two continue --from at once on a target whose threads write: one works, the other fails or waits, and no
+    word that the target has written is overwritten.
+    """
+    nr = 2048
+    for round in range(6):
+        t, m = target(nr)
+        with t, image(nr) as img:
+            ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=2, order="random")["threads"]
+            wait = ["--wait-lock=1m"] if round % 2 else []
+            both = [spawn("continue", "-J", t.pid, "all", "--from", img.name, *wait) for _ in range(2)]
+            ends = [(p.communicate(timeout=60), p.returncode) for p in both]
+            if not wait and sorted(rc for _, rc in ends) != [0, 0]:
+                eq(sorted(rc for _, rc in ends), [0, 1], f"one is told: {ends}")
+                ok(any(b"is changing this memory" in err for (_, err), _ in ends), f"why: {ends}")
+            for th in ths:
+                ok(t.join(thread=th, timeout_ms=30000)["done"], "writer")
+            eq(t.check_file(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, "each page has contents and the write")
+
+
+@test("lock-plain-continue-beside-a-fill")
+def _():
+    """A plain continue, which would map pages that are not filled yet, has to wait."""
+    nr = 4096
+    t, m = target(nr)
+    with t, image(nr) as img:
+        p = spawn("continue", "-J", t.pid, "all", "--from", img.name, "-t", "1")
+        q = spawn("continue", "-J", t.pid, "all", "--wait-lock=1m")
+        q.communicate(timeout=60)
+        out, _ = p.communicate(timeout=60)
+        differ = t.check_file(id=m["id"], seed=9)["differ"]
+        row = json.loads(out)["continue"]
+        ok(differ in (0, nr), f"all pages or none have the contents, but {differ} of {nr} differ: {row}")
+
+
+@test("lock-all-userfaultfds-of-a-memory")
+def _():
+    """Two userfaultfds of one memory: their ranges may show the same pages, so the lock is on both."""
+    t, m = target()
+    with t:
+        v = t.uffd(features=FEATURES)["fd"]
+        n = t.map(kind="memfd", size=m["size"], of=m["id"])
+        t.register(uffd=v, id=n["id"], mode=["minor"])
+        with held(t, m) as other:
+            r = run("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, check=1)
+            contains(r.err, f"process {other.pid} is changing this memory")
+
+
+# ---- whose memory it is, without BPF ----
+
+CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
+PR_CAPBSET_DROP = 24
+
+# A parent and a child that has one userfaultfd of its own and one of its parent's, both of the same layout.
+FAMILY = r"""
+import ctypes, fcntl, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+
+def check(r, what):
+    if r < 0:
+        sys.exit(f"{what}: {os.strerror(ctypes.get_errno())}")
+    return r
+
+def uffd(addr, size):
+    fd = check(libc.syscall(323, os.O_NONBLOCK), "userfaultfd")
+    api = bytearray(struct.pack("QQQ", 0xaa, 1 << 10 | 1 << 5, 0))
+    fcntl.ioctl(fd, 0xc018aa3f, api)
+    fcntl.ioctl(fd, 0xc020aa00, bytearray(struct.pack("QQQQ", addr, size, 1 << 2 | 1, 0)))
+    return fd
+
+size = 16 * 4096
+fd = os.memfd_create("guest")
+os.truncate(fd, size)
+os.pwrite(fd, b"x" * (size // 2), 0)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+addr = libc.mmap(None, size, 3, 1, fd, 0)
+first = uffd(addr, size)
+r, w = os.pipe()
+child = os.fork()
+if not child:
+    second = uffd(addr, size)
+    os.write(w, b"%d" % second)
+    sys.stdin.read()
+    os._exit(0)
+print(child, hex(addr), size, first, os.read(r, 16).decode(), flush=True)
+sys.stdin.read()
+os.kill(child, 9)
+os.waitpid(child, 0)
+"""
+
+
+def without_bpf():
+    libc = ctypes.CDLL(None)
+    for cap in (CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF):
+        libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)
+
+
+@test("governs-not-the-parent")
+def _():
+    """Through a userfaultfd that the child inherited, everything would go to its parent: refused without BPF too."""
+    family = subprocess.Popen([sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    line = family.stdout.readline().split()
+    if len(line) != 5:
+        skip("no userfaultfd can be made")
+    child, addr, size, first, second = (int(x, 0) for x in line)
+    parent = family.pid
+    area = f"{addr:x}+{size}"
+    try:
+        for command in (["continue"], ["continue", "--from-zero", "--force"], ["copy", "--from-zero"], ["zeropage"],
+                        ["register"], ["unregister"]):
+            for bpf, preexec in ((True, None), (False, without_bpf)):
+                p = spawn(*command, child, area, "-f", first, preexec_fn=preexec)
+                _, err = p.communicate(timeout=50)
+                eq(p.returncode, 1, f"{command}, BPF {bpf}: {err}")
+                contains(err.decode(), "of another process" if bpf else f"may govern the memory of process {parent}")
+        ok("ui" in smaps_flags(parent, addr) and "ui" in smaps_flags(child, addr), "both are registered as before")
+        pagemap = open(f"/proc/{parent}/pagemap", "rb")
+        pagemap.seek(addr // PAGE * 8)
+        eq(pagemap.read(size // PAGE * 8), bytes(size // PAGE * 8), "no page came to the parent")
+        run("continue", child, f"{addr:x}+{size // 2}", "-f", second, check=0)
+    finally:
+        family.stdin.close()
+        family.wait()
+
+
+@test("governs-inherited-by-whom-one-may-not-look-into")
+def _():
+    """A process of one's own that has called no execve(2) may have its userfaultfd from a parent that is hidden."""
+    code = FAMILY.replace('libc.syscall(323, os.O_NONBLOCK)', 'libc.syscall(323, os.O_NONBLOCK | 1)')
+    # The interpreter of the tests may lie where another user may not go.
+    family = subprocess.Popen(["/usr/bin/python3", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              user=65534, group=65534, extra_groups=[])
+    child, addr, size, first, second = (int(x, 0) for x in family.stdout.readline().split())
+    try:
+        r = run("continue", child, f"{addr:x}+4K", "-f", second, user=65534, check=1)
+        contains(r.err, "may govern")
+        r = run("continue", family.pid, f"{addr:x}+4K", user=65534, check=1)
+        contains(r.err, "may govern")
+        os.kill(child, 9)
+        wait_until(lambda: run("continue", family.pid, f"{addr:x}+4K", user=65534).err.count("it can't be shown"),
+                   "a descriptor that is no close-on-exec one may be inherited")
+    finally:
+        family.stdin.close()
+        family.wait()
+
+
+main()
