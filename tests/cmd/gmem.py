@@ -203,8 +203,12 @@ def _():
     with t:
         n = t.map(kind="guest_memfd", size=NR * PAGE, of=m["id"])
         t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
-        eq(counts("continue", t.pid, m["addr"] + "+64K", "--from-zero"), (NR * PAGE, 0, 0, None), "all")
+        r = run("continue", "-J", t.pid, m["addr"] + "+64K", "--from-zero", check=1)
+        row = r.json()["continue"][0]
+        eq((row["mapped"], row["filled"], row["elsewhere"]), ((NR - 1) * PAGE,) * 2 + (PAGE,), "all but one")
         eq([peek(t, m, i)[:16] for i in (2, 3)], ["00" * 8, "77" * 8], "the process's own page was not written")
+        run("continue", t.pid, m["addr"] + "+64K", "--from-zero", "--elsewhere=overwrite", check=0)
+        eq(peek(t, m, 3)[:16], "00" * 8, "now it was")
 
 
 @test("gmem-copy-while-punched")

@@ -16,7 +16,7 @@ TRACEPOINTS = "tests/vm/tracepoints.py"
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 SOME = {
     "continue": [f"continue-{t}" for t in (
-        "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-mapped-*", "from-while-punched",
+        "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
     "copy": ["zeropage-*", *(f"copy-{t}" for t in (
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
@@ -26,7 +26,7 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pending", "register", "continue", "copy", "gmem", "story", "errors")
+    names = ("list", "pending", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
     return ["tests/vm/rungs.py", f"{O}/tests/lib/unit",
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in names), "tests/vm/lockdown.py"]
 
