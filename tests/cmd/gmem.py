@@ -206,7 +206,7 @@ def _():
         r = run("continue", "-J", t.pid, m["addr"] + "+64K", "--from-zero", check=1)
         row = r.json()["continue"][0]
         eq((row["mapped"], row["filled"], row["elsewhere"]), ((NR - 1) * PAGE,) * 2 + (PAGE,), "all but one")
-        eq([peek(t, m, i)[:16] for i in (2, 3)], ["00" * 8, "77" * 8], "the process's own page was not written")
+        eq([peek(t, n, i)[:16] for i in (2, 3)], ["00" * 8, "77" * 8], "the process's own page was not written")
         run("continue", t.pid, m["addr"] + "+64K", "--from-zero", "--elsewhere=overwrite", check=0)
         eq(peek(t, m, 3)[:16], "00" * 8, "now it was")
 
