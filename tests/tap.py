@@ -32,15 +32,15 @@ import sys
 import time
 import traceback
 
+from rules import RULES
+
 __all__ = ["Target", "TargetError", "run", "spawn", "test", "skip", "eq", "ok", "contains", "main",
-           "hugepages", "pattern_page", "fdinfo", "smaps_flags", "wait_until", "fewer", "ROOT"]
+           "hugepages", "pattern_page", "fdinfo", "smaps_flags", "take_fd", "uffdctl_path", "wait_until", "fewer", "ROOT"]
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PR_SET_CHILD_SUBREAPER = 36
 # How many times longer things may take, as on an emulated machine (tests/vm/): stretches every limit.
 SLOW = int(os.environ.get("UFFDCTL_TEST_SLOW") or 1)
-# Whether a test that fails is tried once more, which is said: for the gate, where a thousand tests run on one machine.
-AGAIN = bool(os.environ.get("UFFDCTL_TEST_AGAIN"))
 
 
 class Failure(Exception):
@@ -346,8 +346,11 @@ class hugepages:
 _tests = []
 
 
-def test(name, limit=60):
-    """Registers a test; it fails when it takes more than limit seconds, SLOW times."""
+def test(name, limit=60, rule=None):
+    """Registers a test; it fails when it takes more than limit seconds, SLOW times. rule: the one of rules.py that it holds."""
+    if rule and rule not in RULES:
+        raise ValueError(f"{name}: {rule} is no rule")
+
     def register(fn):
         _tests.append((name, fn, limit * SLOW))
         return fn
@@ -412,11 +415,6 @@ def main():
     for number, (name, fn, limit) in enumerate(chosen, 1):
         error = _run_test(fn, limit)
         _kill_children()
-        if AGAIN and _failed(error):
-            print(f"# tried again: {name}")
-            _explain(error, limit)
-            error = _run_test(fn, limit)
-            _kill_children()
         _report(number, name, error, limit)
         failed += _failed(error)
     print(f"1..{len(chosen)}", flush=True)
@@ -431,7 +429,7 @@ class Runner:
     LINE = re.compile(r"(not )?ok\b *(\d+)? *(?:- *)?(.*)")
 
     def __init__(self):
-        self.passed = self.failed = self.skipped = self.again = 0
+        self.passed = self.failed = self.skipped = 0
         self.prefix = ""  # of each test's name
         self.skips = []  # the lines of skipped ones
 
@@ -462,7 +460,6 @@ class Runner:
                 if plan == 0:
                     self.line(True, f"{path} {number[2] or '# SKIP it has no test'}")
             else:
-                self.again += line.startswith("# tried again: ")
                 print(line if line.startswith("#") else f"# {line}", flush=True)
         rc = ended()
         if rc < 0:
@@ -500,8 +497,6 @@ class Runner:
     def end(self):
         """Prints the plan and the closing line; the exit status."""
         print(f"1..{self.passed + self.failed + self.skipped}")
-        if self.again:
-            print(f"# {self.again} tried again: see above")
         print(f"{self.passed} passed, {self.failed} failed, {self.skipped} skipped")
         return 1 if self.failed else 0
 

@@ -94,7 +94,7 @@ def _():
                 eq((j["done"], j["mismatches"]), (True, 0), "thread")
 
 
-@test("continue-no-wake")
+@test("continue-no-wake", rule="blocked-is-said")
 def _():
     t, m = target()
     with t:
@@ -153,7 +153,7 @@ def _():
 
 # ---- filling ----
 
-@test("continue-from-half-mapped")
+@test("continue-from-half-mapped", rule="mapped-is-left-alone")
 def _():
     """Pages that the target has mapped and changed are not written; all others get the contents."""
     nr = 512
@@ -209,7 +209,7 @@ def _():
         eq(t.peek(id=m["id"], offset=PAGE, len=8, through="second")["hex"], pattern_page(1, 1)[:8].hex(), "untouched")
 
 
-@test("continue-from-two-mappings-of-one-file")
+@test("continue-from-two-mappings-of-one-file", rule="mapped-is-left-alone")
 def _():
     """A page of the file is filled once: the second mapping of it is only continued."""
     t, m = target()
@@ -288,7 +288,7 @@ def _():
         eq(t.peek(id=m["id"], offset=5 * PAGE, len=64, through="self")["hex"], "00" * 64, "zeros")
 
 
-@test("continue-from-refused-with-a-handler")
+@test("continue-from-refused-with-a-handler", rule="not-beside-a-reader")
 def _():
     t, m = target()
     with t, image(16) as img:
@@ -403,7 +403,7 @@ def _():
         contains(out.decode(), '"absent"')
 
 
-@test("continue-only-the-owner")
+@test("continue-only-the-owner", rule="only-the-owner")
 def _():
     """Through another userfaultfd CONTINUE would map the page and wake nobody: refused, and the owner found."""
     t, m = target()

@@ -508,7 +508,7 @@ def _():
 
 # ---- whose range, and who else resolves ----
 
-@test("copy-only-what-is-registered-here")
+@test("copy-only-what-is-registered-here", rule="only-the-owner")
 def _():
     t, m = target()
     with t:

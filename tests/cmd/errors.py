@@ -199,7 +199,7 @@ def _():
         contains(err.decode(), "Broken pipe")
 
 
-@test("error-recycled-pid")
+@test("error-recycled-pid", rule="identified-once")
 def _():
     """A PID that another process got meanwhile: the new one is not touched."""
     code = r"""

@@ -87,7 +87,7 @@ for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUG
         def _run(kind=_kind, page=_page, other=_where == "another-process"):
             with hugepages(8 if kind == "hugetlb" else 0):
                 elsewhere(kind, page, other)
-        test(f"fill-elsewhere-{_name}-{_where}")(_run)
+        test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
 
 
 @test("fill-elsewhere-usage")
@@ -129,7 +129,7 @@ class slow:
         return self.child.returncode, json.loads(out) if out else None, err.decode()
 
 
-@test("fill-read-error-leaves-nothing")
+@test("fill-read-error-leaves-nothing", rule="whole-pages")
 def _():
     """The third read of the contents fails: what came before is there whole, and not one page more."""
     nr = 512
@@ -163,7 +163,7 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-full-tmpfs-leaves-nothing")
+@test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
 def _():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
     nr = 512
@@ -220,7 +220,7 @@ def _():
 
 # ---- what the target does meanwhile ----
 
-@test("fill-slow-contents")
+@test("fill-slow-contents", rule="no-false-fill")
 def _():
     """
     The target writes through its own second mapping while the contents are awaited. That page is mapped
@@ -276,7 +276,7 @@ class Poller:
         os.close(self.fd)
 
 
-@test("fill-beside-a-polling-handler", limit=120)
+@test("fill-beside-a-polling-handler", rule="not-beside-a-reader", limit=120)
 def _():
     """It is not seen before, but by the pages that it maps: the work stops, and says so."""
     nr = 4096

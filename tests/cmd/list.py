@@ -117,7 +117,7 @@ def _():
     eq((p.returncode, p.stderr), (0, ""), "in the namespace")
 
 
-@test("list-hostile-name")
+@test("list-hostile-name", rule="untrusted-names")
 def _():
     """Escape sequences and broken UTF-8 in names come out harmless, in each form of output."""
     with Target() as t:

@@ -69,7 +69,7 @@ class held:
         self.image.close()
 
 
-@test("lock-names-its-holder")
+@test("lock-names-its-holder", rule="exclusive")
 def _():
     """Whatever changes the memory says who is at it and fails at once; what looks does not mind."""
     t, m = target()
@@ -163,7 +163,7 @@ def _():
         ok(not [x for x in open("/proc/locks") if f":{inode} " in x], "no lock")
 
 
-@test("lock-two-that-fill", limit=180)
+@test("lock-two-that-fill", rule="exclusive", limit=180)
 def _():
     """
     Two continue --from at once on a target whose threads write: one works, the other fails or waits, and no
@@ -263,7 +263,7 @@ def without_bpf():
         libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)
 
 
-@test("governs-not-the-parent")
+@test("governs-not-the-parent", rule="governs")
 def _():
     """Through a userfaultfd that the child inherited, everything would go to its parent: refused without BPF too."""
     family = subprocess.Popen([sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

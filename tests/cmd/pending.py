@@ -123,7 +123,7 @@ def _():
         os.waitpid(child, 0)
 
 
-@test("pending-proc")
+@test("pending-proc", rule="unknown-is-unknown")
 def _():
     """Without BPF: the threads, and nothing that only BPF can tell."""
     with Target() as t:

@@ -41,7 +41,7 @@ def _():
             rows("unregister", t.pid, "all")
 
 
-@test("register-keeps-modes")
+@test("register-keeps-modes", rule="keeps-modes")
 def _():
     """The ioctl replaces the modes; the command adds to them."""
     t, m = target()
@@ -117,7 +117,7 @@ def _():
         contains(r.err, "choose one with --fd")
 
 
-@test("unregister-wakes")
+@test("unregister-wakes", rule="unregister-wakes")
 def _():
     """Who waits on a minor range goes on: the kernel by itself would let it sleep."""
     t, m = target()
@@ -144,7 +144,7 @@ def _():
         contains(r.err, "not registered")
 
 
-@test("register-warns-of-own-memory")
+@test("register-warns-of-own-memory", rule="warns-of-own-memory")
 def _():
     """Stack, heap and TLS of the process that handles its own faults."""
     t, m = target()

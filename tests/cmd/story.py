@@ -140,7 +140,7 @@ def _():
 
 
 for _kind, _page in (("memfd", 4096), ("hugetlb", HUGE)):
-    @test(f"story-wp-mark-survives-{_kind}")
+    @test(f"story-wp-mark-survives-{_kind}", rule="marks-survive")
     def _(kind=_kind, page=_page):
         """A write-protect mark on a page that is not mapped outlives continue: the write still faults."""
         with hugepages(8 if kind == "hugetlb" else 0), Target() as t:

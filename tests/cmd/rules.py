@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Each rule that keeps a target safe is held by a test that names it."""
+import glob
+import os
+import re
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
+from rules import RULES
+from tap import Target, eq, fdinfo, main, ok, run, smaps_flags, test, wait_until
+
+PAGE = 4096
+
+
+@test("rules-each-has-a-test")
+def _():
+    named = set()
+    for path in glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "*.py")):
+        with open(path) as f:
+            named |= set(re.findall(r'\brule="([^"]+)"', f.read()))
+    eq(sorted(set(RULES) - named), [], "rules without a test")
+
+
+@test("rules-looking-takes-no-message", rule="looking-changes-nothing")
+def _():
+    """Two threads wait, one of them delivered: so they do after all commands that look."""
+    with Target() as t:
+        u = t.uffd(features=["minor_shmem"])["fd"]
+        m = t.map(kind="memfd", size=4 * PAGE)
+        t.fill(id=m["id"], seed=1)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        ths = []
+        for i in range(2):
+            ths += t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access="read", seed=1)["threads"]
+            wait_until(lambda: fdinfo(t.pid, u)["total"] == len(ths), "a thread waits")
+            if i == 0:
+                t.read_msg(uffd=u, timeout_ms=5000)
+        before = fdinfo(t.pid, u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
+        eq((before[0]["pending"], before[0]["total"]), (1, 2), "one is queued, one delivered")
+        for command in (["list"], ["list", t.pid], ["smaps", t.pid], ["smaps", "--all", "--sizes", t.pid],
+                        ["pending", t.pid], ["watch", "--summary", "-d", "0.3", t.pid],
+                        ["watch", "--json", "-d", "0.3", t.pid], ["list", "-S", "proc"], ["pending", "-S", "proc"]):
+            run(*command, check=0)
+            after = fdinfo(t.pid, u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
+            eq(after, before, f"after {command}")
+        eq(t.read_msg(uffd=u, timeout_ms=5000)["addr"], hex(int(m["addr"], 16) + PAGE), "its message is there still")
+        run("wake", t.pid, "all", check=0)
+        run("continue", t.pid, "all", check=0)
+        for th in ths:
+            ok(t.join(thread=th)["done"], "the thread goes on")
+
+
+main()
