@@ -154,6 +154,31 @@ def bench_continue():
     row("  whole command, 1 thread", wall, "ioctl loop, 4 MiB pieces", pieces, f"{wall / pieces:.3f}")
 
 
+def bench_fill():
+    """Beside dd(1) into the process's own descriptor and one ioctl, which loses what the process writes meanwhile."""
+    image = os.path.join(SCRATCH, "image")
+    with open(image, "wb") as f:
+        for _ in range(1024):
+            f.write(os.urandom(1 << 20))
+    for what, advice in (("absent", "remove"), ("in the page cache", "dontneed")):
+        with Target(timeout=60) as t:
+            fd = t.uffd(features=["minor_shmem"])["fd"]
+            m = t.map(kind="memfd", size=GIB)
+            t.fill(id=m["id"])
+            t.register(uffd=fd, id=m["id"], mode=["minor"])
+
+            def ours(threads):
+                return lambda: Run(UFFDCTL, "continue", "-q", t.pid, "all", "--from", image, "-t", threads).seconds
+
+            def by_hand():
+                copied = Run("dd", f"if={image}", f"of=/proc/{t.pid}/fd/{m['fd']}", "bs=256k", "conv=notrunc").seconds
+                return copied + float(Run(LOOP, t.pid, fd, m["addr"], GIB, GIB).out)
+
+            one, two, other = alternate(5, lambda: t.madvise(id=m["id"], advice=advice), ours(1), ours(2), by_hand)
+        row(f"continue --from, 1 GiB {what}, 1 thread", one, "dd and one ioctl", other, f"{one / other:.2f}")
+        row(f"continue --from, 1 GiB {what}, 2 threads", two, "dd and one ioctl", other, f"{two / other:.2f}")
+
+
 # ---- (b) smaps ----
 
 def bench_smaps():
@@ -376,7 +401,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_smaps, bench_start, bench_list, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_smaps, bench_start, bench_list, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:
