@@ -410,6 +410,10 @@ static void write_cached(struct step *s)
 		ssize_t n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
 		uint64_t done = n < 0 ? 0 : round_down((uint64_t)n, page);
 
+		if (n < 0 && errno != EFAULT) {
+			cut(s, run.start, -errno);
+			return;
+		}
 		set_pages(s, (struct uffdctl_range){ run.start, run.start + done }, WRITTEN);
 		if (done < range_len(run)) {
 			at = run.start + done + page;
