@@ -411,6 +411,8 @@ def main():
         sys.exit(0)
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     signal.signal(signal.SIGALRM, _on_alarm)
+    # A shell ignores it for what it starts in the background: what is tested would too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     failed = 0
     for number, (name, fn, limit) in enumerate(chosen, 1):
         error = _run_test(fn, limit)
