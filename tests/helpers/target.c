@@ -126,7 +126,7 @@ struct job {
 	uint64_t addr, len, off, page; /* off: of addr in the file */
 	uint64_t stride, seed, value, nr_units, result;
 	void (*access)(struct job *j, char *p);
-	bool verify, tail, random, loop;
+	bool verify, tail, random, loop, zap;
 	unsigned int delay_us;
 	int arg, pipe[2];
 	unsigned char *buf;
@@ -1035,6 +1035,8 @@ static int run_touch(struct job *j)
 				j->errors++;
 			}
 			j->touched++;
+			if (j->zap)
+				madvise(p, j->page, MADV_DONTNEED);
 			if (j->delay_us)
 				usleep(j->delay_us);
 		}
@@ -1094,6 +1096,7 @@ static int touch_job(struct json_object *req, uint64_t nr, uint64_t n, struct jo
 	j->value = arg_u64(req, "value", 0xa5a5a5a5a5a5a5a5);
 	j->random = !strcmp(arg_str(req, "order", "seq"), "random");
 	j->loop = arg_bool(req, "loop", false);
+	j->zap = arg_bool(req, "zap", false);
 	j->delay_us = (unsigned int)arg_u64(req, "delay_us", 0);
 	*ret = j;
 	return 0;
@@ -2066,7 +2069,7 @@ static const struct command {
 	{ "mprotect", cmd_mprotect, RANGE "prot async" },
 	{ "madvise", cmd_madvise, RANGE "advice async" },
 	{ "touch", cmd_touch,
-	  RANGE "access threads split stride seed value order loop delay_us name" },
+	  RANGE "access threads split stride seed value order loop zap delay_us name" },
 	{ "join", cmd_join, "thread timeout_ms" },
 	{ "status", cmd_status, "thread" },
 	{ "stop", cmd_stop, "thread" },
