@@ -252,7 +252,7 @@ static int add_process(uint32_t pid, void *arg)
 	char c;
 	int r;
 
-	if (proc_open_dir(pid, &procfd) < 0)
+	if (proc_open_live(pid, &procfd, NULL) < 0)
 		return 0;
 	/* Without ptrace access wchan tells nothing, and does not say so. */
 	if (readlinkat(procfd, "exe", &c, 1) < 0 && (errno == EACCES || errno == EPERM)) {

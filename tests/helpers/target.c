@@ -2002,6 +2002,9 @@ static int cmd_drop_privs(struct json_object *req, struct json_object *res)
 	return 0;
 }
 
+static void serve_lines(void);
+static bool leader_ends;
+
 static void *idle_thread(void *arg)
 {
 	for (;;)
@@ -2030,6 +2033,22 @@ static int cmd_open_files(struct json_object *req, struct json_object *res)
 	for (int i = 0; i < arg_int(req, "n", 1); i++)
 		if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
 			return fail_errno("/dev/null");
+	return 0;
+}
+
+/* The process's first thread ends, and leaves talking to another. */
+static void *go_on_talking(void *arg)
+{
+	serve_lines();
+	return arg;
+}
+
+static int cmd_leader_ends(struct json_object *req, struct json_object *res)
+{
+	(void)req, (void)res;
+	if (getpid() != gettid())
+		return fail(EINVAL, "it has ended");
+	leader_ends = true;
 	return 0;
 }
 
@@ -2094,6 +2113,7 @@ static const struct command {
 	{ "drop_privs", cmd_drop_privs, "uid gid" },
 	{ "threads_idle", cmd_threads_idle, "n" },
 	{ "open_files", cmd_open_files, "n" },
+	{ "leader_ends", cmd_leader_ends, "" },
 	{ "exit", cmd_exit, "code" },
 };
 
@@ -2167,16 +2187,28 @@ static void setup(void)
 		_exit(1);
 }
 
+static void serve_lines(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0) {
+		serve_line(line);
+		if (getpid() == gettid() && leader_ends) {
+			if (start_thread(go_on_talking, NULL, SMALL_STACK, NULL))
+				_exit(1);
+			pthread_exit(NULL);
+		}
+	}
+	_exit(0); /* threads may be blocked for good */
+}
+
 int main(void)
 {
 	struct json_object *greeting = json_object_new_object();
-	char *line = NULL;
-	size_t size = 0;
 
 	setup();
 	put_int(greeting, "pid", getpid());
 	answer(greeting, 0);
-	while (getline(&line, &size, stdin) > 0)
-		serve_line(line);
-	_exit(0); /* threads may be blocked for good */
+	serve_lines();
 }
