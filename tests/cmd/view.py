@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """watch as a view, driven through tmux: what is on the screen, where, and what keys do."""
 import contextlib
+import fcntl
 import itertools
 import os
+import pty
 import re
+import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
@@ -130,6 +135,45 @@ def _():
         s.resize(80, 24)
         s.wait("F1Help")
         fits(s)
+
+
+class Raw:
+    """A terminal without tmux, which has sizes of its own: what is written to it, as it comes."""
+
+    def __init__(self, height, width):
+        self.out = b""
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            self.size(height, width, 0)
+            os.execve(UFFDCTL, [UFFDCTL, "watch", str(os.getppid())],
+                      {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"})
+
+    def size(self, height, width, fd=None):
+        fcntl.ioctl(self.fd if fd is None else fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def wait(self, part):
+        """Until this is written; what came before is forgotten."""
+        def found():
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.out += os.read(self.fd, 1 << 16)
+            return part in self.out
+        wait_until(found, part, timeout=30)
+        self.out = self.out.split(part, 1)[1]
+
+
+@test("view-sizes-that-no-terminal-has", limit=120)
+def _():
+    """A terminal may say up to 65535 lines and columns, at the start and later: ncurses counts in short."""
+    for height, columns in (40000, 100), (100, 40000), (65535, 65535), (30, 80):
+        s = Raw(height, columns)
+        s.wait(b"F1")
+        for h, w in ((24, 80), (40000, 100), (65535, 65535), (80, 40000), (24, 80)):
+            s.size(h, w)
+            s.wait(b"\033[H\033[2J")
+            s.wait(b"F1")
+        os.write(s.fd, b"q")
+        eq(os.waitstatus_to_exitcode(os.waitpid(s.pid, 0)[1]), 0, f"a clean end, from {height}x{columns}")
+        os.close(s.fd)
 
 
 # ---- keys ----
