@@ -283,6 +283,45 @@ def _():
         s.wait(r"shell>\s*\Z")
 
 
+def number(text, what):
+    return int(re.search(rf"{what} +([\d,]+)|([\d,]+) {what}", text).expand(r"\1\2").replace(",", ""))
+
+
+def sums(text):
+    """Of each table in it, the faults of all rows; by the grouping's name."""
+    found = {}
+    for m in re.finditer(r"^(?:──|--) by (\w+) .*\n(.*FAULTS.*)\n((?:(?!──|--|F1Help).*\n)*)", text, re.M):
+        end = m[2].index("FAULTS") + 7  # and the mark of the order
+        found[m[1]] = sum(int(line[:end].split()[-1].replace(",", "")) for line in m[3].split("\n") if line.strip())
+    return found
+
+
+@test("view-one-frame-one-reading", limit=120)
+def _():
+    """While faults come and go, header, histogram, table and a snapshot of one frame have the same numbers."""
+    with busy_target(delay_us=500) as t, Screen(t.pid, size=(200, 50)) as s:
+        s.wait("guest ")
+        done = []
+        for i in range(5):
+            before = number(s.screen(), "total")
+            s.wait(lambda x, n=before: number(x, "total") > n + 1000)
+            s.keys("Space")
+            frame = s.wait("PAUSED")
+            ok(not number(frame, "lost events"), "nothing is lost")
+            ended = number(frame, "total") - number(frame, "pending")
+            eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), f"frame {i}")
+            s.keys("s")
+            names = {None, *done}
+            s.wait(lambda x: names.add((re.search(r"snapshot: (\S+\.txt)", x) or [None] * 2)[1]) or len(names) > len(done) + 1)
+            done.append((names - {None, *done}).pop())
+            with open(f"{s.folder}/{done[-1]}") as f:
+                text = f.read()
+            eq((number(text, "total") - number(text, "pending"), number(text, "ended"), sums(text)),
+               (ended, ended, {g: ended for g in ("mapping", "thread", "process", "resolver", "instruction")}), f"snapshot {i}")
+            s.keys("Space")
+            s.wait("PAUSED", gone=True)
+
+
 @test("view-snapshot", limit=90)
 def _():
     with busy_target() as t, Screen(t.pid, size=(60, 15)) as s:
