@@ -62,8 +62,11 @@ enum ev_queue {
 	EV_EVENT,     /* event_wqh: fork, remap, remove, unmap */
 };
 
-/* The queues change while they are walked: an entry that is gone can lead anywhere, but not for ever. */
+/* Threads that one look has room for. */
 #define EV_MAX_WAITERS (1 << 14)
+
+/* Userfaultfds whose queues changed faster than they could be walked: so many are told by their address. */
+#define EV_MAX_TORN 64
 
 /* A thread that waits in a userfaultfd. */
 struct ev_waiter {

@@ -11,6 +11,7 @@ __u64 registered_only;
 __u64 scan_files;
 __u64 find_addr; /* the mapping there, instead of the task */
 __u64 page_size;
+__u64 run; /* the number of this scan of files */
 
 /* The pid namespace of whoever ran an iterator last, and its depth. */
 __u64 pid_ns;
@@ -25,6 +26,18 @@ struct {
 } found SEC(".maps");
 
 __u64 nr_found; /* may be more than there is room for */
+
+struct table_key {
+	__u64 files, process;
+};
+
+/* Tables that are not the first thread's, and the last run that scanned them: threads share one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EV_MAX_FILES);
+	__type(key, struct table_key);
+	__type(value, __u64);
+} scanned SEC(".maps");
 
 struct scan {
 	struct file **fds;
@@ -74,6 +87,24 @@ static long scan_fd(__u32 fd, struct scan *scan)
 	return 0;
 }
 
+/* A thread may have a table of its own, and outlives its first thread. */
+static bool is_next_table(struct task_struct *task, struct task_struct *leader)
+{
+	struct table_key key = { (__u64)BPF_CORE_READ(task, files), (__u64)BPF_CORE_READ(task, signal) };
+	__u64 *last;
+
+	if (task == leader)
+		return true;
+	if (!key.files || key.files == (__u64)BPF_CORE_READ(leader, files))
+		return false;
+	last = bpf_map_lookup_elem(&scanned, &key);
+	if (last && *last == run)
+		return false;
+	/* Where there is no room to remember one it is scanned each time. */
+	bpf_map_update_elem(&scanned, &key, &run, BPF_ANY);
+	return true;
+}
+
 /*
  * The table is read without its lock: a descriptor that comes or goes meanwhile may be missed
  * or be one that was. It takes two thirds of the time of iter/task_file, which takes a reference of each.
@@ -121,6 +152,8 @@ static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
 	if (!BPF_CORE_READ(task, mm))
 		return;
 	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
+	if (ev.err && !BPF_CORE_READ(task, mm))
+		return;
 	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
 }
 
@@ -146,8 +179,7 @@ int tasks(struct bpf_iter__task *it)
 	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;
 	ev.pid = pid_at(leader, level, pid_ns);
-	/* A thread may have a table of its own, and outlives its leader. */
-	if (scan_files && (is_leader || BPF_CORE_READ(task, files) != BPF_CORE_READ(leader, files)))
+	if (scan_files && is_next_table(task, leader))
 		scan_table(task, ev.pid);
 	if (!is_leader && BPF_CORE_READ(leader, mm))
 		return 0;

@@ -22,7 +22,7 @@
 struct seq_file;
 
 struct list_head {
-	struct list_head *next;
+	struct list_head *next, *prev;
 };
 
 struct wait_queue_head {

@@ -28,10 +28,26 @@ struct {
 
 __u64 nr_found; /* may be more than there is room for */
 
+/* Userfaultfds of which threads may be missing, and how many those are. */
+__u64 torn[EV_MAX_TORN];
+__u64 nr_torn;
+
+/*
+ * A queue is walked without its lock while threads come and go. A walk along `next` that ends where it
+ * began has met each thread that waited all that time: who goes is taken out with an entry that points
+ * to itself or nowhere, or leads on from where it was put next, which is the front of the same queue, or
+ * a place that is not of this queue. All but the front show, and the walk is done again.
+ */
+#define MAX_TRIES 32
+#define MAX_STEPS (1 << 16)
+
 struct walk {
 	struct userfaultfd_ctx *ctx;
 	struct list_head *head, *at;
+	__u64 began; /* nr_found */
 	__u32 queue;
+	__u32 back; /* along `prev` */
+	__u32 whole;
 };
 
 /*
@@ -92,25 +108,80 @@ static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
 	BPF_CORE_READ_STR_INTO(&ev->comm, task, comm);
 }
 
+static struct list_head *entry_behind(const struct walk *w)
+{
+	struct list_head *at = w->at;
+
+	return w->back ? BPF_CORE_READ(at, prev) : BPF_CORE_READ(at, next);
+}
+
+/* The head of another of its queues is no entry; neither is what has become of one that is gone. */
+static bool is_entry(const struct walk *w, const struct list_head *entry, struct userfaultfd_wait_queue *uwq)
+{
+	__u64 in_ctx = (__u64)entry - (__u64)w->ctx;
+
+	return in_ctx >= bpf_core_type_size(struct userfaultfd_ctx) && BPF_CORE_READ(uwq, ctx) == w->ctx;
+}
+
 static long step(__u32 i, struct walk *w)
 {
-	struct list_head *at = w->at, *next = NULL;
+	struct list_head *next = entry_behind(w);
+	struct userfaultfd_wait_queue *uwq;
 
-	bpf_core_read(&next, sizeof(next), &at->next);
-	if (!next || next == w->head)
+	if (next == w->head) {
+		w->whole = 1;
+		return 1;
+	}
+	if (!next || next == w->at)
+		return 1;
+	uwq = (void *)next - bpf_core_field_offset(struct userfaultfd_wait_queue, wq) -
+	      bpf_core_field_offset(struct wait_queue_entry, entry);
+	if (!is_entry(w, next, uwq))
 		return 1;
 	w->at = next;
-	report(w, (void *)next - bpf_core_field_offset(struct userfaultfd_wait_queue, wq) -
-			  bpf_core_field_offset(struct wait_queue_entry, entry));
+	report(w, uwq);
 	return 0;
 }
 
-static void walk(struct walk *w, struct list_head *head, __u32 queue)
+static long try_walk(__u32 i, struct walk *w)
+{
+	nr_found = w->began;
+	w->at = w->head;
+	bpf_loop(MAX_STEPS, step, w, 0);
+	return w->whole != 0;
+}
+
+/* True: all of it. Else those at its end, who came first, are there; they may be there twice. */
+static bool walk(struct walk *w, struct list_head *head, __u32 queue)
 {
 	w->head = head;
-	w->at = head;
 	w->queue = queue;
-	bpf_loop(EV_MAX_WAITERS, step, w, 0);
+	w->began = nr_found;
+	w->back = w->whole = 0;
+	bpf_loop(MAX_TRIES, try_walk, w, 0);
+	if (w->whole)
+		return true;
+	w->at = head;
+	w->back = 1;
+	bpf_loop(MAX_STEPS, step, w, 0);
+	return false;
+}
+
+static void walk_all(struct walk *w, struct userfaultfd_ctx *ctx)
+{
+	__u32 whole;
+	__u64 nr;
+
+	/* In the order that a thread goes through them. */
+	w->ctx = ctx;
+	whole = walk(w, &ctx->fault_pending_wqh.head, EV_QUEUED);
+	whole &= walk(w, &ctx->fault_wqh.head, EV_DELIVERED);
+	whole &= walk(w, &ctx->event_wqh.head, EV_EVENT);
+	if (whole)
+		return;
+	nr = nr_torn++;
+	if (nr < EV_MAX_TORN)
+		torn[nr] = (__u64)ctx;
 }
 
 SEC("iter/task_file")
@@ -130,9 +201,6 @@ int waiters(struct bpf_iter__task_file *it)
 	if (last && *last == run)
 		return 0;
 	bpf_map_update_elem(&walked, &key, &run, BPF_ANY);
-	w.ctx = ctx;
-	walk(&w, &ctx->fault_pending_wqh.head, EV_QUEUED);
-	walk(&w, &ctx->fault_wqh.head, EV_DELIVERED);
-	walk(&w, &ctx->event_wqh.head, EV_EVENT);
+	walk_all(&w, ctx);
 	return 0;
 }

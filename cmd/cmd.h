@@ -82,6 +82,15 @@ int parse_pid(const char *text, pid_t *ret);
 /* "100us", "5ms", "2"; -EINVAL. */
 int parse_time(const char *text, uint64_t *ret_ns);
 
+/*
+ * Everything that is said is escaped on its way. argp's own function prints arguments as they are, so that ours
+ * has its name; what getopt(3) would print by itself is checked before.
+ */
+void usage_error(const struct argp_state *state, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define argp_error(...) usage_error(__VA_ARGS__)
+/* @in_order: what is behind the first argument that is no option is somebody else's. Exits when it is not well. */
+void options_check(const struct argp *argp, int argc, char **argv, bool in_order);
+
 /* To stderr, as "uffdctl: …"; not with -q. */
 void note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

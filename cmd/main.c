@@ -109,6 +109,7 @@ static int run_cmd(const struct cmd *cmd, int argc, char **argv)
 		return EXIT_UNDONE;
 	argv[0] = cmd_usage;
 	program_invocation_short_name = cmd_usage;
+	options_check(&argp, argc, argv, false);
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 	return cmd->run();
 }
@@ -153,6 +154,10 @@ int main(int argc, char **argv)
 		return EXIT_UNDONE;
 
 	atexit(check_stdout);
+	/* Whoever starts it chooses that, and it is printed. */
+	argv[0] = (char *)"uffdctl";
+	program_invocation_name = program_invocation_short_name = argv[0];
+	options_check(&main_argp, argc, argv, true);
 	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
 	/* argp_error() has ended us where there is none. */
 	return chosen ? run_cmd(chosen, chosen_argc, chosen_argv) : EXIT_USAGE;

@@ -92,21 +92,26 @@ void messages_to(void (*fn)(const char *msg))
 	messages = fn;
 }
 
+/* All messages pass here. What they quote, be it an argument or a name of a target's, must not act on the terminal. */
+static void put(const char *msg)
+{
+	_cleanup_free_ char *text = NULL;
+
+	if (uffdctl_escape(msg, &text) < 0)
+		text = NULL;
+	if (messages)
+		messages(text ?: "out of memory");
+	else
+		fprintf(stderr, "uffdctl: %s\n", text ?: "out of memory");
+}
+
 static void say(const char *fmt, va_list ap)
 {
-	if (messages) {
-		_cleanup_free_ char *msg = NULL;
+	_cleanup_free_ char *msg = NULL;
 
-		if (vasprintf(&msg, fmt, ap) < 0)
-			msg = NULL;
-		messages(msg ?: fmt);
-		return;
-	}
-	flockfile(stderr);
-	fputs("uffdctl: ", stderr);
-	vfprintf(stderr, fmt, ap);
-	fputc('\n', stderr);
-	funlockfile(stderr);
+	if (vasprintf(&msg, fmt, ap) < 0)
+		msg = NULL;
+	put(msg ?: "out of memory");
 }
 
 void note(const char *fmt, ...)
@@ -129,13 +134,89 @@ void error(const char *fmt, ...)
 	va_end(ap);
 }
 
+void usage_error(const struct argp_state *state, const char *fmt, ...)
+{
+	_cleanup_free_ char *msg = NULL, *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&msg, fmt, ap) < 0)
+		msg = NULL;
+	va_end(ap);
+	if (!msg || uffdctl_escape(msg, &text) < 0)
+		text = NULL;
+	/* The parentheses keep it from being the macro. */
+	(argp_error)(state, "%s", text ?: "out of memory");
+}
+
+/* ---- arguments that getopt(3) would print as they are ---- */
+
+static bool is_plain(const char *text)
+{
+	_cleanup_free_ char *same = NULL;
+
+	return uffdctl_escape(text, &same) == 0 && !strcmp(text, same);
+}
+
+static const struct argp_option *find_short(const struct argp *argp, int c)
+{
+	const struct argp_option *found = NULL;
+
+	for (const struct argp_option *o = argp->options; o && (o->name || o->key) && !found; o++)
+		if (o->key == c)
+			found = o;
+	for (const struct argp_child *child = argp->children; child && child->argp && !found; child++)
+		found = find_short(child->argp, c);
+	return found;
+}
+
+/* Options of which this is the beginning of the name, or all of it. */
+static int count_long(const struct argp *argp, const char *name, size_t len, bool all)
+{
+	int n = 0;
+
+	for (const struct argp_option *o = argp->options; o && (o->name || o->key); o++)
+		n += o->name && !strncmp(o->name, name, len) && (!all || !o->name[len]);
+	for (const struct argp_child *child = argp->children; child && child->argp; child++)
+		n += count_long(child->argp, name, len, all);
+	return n;
+}
+
+/* Does it lead to a parser of ours, whose messages are escaped? */
+static bool is_known(const struct argp *argp, const char *arg)
+{
+	const struct argp_option *o = NULL;
+	size_t len = strcspn(arg, "=") - 2;
+
+	if (arg[1] == '-')
+		return count_long(argp, arg + 2, len, true) == 1 || count_long(argp, arg + 2, len, false) == 1;
+	for (const char *c = arg + 1; *c && (!o || !o->arg); c++) {
+		o = find_short(argp, *c);
+		if (!o)
+			return false;
+	}
+	return true;
+}
+
+void options_check(const struct argp *argp, int argc, char **argv, bool in_order)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
+		if (argv[i][0] != '-' || !argv[i][1]) {
+			if (in_order)
+				return;
+			continue;
+		}
+		if (is_plain(argv[i]) || is_known(argp, argv[i]))
+			continue;
+		error("%s: no such option: see %s --help", argv[i], argv[0]);
+		exit(EXIT_USAGE);
+	}
+}
+
 static void on_log(void *data, int level, const char *msg)
 {
 	(void)data, (void)level;
-	if (messages)
-		messages(msg);
-	else
-		fprintf(stderr, "uffdctl: %s\n", msg);
+	put(msg);
 }
 
 struct uffdctl *ctx(void)

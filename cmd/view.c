@@ -19,11 +19,14 @@
 #define STORM_FAULTS 500 /* between two reads */
 #define FASTEST_NS (100 * MS)
 #define MESSAGE_NS (8 * SECOND)
+#define PATIENCE_NS (250 * MS)
 
 static struct view *v;
 static struct looker *looker;
 static struct look *look;
-static uint64_t drawn_ns, nr_read;
+static uint64_t framed_ns; /* when the last frame was taken */
+static uint64_t asked_ns;  /* when a look for the next one was asked for; 0: not yet */
+static uint64_t nr_read;
 static enum redraw wanted;
 
 /* ---- messages ---- */
@@ -58,18 +61,13 @@ static void repeat_messages(void)
 
 /* ---- pausing ---- */
 
+/* What is shown is a frame, which a pause lets stand. */
+
 void view_pause(struct view *to)
 {
-	if (!to->paused && !to->frozen)
-		to->frozen = malloc(sizeof(*to->frozen));
-	if (!to->paused && !to->frozen) {
-		view_say(to, true, "pause: %s", strerror(ENOMEM));
-		return;
-	}
 	to->paused = !to->paused;
-	if (to->paused)
-		memcpy(to->frozen, to->live, sizeof(*to->frozen));
-	to->m = to->paused ? to->frozen : to->live;
+	if (!to->paused)
+		model_copy(to->m, to->live);
 }
 
 /* ---- beginning and ending ---- */
@@ -86,12 +84,12 @@ static int view_begin(struct uffdctl_watch *w)
 
 	v = calloc(1, sizeof(*v));
 	look = calloc(1, sizeof(*look));
-	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live)))) {
+	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
 		error("out of memory");
 		return -ENOMEM;
 	}
-	v->m = v->live;
 	model_init(v->live, watch_now_ns(), uffdctl_watch_backend(w));
+	model_copy(v->m, v->live);
 	v->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	v->control = watch_options.control;
 	v->focus = v->control ? PANE_WAIT : PANE_TABLE;
@@ -126,7 +124,7 @@ static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns,
 		repeat_messages();
 	if (v) {
 		free(v->live);
-		free(v->frozen);
+		free(v->m);
 	}
 	free(v);
 	free(look);
@@ -158,29 +156,37 @@ static void say_who_ended(void)
 	}
 }
 
-static void take_look(void)
+/* Is there a new one? */
+static bool take_look(void)
 {
 	struct model *m = v->live;
 
 	looker_tell(looker, m->seen, m->nr_seen, m->want_look);
 	m->want_look = false;
 	if (!looker_take(looker, m->look.number, look))
-		return;
+		return false;
 	say_who_ended();
-	/* The first picture comes with the first look; then pictures keep their time. */
-	if (!m->look.ns)
-		want(DRAW_ROWS);
 	model_look(m, look);
+	return true;
 }
 
-static int tick(struct uffdctl_watch *w, uint64_t now)
+/*
+ * All that is shown at a time is of one reading: the stream has been read to its end, totals are those of what it
+ * told, and the threads that wait were looked at just now. Only when the stream has lost something, or was not to tell
+ * all, totals are the kernel's own.
+ */
+static int take_frame(struct uffdctl_watch *w, uint64_t now)
 {
 	struct uffdctl_watch_stats st;
 	int r = uffdctl_watch_stats(w, &st);
 
 	if (r < 0)
 		return r;
+	if (!st.lost_events && !watch_options.min_wait_ns)
+		model_sum(v->live, &st);
 	model_tick(v->live, now, &st);
+	if (!v->paused)
+		model_copy(v->m, v->live);
 	want(DRAW_ROWS);
 	return 0;
 }
@@ -202,6 +208,48 @@ static uint64_t interval(void)
 	return ns > FASTEST_NS ? ns : FASTEST_NS;
 }
 
+/* How long a frame waits for its look, which may have to do elsewhere. */
+static uint64_t patience(void)
+{
+	return interval() / 4 < PATIENCE_NS ? interval() / 4 : PATIENCE_NS;
+}
+
+static bool frame_is_due(uint64_t now, bool new_look)
+{
+	/* The first comes with the first look, the others keep their time. */
+	if (new_look && v->live->look.number == 1)
+		return true;
+	if (now - framed_ns < interval())
+		return false;
+	if (!asked_ns) {
+		asked_ns = now;
+		v->live->want_look = true;
+	}
+	return new_look || now - asked_ns >= patience();
+}
+
+static int view_show(struct uffdctl_watch *w)
+{
+	bool new_look = take_look();
+	uint64_t now = watch_now_ns();
+	int r = 0;
+
+	if (frame_is_due(now, new_look)) {
+		framed_ns = now;
+		asked_ns = 0;
+		r = take_frame(w, now);
+	}
+	if (r < 0)
+		return r;
+	if (*v->message && now > v->message_ns + MESSAGE_NS) {
+		v->message[0] = '\0';
+		want(DRAW_LINES);
+	}
+	if (wanted > DRAW_NOTHING)
+		draw();
+	return 0;
+}
+
 /* 1 when one shall end. */
 static int take_keys(void)
 {
@@ -218,11 +266,10 @@ static int take_keys(void)
 	return 0;
 }
 
-static int view_wait(struct uffdctl_watch *w, int timeout_ms)
+static int view_wait(int timeout_ms)
 {
 	struct pollfd in = { .fd = 0, .events = POLLIN };
-	int read_ms = nr_read > STORM_FAULTS ? STORM_READ_MS : READ_MS, r = 0;
-	uint64_t now;
+	int read_ms = nr_read > STORM_FAULTS || asked_ns ? STORM_READ_MS : READ_MS;
 
 	nr_read = 0;
 	if (poll(&in, 1, timeout_ms < read_ms ? timeout_ms : read_ms) < 0 && errno != EINTR)
@@ -230,21 +277,9 @@ static int view_wait(struct uffdctl_watch *w, int timeout_ms)
 	/* The terminal is gone. */
 	if (in.revents & (POLLHUP | POLLERR | POLLNVAL))
 		return 1;
-	take_look();
-	now = watch_now_ns();
-	if (now - drawn_ns >= interval()) {
-		drawn_ns = now;
-		r = tick(w, now);
-	}
-	if (r < 0 || take_keys())
-		return r < 0 ? r : 1;
-	if (*v->message && now > v->message_ns + MESSAGE_NS) {
-		v->message[0] = '\0';
-		want(DRAW_LINES);
-	}
-	if (wanted > DRAW_NOTHING)
-		draw();
-	return 0;
+	return take_keys();
 }
 
-const struct dress dress_view = { .begin = view_begin, .fault = view_fault, .wait = view_wait, .end = view_end };
+const struct dress dress_view = {
+	.begin = view_begin, .fault = view_fault, .wait = view_wait, .show = view_show, .end = view_end
+};

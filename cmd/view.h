@@ -76,8 +76,8 @@ enum {
 };
 
 struct view {
-	struct model *m; /* what is shown: the live one, or that of a pause */
-	struct model *live, *frozen;
+	struct model *m; /* the frame that is shown: a copy of the live one, as it was */
+	struct model *live;
 	bool utf8, control, paused;
 
 	enum mode mode;

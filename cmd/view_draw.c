@@ -2,7 +2,9 @@
 /* The view on the terminal: begin, draw, end. */
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -124,12 +126,58 @@ static void catch_crashes(bool on)
 	}
 }
 
+/*
+ * A terminal may say any size up to 65535, and ncurses counts in short: it crashes when one of more than
+ * SHRT_MAX lines is told to it. So it is never told, but by us: as much as there is something to show for.
+ */
+#define MAX_HEIGHT 1024
+#define MAX_WIDTH LINE_COLS
+
+static volatile sig_atomic_t resized;
+
+static void on_resize(int sig)
+{
+	(void)sig;
+	resized = 1;
+}
+
+/* The terminal's word, else the user's, else what one of its type has. */
+static int bounded(int told, const char *variable, int usual, int most)
+{
+	const char *text = told > 0 ? NULL : getenv(variable);
+	long n = told > 0 ? told : text ? strtol(text, NULL, 10) : 0;
+
+	if (n <= 0)
+		n = usual;
+	return n < most ? (int)n : most;
+}
+
+static void take_size(void)
+{
+	struct winsize size = {};
+
+	resized = 0;
+	ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	resize_term(bounded(size.ws_row, "LINES", LINES, MAX_HEIGHT), bounded(size.ws_col, "COLUMNS", COLS, MAX_WIDTH));
+}
+
+static void catch_resize(bool on)
+{
+	struct sigaction sa = { .sa_handler = on ? on_resize : SIG_DFL };
+
+	sigaction(SIGWINCH, &sa, NULL);
+}
+
 int screen_begin(bool color)
 {
 	if (tcgetattr(STDIN_FILENO, &saved) < 0)
 		return -errno;
+	use_env(FALSE);
+	/* With a handler that is there, ncurses sets none. */
+	catch_resize(true);
 	if (!initscr())
 		return -EIO;
+	take_size();
 	prepare_restoring();
 	catch_crashes(true);
 	set_plain_styles();
@@ -152,12 +200,16 @@ void screen_end(void)
 	mousemask(0, NULL);
 	curs_set(1);
 	endwin();
+	catch_resize(false);
 	catch_crashes(false);
 }
 
 int screen_key(void)
 {
-	return getch();
+	if (!resized)
+		return getch();
+	take_size();
+	return KEY_RESIZE;
 }
 
 /* ---- drawing ---- */

@@ -105,7 +105,7 @@ static void second_line(const struct view *v, struct line *l)
 		add_number(l, uffdctl_kind_name(UFFDCTL_KIND_MINOR + k), num, narrow ? "/s " : "/s  ",
 			   rate && rate != UFFDCTL_UNKNOWN ? STYLE_STRONG : STYLE_DIM);
 	}
-	text_count(num, watch_sum(st->faults, 4), 13);
+	text_count(num, v->m->total, 13);
 	add_number(l, "total", num, narrow ? " " : "  ", STYLE_STRONG);
 	text_count(num, st->pending, 9);
 	add_number(l, "pending", num, "", st->pending ? STYLE_WARN : STYLE_PLAIN);

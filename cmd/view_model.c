@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the view of watch knows: groups of faults, mappings with their heat, samples, waiting threads. */
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -398,6 +399,7 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 
 	m->now_ns = now_ns;
 	m->stats = *st;
+	m->total = watch_sum(st->ended, UFFDCTL_NR_ENDS) + st->pending;
 	/* A tick that comes a little early is a second, too. */
 	if (m->nr_samples && now_ns - sample_at(m, 0)->ns < SECOND * 95 / 100)
 		return;
@@ -436,6 +438,40 @@ size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 	for (size_t i = 0; i < n; i++)
 		rates[i] = rate_between(sample_at(m, n - i), sample_at(m, n - i - 1), -1);
 	return n;
+}
+
+void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
+{
+	/* What a row has to leave goes to the first, so that all groupings have all. */
+	const struct groups *gs = &m->groups[BY_PROCESS];
+
+	memset(st->faults, 0, sizeof(st->faults));
+	memset(st->ended, 0, sizeof(st->ended));
+	memset(st->buckets, 0, sizeof(st->buckets));
+	st->max_wait_ns = 0;
+	for (uint32_t i = 0; i <= gs->nr; i++) {
+		const struct group *g = &gs->rows[i];
+
+		for (int k = 0; k < 4; k++)
+			st->faults[k] += g->kinds[k];
+		for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+			st->buckets[b] += g->buckets[b];
+		st->ended[0] += g->faults;
+		if (g->max_ns > st->max_wait_ns)
+			st->max_wait_ns = g->max_ns;
+	}
+}
+
+/* A frame is taken often: what is empty, and what only adding needs, stays behind. */
+void model_copy(struct model *to, const struct model *from)
+{
+	memcpy(to, from, offsetof(struct model, groups));
+	for (int i = 0; i < NR_GROUPINGS; i++) {
+		to->groups[i].nr = from->groups[i].nr;
+		to->groups[i].nr_dropped = from->groups[i].nr_dropped;
+		memcpy(to->groups[i].rows, from->groups[i].rows, (from->groups[i].nr + 1) * sizeof(struct group));
+	}
+	memcpy(to->mappings, from->mappings, sizeof(*to) - offsetof(struct model, mappings));
 }
 
 /* ---- looks ---- */
@@ -486,11 +522,4 @@ void model_look(struct model *m, const struct look *look)
 		m->by_addr[m->nr_by_addr++] = (uint16_t)(map - m->mappings);
 	}
 	qsort_r(m->by_addr, m->nr_by_addr, sizeof(m->by_addr[0]), cmp_addr, m);
-}
-
-uint64_t waiter_ns(const struct model *m, const struct waiter *w)
-{
-	if (w->slept_ns == UFFDCTL_UNKNOWN)
-		return UFFDCTL_UNKNOWN;
-	return w->slept_ns + (m->now_ns > m->look.ns ? m->now_ns - m->look.ns : 0);
 }

@@ -91,7 +91,8 @@ struct event {
 
 struct waiter {
 	pid_t pid, tid, target_pid;
-	uint64_t addr, offset, slept_ns;
+	uint64_t addr, offset;
+	uint64_t slept_ns; /* when it was looked at: it may have gone on since */
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_wait_state state;
@@ -127,6 +128,7 @@ struct model {
 	uint64_t began_ns, now_ns;
 	char backend[16];
 	struct uffdctl_watch_stats stats;
+	uint64_t total;				/* faults that have ended, or wait */
 	struct sample samples[VIEW_NR_SAMPLES]; /* a ring */
 	uint64_t nr_samples;
 	struct groups groups[NR_GROUPINGS];
@@ -149,6 +151,10 @@ void model_fault(struct model *m, const struct uffdctl_fault *f);
 /* Totals; once a second they become a sample, rates are reckoned and heat decays. */
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st);
 void model_look(struct model *m, const struct look *look);
+/* Totals of the faults that the model was told of: no more, no fewer than its rows have. */
+void model_sum(const struct model *m, struct uffdctl_watch_stats *st);
+/* To look at: nothing can be added to a copy. */
+void model_copy(struct model *to, const struct model *from);
 
 /* The mapping with this number, or NULL when it had to make room. */
 const struct mapping *model_mapping(const struct model *m, uint32_t id);
@@ -162,7 +168,5 @@ uint64_t model_rate(const struct model *m, int kind);
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n);
 /* As watch_percentile(), of a group. */
 uint64_t group_percentile(const struct group *g, double p);
-/* How long a thread waits by now. */
-uint64_t waiter_ns(const struct model *m, const struct waiter *w);
 
 #endif

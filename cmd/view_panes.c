@@ -88,7 +88,7 @@ static void wait_row(const struct view *v, size_t i, int width, struct line *l)
 	static const char *const states[] = { "-", "queued", "delivered" };
 	const struct waiter *w = &v->m->look.waiters[i];
 	struct wait_columns c = wait_columns(width);
-	uint64_t ns = waiter_ns(v->m, w);
+	uint64_t ns = w->slept_ns;
 	bool known = ns != UFFDCTL_UNKNOWN;
 	enum style style = known && ns >= BAD_NS ? STYLE_BAD : known && ns >= WARN_NS ? STYLE_WARN : STYLE_PLAIN;
 	_cleanup_free_ char *comm = NULL;

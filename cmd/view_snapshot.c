@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "pids.h"
 #include "view.h"
 
 #define WIDTH 200
@@ -84,16 +85,15 @@ static void put_all(FILE *f, struct view *v)
 }
 
 /* A new file: what is there is never written over. */
-static int create(const struct view *v, char *name, size_t size)
+static int create(char *name, size_t size)
 {
-	const struct look *look = &v->m->look;
 	char when[64], who[16] = "all";
 	time_t now = time(NULL);
 	struct tm tm;
 	int fd = -1;
 
-	if (look->nr_targets)
-		snprintf(who, sizeof(who), "%d", look->targets[0].pid);
+	if (nr_pids)
+		snprintf(who, sizeof(who), "%d", pids[0]);
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
 	snprintf(name, size, "uffdctl-watch-%s-%s.txt", who, when);
 	for (int i = 2; i < MAX_TRIES; i++) {
@@ -109,7 +109,7 @@ void view_snapshot(struct view *v)
 {
 	_cleanup_free_ struct view *copy = malloc(sizeof(*copy));
 	char name[128];
-	int fd = create(v, name, sizeof(name)), r = 0;
+	int fd = create(name, sizeof(name)), r = 0;
 	FILE *f = fd >= 0 && copy ? fdopen(fd, "w") : NULL;
 
 	if (!f) {

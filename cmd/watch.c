@@ -13,7 +13,7 @@
 
 static struct uffdctl_watch_opts opts;
 static struct uffdctl_ranges *ranges;
-static uint64_t min_wait_ns, max_count = UINT64_MAX, duration_ns = UINT64_MAX;
+static uint64_t max_count = UINT64_MAX, duration_ns = UINT64_MAX;
 static uint64_t nr_shown;
 struct watch_options watch_options;
 
@@ -90,7 +90,7 @@ static void check_options(struct argp_state *state)
 		argp_error(state, "--output: this command has no columns");
 	if (watch_options.control && !has_view())
 		argp_error(state, "--control: only the view has it, which needs a terminal");
-	if (watch_options.summary_only && (min_wait_ns || max_count != UINT64_MAX))
+	if (watch_options.summary_only && (watch_options.min_wait_ns || max_count != UINT64_MAX))
 		argp_error(state, "--summary shows no single fault: --min-wait and --count do without it");
 	if (ranges && nr_pids != 1)
 		argp_error(state, "--range is of one process: give its PID");
@@ -122,7 +122,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		parse_access(arg, state);
 		return 0;
 	case OPT_MIN_WAIT:
-		if (parse_time(arg, &min_wait_ns) < 0)
+		if (parse_time(arg, &watch_options.min_wait_ns) < 0)
 			argp_error(state, "--min-wait=%s: write a time such as 100us, 5ms or 2s", arg);
 		return 0;
 	case 'd':
@@ -189,27 +189,39 @@ const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms)
 static void on_fault(void *data, const struct uffdctl_fault *f)
 {
 	(void)data;
-	if (f->wait_ns < min_wait_ns || nr_shown >= max_count)
+	if (f->wait_ns < watch_options.min_wait_ns || nr_shown >= max_count)
 		return;
 	nr_shown++;
 	dress->fault(f);
 }
 
+/* Reads of the stream that are as much as it has room for. */
+#define MAX_READS 32
+
+/* What has ended until now. */
+static int read_stream(struct uffdctl_watch *w)
+{
+	int r = 1;
+
+	for (int i = 0; r > 0 && i < MAX_READS; i++)
+		r = uffdctl_watch_poll(w, 0, on_fault, NULL);
+	return r;
+}
+
 static int step(struct uffdctl_watch *w, int timeout_ms)
 {
-	int r = dress->wait ? dress->wait(w, timeout_ms) : 0;
+	int r = dress->wait ? dress->wait(timeout_ms) : 0;
 
 	if (r)
 		return r;
-	r = uffdctl_watch_poll(w, dress->wait ? 0 : timeout_ms, on_fault, NULL);
+	r = dress->wait ? read_stream(w) : uffdctl_watch_poll(w, timeout_ms, on_fault, NULL);
+	if (r >= 0 && dress->show)
+		r = dress->show(w);
 	/* Whoever reads a pipe wants the lines now; a reader that is gone ends us. */
 	if (r >= 0 && fflush(stdout))
 		return -EPIPE;
 	return r == -EINTR || r > 0 ? 0 : r;
 }
-
-/* Reads of the stream that are as much as it has room for. */
-#define MAX_LAST 32
 
 static int show_totals(struct uffdctl_watch *w, uint64_t passed)
 {
@@ -244,9 +256,8 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 		}
 	}
 	/* What ended until now and is in the totals shall be in the stream too. */
-	for (int i = 0; r >= 0 && !watch_options.summary_only && i < MAX_LAST; i++)
-		if (uffdctl_watch_poll(w, 0, on_fault, NULL) <= 0)
-			break;
+	if (r >= 0 && !watch_options.summary_only)
+		read_stream(w);
 	return r < 0 ? r : uffdctl_watch_stats(w, st);
 }
 

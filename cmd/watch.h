@@ -11,6 +11,7 @@ struct watch_options {
 	bool summary_only, lines, control;
 	bool source_lines;    /* of instructions */
 	uint64_t interval_ns; /* 0: the dress's own */
+	uint64_t min_wait_ns; /* faults that waited less are shown in totals only */
 };
 extern struct watch_options watch_options;
 
@@ -19,11 +20,10 @@ struct dress {
 	int (*begin)(struct uffdctl_watch *w);
 	/* A fault that has passed the filters. */
 	void (*fault)(const struct uffdctl_fault *f);
-	/*
-	 * Wait for so long at most, and show what is due. NULL: wait for faults.
-	 * Returns 1 to end, or a negative errno.
-	 */
-	int (*wait)(struct uffdctl_watch *w, int timeout_ms);
+	/* Wait for so long at most. NULL: wait for faults. Returns 1 to end, or a negative errno. */
+	int (*wait)(int timeout_ms);
+	/* All faults that ended until now were handed over: show what is due. NULL: it does so by itself. */
+	int (*show)(struct uffdctl_watch *w);
 	/* Totals so far, each interval; NULL: it shows them by itself. */
 	void (*totals)(const struct uffdctl_watch_stats *st, uint64_t passed_ns, const char *backend);
 	/* The last totals, or NULL when something failed. */

@@ -89,7 +89,7 @@ static int look_into(uint32_t pid, void *arg)
 
 	if (pid == (uint32_t)s->h->t->pid || pid == (uint32_t)getpid())
 		return 0;
-	r = proc_open_dir(pid, &procfd);
+	r = proc_open_live(pid, &procfd, NULL);
 	if (r >= 0)
 		r = has_mapping(procfd, s->segs);
 	if (r > 0)

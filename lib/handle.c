@@ -132,7 +132,7 @@ static int take(struct uffdctl_handle *h)
 	if (h->pid != h->t->pid)
 		r = pidfd_open_process(h->pid, &other);
 	if (r >= 0)
-		r = pidfd_take_fd(other >= 0 ? other : h->t->pidfd, h->fd, &h->uffd);
+		r = pidfd_take_fd(h->pid, other >= 0 ? other : h->t->pidfd, h->fd, &h->uffd);
 	/* Whatever is not found any more, its end or its exec is the reason to tell. */
 	if (r < 0 && target_check(h->t) < 0)
 		return -ESRCH;
@@ -142,6 +142,10 @@ static int take(struct uffdctl_handle *h)
 		return fail(u, r,
 			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE or the same user, and Yama's consent)",
 			    h->pid, h->fd, strerror(-r));
+	if (r == -EOPNOTSUPP)
+		return fail(u, r,
+			    "%d: fd %d: the process's first thread has ended, and a descriptor can be taken from another since Linux 6.9 only: name one that another process holds, with --fd=PID:FD (see uffdctl list %d)",
+			    h->pid, h->fd, h->pid);
 	if (r < 0)
 		return fail(u, r, "%d: pidfd_getfd of fd %d: %s", h->pid, h->fd, strerror(-r));
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", h->uffd);

@@ -14,6 +14,7 @@
 #include "iter.lskel.h"
 
 #include "iter.h"
+#include "proc.h"
 #include "uffd.h"
 #include "util.h"
 
@@ -21,16 +22,27 @@ struct iter {
 	struct iter_bpf *skel;
 };
 
+/* Of what a walk is: all processes, one thread, or all threads of a process. */
+enum scope {
+	ALL,
+	THREAD,
+	PROCESS,
+};
+
 /* Reads whole records; the kernel hands out several a read, never a part of one. */
-static int walk(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
+static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn fn, void *arg)
 {
-	union bpf_iter_link_info info = { .task.tid = pid };
+	union bpf_iter_link_info info = {};
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
 	_cleanup_close_ int link = -1, fd = -1;
 	char buf[32768];
 	int r;
 
-	link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, pid ? &opts : NULL);
+	if (scope == THREAD)
+		info.task.tid = pid;
+	else
+		info.task.pid = pid;
+	link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, scope == ALL ? NULL : &opts);
 	if (link < 0)
 		return -errno;
 	fd = bpf_iter_create(link);
@@ -81,14 +93,44 @@ int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, voi
 
 	it->skel->bss->scan_files = true;
 	it->skel->bss->nr_found = 0;
+	it->skel->bss->run++;
 	r = iter_tasks(it, pid, task_fn ?: no_task, arg);
 	it->skel->bss->scan_files = false;
 	return r < 0 ? r : visit_files(it, file_fn, arg);
 }
 
+struct counting {
+	iter_fn fn;
+	void *arg;
+	size_t nr;
+};
+
+static int count_event(const void *ev, void *arg)
+{
+	struct counting *c = arg;
+
+	c->nr++;
+	return c->fn(ev, c->arg);
+}
+
+/*
+ * One process is looked up by its first thread, however many others it has. Where that one has ended, nothing
+ * comes of it, and the process is each of the others.
+ */
+static int walk_process(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
+{
+	struct counting c = { fn, arg, 0 };
+	int r = walk(prog_fd, THREAD, pid, size, count_event, &c);
+
+	return r || c.nr ? r : walk(prog_fd, PROCESS, pid, size, fn, arg);
+}
+
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
 {
-	return walk(it->skel->progs.tasks.prog_fd, pid, sizeof(struct ev_task), fn, arg);
+	int prog_fd = it->skel->progs.tasks.prog_fd;
+
+	return pid ? walk_process(prog_fd, pid, sizeof(struct ev_task), fn, arg)
+		   : walk(prog_fd, ALL, 0, sizeof(struct ev_task), fn, arg);
 }
 
 struct vma_walk {
@@ -117,20 +159,31 @@ static int on_vma(const void *arg_ev, void *arg)
 	return w->fn(&ev, w->arg);
 }
 
+static bool leader_lives(pid_t pid)
+{
+	_cleanup_close_ int procfd = -1;
+
+	return proc_open_dir(pid, &procfd) < 0 || proc_lives(procfd);
+}
+
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg)
 {
 	struct vma_walk w = { fn, arg, 0 };
-	int r;
+	int prog_fd = it->skel->progs.vmas.prog_fd, r;
 
 	it->skel->bss->registered_only = registered_only;
-	r = walk(it->skel->progs.vmas.prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
+	r = walk(prog_fd, THREAD, pid, sizeof(struct ev_vma), on_vma, &w);
+	/* None, or a first thread that has ended: the mappings of the next one are a repetition, too. */
+	if (r == 0 && !w.end && !leader_lives(pid))
+		r = walk(prog_fd, PROCESS, pid, sizeof(struct ev_vma), on_vma, &w);
 	return r == WALK_DONE ? 0 : r;
 }
 
+/* Threads have the same memory, and one finding after the other is busy. */
 static int keep_vma_at(const void *ev, void *arg)
 {
 	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;
-	return 0;
+	return 1;
 }
 
 /* The kernel does not wait for who changes mappings meanwhile, so we do. */
@@ -166,7 +219,7 @@ uint64_t iter_pid_ns(const struct iter *it)
 
 int iter_run(int prog_fd)
 {
-	return walk(prog_fd, 0, 1, NULL, NULL);
+	return walk(prog_fd, ALL, 0, 1, NULL, NULL);
 }
 
 struct own_fd {

@@ -23,7 +23,10 @@ typedef int (*iter_fn)(const void *ev, void *arg);
  */
 int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg);
 
-/* struct ev_task: the memory of one process, or of all (0). */
+/*
+ * struct ev_task: the memory of one process, or of all (0). It comes once; of a process whose first thread has
+ * ended, once for each other thread.
+ */
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
 
 /* struct ev_vma: the mappings of a process, in the order of their addresses. */

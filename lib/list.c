@@ -59,12 +59,15 @@ char *list_holders(const struct uffdctl_list *l, uint32_t ctx)
 
 /* ---- what both sources need from /proc ---- */
 
+/* The name of its first thread, which may have ended. */
 static int read_comm(pid_t pid, int procfd, struct uffdctl_uffd *d)
 {
 	struct proc_stat st;
-	char buf[1024];
-	int r = proc_read(procfd, "stat", buf, sizeof(buf));
+	char path[64], buf[1024];
+	int r;
 
+	snprintf(path, sizeof(path), "task/%d/stat", pid);
+	r = proc_read(procfd, path, buf, sizeof(buf));
 	if (r < 0)
 		return r;
 	if (stat_parse(buf, &st) < 0)
@@ -144,7 +147,7 @@ static int add_file(const void *arg_ev, void *arg)
 	d->fd = ev->fd;
 	d->waits = ev->waits;
 	d->pid = ev->pid;
-	r = proc_open_dir(ev->pid, &procfd);
+	r = proc_open_live(ev->pid, &procfd, NULL);
 	if (r >= 0)
 		r = read_comm(ev->pid, procfd, d);
 	if (r == -ESRCH || r == -ENOENT) {
@@ -322,7 +325,7 @@ static int add_proc(uint32_t pid, void *arg)
 
 	if (pid == (uint32_t)getpid())
 		return 0;
-	r = proc_open_dir(pid, &procfd);
+	r = proc_open_live(pid, &procfd, NULL);
 	w->procfd = procfd;
 	w->pid = pid;
 	if (r >= 0)
@@ -330,6 +333,20 @@ static int add_proc(uint32_t pid, void *arg)
 	if (r == -EACCES || r == -EPERM)
 		w->nr_hidden++;
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+}
+
+/* Where a process's first thread has ended, kcmp takes the number of another. */
+static int same_file(const struct uffdctl_uffd *a, const struct uffdctl_uffd *b)
+{
+	_cleanup_close_ int fd_a = -1, fd_b = -1;
+	pid_t tid_a, tid_b;
+	int r = pidfd_same_file(a->pid, a->fd, b->pid, b->fd);
+
+	if (r != -EBADF && r != -ESRCH)
+		return r;
+	if (proc_open_live(a->pid, &fd_a, &tid_a) < 0 || proc_open_live(b->pid, &fd_b, &tid_b) < 0)
+		return r;
+	return pidfd_same_file(tid_a, a->fd, tid_b, b->fd);
 }
 
 /* The same open file is the same userfaultfd. Where kcmp may not tell, the number stays unknown. */
@@ -342,7 +359,7 @@ static void number_by_kcmp(struct uffdctl_list *l)
 		int same = 0;
 
 		for (size_t k = 0; k < i && same == 0; k++) {
-			same = pidfd_same_file(l->uffds[k].pid, l->uffds[k].fd, d->pid, d->fd);
+			same = same_file(&l->uffds[k], d);
 			if (same == 1)
 				d->ctx = l->uffds[k].ctx;
 		}

@@ -109,7 +109,7 @@ static void take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 	_cleanup_close_ int pidfd = -1, fd = -1;
 	int *place;
 
-	if (pidfd_open_process(d->pid, &pidfd) < 0 || pidfd_take_fd(pidfd, d->fd, &fd) < 0)
+	if (pidfd_open_process(d->pid, &pidfd) < 0 || pidfd_take_fd(d->pid, pidfd, d->fd, &fd) < 0)
 		return;
 	place = vec_add(h->others, h->nr_others, h->others_alloc);
 	if (place)

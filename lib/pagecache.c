@@ -60,7 +60,7 @@ static int try_descriptor(uint32_t n, void *arg)
 	fd = openat(s->t->procfd, path, s->mode | O_CLOEXEC);
 	if (fd < 0) {
 		s->err = -errno;
-		if (pidfd_take_fd(s->t->pidfd, n, &fd) < 0 || !allows(fd, s->mode))
+		if (pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 || !allows(fd, s->mode))
 			return 0;
 	}
 	if (!same_file(fd, s->v))

@@ -2,6 +2,7 @@
 /* Threads that wait in userfaultfds now. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -69,13 +70,13 @@ static pid_t target_of(const struct uffdctl_list *l, uint64_t mm)
 	return 0;
 }
 
-/* A thread waits in one place: it is found again by every descriptor of the same userfaultfd. */
-static bool is_known(const struct uffdctl_pending *p, pid_t tid)
+/* A thread waits in one place, but it may be met in two when it goes from one queue to the next. */
+static struct uffdctl_waiter *waiter_of(struct uffdctl_pending *p, pid_t tid)
 {
 	for (size_t i = 0; i < p->nr; i++)
 		if (p->waiters[i].tid == tid)
-			return true;
-	return false;
+			return &p->waiters[i];
+	return vec_add(p->waiters, p->nr, p->alloc);
 }
 
 static int add_waiter(const struct ev_waiter *ev, void *arg)
@@ -84,9 +85,9 @@ static int add_waiter(const struct ev_waiter *ev, void *arg)
 	struct uffdctl_waiter *w;
 
 	/* No number: the thread is gone, or in a pid namespace that ours does not see. */
-	if (!ev->tid || is_known(p, ev->tid))
+	if (!ev->tid)
 		return 0;
-	w = vec_add(p->waiters, p->nr, p->alloc);
+	w = waiter_of(p, ev->tid);
 	if (!w)
 		return -ENOMEM;
 	*w = (struct uffdctl_waiter){
@@ -135,9 +136,19 @@ int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void 
 		return r;
 	u->pending->bss->userfaultfd_fops = iter_fops(it);
 	u->pending->bss->nr_found = 0;
+	u->pending->bss->nr_torn = 0;
 	u->pending->bss->run++;
 	r = iter_run(u->pending->progs.waiters.prog_fd);
 	return r < 0 ? r : visit_found(u, u->pending, fn, arg);
+}
+
+uint64_t pending_torn(const struct uffdctl *u, uint64_t *ret, size_t room)
+{
+	uint64_t nr = u->pending ? u->pending->bss->nr_torn : 0;
+
+	for (size_t i = 0; i < nr && i < EV_MAX_TORN && i < room; i++)
+		ret[i] = u->pending->bss->torn[i];
+	return nr;
 }
 
 void pending_close(struct pending_bpf *skel)
@@ -241,7 +252,7 @@ static int add_process(uint32_t pid, void *arg)
 	char c;
 	int r;
 
-	if (proc_open_dir(pid, &procfd) < 0)
+	if (proc_open_live(pid, &procfd, NULL) < 0)
 		return 0;
 	/* Without ptrace access wchan tells nothing, and does not say so. */
 	if (readlinkat(procfd, "exe", &c, 1) < 0 && (errno == EACCES || errno == EPERM)) {
@@ -271,6 +282,37 @@ static bool holds(const struct uffdctl_list *l, pid_t pid, uint32_t ctx)
 		if (l->uffds[i].pid == pid && l->uffds[i].ctx == ctx)
 			return true;
 	return false;
+}
+
+/* One that is new since the list was made may be of any process. */
+static bool concerns(const struct uffdctl_list *l, uint32_t ctx, const pid_t *pids, size_t nr_pids)
+{
+	if (!pids || ctx == UFFDCTL_CTX_UNHELD)
+		return true;
+	for (size_t i = 0; i < l->nr; i++)
+		for (size_t k = 0; k < nr_pids && l->uffds[i].ctx == ctx; k++)
+			if (l->uffds[i].pid == pids[k] || l->uffds[i].target_pid == pids[k])
+				return true;
+	return false;
+}
+
+/* Each is named by its holders: what is shown of the others is whole. */
+static void warn_of_torn(struct uffdctl *u, const struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
+{
+	uint64_t ctxs[EV_MAX_TORN], nr = pending_torn(u, ctxs, ARRAY_SIZE(ctxs));
+
+	for (size_t i = 0; i < nr && i < EV_MAX_TORN; i++) {
+		uint32_t ctx = list_ctx(p->list, ctxs[i]);
+		_cleanup_free_ char *holders = ctx == UFFDCTL_CTX_UNHELD ? NULL : list_holders(p->list, ctx);
+
+		if (concerns(p->list, ctx, pids, nr_pids))
+			log_warning(u,
+				    "userfaultfd %s: threads wait and go on faster than they can be listed, so that some that came last may be missing: look again",
+				    holders ?: "of a process that is new");
+	}
+	if (nr > EV_MAX_TORN)
+		log_warning(u, "threads that wait in %" PRIu64 " more userfaultfds may be missing too: look again",
+			    nr - EV_MAX_TORN);
 }
 
 static void keep_wanted(struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
@@ -305,6 +347,8 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source
 		r = pending_visit(u, add_waiter, p);
 		if (r < 0)
 			log_error(u, "%s", iter_why(r));
+		else
+			warn_of_torn(u, p, pids, nr_pids);
 	} else if (r >= 0) {
 		r = proc_each_number(AT_FDCWD, "/proc", add_process, &walk);
 	}

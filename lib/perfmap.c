@@ -105,7 +105,7 @@ static int open_map(int procfd, uint32_t *nspid, struct stat *st)
 	int fd;
 
 	if (proc_read(procfd, "status", status, sizeof(status)) < 0 ||
-	    status_number(status, "\nUid:", false, &uid) < 0 || status_number(status, "\nNSpid:", true, nspid) < 0)
+	    status_number(status, "\nUid:", false, &uid) < 0 || status_number(status, "\nNStgid:", true, nspid) < 0)
 		return -ENOENT;
 	snprintf(path, sizeof(path), "root/tmp/perf-%u.map", *nspid);
 	fd = elf_open_regular(procfd, path, O_NOFOLLOW);

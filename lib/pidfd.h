@@ -8,7 +8,12 @@
 
 int pidfd_open_process(pid_t pid, int *ret);
 bool pidfd_exited(int pidfd);
-int pidfd_take_fd(int pidfd, int fd, int *ret);
+
+/*
+ * A descriptor of a process, from its first thread's table, or, where that thread has ended, from the one
+ * of a thread that lives. -EOPNOTSUPP: that needs Linux 6.9.
+ */
+int pidfd_take_fd(pid_t pid, int pidfd, int fd, int *ret);
 
 /* Do two descriptors stand for the same open file? 1, 0, or -EPERM and other errnos. */
 int pidfd_same_file(pid_t pid1, int fd1, pid_t pid2, int fd2);

@@ -210,6 +210,69 @@ int proc_open_dir(pid_t pid, int *ret)
 	return 0;
 }
 
+pid_t proc_tgid(int procfd)
+{
+	char buf[4096];
+	const char *p;
+
+	if (proc_read(procfd, "status", buf, sizeof(buf)) < 0)
+		return 0;
+	p = strstr(buf, "\nTgid:");
+	return p ? atoi(p + strlen("\nTgid:")) : 0;
+}
+
+/* A thread that has ended has no memory and no descriptors, also where it is still there for its parent. */
+static bool lives(int dirfd, const char *stat)
+{
+	struct proc_stat st;
+	char buf[1024];
+
+	return proc_read(dirfd, stat, buf, sizeof(buf)) >= 0 && stat_parse(buf, &st) >= 0 && st.state != 'Z' &&
+	       st.state != 'X';
+}
+
+bool proc_lives(int procfd)
+{
+	return lives(procfd, "stat");
+}
+
+struct live_walk {
+	pid_t pid, tid;
+	int procfd, found;
+};
+
+static int try_thread(uint32_t tid, void *arg)
+{
+	struct live_walk *w = arg;
+	_cleanup_close_ int fd = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), "task/%u/stat", tid);
+	/* By its number it is found as a process is, with map_files and task. The number may be another's by now. */
+	if (!lives(w->procfd, path) || proc_open_dir(tid, &fd) < 0 || proc_tgid(fd) != w->pid)
+		return 0;
+	w->tid = tid;
+	w->found = steal_fd(fd);
+	return 1;
+}
+
+int proc_open_live(pid_t pid, int *ret, pid_t *ret_tid)
+{
+	_cleanup_close_ int procfd = -1;
+	struct live_walk w = { .pid = pid, .tid = pid, .found = -1 };
+	int r = proc_open_dir(pid, &procfd);
+
+	if (r < 0)
+		return r;
+	w.procfd = procfd;
+	if (!proc_lives(procfd))
+		proc_each_number(procfd, "task", try_thread, &w);
+	*ret = w.found >= 0 ? w.found : steal_fd(procfd);
+	if (ret_tid)
+		*ret_tid = w.tid;
+	return 0;
+}
+
 static void cleanup_closedir(DIR **d)
 {
 	if (*d)

@@ -57,6 +57,16 @@ int proc_check_namespace(void);
 /* /proc/PID of a process, as a descriptor. */
 int proc_open_dir(pid_t pid, int *ret);
 
+/*
+ * The same where it shows memory and descriptors: where the first thread of a process has ended before
+ * the others, that of one that lives, with its number. Of a process that has ended, its own.
+ */
+int proc_open_live(pid_t pid, int *ret, pid_t *ret_tid);
+bool proc_lives(int procfd);
+
+/* The process that a thread belongs to, 0 if it can't be told. */
+pid_t proc_tgid(int procfd);
+
 /* Names of a directory that are numbers, ascending as they come; fn returns 0 to go on. */
 int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *arg), void *arg);
 

@@ -455,13 +455,13 @@ static void wait_and_show(struct job *job)
 
 	pthread_mutex_lock(&job->lock);
 	while (job->nr_running) {
-		clock_gettime(CLOCK_REALTIME, &until);
+		clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += 100 * 1000L * 1000;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_sec++;
 			until.tv_nsec -= 1000000000;
 		}
-		pthread_cond_timedwait(&job->ended, &job->lock, &until);
+		pthread_cond_clockwait(&job->ended, &job->lock, CLOCK_MONOTONIC, &until);
 		if (!o->progress)
 			continue;
 		done = job->done_bytes;
@@ -538,7 +538,7 @@ static const char *error_text(int err)
 	case -EBUSY:
 		return "somebody else resolves faults there at the same time: the rest was not done";
 	case -EUCLEAN:
-		return "read-write-protected: the mark would be dropped (uffdctl rwprotect)";
+		return "read-write-protected: the mark would be dropped, and only the process's handler can take it off (UFFDIO_RWPROTECT)";
 	default:
 		return strerror(-err);
 	}

@@ -33,11 +33,29 @@ int target_check(struct uffdctl_target *t)
 	return 0;
 }
 
+/* /proc of a thread that lives: the one that stood for the process may have ended before the others. */
+static int find_live_thread(struct uffdctl_target *t)
+{
+	int fd, r = 0;
+
+	if (t->procfd >= 0 && proc_lives(t->procfd))
+		return 0;
+	r = proc_open_live(t->pid, &fd, &t->tid);
+	if (r < 0)
+		return r;
+	cleanup_close(&t->procfd);
+	t->procfd = fd;
+	return 0;
+}
+
 int target_open_file(struct uffdctl_target *t, const char *path, int flags, int *ret)
 {
-	_cleanup_close_ int fd = openat(t->procfd, path, flags | O_CLOEXEC);
-	int err = -errno, r;
+	_cleanup_close_ int fd = -1;
+	int err, r;
 
+	find_live_thread(t);
+	fd = openat(t->procfd, path, flags | O_CLOEXEC);
+	err = -errno;
 	r = target_check(t);
 	if (r < 0)
 		return r;
@@ -45,18 +63,6 @@ int target_open_file(struct uffdctl_target *t, const char *path, int flags, int 
 		return err;
 	*ret = steal_fd(fd);
 	return 0;
-}
-
-/* The thread group that a thread's ID belongs to, 0 if it can't be told. */
-static pid_t tgid_of(int procfd)
-{
-	char buf[4096];
-	const char *p;
-
-	if (proc_read(procfd, "status", buf, sizeof(buf)) < 0)
-		return 0;
-	p = strstr(buf, "\nTgid:");
-	return p ? atoi(p + strlen("\nTgid:")) : 0;
 }
 
 static bool is_zombie(int procfd)
@@ -78,9 +84,9 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 	if (r < 0 && r != -EINVAL && r != -ENOENT)
 		return fail(u, r, "%d: pidfd_open: %s", t->pid, strerror(-r));
 
-	r2 = proc_open_dir(t->pid, &t->procfd);
+	r2 = r < 0 ? proc_open_dir(t->pid, &t->procfd) : find_live_thread(t);
 	if (r < 0) {
-		pid_t tgid = r2 < 0 ? 0 : tgid_of(t->procfd);
+		pid_t tgid = r2 < 0 ? 0 : proc_tgid(t->procfd);
 
 		if (tgid)
 			return fail(u, -EINVAL, "%d: is a thread of process %d: give that PID", t->pid, tgid);
@@ -97,13 +103,27 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 	return 0;
 }
 
+/* The thread may end just then, and the process go on. */
+static void open_maps(struct uffdctl_target *t)
+{
+	for (int tries = 0; tries < 2; tries++) {
+		t->mapsfd = openat(t->procfd, "maps", O_RDONLY | O_CLOEXEC);
+		if ((t->mapsfd < 0 && errno != ESRCH) || (t->mapsfd >= 0 && has_memory(t)) || tries ||
+		    proc_lives(t->procfd) || find_live_thread(t) < 0)
+			break;
+		cleanup_close(&t->mapsfd);
+	}
+}
+
 static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 {
 	struct proc_stat st;
-	char buf[1024];
+	char path[64], buf[1024];
 	int r;
 
-	r = proc_read(t->procfd, "stat", buf, sizeof(buf));
+	/* The process is called as its first thread is, or was. */
+	snprintf(path, sizeof(path), "task/%d/stat", t->pid);
+	r = proc_read(t->procfd, path, buf, sizeof(buf));
 	if (r >= 0)
 		r = stat_parse(buf, &st);
 	if (r < 0)
@@ -112,7 +132,7 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 	if (st.flags & PF_KTHREAD)
 		return fail(u, -ESRCH, "%d (%s): is a kernel thread, which has no memory of its own", t->pid, t->comm);
 
-	t->mapsfd = openat(t->procfd, "maps", O_RDONLY | O_CLOEXEC);
+	open_maps(t);
 	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
 		return fail(u, -EPERM,
 			    "%d (%s): %s (needs ptrace access: the same user or CAP_SYS_PTRACE, and Yama's consent)",
@@ -131,7 +151,7 @@ UFFDCTL_EXPORT int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffd
 
 	if (!t)
 		return log_oom(u);
-	*t = (struct uffdctl_target){ .u = u, .pid = pid, .pidfd = -1, .procfd = -1, .mapsfd = -1 };
+	*t = (struct uffdctl_target){ .u = u, .pid = pid, .tid = pid, .pidfd = -1, .procfd = -1, .mapsfd = -1 };
 	r = open_process(u, t);
 	if (r >= 0)
 		r = open_memory(u, t);

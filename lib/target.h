@@ -8,8 +8,9 @@
 struct uffdctl_target {
 	struct uffdctl *u;
 	pid_t pid;
+	pid_t tid; /* whose files are used: the process's first thread, or, where that has ended, another */
 	int pidfd;
-	int procfd; /* /proc/PID */
+	int procfd; /* /proc/TID */
 	int mapsfd; /* pins the memory that was there when it was opened: at its end after execve(2) */
 	char *comm; /* escaped */
 };

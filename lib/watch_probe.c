@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The backends fentry and kprobe: programs on functions of the kernel, where it has them. */
 #include <errno.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,7 +8,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
-#include "log.h"
+#include "bpf_print.h"
 #include "util.h"
 #include "watch.h"
 
@@ -18,34 +17,6 @@
 
 /* The kernel's own, not in libc's headers. */
 #define ENOTSUPP 524
-
-/* libbpf has one print function for the process; ours are quiet unless the user debugs. */
-static struct uffdctl *printing;
-
-static int print(enum libbpf_print_level level, const char *fmt, va_list args)
-{
-	char text[1024];
-
-	/* Its guess at limits misleads whoever runs as root. */
-	if (!printing || level == LIBBPF_DEBUG || strstr(fmt, "ulimit"))
-		return 0;
-	vsnprintf(text, sizeof(text), fmt, args);
-	text[strcspn(text, "\n")] = '\0';
-	log_debug(printing, "%s", text);
-	return 0;
-}
-
-static libbpf_print_fn_t begin_print(struct uffdctl *u)
-{
-	printing = u;
-	return libbpf_set_print(print);
-}
-
-static void end_print(libbpf_print_fn_t old)
-{
-	libbpf_set_print(old);
-	printing = NULL;
-}
 
 static bool has_function(const struct btf *btf, const char *name)
 {
@@ -74,10 +45,12 @@ static int map_fd(struct bpf_object *obj, const char *name)
 static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, struct bpf_object *obj, const char **why)
 {
 	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function" };
-	libbpf_print_fn_t old = begin_print(w->u);
-	struct btf *btf = btf__load_vmlinux_btf();
-	int r = btf ? 0 : -errno;
+	struct btf *btf;
+	int r;
 
+	bpf_print_begin(w->u);
+	btf = btf__load_vmlinux_btf();
+	r = btf ? 0 : -errno;
 	if (r < 0)
 		*why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++) {
@@ -91,7 +64,7 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, s
 		r = bpf_object__load_skeleton(s);
 	}
 	btf__free(btf);
-	end_print(old);
+	bpf_print_end();
 	if (r < 0)
 		return r;
 	w->stats_fd = map_fd(obj, "stats");
@@ -105,10 +78,11 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, s
 
 static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 {
-	libbpf_print_fn_t old = begin_print(w->u);
-	int r = bpf_object__attach_skeleton(s);
+	int r;
 
-	end_print(old);
+	bpf_print_begin(w->u);
+	r = bpf_object__attach_skeleton(s);
+	bpf_print_end();
 	return r;
 }
 

@@ -80,6 +80,44 @@ def _():
        sorted(["uffdctl.1"] + [f"uffdctl-{c}.1" for c in commands()]), "a page for each command")
 
 
+def literals(path):
+    """The strings of a C file, those that stand side by side as one, and without its comments."""
+    with open(path) as f:
+        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", f.read(), flags=re.S)
+    text = re.sub(r'"\s*(?:PRI\w+\s*)?"', "", text)
+    return re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)
+
+
+def plain(text):
+    """What a man page says, without roff."""
+    text = re.sub(r"\\f.|\\&", "", text.replace("\\-", "-").replace("\\~", " "))
+    return re.sub(r"^\.(?:[A-Z]{1,2}) +|\"", "", text, flags=re.M)
+
+
+@test("docs-recommended-commands")
+def _():
+    """Each command that a message, a man page or README names is there."""
+    known = set(commands()) | {"COMMAND"}
+    where = [(p, s) for p in glob.glob(f"{MAN}/../lib/*.c") + glob.glob(f"{MAN}/../cmd/*.c") for s in literals(p)]
+    where += [(p, plain(page(os.path.basename(p)))) for p in glob.glob(f"{MAN}/*.[13]")]
+    with open(f"{MAN}/../README.md") as f:
+        where += [("README.md", line) for line in f if not line.lstrip().startswith("sudo")]
+    named = [(os.path.basename(p), m[1]) for p, s in where
+             for m in re.finditer(r"\buffdctl(?: -[-\w=]+)*(?: |-(?=[a-z]+ ?\(1\)))([a-z]{3,})\b", s)]
+    words = {w for _, w in named}
+    eq(sorted(set(commands()) - words), [], "the test finds commands")
+    eq(sorted(x for x in set(named) if x[1] not in known), [], "no such command")
+
+
+@test("docs-monotonic")
+def _():
+    """Nothing waits by a clock that can be set: the program would stand still for as long as that was set back."""
+    for p in glob.glob(f"{MAN}/../lib/*.[ch]") + glob.glob(f"{MAN}/../cmd/*.[ch]"):
+        with open(p) as f:
+            found = re.findall(r"CLOCK_REALTIME|pthread_cond_timedwait|sem_timedwait|pthread_mutex_timedlock", f.read())
+        eq(found, [], os.path.basename(p))
+
+
 @test("docs-library")
 def _():
     """Each exported function is in libuffdctl.3, and has a comment in the header."""

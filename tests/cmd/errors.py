@@ -376,4 +376,24 @@ def _():
         run("unregister", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
 
 
+@test("errors-arguments-are-escaped")
+def _():
+    """What an argument holds can't act on the terminal, in whichever place and by whomever it is printed."""
+    help_of = {c: run(c, "--help", check=0).out for c in re.findall(r"^  ([a-z]+) ", run("--help", check=0).out, re.M)}
+    for evil, shown in (("\033[31m", "\\x1b[31m"), ("\n", "\\x0a"), ("\r", "\\x0d"), ("\u009b", "\\xc2\\x9b"),
+                        ("\udcff", "\\xff"), ("\u202e", "\\xe2\\x80\\xae")):
+        lines = [[evil], [f"--{evil}"], [f"--color={evil}", "list"], [f"--program-name={evil}", "list", "--x"]]
+        for command, text in help_of.items():
+            lines += [[command, *args] for args in (
+                [evil], ["1", evil], [f"--{evil}"], [f"-{evil}"], [f"-q{evil}"], [f"--co={evil}"], [f"--no-such={evil}"],
+                ["-o", evil, "1", "all"], [f"--help={evil}"])]
+            lines += [[command, f"--{name}={evil}"] for name in re.findall(r"--([a-z-]+)=", text)
+                      if name not in ("from", "output")]
+        for args in lines:
+            r = run(*args)
+            ok(r.rc in (1, 2) and evil not in r.err.rstrip("\n").replace("\nTry `", " ").replace("\ninformation", " "),
+               f"{args}: {r.rc}: {r.err!r}")
+            ok(shown in r.err or args[-1] not in (evil, f"--{evil}", f"-{evil}", f"-q{evil}", f"--no-such={evil}"), f"{args}: {r.err!r}")
+
+
 main()

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """pending: which threads wait, on what, without anything having run before."""
 import ctypes
+import json
 import os
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, run, spawn, test, wait_until
+from tap import Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, test, wait_until
 
 PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
@@ -99,6 +101,56 @@ def _():
         r = rows(t.pid)
         eq((len(r), len({x["tid"] for x in r}), len({x["addr"] for x in r})), (n, n, n), "each thread once")
         eq(set(r[0]["holders"]), {f"{t.pid}:{fd}", f"{t.pid}:{dup}"}, "both descriptors")
+
+
+def looks(n, *args):
+    """The rows of n looks, as fast as they come; nothing may stand on stderr."""
+    err = tempfile.TemporaryFile()  # a pipe that nobody reads would hold it up
+    p = spawn("pending", "-J", "--watch=10ms", *args, stderr=err)
+    decoder, text = json.JSONDecoder(), ""
+    while n:
+        data = os.read(p.stdout.fileno(), 1 << 20)
+        ok(data, "it looks on")
+        text = (text + data.decode()).lstrip()
+        try:
+            while n and text:
+                look, end = decoder.raw_decode(text)
+                text = text[end:].lstrip()
+                n -= 1
+                yield look["pending"]
+        except ValueError:
+            pass  # the rest of it comes with the next read
+    p.terminate()
+    p.communicate()
+    eq(os.pread(err.fileno(), 4096, 0).decode(), "", "stderr")
+
+
+@test("pending-beside-busy-threads", limit=180)
+def _():
+    """Threads that come and go in the same userfaultfd hide none of those that stay, in no look."""
+    with Target() as t:
+        fd = t.uffd(features=["minor_shmem"])["fd"]
+        m, busy = t.map(kind="memfd", size=8 * PAGE), t.map(kind="memfd", size=1024 * PAGE)
+        for x in m, busy:
+            t.fill(id=x["id"], seed=1)
+            t.register(uffd=fd, id=x["id"], mode=["minor"])
+        stay = set(t.touch(id=m["id"], access="read", threads=8, split=True)["tids"])
+        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 8, "they wait")
+        for _ in range(8):
+            t.read_msg(uffd=fd, timeout_ms=5000)
+        other = t.uffd(features=["minor_shmem"])["fd"]
+        q = t.map(kind="memfd", size=4 * PAGE)
+        t.fill(id=q["id"], seed=1)
+        t.register(uffd=other, id=q["id"], mode=["minor"])
+        stay |= set(t.touch(id=q["id"], access="read", threads=4, split=True)["tids"])
+        wait_until(lambda: fdinfo(t.pid, other)["total"] == 4, "they wait")
+        t.handler(uffd=fd, action="continue")
+        t.touch(id=busy["id"], access="read", threads=4, split=True, loop=True, zap=True)
+        wait_until(lambda: t.handler_stats(uffd=fd)["minor"] > 100, "others come and go")
+        for i, look in enumerate(looks(fewer(1500), t.pid)):
+            tids = [x["tid"] for x in look]
+            eq(sorted(stay - set(tids)), [], f"look {i}: lost")
+            eq(len(tids), len(set(tids)), f"look {i}: each thread once")
 
 
 @test("pending-remote-access")

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """watch as a view, driven through tmux: what is on the screen, where, and what keys do."""
 import contextlib
+import fcntl
 import itertools
 import os
+import pty
 import re
+import select
 import signal
+import struct
 import sys
+import termios
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
@@ -132,6 +137,45 @@ def _():
         fits(s)
 
 
+class Raw:
+    """A terminal without tmux, which has sizes of its own: what is written to it, as it comes."""
+
+    def __init__(self, height, width):
+        self.out = b""
+        self.pid, self.fd = pty.fork()
+        if not self.pid:
+            self.size(height, width, 0)
+            os.execve(UFFDCTL, [UFFDCTL, "watch", str(os.getppid())],
+                      {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"})
+
+    def size(self, height, width, fd=None):
+        fcntl.ioctl(self.fd if fd is None else fd, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+    def wait(self, part):
+        """Until this is written; what came before is forgotten."""
+        def found():
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.out += os.read(self.fd, 1 << 16)
+            return part in self.out
+        wait_until(found, part, timeout=30)
+        self.out = self.out.split(part, 1)[1]
+
+
+@test("view-sizes-that-no-terminal-has", limit=120)
+def _():
+    """A terminal may say up to 65535 lines and columns, at the start and later: ncurses counts in short."""
+    for height, columns in (40000, 100), (100, 40000), (65535, 65535), (30, 80):
+        s = Raw(height, columns)
+        s.wait(b"F1")
+        for h, w in ((24, 80), (40000, 100), (65535, 65535), (80, 40000), (24, 80)):
+            s.size(h, w)
+            s.wait(b"\033[H\033[2J")
+            s.wait(b"F1")
+        os.write(s.fd, b"q")
+        eq(os.waitstatus_to_exitcode(os.waitpid(s.pid, 0)[1]), 0, f"a clean end, from {height}x{columns}")
+        os.close(s.fd)
+
+
 # ---- keys ----
 
 def cell(s, title, column):
@@ -237,6 +281,45 @@ def _():
         s.wait("by thread")
         s.mouse(screen[-1].index("Quit"), len(screen) - 1)
         s.wait(r"shell>\s*\Z")
+
+
+def number(text, what):
+    return int(re.search(rf"{what} +([\d,]+)|([\d,]+) {what}", text).expand(r"\1\2").replace(",", ""))
+
+
+def sums(text):
+    """Of each table in it, the faults of all rows; by the grouping's name."""
+    found = {}
+    for m in re.finditer(r"^(?:──|--) by (\w+) .*\n(.*FAULTS.*)\n((?:(?!──|--|F1Help).*\n)*)", text, re.M):
+        end = m[2].index("FAULTS") + 7  # and the mark of the order
+        found[m[1]] = sum(int(line[:end].split()[-1].replace(",", "")) for line in m[3].split("\n") if line.strip())
+    return found
+
+
+@test("view-one-frame-one-reading", limit=120)
+def _():
+    """While faults come and go, header, histogram, table and a snapshot of one frame have the same numbers."""
+    with busy_target(delay_us=500) as t, Screen(t.pid, size=(200, 50)) as s:
+        s.wait("guest ")
+        done = []
+        for i in range(5):
+            before = number(s.screen(), "total")
+            s.wait(lambda x, n=before: number(x, "total") > n + 1000)
+            s.keys("Space")
+            frame = s.wait("PAUSED")
+            ok(not number(frame, "lost events"), "nothing is lost")
+            ended = number(frame, "total") - number(frame, "pending")
+            eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), f"frame {i}")
+            s.keys("s")
+            names = {None, *done}
+            s.wait(lambda x: names.add((re.search(r"snapshot: (\S+\.txt)", x) or [None] * 2)[1]) or len(names) > len(done) + 1)
+            done.append((names - {None, *done}).pop())
+            with open(f"{s.folder}/{done[-1]}") as f:
+                text = f.read()
+            eq((number(text, "total") - number(text, "pending"), number(text, "ended"), sums(text)),
+               (ended, ended, {g: ended for g in ("mapping", "thread", "process", "resolver", "instruction")}), f"snapshot {i}")
+            s.keys("Space")
+            s.wait("PAUSED", gone=True)
 
 
 @test("view-snapshot", limit=90)

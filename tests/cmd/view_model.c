@@ -172,6 +172,70 @@ TEST("view-rates")
 	free(m);
 }
 
+/* ---- frames ---- */
+
+/* How long a thread waited is known of the moment when it was looked at: it may have gone on since. */
+TEST("view-waits-are-not-made-longer")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct look *look = new_look(1);
+	struct line l;
+
+	look->ns = 100 * SECOND;
+	look->nr_waiters = look->nr_waiting = 1;
+	look->waiters[0] = (struct waiter){ .pid = 7,
+					    .tid = 5,
+					    .target_pid = 7,
+					    .addr = 0x1000,
+					    .offset = 0,
+					    .slept_ns = 72 * 1000000,
+					    .comm = "vcpu0" };
+	model_look(m, look);
+	model_tick(m, 100 * SECOND + 749 * 1000000, &(struct uffdctl_watch_stats){});
+	line_init(&l, 100, false);
+	pane_row(v, PANE_WAIT, 0, 100, &l);
+	PART(l.text, " 72.0ms ");
+	free(look);
+	free(v);
+	free(m);
+}
+
+/* Totals of a frame are those of its rows, also of rows that had to make room. */
+TEST("view-totals-of-rows")
+{
+	struct uffdctl_watch_stats st = { .faults = { 1, 1, 1, 1 }, .max_wait_ns = 1, .pending = 3 };
+	struct model *m = new_model(), *frame = new_model();
+	uint64_t waits = 0;
+
+	for (int i = 0; i < 3 * VIEW_MAX_GROUPS; i++) {
+		struct uffdctl_fault f = fault(i + 1, 0x10000, (uint64_t)(i + 1) * 1000);
+
+		f.pid = i + 1;
+		f.kind = i % 3 ? UFFDCTL_KIND_MINOR : UFFDCTL_KIND_MISSING;
+		model_fault(m, &f);
+	}
+	model_sum(m, &st);
+	model_tick(m, 101 * SECOND, &st);
+	NUM(m->stats.faults[0], 2 * VIEW_MAX_GROUPS);
+	NUM(m->stats.faults[1], VIEW_MAX_GROUPS);
+	NUM(m->total, 3 * VIEW_MAX_GROUPS + 3);
+	NUM(m->stats.max_wait_ns, 3 * VIEW_MAX_GROUPS * 1000);
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		waits += m->stats.buckets[b];
+	NUM(waits, 3 * VIEW_MAX_GROUPS);
+	/* What comes later is not in the copy. */
+	model_copy(frame, m);
+	model_fault(m, &(struct uffdctl_fault){ .pid = 1, .tid = 1, .kind = UFFDCTL_KIND_WP });
+	st = (struct uffdctl_watch_stats){};
+	model_sum(frame, &st);
+	NUM(watch_sum(st.faults, 4), 3 * VIEW_MAX_GROUPS);
+	NUM(frame->groups[BY_THREAD].nr, m->groups[BY_THREAD].nr);
+	OK(model_find(frame, 1, 0x10000) == NULL);
+	free(frame);
+	free(m);
+}
+
 /* ---- mappings ---- */
 
 TEST("view-mapping-before-a-look")

@@ -126,7 +126,7 @@ struct job {
 	uint64_t addr, len, off, page; /* off: of addr in the file */
 	uint64_t stride, seed, value, nr_units, result;
 	void (*access)(struct job *j, char *p);
-	bool verify, tail, random, loop;
+	bool verify, tail, random, loop, zap;
 	unsigned int delay_us;
 	int arg, pipe[2];
 	unsigned char *buf;
@@ -1037,6 +1037,8 @@ static int run_touch(struct job *j)
 				j->errors++;
 			}
 			j->touched++;
+			if (j->zap)
+				madvise(p, j->page, MADV_DONTNEED);
 			if (j->delay_us)
 				usleep(j->delay_us);
 		}
@@ -1096,6 +1098,7 @@ static int touch_job(struct json_object *req, uint64_t nr, uint64_t n, struct jo
 	j->value = arg_u64(req, "value", 0xa5a5a5a5a5a5a5a5);
 	j->random = !strcmp(arg_str(req, "order", "seq"), "random");
 	j->loop = arg_bool(req, "loop", false);
+	j->zap = arg_bool(req, "zap", false);
 	j->delay_us = (unsigned int)arg_u64(req, "delay_us", 0);
 	*ret = j;
 	return 0;
@@ -2001,6 +2004,9 @@ static int cmd_drop_privs(struct json_object *req, struct json_object *res)
 	return 0;
 }
 
+static void serve_lines(void);
+static bool leader_ends;
+
 static void *idle_thread(void *arg)
 {
 	for (;;)
@@ -2029,6 +2035,22 @@ static int cmd_open_files(struct json_object *req, struct json_object *res)
 	for (int i = 0; i < arg_int(req, "n", 1); i++)
 		if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
 			return fail_errno("/dev/null");
+	return 0;
+}
+
+/* The process's first thread ends, and leaves talking to another. */
+static void *go_on_talking(void *arg)
+{
+	serve_lines();
+	return arg;
+}
+
+static int cmd_leader_ends(struct json_object *req, struct json_object *res)
+{
+	(void)req, (void)res;
+	if (getpid() != gettid())
+		return fail(EINVAL, "it has ended");
+	leader_ends = true;
 	return 0;
 }
 
@@ -2068,7 +2090,7 @@ static const struct command {
 	{ "mprotect", cmd_mprotect, RANGE "prot async" },
 	{ "madvise", cmd_madvise, RANGE "advice async" },
 	{ "touch", cmd_touch,
-	  RANGE "access threads split stride seed value order loop delay_us name" },
+	  RANGE "access threads split stride seed value order loop zap delay_us name" },
 	{ "join", cmd_join, "thread timeout_ms" },
 	{ "status", cmd_status, "thread" },
 	{ "stop", cmd_stop, "thread" },
@@ -2093,6 +2115,7 @@ static const struct command {
 	{ "drop_privs", cmd_drop_privs, "uid gid" },
 	{ "threads_idle", cmd_threads_idle, "n" },
 	{ "open_files", cmd_open_files, "n" },
+	{ "leader_ends", cmd_leader_ends, "" },
 	{ "exit", cmd_exit, "code" },
 };
 
@@ -2166,16 +2189,28 @@ static void setup(void)
 		_exit(1);
 }
 
+static void serve_lines(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0) {
+		serve_line(line);
+		if (getpid() == gettid() && leader_ends) {
+			if (start_thread(go_on_talking, NULL, SMALL_STACK, NULL))
+				_exit(1);
+			pthread_exit(NULL);
+		}
+	}
+	_exit(0); /* threads may be blocked for good */
+}
+
 int main(void)
 {
 	struct json_object *greeting = json_object_new_object();
-	char *line = NULL;
-	size_t size = 0;
 
 	setup();
 	put_int(greeting, "pid", getpid());
 	answer(greeting, 0);
-	while (getline(&line, &size, stdin) > 0)
-		serve_line(line);
-	_exit(0); /* threads may be blocked for good */
+	serve_lines();
 }

@@ -26,7 +26,7 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pending", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
+    names = ("list", "pending", "leader", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
     return ["tests/vm/rungs.py", f"{O}/tests/lib/unit",
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in names), "tests/vm/lockdown.py"]
 
@@ -67,7 +67,7 @@ NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 PATCHED = "this kernel has (them|userfaultfd for guest_memfd)|did not swap the page"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|{NEITHER}", boots=(COUNTS, rest(SOME))),
+                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
     "6.12": Plan(skips=NEITHER),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
