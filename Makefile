@@ -135,7 +135,7 @@ export O
 
 # Programs of others that tests/real/ is about, and strace, which counts for one of them.
 REAL_DEBS := stress-ng qemu-system-x86 strace
-check check-asan: DEBS += $(REAL_DEBS)
+check check-asan picture: DEBS += $(REAL_DEBS)
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/tap.py $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
@@ -150,10 +150,13 @@ check-asan: deps
 KERNELS ?= 6.12
 VM_TESTS ?=
 
-VM_DEBS := qemu-system-x86 busybox-static xz-utils strace bpftrace criu
+VM_DEBS := qemu-system-x86 busybox-static xz-utils strace bpftrace
 # To build kernels.
 KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
 check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
+check-vm: DEBS += $(REAL_DEBS)
+# Not every release has it.
+check-vm: MAY_DEBS := criu
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
@@ -255,12 +258,15 @@ deps:
 		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
 		     'procps-ng cppcheck'; \
+		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \
 	debs='$(DEBS)'; \
 	if ! apt-cache show bpftool 2>/dev/null | grep -q '^Version:'; then \
 		debs="$$(echo $$debs | sed 's/bpftool/linux-tools-generic/')"; fi; \
+	for p in $(MAY_DEBS); do \
+		if apt-cache show $$p 2>/dev/null | grep -q '^Version:'; then debs="$$debs $$p"; fi; done; \
 	missing=; for p in $$debs; do \
 		dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
 	test -z "$$missing" || { echo "  APT    $$missing"; $(SUDO) apt-get update -qq && \

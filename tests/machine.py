@@ -8,8 +8,8 @@ import subprocess
 from tap import ROOT, Failure, skip, wait_until
 
 GUEST = os.path.join(os.path.abspath(os.environ.get("O") or os.path.join(ROOT, "build")), "tests/real/guest")
-FIRST = 0x400000  # guest.S: where CPU 0 writes
-GUEST_OWN = (0x100000, 0x101000)  # its code and its data
+# What is where in guest.S.
+CODE, PART_SIZE, FIRST = 0x100000, 0x101000, 0x400000
 
 
 class Machine:
@@ -80,5 +80,27 @@ class Machine:
         return int(text.split()[1], 16)
 
     def wait_running(self):
-        """Until the first CPU writes: then all have started."""
+        """Until each CPU has written to each page of its part."""
         wait_until(lambda: self.word(FIRST), "the guest runs", timeout=60)
+        size = self.word(PART_SIZE)
+        for n in range(len(self.vcpus())):
+            wait_until(lambda n=n: self.word(FIRST + n * size) > 1, f"CPU {n} begins again", timeout=60)
+
+
+def post_copy(source, destination, path, rate):
+    """Migrates, post-copy from the first page on, over a socket at path, so many bytes a second.
+
+    The destination was started with -S -incoming defer; it is where "cont" lets its vCPUs run.
+    """
+    source.can("postcopy-ram")
+    destination.can("postcopy-ram", "postcopy-blocktime")
+    source("migrate-set-parameters", max_bandwidth=1 << 20, max_postcopy_bandwidth=rate, downtime_limit=1)
+    destination("migrate-incoming", uri=f"unix:{path}")
+    source("migrate", uri=f"unix:{path}")
+    source("migrate-start-postcopy")
+    # Devices are loaded until then, which needs pages too.
+    wait_until(lambda: destination("query-status")["status"] == "paused", "the destination could run", timeout=60)
+    source.migration("postcopy-active")
+    # What all vCPUs use: else they wait for one page at the same time.
+    for address in (CODE, PART_SIZE):
+        destination.word(address)

@@ -75,10 +75,10 @@ work:	movl	size, %ecx
 	jmp	1b
 
 	.data
+size:	.long	0			# of a part; tests/machine.py reads it here
+started: .long	1
 	.balign	8
 gdt:	.quad	0, 0x00cf9a000000ffff, 0x00cf92000000ffff
 gdt_end:
-started: .long	1
-size:	.long	0
 
 	.section .note.GNU-stack, "", @progbits

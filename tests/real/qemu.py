@@ -12,11 +12,11 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from machine import GUEST_OWN, Machine
+from machine import Machine, post_copy
 from tap import eq, main, ok, run, skip, test, wait_until
 from watching import Watch
 
-SLOW_RATE = 1 << 20  # bytes a second: what takes half a minute can be stopped on the way
+RATE = 1 << 20  # bytes a second: what takes a minute can be stopped on the way
 STOPS, STOPPED = 3, 1  # so often, for so many seconds, the source sends nothing: long beside all other waits
 FAULT_READ = "postcopy_ram_fault_thread_request"
 SENT = "migrate_send_rp_message"
@@ -166,33 +166,19 @@ def close_to(ours_ns, theirs_ms, what):
     ok(abs(ours_ms - theirs_ms) <= max(theirs_ms / 10, 50), f"{what}: {ours_ms:.1f} ms, QEMU has {theirs_ms} ms")
 
 
-def post_copy(source, destination, folder):
-    """Migrates, post-copy from the first page on, until the destination's vCPUs could run."""
-    source("migrate-set-parameters", max_bandwidth=SLOW_RATE, max_postcopy_bandwidth=SLOW_RATE, downtime_limit=1)
-    destination("migrate-incoming", uri=f"unix:{folder}/migration")
-    source("migrate", uri=f"unix:{folder}/migration")
-    source("migrate-start-postcopy")
-    # Devices are loaded until then, which needs pages too.
-    wait_until(lambda: destination("query-status")["status"] == "paused", "the destination could run", timeout=60)
-    source.migration("postcopy-active")
-    # What all vCPUs use: else they wait for one page at the same time.
-    for address in GUEST_OWN:
-        destination.word(address)
-
-
 @test("real-qemu-post-copy", limit=120)
 def _():
     traces = [word for name in (FAULT_READ, SENT, BEGIN, END) for word in ("-trace", name)]
     with tempfile.TemporaryDirectory() as folder, Machine() as source, \
             Machine("-S", "-incoming", "defer", "-D", f"{folder}/log", *traces) as destination:
-        source.can("postcopy-ram")
-        destination.can("postcopy-ram", "postcopy-blocktime")
+        if not os.path.exists(f"{folder}/log"):
+            skip("this QEMU does not trace to a log; one built with the trace backend log, as Debian's, runs this")
         source.wait_running()
         w = Watch(destination.pid)
-        post_copy(source, destination, folder)
+        post_copy(source, destination, f"{folder}/migration", RATE)
         destination("cont")
         vcpus = destination.vcpus()
-        wait_until(lambda: {tid for tid, _ in Log(f"{folder}/log").faults()} >= set(vcpus), "each vCPU faults", timeout=30)
+        wait_until(lambda: set(vcpus) <= {tid for tid, _ in Log(f"{folder}/log").faults()}, "each vCPU faults", 30)
         source.process.send_signal(signal.SIGSTOP)
         _, rows = stuck(destination, "missing", "um")
         last = dict(Log(f"{folder}/log").faults())  # of each thread
@@ -267,7 +253,7 @@ def _():
             m.migration("completed")
             faults, s = w.stop()
             eq(registered(m.pid, "uw"), {}, "nothing is write-protected after")
-        wait_until(lambda: re.search(rf"^{m.pid} +\+\+\+ ", contents(trace), re.M), "strace has written all", timeout=20)
+        wait_until(lambda: re.search(rf"^{m.pid} +\+\+\+ ", contents(trace), re.M), "strace has written all", 20)
         read = messages_read(contents(trace), fd)
         size = os.path.getsize(file)
     eq(s["delivered"], read, "delivered is what QEMU has read")
