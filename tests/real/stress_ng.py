@@ -95,6 +95,15 @@ def _():
         ok(f["op"] in RESOLVES or f["op"] == "wake" or f["ended"] in ("signal", "not_waited"), f"ended otherwise: {f}")
 
 
+def ended(pid):
+    """Also one that its parent has not yet waited for."""
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 def looks(s):
     """What list, smaps and pending say of workers that come and go, checked row by row; how many rows of each."""
     lists = run("list", "-J", timeout=20)
@@ -116,7 +125,7 @@ def looks(s):
     for pid in {r["pid"] for r in held}:
         smaps = run("smaps", "-J", pid, timeout=20)
         if smaps.rc:
-            ok(not os.path.exists(f"/proc/{pid}") or s.p.poll() is not None, f"smaps of a living worker: {smaps}")
+            wait_until(lambda pid=pid: ended(pid), f"only of one that ends: {smaps}", 10)
             continue
         rows = smaps.json()["smaps"]
         mappings += len(rows)
