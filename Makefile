@@ -93,10 +93,12 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 # ---- tests ----
 
+X86 := $(filter x86_64,$(shell uname -m))
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress $(if $(filter x86_64,$(shell uname -m)),target32)) \
-	$(UNIT_TESTS)
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress $(if $(X86),target32)) \
+	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
+REAL_TESTS := $(sort $(wildcard tests/real/*.py))
 
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
 
@@ -109,6 +111,10 @@ $(O)/tests/helpers/%: tests/helpers/%.c
 $(O)/tests/helpers/target32: tests/helpers/target32.c
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=gnu17 -m32 -O1 -Wall -Wextra -nostdlib -static -fno-stack-protector \
 		-fno-pic -no-pie -o $@ $<
+
+# What runs in QEMU, loaded as multiboot.
+$(O)/tests/real/guest: tests/real/guest.S
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -m32 -nostdlib -static -Wl,-Ttext=0x100000,--build-id=none -o $@ $<
 
 # A versioned library, stripped, with its debug file beside it.
 $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map
@@ -127,14 +133,17 @@ $(O)/tests/cmd/view_model: tests/cmd/view_model.c $(CMD_OBJS) $(O)/libuffdctl.a
 
 export O
 
+# Programs of others that tests/real/ is about, and strace, which counts for one of them.
+REAL_DEBS := stress-ng qemu-system-x86 strace
+check check-asan picture: DEBS += $(REAL_DEBS)
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/tap.py $(UNIT_TESTS) $(CMD_TESTS)
+	$(Q)$(PYTHON) tests/tap.py $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
 
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
-	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS)
+	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS) $(REAL_TESTS)
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.
@@ -145,6 +154,9 @@ VM_DEBS := qemu-system-x86 busybox-static xz-utils strace bpftrace
 # To build kernels.
 KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
 check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
+check-vm: DEBS += $(REAL_DEBS)
+# Not every release has it.
+check-vm: MAY_DEBS := criu
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
@@ -246,12 +258,15 @@ deps:
 		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
 		     'procps-ng cppcheck'; \
+		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \
 	debs='$(DEBS)'; \
 	if ! apt-cache show bpftool 2>/dev/null | grep -q '^Version:'; then \
 		debs="$$(echo $$debs | sed 's/bpftool/linux-tools-generic/')"; fi; \
+	for p in $(MAY_DEBS); do \
+		if apt-cache show $$p 2>/dev/null | grep -q '^Version:'; then debs="$$debs $$p"; fi; done; \
 	missing=; for p in $$debs; do \
 		dpkg-query -W -f '$${db:Status-Status}\n' $$p 2>/dev/null | grep -qx installed || missing="$$missing $$p"; done; \
 	test -z "$$missing" || { echo "  APT    $$missing"; $(SUDO) apt-get update -qq && \

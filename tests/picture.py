@@ -1,55 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Renders the picture of the view in README: tests/picture.py FILE.svg, or `make picture`.
 
-What it shows is real: a process with memory, a handler and threads that fault, and a capture of the terminal.
+What it shows is real: a QEMU that receives a guest by post-copy migration, whose source stops sending on the way, and
+a capture of the terminal.
 """
-import contextlib
 import html
 import os
 import re
+import signal
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from machine import Machine, post_copy
 from screen import Screen
-from tap import Target, fdinfo, wait_until
 
 SIZE = (110, 30)
 CELL = (8.4, 18)
-FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "pagefault_flag_wp"]
+CPUS, RAM, RATE = 4, "512M", 24 << 20  # bytes a second
 BACK, FRONT, DIM = "#16191d", "#d4d7db", "#7c848c"
 COLOURS = {31: "#ff6b60", 32: "#7fc97f", 33: "#f0c040", 36: "#56c8d8", 30: "#16191d"}
 EIGHTHS = "▁▂▃▄▅▆▇█"
-
-
-@contextlib.contextmanager
-def guest():
-    """Memory of a guest that is half there, as after a snapshot was restored; two of its threads are stuck."""
-    with Target(timeout=60) as t:
-        handled, lost = (t.uffd(features=FEATURES)["fd"] for _ in range(2))
-        t.comm(name="restore")
-        t.child_handler(uffd=handled, action="copy", seed=1)
-        t.comm(name="qemu-system-x86")
-        ram = t.map(kind="memfd", size=512 << 20, name="guest")
-        vram = t.map(kind="memfd", size=64 << 20, name="vram")
-        rom = t.map(kind="memfd", size=16 << 20, name="pc.bios")
-        t.fallocate(id=ram["id"], offset=0, len=512 << 20, mode="alloc")
-        t.fill(id=rom["id"], seed=1)
-        t.register(uffd=handled, id=ram["id"], mode=["minor", "missing"])
-        t.register(uffd=handled, id=vram["id"], mode=["missing"])
-        t.register(uffd=lost, id=rom["id"], mode=["minor"])
-        t.touch(id=rom["id"], offset=0xc1000, len=4096, access="read", name="CPU 2/KVM")
-        wait_until(lambda: fdinfo(t.pid, lost)["total"] == 1, "one is stuck")
-        time.sleep(6)
-        t.touch(id=rom["id"], offset=0x3ff000, len=4096, access="read", name="CPU 3/KVM")
-        yield t, ram, vram
-
-
-def fault(t, ram, vram):
-    for name, offset, delay in (("CPU 0/KVM", 0, 150), ("CPU 1/KVM", 300 << 20, 220)):
-        t.touch(id=ram["id"], offset=offset, len=160 << 20, access="read", delay_us=delay, name=name)
-    t.touch(id=ram["id"], offset=200 << 20, len=40 << 20, access="read", order="random", delay_us=900, name="IO iothread1")
-    t.touch(id=vram["id"], access="write", delay_us=1500, name="vnc_worker")
 
 
 def cells(line):
@@ -103,13 +75,19 @@ def svg(lines):
 
 
 def main(path):
-    with guest() as (t, ram, vram), Screen(t.pid, size=SIZE) as s:
-        s.wait("CPU 3/KVM")
-        fault(t, ram, vram)
-        s.keys("F5")
-        s.wait("by thread")
-        time.sleep(12)
-        lines = s.lines("-e")
+    with tempfile.TemporaryDirectory() as folder, Machine(cpus=CPUS, ram=RAM) as source, \
+            Machine("-S", "-incoming", "defer", cpus=CPUS, ram=RAM) as destination:
+        source.wait_running()
+        post_copy(source, destination, f"{folder}/migration", RATE)
+        with Screen(destination.pid, size=SIZE) as s:
+            s.keys("F5")
+            s.wait("by thread")
+            destination("cont")
+            time.sleep(14)
+            source.process.send_signal(signal.SIGSTOP)
+            time.sleep(4)
+            s.wait(rf"CPU {CPUS - 1}/TCG")
+            lines = s.lines("-e")
     with open(path, "w") as f:
         f.write(svg(lines))
 

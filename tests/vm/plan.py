@@ -32,6 +32,10 @@ def rest(some=None):
 
 
 REST = rest()
+# Programs of others: by fentry, which few build machines let tests have, and one that fails on newer kernels.
+REAL = ["tests/real/stress_ng.py real-stress-ng-lines", "tests/real/criu.py"]
+# What criu looks for in a kernel.
+CRIU_MODULES = ["crc32c_generic", "nf_tables"]
 
 DEBIAN = {
     "list": "bpf",
@@ -68,7 +72,7 @@ PATCHED = "this kernel has (them|userfaultfd for guest_memfd)|did not swap the p
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
-    "6.12": Plan(skips=NEITHER),
+    "6.12": Plan(skips=NEITHER, boots=(WATCH, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
