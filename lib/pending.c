@@ -125,7 +125,8 @@ static int visit_found(struct uffdctl *u, const struct pending_bpf *skel,
 	return r;
 }
 
-int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
+/* What it finds stays until the next look. */
+static int look(struct uffdctl *u)
 {
 	struct iter *it;
 	int r = iter_get(u, &it);
@@ -138,7 +139,13 @@ int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void 
 	u->pending->bss->nr_found = 0;
 	u->pending->bss->nr_torn = 0;
 	u->pending->bss->run++;
-	r = iter_run(u->pending->progs.waiters.prog_fd);
+	return iter_run(u->pending->progs.waiters.prog_fd);
+}
+
+int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg)
+{
+	int r = look(u);
+
 	return r < 0 ? r : visit_found(u, u->pending, fn, arg);
 }
 
@@ -338,13 +345,15 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source
 {
 	struct uffdctl_pending *p = calloc(1, sizeof(*p));
 	struct task_walk walk = { .p = p };
-	int r;
+	int r, looked;
 
 	if (!p)
 		return log_oom(u);
+	/* Before the userfaultfds are listed: one that is made meanwhile is in the list, if it has waiters here. */
+	looked = source == UFFDCTL_SOURCE_PROC ? -EOPNOTSUPP : look(u);
 	r = uffdctl_list(u, source, NULL, 0, &p->list);
 	if (r >= 0 && p->list->source == UFFDCTL_SOURCE_BPF) {
-		r = pending_visit(u, add_waiter, p);
+		r = looked < 0 ? looked : visit_found(u, u->pending, add_waiter, p);
 		if (r < 0)
 			log_error(u, "%s", iter_why(r));
 		else
