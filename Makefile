@@ -95,7 +95,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 X86 := $(filter x86_64,$(shell uname -m))
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress $(if $(X86),target32)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress stall $(if $(X86),target32)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))

@@ -28,6 +28,10 @@ struct ev_vma {
 	__u64 vm_flags;
 	__u64 ctx; /* 0: no userfaultfd */
 	__u64 page_size;
+	__u64 vm_ops;	/* 0: anonymous memory */
+	__u64 fs_magic; /* of the file's super block; 0: no file */
+	__u32 dev;	/* likewise */
+	__u32 mode;	/* likewise, of its inode: S_IFMT */
 };
 
 /* The mapping at an address (iter/task). */

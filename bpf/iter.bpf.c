@@ -121,14 +121,26 @@ static void scan_table(struct task_struct *task, __u32 pid)
 	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
 }
 
+/* The file system beneath is known here by the kernel's own structures, without a word to the file's server. */
 static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 {
+	struct inode *inode;
+	struct super_block *sb;
+
 	ev->start = vma->vm_start;
 	ev->end = vma->vm_end;
 	ev->vm_flags = vma->vm_flags;
 	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
+	inode = BPF_CORE_READ(vma, vm_file, f_inode);
+	if (!inode)
+		return;
+	sb = BPF_CORE_READ(inode, i_sb);
+	ev->mode = BPF_CORE_READ(inode, i_mode);
+	ev->fs_magic = BPF_CORE_READ(sb, s_magic);
+	ev->dev = BPF_CORE_READ(sb, s_dev);
 	if (ev->vm_flags & VM_HUGETLB)
-		ev->page_size = BPF_CORE_READ(vma, vm_file, f_inode, i_sb, s_blocksize);
+		ev->page_size = BPF_CORE_READ(sb, s_blocksize);
 }
 
 static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
@@ -139,7 +151,7 @@ static long describe_found(struct task_struct *task, struct vm_area_struct *vma,
 	if (!file)
 		return 0;
 	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	ev->dev = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+	ev->dev = ev->vma.dev;
 	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
 	return 0;
 }

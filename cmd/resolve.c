@@ -253,10 +253,10 @@ static double seconds(void)
 int run_resolve(resolve_fn fn, const char *why_absent)
 {
 	double began;
-	int r = act_open();
+	/* First: a file that does not open keeps us waiting with nothing of the process's in hand, and Ctrl-C ends it. */
+	int opened = from || from_zero ? open_contents() : 0, r = act_open();
 
-	if (r >= 0 && (from || from_zero))
-		r = open_contents();
+	r = r < 0 ? r : opened;
 	resolve_opts.flags |= act.flags;
 	if (r >= 0 && resolve_opts.flags & UFFDCTL_NO_WAKE)
 		note("%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"",

@@ -1,18 +1,37 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Symbols of a running process's ELF files, by libdwfl. */
+/*
+ * Data objects of a running process's ELF files.
+ *
+ * A child of ours reads them (child.h), one file after the other, and says what it finds. Where one does not
+ * answer or brings the child to its end, another child goes on behind it.
+ */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <elfutils/libdwelf.h>
-#include <elfutils/libdwfl.h>
 #include <gelf.h>
 
+#include "child.h"
 #include "elf.h"
+#include "elf_file.h"
+#include "elf_symbols.h"
+#include "kind.h"
 #include "log.h"
 #include "util.h"
+
+#define CHILD_MAX_BYTES (UINT64_C(256) << 20)
+#define DEBUGDATA_MAX_BYTES (UINT64_C(32) << 20)
+#define OBJECTS_MAX 256
+
+/* A file where it is loaded: the first and the last of its mappings. */
+struct module {
+	size_t first, last;
+	int err; /* why it was not searched */
+};
 
 struct object {
 	struct uffdctl_range range;
@@ -22,375 +41,399 @@ struct object {
 struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_maps *maps;
-	const char *module, *symbol;
+	const char *module_name, *symbol;
+	struct module *modules;
+	size_t nr_modules, modules_alloc;
+	size_t next; /* module to go on with */
 	struct object *objects;
 	size_t nr, alloc;
 	bool module_seen;
 };
 
-#define SMALL_MAX_BYTES (UINT64_C(1) << 20)
-
-/* e_ident, e_type and e_machine are at the same place in both. */
-union elf_header {
-	Elf32_Ehdr e32;
-	Elf64_Ehdr e64;
+enum message_kind {
+	FOUND,	     /* an object */
+	NAMED,	     /* a file of the name that is sought */
+	NOT_READ,    /* a file that takes more than is allowed */
+	ALL_SEARCHED /* the end */
 };
 
-/* find_elf of libdwfl has no argument of its own, and dwfl_linux_proc_report calls it at its own time. */
-static __thread struct search *current;
+/* From the child. */
+struct message {
+	enum message_kind kind;
+	int err;
+	size_t module;
+	struct uffdctl_range range;
+	char name[2 * ELF_NAME_MAX];
+};
 
-static const char *base_name(const char *path)
+/* ---- in the child ---- */
+
+/* The file that is searched just now. */
+struct loaded {
+	const struct search *search;
+	const struct module *module;
+	const char *path;
+	Elf *elf;
+	uint64_t bias;
+	int sock;
+	size_t nr;
+};
+
+static void say(int sock, const struct message *m)
 {
-	const char *slash = strrchr(path, '/');
-
-	return slash ? slash + 1 : path;
+	if (send(sock, m, sizeof(*m), MSG_NOSIGNAL) < 0)
+		_exit(0);
 }
 
-int elf_open_regular(int dirfd, const char *path, int flags)
+static const struct uffdctl_vma *vma_of(const struct search *s, const struct module *m)
 {
-	_cleanup_close_ int fd = openat(dirfd, path, O_PATH | O_CLOEXEC | flags);
-	char self[64];
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return -1;
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	return open(self, O_RDONLY | O_CLOEXEC);
+	return &s->maps->vmas[m->first];
 }
 
-/* Numbers of sections that the header has no room for (SHN_XINDEX) cost memory by what a target writes there. */
-static bool is_sound(const union elf_header *h)
+static bool is_part(const struct uffdctl_vma *v, const struct uffdctl_vma *w)
 {
-	if (memcmp(h->e64.e_ident, ELFMAG, SELFMAG) ||
-	    h->e64.e_ident[EI_DATA] != ELFDATA2LSB + (BYTE_ORDER == BIG_ENDIAN) ||
-	    (h->e64.e_type != ET_EXEC && h->e64.e_type != ET_DYN))
-		return false;
-	if (h->e64.e_ident[EI_CLASS] == ELFCLASS64)
-		return (h->e64.e_shnum || !h->e64.e_shoff) && h->e64.e_phnum < PN_XNUM;
-	return (h->e32.e_shnum || !h->e32.e_shoff) && h->e32.e_phnum < PN_XNUM;
+	return v->inode && v->inode == w->inode && v->dev_major == w->dev_major && v->dev_minor == w->dev_minor;
 }
 
-/* What libelf reads as a whole when it is asked for build-id, debug link or a section's name. */
-static bool is_modest(Elf *elf)
+/* The segment that an address of the file belongs to. */
+static bool find_segment(Elf *elf, uint64_t vaddr, GElf_Phdr *ret)
 {
-	Elf_Scn *scn = NULL;
-	GElf_Shdr shdr;
-	GElf_Phdr ph;
-	size_t nr, names;
+	size_t nr;
 
-	if (elf_getphdrnum(elf, &nr) < 0 || elf_getshdrstrndx(elf, &names) < 0)
+	if (elf_getphdrnum(elf, &nr) < 0)
 		return false;
 	for (size_t i = 0; i < nr; i++)
-		if (!gelf_getphdr(elf, (int)i, &ph) || (ph.p_type == PT_NOTE && ph.p_filesz > SMALL_MAX_BYTES))
-			return false;
-	scn = elf_getscn(elf, names);
-	if (scn && (!gelf_getshdr(scn, &shdr) || shdr.sh_size > SMALL_MAX_BYTES || shdr.sh_flags & SHF_COMPRESSED))
+		if (gelf_getphdr(elf, (int)i, ret) && ret->p_type == PT_LOAD && vaddr >= ret->p_vaddr &&
+		    vaddr - ret->p_vaddr < ret->p_memsz)
+			return true;
+	return false;
+}
+
+/* By how much addresses differ from those in the file, by the segment that the first mapping shows. */
+static bool find_bias(struct loaded *l)
+{
+	const struct uffdctl_vma *v = vma_of(l->search, l->module);
+	uint64_t page = base_page_size();
+	GElf_Phdr ph;
+	size_t nr;
+
+	if (elf_getphdrnum(l->elf, &nr) < 0)
 		return false;
-	for (scn = NULL; (scn = elf_nextscn(elf, scn));) {
-		const char *name = gelf_getshdr(scn, &shdr) ? elf_strptr(elf, names, shdr.sh_name) : NULL;
-
-		if ((shdr.sh_type == SHT_NOTE || (name && !strcmp(name, ".gnu_debuglink"))) &&
-		    shdr.sh_size > SMALL_MAX_BYTES)
-			return false;
-	}
-	return true;
-}
-
-Elf *elf_begin_file(int fd, bool by_mmap)
-{
-	union elf_header h = {};
-	Elf *elf;
-
-	elf_version(EV_CURRENT);
-	if (pread(fd, &h, sizeof(h), 0) < (ssize_t)sizeof(h.e32) || !is_sound(&h))
-		return NULL;
-	elf = elf_begin(fd, by_mmap ? ELF_C_READ_MMAP : ELF_C_READ, NULL);
-	if (!elf || elf_kind(elf) != ELF_K_ELF || !is_modest(elf)) {
-		elf_end(elf);
-		return NULL;
-	}
-	return elf;
-}
-
-int elf_open_mapped(int procfd, pid_t pid, const char *name, struct uffdctl_range range, char **file_name)
-{
-	_cleanup_free_ char *rooted = NULL;
-	struct stat st, here;
-	char path[64];
-	int fd;
-
-	if (asprintf(&rooted, "root%s", name) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, range.start, range.end);
-	fd = elf_open_regular(procfd, path, 0);
-	if (fd < 0)
-		fd = elf_open_regular(procfd, rooted, 0);
-	if (fd < 0)
-		return -1;
-	/* The debug file is looked for beside this name and under /usr/lib/debug. */
-	if (fstat(fd, &st) == 0 && stat(name, &here) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
-		*file_name = strdup(name);
-	else if (asprintf(file_name, "/proc/%d/%s", pid, rooted) < 0)
-		*file_name = NULL;
-	return fd;
-}
-
-static int find_elf(Dwfl_Module *mod, void **userdata, const char *modname, Dwarf_Addr base, char **file_name,
-		    Elf **elfp)
-{
-	struct uffdctl_target *t = current->t;
-	const struct uffdctl_vma *v = uffdctl_maps_get(current->maps, maps_find(current->maps, base));
-
-	(void)mod, (void)userdata, (void)elfp;
-	if (modname[0] != '/' || !v || v->range.start > base || !v->inode)
-		return -1;
-	return elf_open_mapped(t->procfd, t->pid, modname, v->range, file_name);
-}
-
-/* ---- debug files ---- */
-
-#define CRC_MAX_BYTES (INT64_C(2) << 30) /* a target may make a file as long as it likes */
-
-/* The CRC of .gnu_debuglink: that of zlib and IEEE 802.3. */
-static int file_crc(int fd, uint32_t *ret)
-{
-	uint32_t table[256], crc = ~0u;
-	uint8_t buf[65536];
-	struct stat st;
-	off_t at = 0;
-	ssize_t n = 0;
-
-	if (fstat(fd, &st) < 0 || st.st_size > CRC_MAX_BYTES)
-		return -EFBIG;
-	for (uint32_t i = 0; i < 256; i++) {
-		table[i] = i;
-		for (int bit = 0; bit < 8; bit++)
-			table[i] = table[i] >> 1 ^ (table[i] & 1 ? 0xedb88320u : 0);
-	}
-	for (; at < st.st_size && (n = pread(fd, buf, sizeof(buf), at)) > 0; at += n)
-		for (ssize_t i = 0; i < n; i++)
-			crc = table[(crc ^ buf[i]) & 0xff] ^ crc >> 8;
-	if (n < 0)
-		return -errno;
-	*ret = ~crc;
-	return 0;
-}
-
-/* The file, if it is the one: by build-id where there is one, else by its CRC. */
-static int try_debug_file(const char *path, const unsigned char *id, int id_len, GElf_Word want_crc)
-{
-	_cleanup_close_ int fd = elf_open_regular(AT_FDCWD, path, 0);
-	const void *found;
-	uint32_t crc;
-	bool same;
-	Elf *elf;
-
-	if (fd < 0)
-		return -1;
-	if (id_len <= 0)
-		return file_crc(fd, &crc) == 0 && crc == want_crc ? steal_fd(fd) : -1;
-	elf = elf_begin_file(fd, false);
-	same = elf && dwelf_elf_gnu_build_id(elf, &found) == id_len && !memcmp(found, id, id_len);
-	elf_end(elf);
-	return same ? steal_fd(fd) : -1;
-}
-
-static char *build_id_path(const unsigned char *id, int len)
-{
-	char *path = NULL;
-	size_t size;
-	FILE *f = open_memstream(&path, &size);
-
-	if (!f)
-		return NULL;
-	fprintf(f, "/usr/lib/debug/.build-id/%02x/", id[0]);
-	for (int i = 1; i < len; i++)
-		fprintf(f, "%02x", id[i]);
-	fputs(".debug", f);
-	return fclose(f) ? free(path), NULL : path;
-}
-
-int elf_open_debug(const unsigned char *id, int id_len, const char *file, const char *link, uint32_t crc, char **ret)
-{
-	static const char *const formats[] = { "%.*s%s", "%.*s.debug/%s", "/usr/lib/debug%.*s%s" };
-	int dir_len = file ? (int)(base_name(file) - file) : 0;
-	int fd = -1;
-
-	if (id_len > 1) {
-		*ret = build_id_path(id, id_len);
-		fd = *ret ? try_debug_file(*ret, id, id_len, 0) : -1;
-	}
-	if (!link || strchr(link, '/') || !file)
-		return fd;
-	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(formats); i++) {
-		free(*ret);
-		if (asprintf(ret, formats[i], dir_len, file, link) < 0)
-			*ret = NULL;
-		fd = *ret ? try_debug_file(*ret, id, id_len, crc) : -1;
-	}
-	return fd;
-}
-
-static int find_debuginfo(Dwfl_Module *mod, void **userdata, const char *modname, GElf_Addr base, const char *file,
-			  const char *link, GElf_Word crc, char **ret)
-{
-	const unsigned char *id;
-	GElf_Addr vaddr;
-	int id_len = dwfl_module_build_id(mod, &id, &vaddr);
-
-	(void)userdata, (void)modname, (void)base;
-	return elf_open_debug(id, id_len, file, link, crc, ret);
-}
-
-/* ---- symbols ---- */
-
-static Elf_Scn *section_of_type(Elf *elf, GElf_Word type, GElf_Shdr *shdr)
-{
-	Elf_Scn *scn = NULL;
-
-	while ((scn = elf_nextscn(elf, scn)))
-		if (gelf_getshdr(scn, shdr) && shdr->sh_type == type)
-			return scn;
-	return NULL;
-}
-
-static bool has_soname(Elf *elf, const char *name)
-{
-	GElf_Shdr shdr;
-	Elf_Scn *scn = section_of_type(elf, SHT_DYNAMIC, &shdr);
-	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
-	GElf_Dyn dyn;
-
-	for (int i = 0; data && gelf_getdyn(data, i, &dyn) && dyn.d_tag != DT_NULL; i++) {
-		const char *s = dyn.d_tag == DT_SONAME ? elf_strptr(elf, shdr.sh_link, dyn.d_un.d_val) : NULL;
-
-		if (s)
-			return !strcmp(s, name);
+	for (size_t i = 0; i < nr; i++) {
+		if (!gelf_getphdr(l->elf, (int)i, &ph) || ph.p_type != PT_LOAD ||
+		    v->offset < round_down(ph.p_offset, page) ||
+		    v->offset - round_down(ph.p_offset, page) > ph.p_filesz)
+			continue;
+		l->bias = v->range.start - v->offset - (ph.p_vaddr - ph.p_offset);
+		return true;
 	}
 	return false;
 }
 
-/* The name of version number ndx, from the definitions (.gnu.version_d). */
-static const char *version_name(Elf *elf, GElf_Half ndx)
+/* What lies there may be another file, or this one as it is not loaded but read: then it is no such object. */
+static bool is_loaded_at(const struct loaded *l, uint64_t vaddr, uint64_t addr)
 {
-	GElf_Shdr shdr;
-	Elf_Scn *scn = section_of_type(elf, SHT_GNU_verdef, &shdr);
-	Elf_Data *data = scn ? elf_getdata(scn, NULL) : NULL;
-	size_t offset = 0;
-	GElf_Verdef def;
-	GElf_Verdaux aux;
+	const struct uffdctl_maps *maps = l->search->maps;
+	const struct uffdctl_vma *v = uffdctl_maps_get(maps, maps_find(maps, addr));
+	GElf_Phdr ph;
 
-	for (size_t i = 0; data && i < shdr.sh_info && gelf_getverdef(data, offset, &def); i++) {
-		if (def.vd_ndx == ndx && gelf_getverdaux(data, offset + def.vd_aux, &aux))
-			return elf_strptr(elf, shdr.sh_link, aux.vda_name);
-		if (!def.vd_next)
-			break;
-		offset += def.vd_next;
+	if (!v || v->range.start > addr || !find_segment(l->elf, vaddr, &ph))
+		return false;
+	if (is_part(v, vma_of(l->search, l->module)))
+		return v->offset + (addr - v->range.start) == ph.p_offset + (vaddr - ph.p_vaddr);
+	/* .bss, or what the program has mapped over its object. */
+	return true;
+}
+
+static int found_object(const char *name, const GElf_Sym *sym, void *arg)
+{
+	struct loaded *l = arg;
+	struct message m = { .kind = FOUND, .module = l->module - l->search->modules };
+
+	m.range.start = sym->st_value + l->bias;
+	if (__builtin_add_overflow(m.range.start, sym->st_size, &m.range.end) ||
+	    !is_loaded_at(l, sym->st_value, m.range.start))
+		return 0;
+	if (++l->nr > OBJECTS_MAX)
+		return -E2BIG;
+	snprintf(m.name, sizeof(m.name), "%s", name);
+	say(l->sock, &m);
+	return 0;
+}
+
+static Elf_Scn *section_named(Elf *elf, const char *wanted, GElf_Shdr *shdr)
+{
+	Elf_Scn *scn = NULL;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names) < 0)
+		return NULL;
+	while ((scn = elf_nextscn(elf, scn))) {
+		const char *name = gelf_getshdr(scn, shdr) ? elf_strptr(elf, names, shdr->sh_name) : NULL;
+
+		if (name && !strcmp(name, wanted))
+			return scn;
 	}
 	return NULL;
 }
 
-/* "@@V1", "@V1" or "" for a symbol without version; of the dynamic symbol with this name and value. */
-static void version_suffix(Elf *elf, const char *name, GElf_Addr value, char *buf, size_t size)
+/* .gnu_debugdata: another ELF file within, compressed (MiniDebugInfo). What it unpacks to our memory's bound limits. */
+static int search_debugdata(struct loaded *l, const struct elf_source *s, const char *symbol)
 {
-	GElf_Shdr shdr, ver_shdr;
-	Elf_Scn *scn = section_of_type(elf, SHT_DYNSYM, &shdr), *ver = section_of_type(elf, SHT_GNU_versym, &ver_shdr);
-	Elf_Data *syms = scn ? elf_getdata(scn, NULL) : NULL, *versyms = ver ? elf_getdata(ver, NULL) : NULL;
-	GElf_Versym v;
-	GElf_Sym sym;
+	_cleanup_close_ int fd = -1;
+	struct elf_source mini = { .fd = -1 };
+	GElf_Shdr shdr;
+	Elf_Scn *scn = section_named(s->elf, ".gnu_debugdata", &shdr);
+	Elf_Data *data;
+	int r = 0;
 
-	buf[0] = '\0';
-	for (int i = 1; syms && versyms && gelf_getsym(syms, i, &sym); i++) {
-		const char *s = sym.st_value == value ? elf_strptr(elf, shdr.sh_link, sym.st_name) : NULL;
-		const char *version;
-
-		if (!s || strcmp(s, name) || !gelf_getversym(versyms, i, &v) || (v & 0x7fff) < 2)
-			continue;
-		version = version_name(elf, v & 0x7fff);
-		if (version)
-			snprintf(buf, size, "%s%s", v & 0x8000 ? "@" : "@@", version);
-		return;
-	}
-}
-
-/* "arena" is any version of it; "arena@V1" and "arena@@V1" are one. */
-static bool symbol_matches(const char *name, const char *wanted)
-{
-	const char *at = strchr(name, '@'), *want_at = strchr(wanted, '@');
-	size_t len = at ? (size_t)(at - name) : strlen(name);
-
-	if (!want_at)
-		return strlen(wanted) == len && !memcmp(name, wanted, len);
-	return at && len == (size_t)(want_at - wanted) && !memcmp(name, wanted, len) &&
-	       !strcmp(at + strspn(at, "@"), want_at + strspn(want_at, "@"));
-}
-
-static bool is_object(const GElf_Sym *sym, GElf_Word shndx)
-{
-	int type = GELF_ST_TYPE(sym->st_info);
-
-	return shndx != SHN_UNDEF && sym->st_size && (type == STT_OBJECT || type == STT_COMMON || type == STT_NOTYPE);
-}
-
-static int add_object(struct search *s, const char *module, const char *name, GElf_Addr addr, uint64_t size)
-{
-	_cleanup_free_ char *text = NULL;
-	struct object *o;
-	uint64_t end;
-
-	if (__builtin_add_overflow(addr, size, &end))
+	if (!scn || shdr.sh_size > DEBUGDATA_MAX_BYTES || shdr.sh_flags & SHF_COMPRESSED)
 		return 0;
+	data = elf_rawdata(scn, NULL);
+	fd = memfd_create("uffdctl-debugdata", MFD_CLOEXEC);
+	if (!data || fd < 0 || write(fd, data->d_buf, data->d_size) != (ssize_t)data->d_size)
+		return 0;
+	mini.elf = dwelf_elf_begin(fd);
+	mini.image = mini.elf ? elf_rawfile(mini.elf, &mini.size) : NULL;
+	if (mini.image && elf_kind(mini.elf) == ELF_K_ELF && gelf_getclass(mini.elf) == gelf_getclass(s->elf))
+		r = elf_find_objects(&mini, SHT_SYMTAB, s, symbol, found_object, l);
+	elf_end(mini.elf);
+	return r;
+}
+
+/* The symbols of its debug file, else those for the dynamic linker and what .gnu_debugdata adds to them. */
+static int search_stripped(struct loaded *l, const struct elf_source *s, const char *symbol)
+{
+	_cleanup_free_ char *debug_path = NULL;
+	_cleanup_close_ int fd = -1;
+	GElf_Word crc = 0;
+	const void *id = NULL;
+	ssize_t id_len = dwelf_elf_gnu_build_id(s->elf, &id);
+	const char *link = dwelf_elf_gnu_debuglink(s->elf, &crc);
+	struct elf_source debug;
+	int r;
+
+	fd = elf_open_debug(id, id_len > 0 && id_len <= 64 ? (int)id_len : 0, l->path, link, crc, &debug_path);
+	debug = (struct elf_source){ .fd = fd, .elf = fd < 0 ? NULL : elf_begin_file(fd, false) };
+	if (debug.elf && elf_has_table(debug.elf, SHT_SYMTAB)) {
+		r = elf_find_objects(&debug, SHT_SYMTAB, s, symbol, found_object, l);
+	} else {
+		r = elf_find_objects(s, SHT_DYNSYM, s, symbol, found_object, l);
+		if (r == 0)
+			r = search_debugdata(l, s, symbol);
+	}
+	elf_end(debug.elf);
+	return r;
+}
+
+static int search_file(struct loaded *l, const struct elf_source *s, const char *name)
+{
+	const struct search *search = l->search;
+	struct message named = { .kind = NAMED };
+
+	if (search->module_name && strcmp(elf_base_name(name), search->module_name) &&
+	    !elf_has_soname(s, search->module_name))
+		return 0;
+	say(l->sock, &named);
+	if (!find_bias(l))
+		return 0;
+	if (elf_has_table(s->elf, SHT_SYMTAB))
+		return elf_find_objects(s, SHT_SYMTAB, s, search->symbol, found_object, l);
+	return search_stripped(l, s, search->symbol);
+}
+
+/* The name without the mark of an unlinked file. */
+static char *plain_name(const char *name)
+{
+	static const char deleted[] = " (deleted)";
+	size_t len = strlen(name), suffix = sizeof(deleted) - 1;
+
+	return strndup(name, len > suffix && !strcmp(name + len - suffix, deleted) ? len - suffix : len);
+}
+
+static void search_module(const struct search *s, const struct module *m, int sock)
+{
+	const struct uffdctl_vma *v = vma_of(s, m);
+	_cleanup_free_ char *path = NULL, *name = plain_name(v->name);
+	_cleanup_close_ int fd = elf_open_mapped(s->t->procfd, s->t->tid, v->name, v->range, &path);
+	struct message not_read = { .kind = NOT_READ, .module = m - s->modules };
+	struct elf_source source = { .fd = fd };
+	struct loaded l = { .search = s, .module = m, .path = path, .sock = sock };
+
+	source.elf = l.elf = fd < 0 ? NULL : elf_begin_file(fd, false);
+	if (!source.elf)
+		return;
+	not_read.err = name ? search_file(&l, &source, name) : -ENOMEM;
+	elf_end(source.elf);
+	if (not_read.err < 0)
+		say(sock, &not_read);
+}
+
+static void search_all(int sock, void *arg)
+{
+	const struct search *s = arg;
+	struct message end = { .kind = ALL_SEARCHED };
+
+	for (size_t i = s->next; i < s->nr_modules; i++) {
+		child_mark(i);
+		if (!s->modules[i].err)
+			search_module(s, &s->modules[i], sock);
+	}
+	say(sock, &end);
+}
+
+/* ---- around it ---- */
+
+/* The module that a mapping continues: a file may be loaded twice, and others may be mapped over parts of it. */
+static struct module *module_before(const struct search *s, const struct uffdctl_vma *v)
+{
+	const struct uffdctl_vma *vmas = s->maps->vmas;
+
+	for (size_t i = s->nr_modules; i-- > 0 && i + 8 >= s->nr_modules;) {
+		struct module *m = &s->modules[i];
+
+		if (is_part(v, &vmas[m->first]))
+			return v->offset >= vmas[m->last].offset ? m : NULL;
+	}
+	return NULL;
+}
+
+static int find_modules(struct search *s)
+{
+	for (size_t i = 0; i < s->maps->nr; i++) {
+		const struct uffdctl_vma *v = &s->maps->vmas[i];
+		struct module *m;
+
+		if (!v->inode || !v->name || *v->name != '/' || v->kind == VMA_HUGETLB)
+			continue;
+		m = module_before(s, v);
+		if (m) {
+			m->last = i;
+			continue;
+		}
+		m = vec_add(s->modules, s->nr_modules, s->modules_alloc);
+		if (!m)
+			return -ENOMEM;
+		*m = (struct module){ .first = i, .last = i };
+	}
+	return 0;
+}
+
+static int add_object(struct search *s, const struct message *m)
+{
+	_cleanup_free_ char *text = NULL, *name = plain_name(vma_of(s, &s->modules[m->module])->name);
+	struct object *o;
+
 	/* .symtab and .dynsym both have it. */
 	for (size_t i = 0; i < s->nr; i++)
-		if (s->objects[i].range.start == addr && s->objects[i].range.end == end)
+		if (s->objects[i].range.start == m->range.start && s->objects[i].range.end == m->range.end)
 			return 0;
-	if (asprintf(&text, "%s:%s", base_name(module), name) < 0)
+	if (!name || asprintf(&text, "%s:%s", elf_base_name(name), m->name) < 0)
 		return -ENOMEM;
 	o = vec_add(s->objects, s->nr, s->alloc);
 	if (!o)
 		return -ENOMEM;
-	*o = (struct object){ { addr, end }, escaped(text) };
+	*o = (struct object){ m->range, escaped(text) };
 	return 0;
 }
 
-static int search_module(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base, void *arg)
+/* 1: that was all. */
+static int take(struct search *s, struct message *m)
 {
-	struct search *s = arg;
-	GElf_Addr bias, addr;
-	Elf *elf = dwfl_module_getelf(mod, &bias);
-	char full[512], version[256];
-	int nr;
-
-	(void)userdata, (void)base;
-	if (!elf || (s->module && strcmp(base_name(name), s->module) && !has_soname(elf, s->module)))
-		return DWARF_CB_OK;
-	s->module_seen = true;
-	nr = dwfl_module_getsymtab(mod);
-	for (int i = 1; i < nr; i++) {
-		GElf_Word shndx;
-		GElf_Sym sym;
-		const char *sname = dwfl_module_getsym_info(mod, i, &sym, &addr, &shndx, NULL, NULL);
-
-		if (!sname || strncmp(sname, s->symbol, strcspn(s->symbol, "@")) || !is_object(&sym, shndx))
-			continue;
-		version[0] = '\0';
-		if (!strchr(sname, '@'))
-			version_suffix(elf, sname, sym.st_value, version, sizeof(version));
-		snprintf(full, sizeof(full), "%s%s", sname, version);
-		if (symbol_matches(full, s->symbol) && add_object(s, name, full, addr, sym.st_size) < 0)
-			return DWARF_CB_ABORT;
+	if (m->module >= s->nr_modules)
+		return -EPIPE;
+	m->name[sizeof(m->name) - 1] = '\0';
+	switch (m->kind) {
+	case FOUND:
+		return add_object(s, m);
+	case NAMED:
+		s->module_seen = true;
+		return 0;
+	case NOT_READ:
+		s->modules[m->module].err = m->err;
+		return 0;
+	default:
+		return 1;
 	}
-	return DWARF_CB_OK;
+}
+
+/* What lies on the same device does not answer either. */
+static void mark_unread(struct search *s, size_t module, int err)
+{
+	const struct uffdctl_vma *v = vma_of(s, &s->modules[module]);
+
+	s->modules[module].err = err;
+	for (size_t i = module + 1; err == -ETIMEDOUT && i < s->nr_modules; i++) {
+		const struct uffdctl_vma *w = vma_of(s, &s->modules[i]);
+
+		if (w->dev_major == v->dev_major && w->dev_minor == v->dev_minor)
+			s->modules[i].err = err;
+	}
+}
+
+/* One child's work. 0: there is more to do, for another one. */
+static int search_some(struct search *s)
+{
+	struct message m;
+	struct child c;
+	size_t len, at;
+	int r = child_start(&c, &s->t->procfd, 1, CHILD_MAX_BYTES, search_all, s);
+
+	if (r < 0)
+		return fail(s->t->u, r, "%d: a process to read its ELF files: %s", s->t->pid, strerror(-r));
+	while (r == 0) {
+		r = child_receive(&c, &m, sizeof(m), &len);
+		if (r == 0)
+			r = len == sizeof(m) ? take(s, &m) : -EPIPE;
+	}
+	at = MIN((size_t)child_at(&c), s->nr_modules - 1);
+	child_stop(&c);
+	if (r != -ETIMEDOUT && r != -EPIPE)
+		return r;
+	mark_unread(s, at, r);
+	s->next = at + 1;
+	return 0;
+}
+
+static const char *why_unread(int err)
+{
+	switch (err) {
+	case -ETIMEDOUT:
+		return "its file system does not answer";
+	case -EPIPE:
+		return "the process that read it was killed";
+	case -E2BIG:
+		return "it has more symbols than are taken";
+	default:
+		return strerror(-err);
+	}
+}
+
+static void warn_unread(const struct search *s)
+{
+	const char *last = NULL;
+
+	for (size_t i = 0; i < s->nr_modules; i++) {
+		const struct uffdctl_vma *v = vma_of(s, &s->modules[i]);
+		_cleanup_free_ char *name = s->modules[i].err ? escaped(v->name) : NULL;
+
+		if (!name || (last && !strcmp(last, v->name)))
+			continue;
+		log_warning(s->t->u, "%d: %s was not searched for %s: %s", s->t->pid, name, s->symbol,
+			    why_unread(s->modules[i].err));
+		last = v->name;
+	}
 }
 
 static int report(struct search *s, struct uffdctl_range *ret)
 {
 	struct uffdctl *u = s->t->u;
-	_cleanup_free_ char *module = s->module ? escaped(s->module) : NULL, *symbol = escaped(s->symbol), *list = NULL;
+	_cleanup_free_ char *module = s->module_name ? escaped(s->module_name) : NULL, *symbol = escaped(s->symbol),
+			    *list = NULL;
 	size_t size;
 	FILE *f;
 
-	if (s->module && !s->module_seen)
+	if (s->module_name && !s->module_seen)
 		return fail(u, -ENOENT,
 			    "%d: no mapped ELF file is named %s, or none that can be read (a mapping's name is written @%s:%s)",
 			    s->t->pid, module, module, symbol);
@@ -415,33 +458,24 @@ static int report(struct search *s, struct uffdctl_range *ret)
 int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
 		    struct uffdctl_range *ret)
 {
-	static const Dwfl_Callbacks callbacks = {
-		.find_elf = find_elf,
-		.find_debuginfo = find_debuginfo,
-	};
-	struct search s = { .t = t, .maps = maps, .module = module, .symbol = symbol };
-	Dwfl *dwfl = dwfl_begin(&callbacks);
-	int r;
+	struct search s = { .t = t, .maps = maps, .module_name = module, .symbol = symbol };
+	int r = find_modules(&s);
 
-	if (!dwfl)
-		return -ENOMEM;
-	current = &s;
-	r = dwfl_linux_proc_report(dwfl, t->pid);
-	dwfl_report_end(dwfl, NULL, NULL);
-	if (r == 0 && dwfl_getmodules(dwfl, search_module, &s, 0) < 0)
-		r = -ENOMEM;
-	if (r > 0)
-		r = -r;
-	if (r < 0)
-		r = fail(t->u, -EIO, "%d: reading its ELF files: %s", t->pid, r == -1 ? dwfl_errmsg(-1) : strerror(-r));
+	while (r == 0 && s.next < s.nr_modules)
+		r = search_some(&s);
+	if (r == -EINTR)
+		r = fail(t->u, r, "%d: interrupted while its ELF files were read: nothing was changed", t->pid);
+	if (r == -ENOMEM)
+		log_oom(t->u);
 	if (r >= 0)
 		r = target_check(t);
-	if (r >= 0)
+	if (r >= 0) {
+		warn_unread(&s);
 		r = report(&s, ret);
-	current = NULL;
-	dwfl_end(dwfl);
+	}
 	for (size_t i = 0; i < s.nr; i++)
 		free(s.objects[i].label);
 	free(s.objects);
+	free(s.modules);
 	return r;
 }

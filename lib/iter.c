@@ -196,7 +196,7 @@ int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret
 	it->skel->bss->page_size = base_page_size();
 	do {
 		*ret = (struct ev_vma_at){ .err = -ESRCH };
-		r = iter_tasks(it, pid, keep_vma_at, ret);
+		r = walk_process(it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
 	} while (r >= 0 && ret->err == -EBUSY && --tries && nanosleep(&pause, NULL) == 0);
 	it->skel->bss->find_addr = 0;
 	return r < 0 ? r : ret->err;

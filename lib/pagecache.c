@@ -3,12 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <linux/magic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <sys/vfs.h>
 
 #include "log.h"
 #include "pagecache.h"
@@ -18,12 +15,17 @@
 #include "util.h"
 #include "vma.h"
 
+/*
+ * Is this, opened by O_PATH, the file that is mapped? It need not be: descriptors and mappings change. So
+ * nothing is asked of its file system, which might not answer: what is known of an inode is enough.
+ */
 static bool same_file(int fd, const struct uffdctl_vma *v)
 {
-	struct stat st;
+	struct statx st;
 
-	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == v->inode &&
-	       major(st.st_dev) == v->dev_major && minor(st.st_dev) == v->dev_minor;
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) == 0 &&
+	       S_ISREG(st.stx_mode) && st.stx_ino == v->inode && st.stx_dev_major == v->dev_major &&
+	       st.stx_dev_minor == v->dev_minor;
 }
 
 struct search {
@@ -42,87 +44,82 @@ static bool allows(int fd, int mode)
 	return has == O_RDWR || has == mode;
 }
 
+/* Opened twice: by O_PATH, which no file system learns of, and as it is wanted when it is the one. */
+static int try_path(struct search *s, const char *path)
+{
+	_cleanup_close_ int look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
+	char self[64];
+
+	if (look < 0)
+		return s->err = -errno;
+	if (!same_file(look, s->v))
+		return s->err = -ESTALE;
+	if (s->look) {
+		s->found = steal_fd(look);
+		return 0;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	s->found = open(self, s->mode | O_CLOEXEC);
+	return s->found < 0 ? s->err = -errno : 0;
+}
+
+/* fdinfo is the kernel's own: most descriptors are passed over by it. */
+static bool has_inode(struct search *s, uint32_t n)
+{
+	char path[32], text[1024];
+	unsigned long long ino;
+	const char *p;
+
+	snprintf(path, sizeof(path), "fdinfo/%u", n);
+	if (proc_read(s->t->procfd, path, text, sizeof(text)) < 0)
+		return false;
+	p = strstr(text, "\nino:");
+	return p && sscanf(p, "\nino: %llu", &ino) == 1 && ino == s->v->inode;
+}
+
 /* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
 static int try_descriptor(uint32_t n, void *arg)
 {
 	struct search *s = arg;
-	_cleanup_close_ int look = -1, fd = -1;
+	_cleanup_close_ int fd = -1;
 	char path[32];
+	int r;
 
-	snprintf(path, sizeof(path), "fd/%u", n);
-	look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
-	if (look < 0 || !same_file(look, s->v))
+	if (!has_inode(s, n))
 		return 0;
-	if (s->look) {
-		s->found = steal_fd(look);
+	snprintf(path, sizeof(path), "fd/%u", n);
+	r = try_path(s, path);
+	if (r >= 0)
 		return 1;
-	}
-	fd = openat(s->t->procfd, path, s->mode | O_CLOEXEC);
-	if (fd < 0) {
-		s->err = -errno;
-		if (pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 || !allows(fd, s->mode))
-			return 0;
-	}
-	if (!same_file(fd, s->v))
+	if (r == -ESTALE || s->look || pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 ||
+	    !allows(fd, s->mode) || !same_file(fd, s->v))
 		return 0;
 	s->found = steal_fd(fd);
 	return 1;
+}
+
+/* What lies beneath a file of another file system, as overlayfs has it, is not opened by way of that. */
+static bool is_opened(const struct uffdctl_vma *v)
+{
+	bool same = !v->fs_dev || (v->fs_dev >> 20 == v->dev_major && (v->fs_dev & 0xfffff) == v->dev_minor);
+
+	return same && (v->kind == VMA_SHMEM || v->kind == VMA_HUGETLB || v->kind == VMA_GUEST_MEMFD);
 }
 
 /* map_files is for the privileged; a descriptor that the process holds serves as well. */
 static int open_file(struct search *s)
 {
 	char path[64];
+	int first;
 
+	s->found = -1;
+	if (!is_opened(s->v))
+		return s->err = -EOPNOTSUPP;
 	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, s->v->range.start, s->v->range.end);
-	s->found = openat(s->t->procfd, path, (s->look ? O_PATH : s->mode) | O_CLOEXEC);
-	s->err = -errno;
-	if (s->found < 0)
+	first = try_path(s, path);
+	if (first < 0)
 		proc_each_number(s->t->procfd, "fd", try_descriptor, s);
-	return s->found < 0 ? s->err : 0;
-}
-
-static bool has_prefix(const char *s, const char *prefix)
-{
-	return !strncmp(s, prefix, strlen(prefix));
-}
-
-/* Memory without a file: plain, heap, stacks, named by prctl(2); not what the kernel puts in. */
-static bool is_anon_name(const char *name)
-{
-	return !*name || !strcmp(name, "[heap]") || has_prefix(name, "[stack") || has_prefix(name, "[anon:");
-}
-
-/* Up to Linux 6.18 an anonymous inode; since then a file system has it that is mounted nowhere. */
-static bool is_guest_memfd(const char *name)
-{
-	return !strcmp(name, "anon_inode:[kvm-gmem]") || !strcmp(name, "/[kvm-gmem] (deleted)");
-}
-
-enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
-{
-	/* Names that a file in the tree can hardly have. */
-	static const char *const shmem_names[] = { "/memfd:", "/dev/zero (deleted)", "/SYSV", "[anon_shmem:" };
-	struct search s = { .t = t, .v = v, .look = true };
-	enum vma_kind kind = VMA_OTHER;
-	struct statfs fs;
-
-	if (v->page_size > base_page_size())
-		return VMA_HUGETLB;
-	if (!v->inode)
-		return is_anon_name(v->name) ? VMA_ANON : VMA_OTHER;
-	if (is_guest_memfd(v->name))
-		return VMA_GUEST_MEMFD;
-	if (open_file(&s) == 0) {
-		if (fstatfs(s.found, &fs) == 0 && fs.f_type == TMPFS_MAGIC)
-			kind = VMA_SHMEM;
-		close(s.found);
-		return kind;
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(shmem_names); i++)
-		if (has_prefix(v->name, shmem_names[i]))
-			kind = VMA_SHMEM;
-	return kind;
+	return s->found < 0 ? s->err = s->err == -ESTALE ? first : s->err : 0;
 }
 
 int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret)
@@ -149,6 +146,12 @@ static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int m
 		cleanup_close(&s.found);
 		return r;
 	}
+	if (s.found < 0 && s.err == -EOPNOTSUPP)
+		return fail(t->u, s.err,
+			    "%d: %s: its file is not opened, since %s: a file of a network or user-space file system could hang uffdctl",
+			    t->pid, what,
+			    v->kind == VMA_UNKNOWN ? "without BPF its file system can't be told"
+						   : "it is not known to be of tmpfs or hugetlbfs itself");
 	if (s.found < 0 && s.err == -ENXIO)
 		return fail(t->u, s.err,
 			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",

@@ -5,17 +5,8 @@
 
 #include <sys/stat.h>
 
+#include "kind.h"
 #include "target.h"
-
-enum vma_kind {
-	VMA_ANON,
-	VMA_SHMEM,
-	VMA_HUGETLB,
-	VMA_GUEST_MEMFD,
-	VMA_OTHER,
-};
-
-enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v);
 
 /* fstat(2) of the file that is mapped; -EPERM and other errnos where it can't be told. */
 int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret);

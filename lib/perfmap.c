@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 
 #include "cleanup.h"
-#include "elf.h"
+#include "elf_file.h"
 #include "perfmap.h"
 #include "proc.h"
 #include "util.h"

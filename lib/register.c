@@ -204,6 +204,8 @@ static const char *register_error(const struct action *a, int err, uint64_t mode
 			return text;
 		if (modes & UFFDCTL_MODE_RWP)
 			return "this kernel has no rwp mode (needs Linux 7.3), or not for this memory or userfaultfd";
+		if (kind == VMA_UNKNOWN)
+			return "this kernel can't have the mode on this memory, of a kind that can't be told without BPF";
 		if (kind == VMA_GUEST_MEMFD)
 			return "this guest_memfd is not shared with the host from the beginning (GUEST_MEMFD_FLAG_INIT_SHARED)";
 		return "this kernel or userfaultfd can't have the mode on this memory";
@@ -279,10 +281,18 @@ static void register_segment(struct action *a, const struct segment *seg)
 		return;
 	}
 	kind = vma_kind(a->h->t, seg->vma);
+	if (a->flags & UFFDCTL_DRY_RUN && kind == VMA_UNKNOWN) {
+		report(a, &res, -EOPNOTSUPP,
+		       "whether it can be registered can't be told without BPF, or without trying");
+		return;
+	}
 	if (a->flags & UFFDCTL_DRY_RUN)
 		r = impossible(a, seg->vma, modes, kind) ? -EINVAL : 0;
 	else
 		r = uffd_register(a->h->uffd, seg->range, modes, &res.ioctls);
+	/* "all" takes what the mode can be had on: here the kernel alone knew. */
+	if (r == -EINVAL && kind == VMA_UNKNOWN && seg->spec->kind == RANGE_ALL)
+		return;
 	if (r >= 0 && !(a->flags & UFFDCTL_DRY_RUN) && !a->verified)
 		r = verify(a, seg, modes);
 	if (r < 0)
@@ -356,7 +366,7 @@ static int resolve_each(struct action *a, const struct uffdctl_ranges *ranges, c
 
 	for (size_t i = 0; i < ranges->nr; i++) {
 		r = range_resolve(a->h->t, a->maps, &ranges->specs[i], filter, segs);
-		if (r == -ENOMEM || r == -ESRCH)
+		if (r == -ENOMEM || r == -ESRCH || r == -EINTR)
 			return r;
 		a->failed |= r < 0;
 	}

@@ -773,7 +773,7 @@ static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struc
 
 		*failed |= err < 0;
 		/* Contents follow on from range to range: without one, those of the rest would be wrong. */
-		if (err == -ENOMEM || err == -ESRCH || (err < 0 && job->opts->from_fd >= 0))
+		if (err == -ENOMEM || err == -ESRCH || err == -EINTR || (err < 0 && job->opts->from_fd >= 0))
 			r = err;
 	}
 	for (size_t i = 0; i < ret->segs.nr; i++)

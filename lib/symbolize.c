@@ -2,25 +2,23 @@
 /*
  * Instruction addresses of other processes to text.
  *
- * One thread looks up, since files are read for it, which takes its time; callers find in a table what it
+ * One thread has a child look up (symbolize_text.h), which takes its time; callers find in a table what was
  * found. Addresses are known by a process's serial number there, which changes when a PID gets another
  * program or another process: what was found before is then out of reach, and makes room as it ages.
  */
 #include <fcntl.h>
-#include <inttypes.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <time.h>
 
-#include "elf.h"
+#include "child.h"
 #include "log.h"
-#include "perfmap.h"
 #include "pidfd.h"
 #include "proc.h"
-#include "symbolize_elf.h"
+#include "symbolize_text.h"
 #include "target.h"
 #include "util.h"
 
@@ -36,24 +34,6 @@
 /* Libraries come and go, and compilers write over their code: look again so often what stands there. */
 #define TEXT_NS (10 * NS_PER_S)
 #define ERROR_NS NS_PER_S
-#define MAPS_NS NS_PER_S
-#define MAPS_MISS_NS (100 * NS_PER_MS)
-
-#define SYMBOL_MAX 512
-#define NAME_MAX_SHOWN 255
-#define TEXT_MAX (SYMBOL_MAX + 2 * NAME_MAX_SHOWN + 64)
-#define VDSO_MAX_BYTES (UINT64_C(1) << 18)
-#define CODE_BUDGET_BYTES (UINT64_C(1) << 29)
-#define PERFMAP_BUDGET_BYTES (UINT64_C(1) << 28)
-
-/* An executable mapping. */
-struct mapping {
-	struct uffdctl_range range;
-	uint64_t offset;
-	const char *name;
-	bool is_file;
-	uint64_t module; /* its id, once it was looked for */
-};
 
 struct process {
 	uint64_t serial;
@@ -66,22 +46,7 @@ struct process {
 
 	/* The worker's own. */
 	int err; /* why it can't be opened */
-	uint64_t err_ns, maps_ns;
-	struct mapping *maps;
-	size_t nr_maps, maps_alloc;
-	struct strpool names;
-	struct perfmap perfmap;
-	uint32_t nspid;
-};
-
-/* An ELF file, whichever processes map it. */
-struct module {
-	uint64_t id, used;
-	dev_t dev;
-	ino_t ino;
-	off_t size;
-	struct timespec mtime;
-	struct code *code; /* NULL: is none */
+	uint64_t err_ns;
 };
 
 struct entry {
@@ -99,7 +64,6 @@ struct request {
 
 struct uffdctl_symbols {
 	struct uffdctl *u;
-	unsigned int flags;
 	struct uffdctl quiet; /* the worker's: messages are for the caller's thread to hand out */
 	char text[TEXT_MAX];  /* handed out last */
 
@@ -117,9 +81,9 @@ struct uffdctl_symbols {
 	size_t head, nr_requests;
 
 	/* The worker's own. */
-	struct module *modules;
-	size_t nr_modules;
-	uint64_t last_module, module_tick;
+	struct child child;
+	struct texts_opts opts;
+	size_t nr_bad;
 };
 
 /* ---- the table ---- */
@@ -248,13 +212,8 @@ static void close_process(struct uffdctl_symbols *s, struct process *p)
 	pthread_mutex_unlock(&s->lock);
 	cleanup_close(&memfd);
 	uffdctl_target_close(t);
-	free(p->maps);
-	p->maps = NULL;
-	p->nr_maps = p->maps_alloc = 0;
-	p->maps_ns = p->err_ns = 0;
+	p->err_ns = 0;
 	p->err = 0;
-	strpool_free(&p->names);
-	perfmap_clear(&p->perfmap);
 }
 
 static int open_process(struct uffdctl_symbols *s, const struct request *req)
@@ -286,308 +245,64 @@ static int open_process(struct uffdctl_symbols *s, const struct request *req)
 	return r;
 }
 
-/* ---- mappings ---- */
+/* ---- the worker ---- */
 
-static int add_mapping(struct process *p, const struct maps_line *l)
+/* Another child leaves alone what the last one did not come back from. */
+static void drop_child(struct uffdctl_symbols *s)
 {
-	struct mapping *m;
-	const char *name;
+	uint64_t mark = child_at(&s->child);
 
-	if (l->perms[2] != 'x')
-		return 0;
-	name = strpool_get(&p->names, l->name);
-	m = name ? vec_add(p->maps, p->nr_maps, p->maps_alloc) : NULL;
-	if (!m)
-		return -ENOMEM;
-	*m = (struct mapping){
-		.range = l->range, .offset = l->offset, .name = name, .is_file = l->inode && *name == '/'
-	};
-	return 0;
+	/* 0: it is not known what it was. */
+	s->opts.bad[s->nr_bad++ % TEXTS_MAX_BAD] = mark;
+	child_stop(&s->child);
 }
 
-static int read_maps(struct process *p)
+static int ask_child(struct uffdctl_symbols *s, const struct text_request *req, struct text_reply *ret)
 {
-	_cleanup_fclose_ FILE *f = NULL;
-	_cleanup_free_ char *line = NULL;
-	int fd = fcntl(p->t->mapsfd, F_DUPFD_CLOEXEC, 0), r = 0;
-	struct maps_line l;
-	size_t size = 0;
+	size_t len = 0;
+	int r = 0;
 
-	strpool_free(&p->names);
-	p->nr_maps = 0;
-	p->maps_ns = now_ns(CLOCK_MONOTONIC_COARSE);
-	f = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!f) {
-		r = -errno;
-		cleanup_close(&fd);
+	/* So many have ended that another would too. */
+	if (!s->child.pid && s->nr_bad >= 4 * TEXTS_MAX_BAD)
+		return -EPIPE;
+	if (!s->child.pid)
+		r = child_start(&s->child, NULL, 0, TEXTS_MAX_BYTES, texts_serve, &s->opts);
+	if (r < 0)
 		return r;
-	}
-	rewind(f);
-	while (r == 0 && getline(&line, &size, f) > 0)
-		r = maps_line_parse(line, &l) < 0 ? -EPROTO : add_mapping(p, &l);
+	r = child_send(&s->child, req, sizeof(*req));
+	if (r >= 0)
+		r = child_receive(&s->child, ret, sizeof(*ret), &len);
+	if (r >= 0 && len != sizeof(*ret))
+		r = -EPIPE;
+	if (r < 0)
+		drop_child(s);
 	return r;
 }
 
-static struct mapping *mapping_in(struct process *p, uint64_t ip)
-{
-	size_t lo = 0, hi = p->nr_maps;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (p->maps[mid].range.end <= ip)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < p->nr_maps && p->maps[lo].range.start <= ip ? &p->maps[lo] : NULL;
-}
-
-static int find_mapping(struct process *p, uint64_t ip, struct mapping **ret)
-{
-	uint64_t age = now_ns(CLOCK_MONOTONIC_COARSE) - p->maps_ns;
-	struct mapping *m = age < MAPS_NS ? mapping_in(p, ip) : NULL;
-	int r;
-
-	if (!m && age >= MAPS_MISS_NS) {
-		r = read_maps(p);
-		if (r < 0)
-			return r;
-		m = mapping_in(p, ip);
-	}
-	*ret = m;
-	return m ? 0 : -ENOENT;
-}
-
-/* ---- ELF files ---- */
-
-static bool is_same_file(const struct module *mod, const struct stat *st)
-{
-	return mod->id && mod->dev == st->st_dev && mod->ino == st->st_ino && mod->size == st->st_size &&
-	       mod->mtime.tv_sec == st->st_mtim.tv_sec && mod->mtime.tv_nsec == st->st_mtim.tv_nsec;
-}
-
-static void drop_module(struct module *mod)
-{
-	code_close(mod->code);
-	*mod = (struct module){};
-}
-
-/* In place of the one longest unused. */
-static struct module *new_module(struct uffdctl_symbols *s, const struct stat *st)
-{
-	struct module *mod = s->modules;
-
-	for (size_t i = 1; i < s->nr_modules; i++)
-		if (s->modules[i].used < mod->used)
-			mod = &s->modules[i];
-	drop_module(mod);
-	*mod = (struct module){
-		.id = ++s->last_module,
-		.dev = st->st_dev,
-		.ino = st->st_ino,
-		.size = st->st_size,
-		.mtime = st->st_mtim,
-	};
-	return mod;
-}
-
-static struct module *oldest_code(struct uffdctl_symbols *s, const struct module *but)
-{
-	struct module *oldest = NULL;
-
-	for (size_t i = 0; i < s->nr_modules; i++) {
-		struct module *mod = &s->modules[i];
-
-		if (mod != but && mod->code && (!oldest || mod->used < oldest->used))
-			oldest = mod;
-	}
-	return oldest;
-}
-
-static void keep_code_budget(struct uffdctl_symbols *s, const struct module *but)
-{
-	uint64_t total = 0;
-	struct module *mod;
-
-	for (size_t i = 0; i < s->nr_modules; i++)
-		total += s->modules[i].code ? code_bytes(s->modules[i].code) : 0;
-	while (total > CODE_BUDGET_BYTES && (mod = oldest_code(s, but))) {
-		total -= code_bytes(mod->code);
-		drop_module(mod);
-	}
-}
-
-static struct module *known_module(struct uffdctl_symbols *s, const struct mapping *m, const struct stat *st)
-{
-	for (size_t i = 0; i < s->nr_modules; i++)
-		if (st ? is_same_file(&s->modules[i], st) : m->module && s->modules[i].id == m->module)
-			return &s->modules[i];
-	return NULL;
-}
-
-static struct module *file_module(struct uffdctl_symbols *s, struct process *p, struct mapping *m)
-{
-	_cleanup_free_ char *path = NULL;
-	_cleanup_close_ int fd = elf_open_mapped(p->t->procfd, p->t->pid, m->name, m->range, &path);
-	struct module *mod;
-	struct stat st;
-
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return NULL;
-	mod = known_module(s, m, &st);
-	if (mod)
-		return mod;
-	mod = new_module(s, &st);
-	code_open(steal_fd(fd), path, s->flags & UFFDCTL_SYMBOLS_LINES, &mod->code);
-	return mod;
-}
-
-/* It is in no file. A process can write to its own, so it serves no other. */
-static struct module *vdso_module(struct uffdctl_symbols *s, struct process *p, struct mapping *m)
-{
-	_cleanup_close_ int fd = openat(p->t->procfd, "mem", O_RDONLY | O_CLOEXEC);
-	struct stat st = { .st_ino = p->t_serial };
-	size_t size = range_len(m->range);
-	struct module *mod = known_module(s, m, &st);
-	char *image;
-
-	if (mod || fd < 0 || size > VDSO_MAX_BYTES)
-		return mod;
-	image = aligned_alloc(64, round_up(size, 64));
-	if (!image)
-		return NULL;
-	mod = new_module(s, &st);
-	if (pread(fd, image, size, (off_t)m->range.start) != (ssize_t)size ||
-	    code_open_image(image, size, &mod->code) < 0)
-		free(image);
-	return mod;
-}
-
-/* NULL: none, or it can't be had. */
-static struct code *code_of(struct uffdctl_symbols *s, struct process *p, struct mapping *m)
-{
-	struct module *mod = known_module(s, m, NULL);
-
-	if (!mod && m->is_file)
-		mod = file_module(s, p, m);
-	else if (!mod && !strcmp(m->name, "[vdso]"))
-		mod = vdso_module(s, p, m);
-	if (!mod)
-		return NULL;
-	m->module = mod->id;
-	mod->used = ++s->module_tick;
-	keep_code_budget(s, mod);
-	return mod->code;
-}
-
-/* ---- text ---- */
-
-/* "libfoo.so.1" of "/usr/lib/libfoo.so.1 (deleted)". */
-static void show_name(const struct mapping *m, char *buf, size_t size)
-{
-	static const char deleted[] = " (deleted)";
-	const char *slash = m->is_file ? strrchr(m->name, '/') : NULL, *base = slash ? slash + 1 : m->name;
-	size_t len = strlen(base);
-
-	if (m->is_file && len > strlen(deleted) && !strcmp(base + len - strlen(deleted), deleted))
-		len -= strlen(deleted);
-	snprintf(buf, size, "%.*s", (int)MIN(len, (size_t)NAME_MAX_SHOWN), base);
-}
-
-/* Linkers append the version, "memcpy@@GLIBC_2.14". */
-static int symbol_len(const char *name)
-{
-	const char *at = strchr(name, '@');
-	size_t len = at && at > name ? (size_t)(at - name) : strlen(name);
-
-	return (int)MIN(len, (size_t)SYMBOL_MAX);
-}
-
-static void show_code(const struct code_place *place, const char *name, char *buf)
-{
-	int len;
-
-	if (place->function)
-		len = snprintf(buf, TEXT_MAX, "%.*s+0x%" PRIx64 " (%s)", symbol_len(place->function), place->function,
-			       place->offset, name);
-	else
-		len = snprintf(buf, TEXT_MAX, "0x%" PRIx64 " (%s)", place->vaddr, name);
-	if (place->file)
-		snprintf(buf + len, TEXT_MAX - len, " %.*s:%d", NAME_MAX_SHOWN, place->file, place->line);
-}
-
-/* Maps of processes that were not asked for of late go, when there are too many. */
-static void keep_perfmap_budget(struct uffdctl_symbols *s, const struct process *but)
-{
-	uint64_t total = 0;
-
-	for (size_t i = 0; i < s->nr_processes; i++)
-		total += perfmap_bytes(&s->processes[i].perfmap);
-	for (size_t i = 0; total > PERFMAP_BUDGET_BYTES && i < s->nr_processes; i++) {
-		struct process *p = &s->processes[i];
-
-		if (p == but)
-			continue;
-		total -= perfmap_bytes(&p->perfmap);
-		perfmap_clear(&p->perfmap);
-	}
-}
-
-static bool show_compiled(struct uffdctl_symbols *s, struct process *p, uint64_t ip, char *buf)
-{
-	const struct perfmap_entry *e;
-
-	if (perfmap_refresh(&p->perfmap, p->t->procfd, &p->nspid) < 0)
-		return false;
-	keep_perfmap_budget(s, p);
-	e = perfmap_find(&p->perfmap, ip);
-	if (!e)
-		return false;
-	snprintf(buf, TEXT_MAX, "%.*s+0x%" PRIx64 " (perf-%u.map)", (int)MIN(e->name_len, (uint32_t)SYMBOL_MAX),
-		 p->perfmap.text + e->name, ip - e->start, p->nspid);
-	return true;
-}
-
-static int show(struct uffdctl_symbols *s, struct process *p, uint64_t ip, char *buf)
-{
-	char name[NAME_MAX_SHOWN + 1];
-	struct code_place place;
-	struct mapping *m;
-	struct code *code;
-	int r = find_mapping(p, ip, &m);
-
-	if (r < 0)
-		return r;
-	show_name(m, name, sizeof(name));
-	code = code_of(s, p, m);
-	if (code && code_find(code, ip - m->range.start + m->offset, &place) == 0) {
-		show_code(&place, name, buf);
-		return 0;
-	}
-	if (show_compiled(s, p, ip, buf))
-		return 0;
-	if (!*name)
-		return -ENOENT;
-	snprintf(buf, TEXT_MAX, "0x%" PRIx64 " (%s)", m->is_file ? ip - m->range.start + m->offset : ip, name);
-	return 0;
-}
-
-/* ---- the worker ---- */
+/* The file, its debug file and the perf map may lie on three file systems, none of which answers. */
+#define TRIES 4
 
 static int look_up(struct uffdctl_symbols *s, const struct request *req, char **ret)
 {
-	char buf[TEXT_MAX];
+	struct text_request asked = {
+		.serial = req->serial, .ip = req->ip, .place = req->process - s->processes, .pid = req->pid
+	};
+	struct text_reply reply = {};
 	int r = open_process(s, req);
 
-	if (r >= 0)
-		r = show(s, req->process, req->ip, buf);
-	/* Files were opened by its PID, and mappings of one that ended are none. */
+	if (r >= 0) {
+		r = -EAGAIN;
+		for (int i = 0; i < TRIES && r < 0; i++)
+			r = ask_child(s, &asked, &reply);
+		if (r >= 0)
+			r = reply.err;
+	}
+	/* The child opened it by its PID, and mappings of one that ended are none. */
 	if (req->process->t && !has_memory(req->process))
 		r = -ESRCH;
 	if (r < 0)
 		return r;
-	*ret = strdup(buf);
+	*ret = strndup(reply.text, sizeof(reply.text) - 1);
 	return *ret ? 0 : -ENOMEM;
 }
 
@@ -595,8 +310,6 @@ static void destroy(struct uffdctl_symbols *s)
 {
 	for (size_t i = 0; i < s->nr_processes; i++)
 		close_process(s, &s->processes[i]);
-	for (size_t i = 0; i < s->nr_modules; i++)
-		drop_module(&s->modules[i]);
 	for (size_t i = 0; s->sets && i < NR_SETS; i++)
 		for (size_t way = 0; way < NR_WAYS; way++)
 			free(s->sets[i][way].text);
@@ -604,7 +317,6 @@ static void destroy(struct uffdctl_symbols *s)
 	pthread_cond_destroy(&s->asked);
 	pthread_mutex_destroy(&s->lock);
 	free(s->sets);
-	free(s->modules);
 	free(s->processes);
 	free(s->pids);
 	free(s);
@@ -638,6 +350,7 @@ static void *work(void *arg)
 	s->ended = true;
 	orphaned = s->orphaned;
 	pthread_mutex_unlock(&s->lock);
+	child_stop(&s->child);
 	if (orphaned)
 		destroy(s);
 	return NULL;
@@ -681,21 +394,20 @@ UFFDCTL_EXPORT int uffdctl_symbols_new(struct uffdctl *u, unsigned int flags, st
 	if (!s)
 		return log_oom(u);
 	s->u = u;
-	s->flags = flags;
 	s->quiet = (struct uffdctl){ .log_level = UFFDCTL_LOG_ERROR, .log_fn = keep_message, .log_data = s };
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->asked, NULL);
 	pthread_cond_init(&s->answered, NULL);
-	/* A process takes four descriptors, a file with its debug file two: less than half of all. */
+	/* Here a process takes four descriptors, in the child three, a file with its debug file two: less than half. */
 	getrlimit(RLIMIT_NOFILE, &files);
 	most = MIN(files.rlim_cur / 16, (rlim_t)512);
-	s->nr_processes = s->nr_modules = MAX(most, (rlim_t)4);
+	s->nr_processes = MAX(most, (rlim_t)4);
+	s->opts = (struct texts_opts){ .flags = flags, .nr_processes = s->nr_processes, .nr_modules = s->nr_processes };
 	s->pids = calloc(s->nr_processes, sizeof(*s->pids));
 	s->processes = calloc(s->nr_processes, sizeof(*s->processes));
-	s->modules = calloc(s->nr_modules, sizeof(*s->modules));
 	s->sets = calloc(NR_SETS, sizeof(*s->sets));
-	if (!s->processes || !s->pids || !s->modules || !s->sets) {
-		s->nr_processes = s->nr_modules = 0;
+	if (!s->processes || !s->pids || !s->sets) {
+		s->nr_processes = 0;
 		destroy(s);
 		return log_oom(u);
 	}

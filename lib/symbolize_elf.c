@@ -15,7 +15,7 @@
 #include <gelf.h>
 
 #include "cleanup.h"
-#include "elf.h"
+#include "elf_file.h"
 #include "symbolize_elf.h"
 #include "util.h"
 

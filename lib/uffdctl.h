@@ -178,6 +178,8 @@ struct uffdctl_vma {
 	uint64_t page_size;    /* KernelPageSize */
 	uint32_t ctx;	       /* of the list given; 0 none or not known; UFFDCTL_CTX_UNHELD */
 	const uint64_t *sizes; /* UFFDCTL_NR_SIZES of them, or NULL */
+	unsigned int kind;     /* these two are the library's own */
+	unsigned int fs_dev;
 };
 
 /* Registered on a userfaultfd that no visible process holds. */
@@ -385,7 +387,7 @@ bool uffdctl_watch_ended(const struct uffdctl_watch *w);
 
 /* ---- instructions ---- */
 
-/* What stands at the addresses of instructions, looked up by a thread of its own and kept. */
+/* What stands at the addresses of instructions, looked up by a thread of its own, in a child process, and kept. */
 struct uffdctl_symbols;
 
 enum uffdctl_symbols_flags {
@@ -416,7 +418,8 @@ void uffdctl_symbols_free(struct uffdctl_symbols *s);
  * process's executable mappings; -ESRCH: the process ended before; -EPERM, -EACCES: no ptrace access;
  * -EMFILE, -ENOMEM. Explained at debug level, not as errors.
  * Beneath: /proc/PID/maps, map_files or root, pagemap, mem for the vdso; root/tmp/perf-PID.map of its own
- * namespaces; debug files beside and under /usr/lib/debug, none from a network. Since 0.1.
+ * namespaces; debug files beside and under /usr/lib/debug, none from a network. A child process opens and reads
+ * them: a file system that does not answer is given up after 5 seconds and not asked again. Since 0.1.
  */
 int uffdctl_symbols_get(struct uffdctl_symbols *s, pid_t pid, uint64_t ip, int timeout_ms, const char **ret);
 
@@ -497,7 +500,8 @@ enum uffdctl_action_flags {
  * Register ranges. Modes that a range has are kept.
  * @modes: UFFDCTL_MODE_*
  * @flags: UFFDCTL_DRY_RUN
- * 0: all of it was done; -EIO: some of it was not, see the results; what is listed under
+ * 0: all of it was done; -EIO: some of it was not, see the results; -EINTR: a signal was handled while ELF
+ * files were read for a :SYMBOL, by a child process; what is listed under
  * uffdctl_maps(). Beneath: UFFDIO_REGISTER. Since 0.1.
  */
 int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes, unsigned int flags,

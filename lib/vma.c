@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
+#include "kind.h"
 #include "log.h"
 #include "proc.h"
 #include "uapi.h"
@@ -54,6 +55,8 @@ static int add_event(const void *arg_ev, void *arg)
 		.modes = vmflags_modes(b->vmflags, ev->vm_flags),
 		.page_size = ev->page_size ?: base_page_size(),
 		.ctx = b->list ? list_ctx(b->list, ev->ctx) : 0,
+		.kind = kind_of_event(ev),
+		.fs_dev = ev->dev,
 	};
 	if (ev->vm_flags & ~b->vmflags->known)
 		return 0;
@@ -313,6 +316,8 @@ static int add_owners(struct builder *b, struct uffdctl_maps *owners)
 		if (at == owners->nr || owners->vmas[at].range.start > m->vmas[i].range.start)
 			continue;
 		m->vmas[i].ctx = owners->vmas[at].ctx;
+		m->vmas[i].kind = owners->vmas[at].kind;
+		m->vmas[i].fs_dev = owners->vmas[at].fs_dev;
 		m->ctxs[i] = owners->ctxs[at];
 	}
 	return 0;
@@ -379,6 +384,8 @@ UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source so
 	if (!m)
 		return log_oom(t->u);
 	r = gather(&b, source);
+	if (r >= 0)
+		kinds_find(t->procfd, m->vmas, m->nr);
 	if (r == -ENOMEM)
 		log_oom(t->u);
 	if (r < 0) {

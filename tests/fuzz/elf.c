@@ -3,7 +3,7 @@
  * Names and versions of symbols in a hostile ELF file. The frame is sound, since libelf is not what is
  * tried here; the contents of its sections are the input, cut up by its first bytes.
  */
-#include "../../lib/elf.c"
+#include "../../lib/elf_symbols.c"
 
 #include "fuzz.h"
 
@@ -62,40 +62,44 @@ static bool fill(struct image *im, const uint8_t *data, size_t size)
 	return true;
 }
 
-static void look_at(Elf *elf)
+static int on_object(const char *name, const GElf_Sym *sym, void *arg)
 {
-	char version[256];
-	GElf_Shdr shdr;
-	Elf_Scn *scn = section_of_type(elf, SHT_DYNSYM, &shdr);
-	Elf_Data *syms = scn ? elf_getdata(scn, NULL) : NULL;
-	GElf_Sym sym;
+	const char *symbol = arg;
 
-	has_soname(elf, "libarena.so.1");
-	for (int i = 0; syms && gelf_getsym(syms, i, &sym); i++) {
-		const char *name = elf_strptr(elf, shdr.sh_link, sym.st_name);
+	ENSURE(strlen(name) < 2 * ELF_NAME_MAX && elf_symbol_matches(name, symbol) && is_object(sym));
+	return 0;
+}
 
-		if (!name)
-			continue;
-		version_suffix(elf, name, sym.st_value, version, sizeof(version));
-		ENSURE(strlen(version) < sizeof(version));
-		symbol_matches(name, "arena@@V1");
-		symbol_matches("arena@@V1", name);
-		is_object(&sym, sym.st_shndx);
+/* The names that the input has itself, and one that seeds have. */
+static void look_at(const struct elf_source *s)
+{
+	char name[ELF_NAME_MAX], fixed[] = "arena@@V1";
+	struct table t;
+
+	elf_has_soname(s, "libarena.so.1");
+	elf_find_objects(s, SHT_DYNSYM, s, fixed, on_object, fixed);
+	if (!find_table(s->elf, SHT_DYNSYM, &t))
+		return;
+	for (uint64_t at = 0; at < t.strings.sh_size; at += strlen(name) + 1) {
+		read_name(s, &t.strings, at, name, sizeof(name));
+		elf_symbol_matches(name, fixed);
+		elf_symbol_matches(fixed, name);
+		elf_find_objects(s, SHT_DYNSYM, s, name, on_object, name);
 	}
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct image *im = calloc(1, sizeof(*im));
-	Elf *elf;
+	struct elf_source s = { .fd = -1, .image = (const char *)im, .size = sizeof(*im) };
 
 	ENSURE(im);
 	elf_version(EV_CURRENT);
 	if (fill(im, data, size)) {
-		elf = elf_memory((char *)im, sizeof(*im));
-		ENSURE(elf);
-		look_at(elf);
-		elf_end(elf);
+		s.elf = elf_memory((char *)im, sizeof(*im));
+		ENSURE(s.elf);
+		look_at(&s);
+		elf_end(s.elf);
 	}
 	free(im);
 	return 0;

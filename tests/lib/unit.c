@@ -20,6 +20,7 @@
 
 #include "../../lib/bpf_print.h"
 #include "../../lib/log.h"
+#include "../../lib/kind.h"
 #include "../../lib/memcg.h"
 #include "../../lib/perfmap.h"
 #include "../../lib/proc.h"
@@ -1216,6 +1217,31 @@ static void check_memcg_path(int line, const char *text, int version, const char
 
 	check_str(line, text, path ?: "none", want ?: "none");
 	free(path);
+}
+
+static void check_mountinfo(int line, const char *text, const char *want)
+{
+	uint32_t dev_major, dev_minor;
+	char copy[256], got[256];
+	const char *type;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	if (mountinfo_parse(copy, &dev_major, &dev_minor, &type) < 0)
+		strcpy(got, "EINVAL");
+	else
+		snprintf(got, sizeof(got), "%u:%u %s", dev_major, dev_minor, type);
+	check_str(line, "mountinfo", got, want);
+}
+
+TEST("kind-mountinfo")
+{
+	check_mountinfo(__LINE__, "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw\n", "98:0 ext3");
+	check_mountinfo(__LINE__, "25 1 0:23 / /dev/shm rw - tmpfs tmpfs rw,size=64k\n", "0:23 tmpfs");
+	check_mountinfo(__LINE__, "25 1 0:23 / /a\\040b rw - fuse.x x\\040- rw\n", "0:23 fuse.x");
+	check_mountinfo(__LINE__, "25 1 0:23 / /dev/shm rw - tmpfs", "0:23 tmpfs");
+	check_mountinfo(__LINE__, "25 1 0:23 / /dev/shm rw tmpfs", "EINVAL");
+	check_mountinfo(__LINE__, "25 1 x / /dev/shm rw - tmpfs", "EINVAL");
+	check_mountinfo(__LINE__, "", "EINVAL");
 }
 
 TEST("memcg-path")

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The text of an instruction's address, found out in a child. */
+#ifndef UFFDCTL_SYMBOLIZE_TEXT_H
+#define UFFDCTL_SYMBOLIZE_TEXT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* A function of 512 bytes, two names of 255, and what stands between them. */
+#define TEXT_MAX (512 + 2 * 255 + 64)
+
+/* Memory that it may take: code and perf maps within their budgets, and debug information as it is read. */
+#define TEXTS_MAX_BYTES (UINT64_C(3) << 30)
+
+#define TEXTS_MAX_BAD 64
+
+struct texts_opts {
+	unsigned int flags; /* UFFDCTL_SYMBOLS_* */
+	size_t nr_processes, nr_modules;
+	uint64_t bad[TEXTS_MAX_BAD]; /* marks (child_at()) of what did not answer, or ended a child */
+};
+
+struct text_request {
+	uint64_t serial, ip; /* of the process: another one has another number */
+	uint32_t place;	     /* among those that are kept */
+	pid_t pid;
+};
+
+struct text_reply {
+	int err;
+	char text[TEXT_MAX];
+};
+
+/* For child_start(): answer each request, until the socket is closed. @arg: struct texts_opts */
+void texts_serve(int sock, void *arg);
+
+#endif
