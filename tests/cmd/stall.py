@@ -147,7 +147,7 @@ def commands(t, unsearched):
     ]
 
 
-@test("stall-every-command")
+@test("stall-every-command", rule="nothing-stalls-us")
 def _():
     """The server has taken the request, and never answers: not even SIGKILL ends who asked."""
     with stalled("stall") as (_, t):
@@ -338,7 +338,7 @@ def _():
     check_small([(".symtab", SHT_SYMTAB, 0, 2, 24, 24 * (1 << 20)), (".strtab", SHT_STRTAB, 0, 0, 0, 1 << 29)])
 
 
-@test("symbol-cut-short")
+@test("symbol-cut-short", rule="nothing-stalls-us")
 def _():
     """The file ends earlier than it did when it was opened: bytes are missing, and nobody dies."""
     syms = bytes(24) + struct.pack("<IBBHQQ", 1, 0x11, 0, 1, 0, 8)
