@@ -779,7 +779,7 @@ static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struc
 	for (size_t i = 0; i < ret->segs.nr; i++)
 		add_bytes(job, &ret->segs.segs[i], ret);
 	if (r >= 0)
-		r = governs_check(job->h, &ret->segs);
+		r = governs_check(job->h, &ret->segs, false);
 	return r >= 0 && job->op->prepare ? job->op->prepare(job, ret->maps, &ret->segs) : r;
 }
 

@@ -292,6 +292,26 @@ def _():
         family.wait()
 
 
+@test("governs-what-the-parent-has-registered", rule="governs")
+def _():
+    """register is not tried where it would replace, and take back, what another process has registered."""
+    family = subprocess.Popen([sys.executable, "-c", FAMILY.replace("uffd(addr, size)\n    os.write", "0\n    os.write")],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    line = family.stdout.readline().split()
+    if len(line) != 5:
+        skip("no userfaultfd can be made")
+    child, addr, size, first, _ = (int(x, 0) for x in line)
+    try:
+        p = spawn("register", child, f"{addr:x}+{size}", "-f", first, preexec_fn=without_bpf)
+        _, err = p.communicate(timeout=50)
+        contains(err.decode(), f"may govern the memory of process {family.pid}")
+        eq(p.returncode, 1, "exit status")
+        ok({"ui", "um"} <= smaps_flags(family.pid, addr), "the parent's is registered as before")
+    finally:
+        family.stdin.close()
+        family.wait()
+
+
 @test("governs-inherited-by-whom-one-may-not-look-into")
 def _():
     """A process of one's own that has called no execve(2) may have its userfaultfd from a parent that is hidden."""
