@@ -474,11 +474,14 @@ static void wait_and_show(struct job *job)
 	pthread_mutex_unlock(&job->lock);
 }
 
-static unsigned int nr_threads(const struct job *job)
+static unsigned int nr_threads(const struct job *job, bool second_round)
 {
 	cpu_set_t cpus;
 	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / CHUNK_BYTES + 1;
 
+	/* Of ranges that show the same pages, each begins when those before it are through. */
+	if (second_round)
+		return 1;
 	if (!n)
 		n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus);
 	return MIN(n, chunks);
@@ -487,7 +490,7 @@ static unsigned int nr_threads(const struct job *job)
 /* Threads that can't be had are done without, as long as there is one. */
 static int run_round(struct job *job, bool second_round)
 {
-	unsigned int want = nr_threads(job), nr = 0;
+	unsigned int want = nr_threads(job, second_round), nr = 0;
 	_cleanup_free_ pthread_t *threads = calloc(want, sizeof(*threads));
 	int r = 0;
 

@@ -30,6 +30,7 @@ struct part {
 	uint64_t from;		 /* where its contents are, from the beginning of the contents */
 	const struct file *file; /* fill.c: that of the second mapping */
 	uint8_t *mapped_before;	 /* fill.c: a bit a page; NULL: what appears may be the target's doing */
+	uint8_t *settled;	 /* fill.c: likewise; no other part is to fill these pages of the file */
 	const char *objection;	 /* why nothing is done here */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */

@@ -90,6 +90,36 @@ for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUG
         test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
 
 
+@test("fill-elsewhere-second-range", rule="elsewhere")
+def _():
+    """What is left alone in one range is so in the next one too, which shows the same pages."""
+    t, m = target()
+    with t, image(32, NEW) as img:
+        second, own = (t.map(kind="memfd", size=16 * PAGE, of=m["id"]) for _ in range(2))
+        t.register(uffd=t.u, id=second["id"], mode=["minor"])
+        for i in range(4):
+            t.poke(id=own["id"], offset=i * PAGE, hex=pattern(OLD, i), through="self")
+        r = run("continue", "-J", t.pid, *(f"{x['addr']}+{16 * PAGE}" for x in (m, second)), "--from", img.name, check=1)
+        eq([counts(x) for x in r.json()["continue"]],
+           [(12 * PAGE, 12 * PAGE, 0, 0, 4 * PAGE), (12 * PAGE, 0, 0, 0, 4 * PAGE)], "rows")
+        for i in range(16):
+            eq(head(t, m, i), pattern(OLD if i < 4 else NEW, i), f"page {i}")
+
+
+@test("fill-one-range-twice", rule="mapped-is-left-alone")
+def _():
+    """The second time all of it is mapped, and by nobody else than us."""
+    t, m = target()
+    with t, image(40, NEW) as img:
+        first, whole = f"{m['addr']}+{8 * PAGE}", f"{m['addr']}+{16 * PAGE}"
+        r = run("continue", "-J", t.pid, first, whole, whole, "--from", img.name, check=0)
+        eq([counts(x) for x in r.json()["continue"]],
+           [(8 * PAGE, 8 * PAGE, 0, 0, 0), (8 * PAGE, 8 * PAGE, 8 * PAGE, 0, 0), (0, 0, 16 * PAGE, 0, 0)], "rows")
+        for i in range(16):
+            # The second range begins with the ninth page of the contents.
+            eq(head(t, m, i), pattern(NEW, i if i < 8 else i + 8), f"page {i}")
+
+
 @test("fill-elsewhere-usage")
 def _():
     t, m = target()
@@ -163,6 +193,25 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
+@test("fill-read-error-and-a-second-range", rule="no-false-fill")
+def _():
+    """What could not be filled in one range is not continued as it was in another that shows the same pages."""
+    nr = 256
+    t, m = target(nr)
+    with t, image(2 * nr, NEW) as img:
+        n = t.map(kind="memfd", size=nr * PAGE, of=m["id"])
+        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+        rc, out, err = slow(img.name, "error=EIO:when=2+", "continue", "-J", "-t", "1", t.pid,
+                            *(f"{x['addr']}+{nr * PAGE}" for x in (m, n)), "--from", img.name).end()
+        eq(rc, 1, f"exit status: {err}")
+        done = out["continue"][0]["mapped"]
+        ok(0 < done < nr * PAGE, "some were done")
+        # strace counts the reads of each thread: the second range gets as far again.
+        eq([(x["mapped"], x["filled"]) for x in out["continue"]], [(done, done), (2 * done, done)], "rows")
+        for i in range(2 * done // PAGE):
+            eq(head(t, m, i), pattern(NEW, i if i < done // PAGE else i + nr), f"page {i}")
+
+
 @test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
 def _():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
@@ -219,6 +268,24 @@ def _():
 
 
 # ---- what the target does meanwhile ----
+
+@test("fill-while-the-file-grows", rule="no-false-fill")
+def _():
+    """What lay past the end of the file when the command began is filled, and not taken as it is."""
+    t, m = target(64, fill=False)
+    with t, image(64, NEW) as img:
+        t.truncate(id=m["id"], size=16 * PAGE)
+        p = slow(img.name, "delay_enter=3000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        p.wait_at_work()
+        time.sleep(0.3)
+        t.truncate(id=m["id"], size=64 * PAGE)
+        t.fill(id=m["id"], seed=OLD, offset=16 * PAGE, len=48 * PAGE)
+        rc, out, err = p.end()
+        row = out["continue"][0]
+        eq((rc, *counts(row)), (0, 64 * PAGE, 64 * PAGE, 0, 0, 0), err)
+        for i in range(64):
+            eq(head(t, m, i), pattern(NEW, i), f"page {i}")
+
 
 @test("fill-slow-contents", rule="no-false-fill")
 def _():
