@@ -253,6 +253,59 @@ static char *buf_at(const struct step *s, uint64_t addr)
 	return s->c->buf + (addr - s->base);
 }
 
+/* ---- what is swapped out ---- */
+
+/* cachestat(2), Linux 6.5. */
+#define NR_CACHESTAT 451
+
+struct cachestat_range {
+	uint64_t off, len;
+};
+
+struct cachestat {
+	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
+};
+
+static int cachestat(int fd, uint64_t offset, uint64_t len, struct cachestat *ret)
+{
+	struct cachestat_range r = { offset, len };
+
+	return syscall(NR_CACHESTAT, fd, &r, ret, 0) < 0 ? -errno : 0;
+}
+
+/* What becomes of a page that somebody has mapped elsewhere, or may have had. */
+static enum page_fill elsewhere(const struct step *s, enum page_fill overwrite)
+{
+	switch (s->c->job->opts->elsewhere) {
+	case UFFDCTL_ELSEWHERE_OVERWRITE:
+		return overwrite;
+	case UFFDCTL_ELSEWHERE_KEEP:
+		return KEEP;
+	default:
+		return ELSEWHERE;
+	}
+}
+
+static bool has_swapped(const struct step *s, struct uffdctl_range r)
+{
+	struct cachestat st;
+
+	return cachestat(s->c->part->file->fd, file_offset(s->c->part, r.start), range_len(r), &st) == 0 &&
+	       st.nr_evicted;
+}
+
+/* Of shmem no page table holds what is swapped out: who had it mapped, be it in the range, can't be told. */
+static void leave_swapped(struct step *s)
+{
+	uint64_t page = page_of(s->c);
+
+	if (page > base_page_size() || !has_swapped(s, s->range))
+		return;
+	for (uint64_t at = s->range.start; at < s->range.end; at += page)
+		if (s->pages[index_of(s, at)] == WANTED && has_swapped(s, (struct uffdctl_range){ at, at + page }))
+			s->pages[index_of(s, at)] = elsewhere(s, WANTED);
+}
+
 /* ---- the window ---- */
 
 static char *window_at(const struct step *s, uint64_t addr)
@@ -394,16 +447,7 @@ static enum page_fill judge_entry(const struct step *s, uint64_t entry)
 	/* It has been taken from the file, or is being migrated. */
 	if (!(entry & PM_PRESENT))
 		return WANTED;
-	if (entry & PM_MMAP_EXCLUSIVE)
-		return CACHED;
-	switch (s->c->job->opts->elsewhere) {
-	case UFFDCTL_ELSEWHERE_OVERWRITE:
-		return CACHED;
-	case UFFDCTL_ELSEWHERE_KEEP:
-		return KEEP;
-	default:
-		return ELSEWHERE;
-	}
+	return entry & PM_MMAP_EXCLUSIVE ? CACHED : elsewhere(s, CACHED);
 }
 
 /* Which of the pages that are to be written are mapped by somebody else, be it the target, elsewhere. */
@@ -475,6 +519,7 @@ static int fill_window(struct step *s)
 	struct chunk *c = s->c;
 	int r = 0;
 
+	leave_swapped(s);
 	for (int i = 0; i < FILL_TRIES && r >= 0; i++) {
 		enter(s);
 		r = look(s);
@@ -643,23 +688,13 @@ static int open_file(struct job *job, struct part *p)
 	return 0;
 }
 
-/* cachestat(2), Linux 6.5. */
-#define NR_CACHESTAT 451
-
-struct cachestat_range {
-	uint64_t off, len;
-};
-
-struct cachestat {
-	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
-};
-
 static bool is_all_cached(const struct part *p)
 {
-	struct cachestat_range r = { file_offset(p, p->seg.range.start), range_len(p->seg.range) };
+	uint64_t len = range_len(p->seg.range);
 	struct cachestat st;
 
-	return syscall(NR_CACHESTAT, p->file->fd, &r, &st, 0) == 0 && st.nr_cache == r.len / base_page_size();
+	return cachestat(p->file->fd, file_offset(p, p->seg.range.start), len, &st) == 0 &&
+	       st.nr_cache == len / base_page_size();
 }
 
 static uint8_t *new_bits(const struct part *p)

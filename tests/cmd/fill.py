@@ -90,6 +90,42 @@ for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUG
         test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
 
 
+@contextlib.contextmanager
+def swap(size):
+    """A swap file, where one can be had."""
+    fd, path = tempfile.mkstemp(dir="/var/tmp")
+    try:
+        os.posix_fallocate(fd, 0, size)
+        os.close(fd)
+        for command in ("mkswap", "swapon"):
+            if subprocess.run([command, path], capture_output=True).returncode:
+                skip(f"{command} fails; root with swap files on /var/tmp runs this")
+        yield
+    finally:
+        subprocess.run(["swapoff", path], capture_output=True)
+        os.unlink(path)
+
+
+@test("fill-swapped-out", rule="mapped-is-left-alone")
+def _():
+    """What is swapped out is in no page table: it may have been mapped in the range and written there."""
+    nr = 64
+    for what in ("refuse", "keep", "overwrite"):
+        t, m = target(nr)
+        with t, image(nr, NEW) as img, swap(64 << 20):
+            t.continue_(uffd=t.u, id=m["id"])
+            t.touch(id=m["id"], access="write", value=0x77)
+            t.madvise(id=m["id"], advice="pageout")
+            row, _ = result(t.pid, "all", "--from", img.name, f"--elsewhere={what}", rc=None)
+            if row["already"] == nr * PAGE:
+                skip("nothing was swapped out")
+            swapped = nr * PAGE - row["already"]
+            eq(counts(row), {"refuse": (0, 0, row["already"], 0, swapped), "keep": (swapped, 0, row["already"], 0, 0),
+                             "overwrite": (swapped, swapped, row["already"], 0, 0)}[what], what)
+            new = sum(head(t, m, i) == pattern(NEW, i) for i in range(nr))
+            eq(new, swapped // PAGE if what == "overwrite" else 0, f"{what}: pages written")
+
+
 @test("fill-elsewhere-second-range", rule="elsewhere")
 def _():
     """What is left alone in one range is so in the next one too, which shows the same pages."""
