@@ -152,7 +152,7 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 			    h->t->pid, fd, s.other);
 	if ((r < 0 || s.hidden) && !by_deed && can_be_inherited(h))
 		return fail(h->t->u, -EXDEV,
-			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give uffdctl the capabilities (setcap cap_bpf,cap_perfmon+ep)",
+			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
 			    h->t->pid, fd);
 	return 0;
 }
