@@ -601,7 +601,7 @@ int fill_chunk(struct chunk *c)
 	uint64_t unit = MAX(FILL_BYTES, page_of(c)), at = c->range.start;
 	int r = chunk_buf(c, unit);
 
-	for (; at < c->range.end && !c->gone && r >= 0; at += unit)
+	for (; at < c->range.end && !c->gone && r >= 0 && !chunk_stopped(c); at += unit)
 		r = fill_step(c, range_common(c->range, (struct uffdctl_range){ at, at + unit }));
 	return r;
 }

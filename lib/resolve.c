@@ -69,6 +69,11 @@ static int stopped(struct job *job)
 	return __atomic_load_n(&job->stop, __ATOMIC_RELAXED);
 }
 
+bool chunk_stopped(const struct chunk *c)
+{
+	return stopped(c->job) != 0;
+}
+
 /* True: by us, and not by another thread before. */
 static bool stop_all(struct job *job, int err)
 {

@@ -139,6 +139,9 @@ void resolve_pages(struct chunk *c, struct uffdctl_range range);
 /* Somebody else resolves faults there: all of the work ends, and it is said. */
 void chunk_conflict(struct chunk *c, uint64_t addr);
 
+/* All end their work: what is begun is done, nothing more. */
+bool chunk_stopped(const struct chunk *c);
+
 /* Memory of our own for at least so many bytes, as c->buf. -ENOMEM. */
 int chunk_buf(struct chunk *c, uint64_t bytes);
 void chunk_free_buf(struct chunk *c);

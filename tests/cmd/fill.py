@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -190,6 +191,10 @@ class slow:
             return False
         wait_until(has_it, "it has the userfaultfd")
 
+    def interrupt(self):
+        for child in open(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read().split():
+            os.kill(int(child), signal.SIGINT)
+
     def end(self):
         out, err = self.child.communicate(timeout=60)
         return self.child.returncode, json.loads(out) if out else None, err.decode()
@@ -246,6 +251,23 @@ def _():
         eq([(x["mapped"], x["filled"]) for x in out["continue"]], [(done, done), (2 * done, done)], "rows")
         for i in range(2 * done // PAGE):
             eq(head(t, m, i), pattern(NEW, i if i < done // PAGE else i + nr), f"page {i}")
+
+
+@test("fill-interrupted-with-a-slow-source")
+def _():
+    """An interrupt ends the work after the step that is under way: not after sixteen reads of a slow source."""
+    nr = 1024
+    for command, mode in (("continue", "minor"), ("copy", "missing")):
+        t, m = target(nr, fill=False, mode=(mode,))
+        with t, image(nr, NEW) as img:
+            p = slow(img.name, "delay_enter=1000000", command, "-J", "-t", "1", t.pid, "all", "--from", img.name)
+            wait_until(lambda: cached(t, m), "it is at work", timeout=20)
+            p.interrupt()
+            rc, out, err = p.end()
+            contains(err, "interrupted")
+            row = out[command][0]
+            eq((rc, row["mapped"]), (1, cached(t, m)), "what was done is reported")
+            ok(row["mapped"] < nr * PAGE, f"the rest was left: {row}")
 
 
 @test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
