@@ -17,10 +17,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -32,6 +34,7 @@
 #include "uapi.h"
 #include "uffd.h"
 #include "util.h"
+#include "vma.h"
 
 /* How often a page that is taken from the file under our hands is tried again. */
 #define FILL_TRIES 100
@@ -667,6 +670,39 @@ static int has_part(const struct uffdctl_vma *other, struct uffdctl_range r, voi
 	return f->first_part[other - f->aliases.maps->vmas] != 0;
 }
 
+/*
+ * What the target maps shared and has registered it may write. Of a private mapping it may have no more than
+ * the right to read the file, which is not to become ours to write: the mode of the link is that of the file.
+ */
+static bool may_write(struct uffdctl_target *t, const struct uffdctl_vma *v)
+{
+	struct stat st;
+	char path[64];
+
+	if (v->perms[3] == 's')
+		return true;
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
+	return fstatat(t->procfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mode & S_IWUSR;
+}
+
+static int fail_read_only(struct job *job, const struct uffdctl_vma *v)
+{
+	_cleanup_free_ char *what = vma_describe(v);
+
+	return fail(job->h->t->u, -EACCES,
+		    "%d: %s: private, and the process has not opened its file for writing, as filling would: register it for missing, then \"uffdctl copy\" gives the process pages of its own",
+		    job->h->t->pid, what);
+}
+
+/* Another file may have been mapped there since the mappings were read, as if to have that one written. */
+static bool is_file_of(int fd, const struct uffdctl_vma *v)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == v->inode && major(st.st_dev) == v->dev_major &&
+	       minor(st.st_dev) == v->dev_minor;
+}
+
 static int open_file(struct job *job, struct part *p)
 {
 	const struct uffdctl_vma *v = p->seg.vma;
@@ -679,9 +715,16 @@ static int open_file(struct job *job, struct part *p)
 			p->file = &filling->files[i];
 	if (p->file)
 		return 0;
+	if (!may_write(job->h->t, v))
+		return fail_read_only(job, v);
 	r = pagecache_open(job->h->t, v, &f->fd);
 	if (r < 0)
 		return r;
+	if (!is_file_of(f->fd, v)) {
+		cleanup_close(&f->fd);
+		return fail(job->h->t->u, -ENOENT, "%d: %" PRIx64 ": another file is mapped there than a moment ago",
+			    job->h->t->pid, v->range.start);
+	}
 	filling->nr_files++;
 	f->vma = v;
 	p->file = f;

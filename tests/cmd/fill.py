@@ -418,6 +418,44 @@ def _():
         ok("somebody else resolves faults" in err or "a handler has read a message" in err, f"it is said: {err}")
 
 
+# ---- whose file it is ----
+
+PRIVATE = r"""
+import ctypes, fcntl, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+size = os.stat(sys.argv[1]).st_size
+fd = os.open(sys.argv[1], os.O_RDONLY)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+addr = libc.mmap(None, size, 3, 2, fd, 0)
+u = libc.syscall(323, os.O_NONBLOCK | os.O_CLOEXEC | 1)
+fcntl.ioctl(u, 0xc018aa3f, bytearray(struct.pack("QQQ", 0xaa, 1 << 10, 0)))
+fcntl.ioctl(u, 0xc020aa00, bytearray(struct.pack("QQQQ", addr, size, 1 << 2, 0)))
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+@test("fill-not-what-the-target-may-not-write")
+def _():
+    """A private mapping needs no more than the right to read: a fill by root does not write root's file for it."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as f:
+        f.write(b"R" * 4 * PAGE)
+        f.flush()
+        os.chmod(f.name, 0o644)
+        # The interpreter of the tests may lie where another user may not go.
+        p = subprocess.Popen(["/usr/bin/python3", "-c", PRIVATE, f.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             user=65534, group=65534, extra_groups=[])
+        try:
+            r = run("continue", int(p.stdout.readline()), "all", "--from-zero", check=1)
+            contains(r.err, "has not opened its file for writing")
+            with open(f.name, "rb") as g:
+                eq(g.read(), b"R" * 4 * PAGE, "root's file")
+        finally:
+            p.stdin.close()
+            p.wait()
+
+
 # ---- contents ----
 
 @test("fill-offset-overflows")
