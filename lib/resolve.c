@@ -86,12 +86,16 @@ void chunk_conflict(struct chunk *c, uint64_t addr)
 {
 	struct uffdctl_handle *h = c->job->h;
 	_cleanup_free_ char *fd = handle_describe(h);
+	const char *or_itself = "";
 
+	/* Such a page is there without a fault that waits. */
+	if (!(c->vma.modes & UFFDCTL_MODE_MISSING))
+		or_itself = " (or the process has taken pages out of its file and touched them again)";
 	chunk_gone(c, -EBUSY, addr);
 	if (stop_all(c->job, -EBUSY))
 		log_error(h->t->u,
-			  "%d: somebody else resolves faults of %s at the same time: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
-			  h->t->pid, fd);
+			  "%d: somebody else resolves faults of %s at the same time%s: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
+			  h->t->pid, fd, or_itself);
 }
 
 /* False when it lasted too long. */

@@ -456,6 +456,22 @@ def _():
             p.wait()
 
 
+@test("fill-while-a-page-is-punched-and-touched")
+def _():
+    """Without missing, the target maps a page that it has punched before: nobody is accused alone of that."""
+    nr = 256
+    t, m = target(nr)
+    with t, image(nr, NEW) as img:
+        p = slow(img.name, "delay_enter=3000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        p.wait_at_work()
+        time.sleep(0.3)
+        t.madvise(id=m["id"], offset=200 * PAGE, len=PAGE, advice="remove")
+        t.touch(id=m["id"], access="write", offset=200 * PAGE, len=PAGE, value=7)
+        rc, _, err = p.end()
+        eq(rc, 1, "exit status")
+        contains(err, "taken pages out of its file and touched them again")
+
+
 # ---- contents ----
 
 @test("fill-offset-overflows")
