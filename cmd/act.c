@@ -89,7 +89,7 @@ static const struct argp_option handshake_options[] = {
 /* For those that change memory. */
 static const struct argp_option lock_options[] = {
 	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,
-	  "Wait so long (as 5s) for another uffdctl that changes the same memory; by default, fail at once", 50 },
+	  "Wait so long (as 5s) for another command that changes the same memory; by default, fail at once", 50 },
 	{}
 };
 

@@ -233,7 +233,7 @@ static void sum_up(int r, double s, const char *why_absent)
 		error("%d: %" PRIu64 " bytes are absent: %s", act.pid, absent, why_absent);
 	if (elsewhere)
 		error("%d: %" PRIu64
-		      " bytes are mapped elsewhere too, by this process or another: not written and not continued, and who waits there waits on; --elsewhere=overwrite writes and continues them, --elsewhere=keep continues them as they are",
+		      " bytes are mapped elsewhere too, by this process or another, or swapped out, so that it can't be told: not written and not continued, and who waits there waits on; --elsewhere=overwrite writes and continues them, --elsewhere=keep continues them as they are",
 		      act.pid, elsewhere);
 	if (r == -EINTR)
 		error("%d: interrupted: %" PRIu64 " bytes were mapped, the rest is as it was", act.pid, mapped);

@@ -31,7 +31,7 @@ static int copy_chunk(struct chunk *c)
 	int r = chunk_buf(c, unit);
 
 	c->held = c->range;
-	for (; c->held.start < c->range.end && !c->gone && r >= 0; c->held.start = c->held.end) {
+	for (; c->held.start < c->range.end && !c->gone && r >= 0 && !chunk_stopped(c); c->held.start = c->held.end) {
 		int err;
 
 		c->held.end = MIN(c->held.start + unit, c->range.end);

@@ -17,10 +17,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <time.h>
 
@@ -32,6 +34,7 @@
 #include "uapi.h"
 #include "uffd.h"
 #include "util.h"
+#include "vma.h"
 
 /* How often a page that is taken from the file under our hands is tried again. */
 #define FILL_TRIES 100
@@ -39,7 +42,6 @@
 struct file {
 	const struct uffdctl_vma *vma; /* one that shows it */
 	int fd;
-	uint64_t size;
 };
 
 struct filling {
@@ -49,7 +51,8 @@ struct filling {
 	size_t *first_part; /* by mapping: its first part's number + 1 */
 	int guard;
 	int own_pagemap;
-	bool absent; /* the last page was not in the page cache: neighbours are alike */
+	bool several; /* ranges, which may show the same pages */
+	bool absent;  /* the last page was not in the page cache: neighbours are alike */
 };
 
 enum page_fill {
@@ -134,17 +137,49 @@ static bool shares_pages(const struct part *p, struct uffdctl_range r, const str
 	       file_offset(p, r.end) > file_offset(q, q->seg.range.start);
 }
 
-/* Was this page of the file offered by an earlier part? Then it is filled, or was the target's already. */
-static bool is_claimed(const struct chunk *c, uint64_t addr)
+static uint64_t bit_of(const struct part *p, uint64_t offset)
+{
+	return (offset - file_offset(p, p->seg.range.start)) / p->seg.vma->page_size;
+}
+
+/* Did an earlier part fill this page of the file, or find it to be the target's already? */
+static bool is_settled(const struct chunk *c, uint64_t addr)
 {
 	struct uffdctl_range page = { addr, addr + page_of(c) };
+	uint64_t offset = file_offset(c->part, addr);
 
 	if (!c->part->second_round)
 		return false;
 	for (const struct part *q = c->job->parts; q < c->part; q++)
-		if (!q->objection && shares_pages(c->part, page, q))
+		if (q->settled && shares_pages(c->part, page, q) &&
+		    q->settled[bit_of(q, offset) / 8] >> bit_of(q, offset) % 8 & 1)
 			return true;
 	return false;
+}
+
+/* What a private mapping has mapped may be a page of its own, which says nothing of the file's. */
+static bool settles(const struct step *s, uint64_t i)
+{
+	switch (s->pages[i]) {
+	case KEEP:
+		return !(s->c->states[i] & PTE_MAPPED) || s->c->vma.perms[3] == 's';
+	case MADE:
+	case WRITTEN:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Two threads may be at bits of one byte. */
+static void note_settled(struct step *s)
+{
+	struct part *p = s->c->part;
+	uint64_t bit = bit_of(p, file_offset(p, s->range.start));
+
+	for (uint64_t i = 0; p->settled && i < nr_pages(s); i++, bit++)
+		if (settles(s, i))
+			__atomic_fetch_or(&p->settled[bit / 8], 1 << bit % 8, __ATOMIC_RELAXED);
 }
 
 /* A huge page that moves shows as one that is marked, for a moment. */
@@ -187,13 +222,13 @@ static struct uffdctl_range choose(struct step *s)
 
 	for (uint64_t at = s->range.start; at < s->range.end; at += page) {
 		uint64_t i = index_of(s, at);
-		bool mapped = s->c->states[i] & PTE_MAPPED;
+		bool mapped = s->c->states[i] & PTE_MAPPED, settled = is_settled(s->c, at);
 
-		if (mapped && appeared(s->c, at)) {
+		if (mapped && !settled && appeared(s->c, at)) {
 			chunk_conflict(s->c, at);
 			return (struct uffdctl_range){ at, at };
 		}
-		s->pages[i] = mapped || is_claimed(s->c, at) ? KEEP : WANTED;
+		s->pages[i] = mapped || settled ? KEEP : WANTED;
 		if (s->pages[i] != WANTED)
 			continue;
 		ret.start = MIN(ret.start, at);
@@ -221,6 +256,59 @@ static char *buf_at(const struct step *s, uint64_t addr)
 	return s->c->buf + (addr - s->base);
 }
 
+/* ---- what is swapped out ---- */
+
+/* cachestat(2), Linux 6.5. */
+#define NR_CACHESTAT 451
+
+struct cachestat_range {
+	uint64_t off, len;
+};
+
+struct cachestat {
+	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
+};
+
+static int cachestat(int fd, uint64_t offset, uint64_t len, struct cachestat *ret)
+{
+	struct cachestat_range r = { offset, len };
+
+	return syscall(NR_CACHESTAT, fd, &r, ret, 0) < 0 ? -errno : 0;
+}
+
+/* What becomes of a page that somebody has mapped elsewhere, or may have had. */
+static enum page_fill elsewhere(const struct step *s, enum page_fill overwrite)
+{
+	switch (s->c->job->opts->elsewhere) {
+	case UFFDCTL_ELSEWHERE_OVERWRITE:
+		return overwrite;
+	case UFFDCTL_ELSEWHERE_KEEP:
+		return KEEP;
+	default:
+		return ELSEWHERE;
+	}
+}
+
+static bool has_swapped(const struct step *s, struct uffdctl_range r)
+{
+	struct cachestat st;
+
+	return cachestat(s->c->part->file->fd, file_offset(s->c->part, r.start), range_len(r), &st) == 0 &&
+	       st.nr_evicted;
+}
+
+/* Of shmem no page table holds what is swapped out: who had it mapped, be it in the range, can't be told. */
+static void leave_swapped(struct step *s)
+{
+	uint64_t page = page_of(s->c);
+
+	if (page > base_page_size() || !has_swapped(s, s->range))
+		return;
+	for (uint64_t at = s->range.start; at < s->range.end; at += page)
+		if (s->pages[index_of(s, at)] == WANTED && has_swapped(s, (struct uffdctl_range){ at, at + page }))
+			s->pages[index_of(s, at)] = elsewhere(s, WANTED);
+}
+
 /* ---- the window ---- */
 
 static char *window_at(const struct step *s, uint64_t addr)
@@ -236,15 +324,21 @@ static struct uffdctl_range in_window(const struct step *s, struct uffdctl_range
 }
 
 /* Pages past the end of the file stay as they are: CONTINUE will say that they are absent. */
-static void end_at_file(struct step *s, uint64_t size)
+static int end_at_file(struct step *s)
 {
-	uint64_t offset = file_offset(s->c->part, s->range.start), end = s->range.end;
+	uint64_t offset = file_offset(s->c->part, s->range.start), end = s->range.end, size;
+	struct stat st;
+
+	if (fstat(s->c->part->file->fd, &st) < 0)
+		return -errno;
+	size = st.st_size;
 
 	if (offset + range_len(s->range) > size)
 		end = s->range.start + (offset >= size ? 0 : round_up(size - offset, page_of(s->c)));
 	for (uint64_t at = end; at < s->range.end; at += page_of(s->c))
 		s->pages[index_of(s, at)] = KEEP;
 	s->mapped = (struct uffdctl_range){ s->range.start, end };
+	return 0;
 }
 
 /* On hugetlbfs no page is to be reserved by the mapping: what is made takes one that is free. */
@@ -255,9 +349,9 @@ static int open_window(struct step *s)
 	char *p;
 	int r;
 
-	end_at_file(s, file->size);
-	if (s->mapped.start == s->mapped.end)
-		return 0;
+	r = end_at_file(s);
+	if (r < 0 || s->mapped.start == s->mapped.end)
+		return r;
 	p = mmap(NULL, range_len(s->mapped), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file->fd,
 		 (off_t)file_offset(s->c->part, s->mapped.start));
 	if (p == MAP_FAILED)
@@ -356,16 +450,7 @@ static enum page_fill judge_entry(const struct step *s, uint64_t entry)
 	/* It has been taken from the file, or is being migrated. */
 	if (!(entry & PM_PRESENT))
 		return WANTED;
-	if (entry & PM_MMAP_EXCLUSIVE)
-		return CACHED;
-	switch (s->c->job->opts->elsewhere) {
-	case UFFDCTL_ELSEWHERE_OVERWRITE:
-		return CACHED;
-	case UFFDCTL_ELSEWHERE_KEEP:
-		return KEEP;
-	default:
-		return ELSEWHERE;
-	}
+	return entry & PM_MMAP_EXCLUSIVE ? CACHED : elsewhere(s, CACHED);
 }
 
 /* Which of the pages that are to be written are mapped by somebody else, be it the target, elsewhere. */
@@ -437,6 +522,7 @@ static int fill_window(struct step *s)
 	struct chunk *c = s->c;
 	int r = 0;
 
+	leave_swapped(s);
 	for (int i = 0; i < FILL_TRIES && r >= 0; i++) {
 		enter(s);
 		r = look(s);
@@ -503,8 +589,10 @@ static int fill_step(struct chunk *c, struct uffdctl_range range)
 		if (r >= 0)
 			note_states(&s);
 	}
-	if (r >= 0)
+	if (r >= 0) {
+		note_settled(&s);
 		resolve_pages(c, s.range);
+	}
 	close_window(&s);
 	if (r >= 0 && s.err < 0)
 		(s.unreadable ? chunk_unreadable : chunk_gone)(c, s.err, s.range.end);
@@ -516,7 +604,7 @@ int fill_chunk(struct chunk *c)
 	uint64_t unit = MAX(FILL_BYTES, page_of(c)), at = c->range.start;
 	int r = chunk_buf(c, unit);
 
-	for (; at < c->range.end && !c->gone && r >= 0; at += unit)
+	for (; at < c->range.end && !c->gone && r >= 0 && !chunk_stopped(c); at += unit)
 		r = fill_step(c, range_common(c->range, (struct uffdctl_range){ at, at + unit }));
 	return r;
 }
@@ -562,6 +650,7 @@ int fill_prepare(struct job *job, const struct uffdctl_maps *maps, const struct 
 	if (!f)
 		return log_oom(u);
 	f->guard = -1;
+	f->several = segs->nr > 1;
 	f->own_pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
 	if (f->own_pagemap < 0)
 		return fail(u, -errno, "/proc/self/pagemap: %s", strerror(errno));
@@ -581,12 +670,44 @@ static int has_part(const struct uffdctl_vma *other, struct uffdctl_range r, voi
 	return f->first_part[other - f->aliases.maps->vmas] != 0;
 }
 
+/*
+ * What the target maps shared and has registered it may write. Of a private mapping it may have no more than
+ * the right to read the file, which is not to become ours to write: the mode of the link is that of the file.
+ */
+static bool may_write(struct uffdctl_target *t, const struct uffdctl_vma *v)
+{
+	struct stat st;
+	char path[64];
+
+	if (v->perms[3] == 's')
+		return true;
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, v->range.start, v->range.end);
+	return fstatat(t->procfd, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_mode & S_IWUSR;
+}
+
+static int fail_read_only(struct job *job, const struct uffdctl_vma *v)
+{
+	_cleanup_free_ char *what = vma_describe(v);
+
+	return fail(job->h->t->u, -EACCES,
+		    "%d: %s: private, and the process has not opened its file for writing, as filling would: register it for missing, then \"uffdctl copy\" gives the process pages of its own",
+		    job->h->t->pid, what);
+}
+
+/* Another file may have been mapped there since the mappings were read, as if to have that one written. */
+static bool is_file_of(int fd, const struct uffdctl_vma *v)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_ino == v->inode && major(st.st_dev) == v->dev_major &&
+	       minor(st.st_dev) == v->dev_minor;
+}
+
 static int open_file(struct job *job, struct part *p)
 {
 	const struct uffdctl_vma *v = p->seg.vma;
 	struct filling *filling = job->op_data;
 	struct file *f = filling->files + filling->nr_files;
-	struct stat st;
 	int r;
 
 	for (size_t i = 0; i < filling->nr_files && !p->file; i++)
@@ -594,35 +715,34 @@ static int open_file(struct job *job, struct part *p)
 			p->file = &filling->files[i];
 	if (p->file)
 		return 0;
+	if (!may_write(job->h->t, v))
+		return fail_read_only(job, v);
 	r = pagecache_open(job->h->t, v, &f->fd);
 	if (r < 0)
 		return r;
+	if (!is_file_of(f->fd, v)) {
+		cleanup_close(&f->fd);
+		return fail(job->h->t->u, -ENOENT, "%d: %" PRIx64 ": another file is mapped there than a moment ago",
+			    job->h->t->pid, v->range.start);
+	}
 	filling->nr_files++;
-	if (fstat(f->fd, &st) < 0)
-		return fail(job->h->t->u, -errno, "fstat: %s", strerror(errno));
 	f->vma = v;
-	f->size = st.st_size;
 	p->file = f;
 	return 0;
 }
 
-/* cachestat(2), Linux 6.5. */
-#define NR_CACHESTAT 451
-
-struct cachestat_range {
-	uint64_t off, len;
-};
-
-struct cachestat {
-	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
-};
-
 static bool is_all_cached(const struct part *p)
 {
-	struct cachestat_range r = { file_offset(p, p->seg.range.start), range_len(p->seg.range) };
+	uint64_t len = range_len(p->seg.range);
 	struct cachestat st;
 
-	return syscall(NR_CACHESTAT, p->file->fd, &r, &st, 0) == 0 && st.nr_cache == r.len / base_page_size();
+	return cachestat(p->file->fd, file_offset(p, p->seg.range.start), len, &st) == 0 &&
+	       st.nr_cache == len / base_page_size();
+}
+
+static uint8_t *new_bits(const struct part *p)
+{
+	return calloc(range_len(p->seg.range) / p->seg.vma->page_size / 8 + 1, 1);
 }
 
 /*
@@ -638,7 +758,7 @@ static int remember_mapped(struct job *job, struct part *p)
 
 	if (is_forced(job) || (!(p->seg.vma->modes & UFFDCTL_MODE_MISSING) && !is_all_cached(p)))
 		return 0;
-	p->mapped_before = calloc(range_len(p->seg.range) / page / 8 + 1, 1);
+	p->mapped_before = new_bits(p);
 	if (!p->mapped_before)
 		return log_oom(job->h->t->u);
 	for (; r >= 0 && at.start < p->seg.range.end; at.start = at.end) {
@@ -652,6 +772,15 @@ static int remember_mapped(struct job *job, struct part *p)
 		     : 0;
 }
 
+/* Two ranges of one mapping. */
+static bool shares_pages_with_any(const struct job *job, const struct part *p, size_t first)
+{
+	for (const struct part *q = job->parts + first; q < p; q++)
+		if (shares_pages(p, p->seg.range, q))
+			return true;
+	return false;
+}
+
 int fill_add_part(struct job *job, struct part *p)
 {
 	const struct uffdctl_vma *v = p->seg.vma;
@@ -663,8 +792,12 @@ int fill_add_part(struct job *job, struct part *p)
 		return 0;
 	first = &filling->first_part[v - filling->aliases.maps->vmas];
 	/* Pages that an earlier part offers wait until that is through. */
-	p->second_round = *first || alias_visit(&filling->aliases, v, p->seg.range, has_part, filling);
+	p->second_round = alias_visit(&filling->aliases, v, p->seg.range, has_part, filling) ||
+			  (*first && shares_pages_with_any(job, p, *first - 1));
 	*first = *first ?: (size_t)(p - job->parts) + 1;
+	p->settled = filling->several ? new_bits(p) : NULL;
+	if (filling->several && !p->settled)
+		return log_oom(job->h->t->u);
 	r = open_file(job, p);
 	return r < 0 || job->opts->flags & UFFDCTL_DRY_RUN ? r : remember_mapped(job, p);
 }
@@ -673,8 +806,10 @@ void fill_finish(struct job *job)
 {
 	struct filling *f = job->op_data;
 
-	for (size_t i = 0; i < job->nr_parts; i++)
+	for (size_t i = 0; i < job->nr_parts; i++) {
 		free(job->parts[i].mapped_before);
+		free(job->parts[i].settled);
+	}
 	if (!f)
 		return;
 	for (size_t i = 0; i < f->nr_files; i++)

@@ -137,7 +137,7 @@ static bool can_be_inherited(const struct uffdctl_handle *h)
 	return h->pid != h->t->pid || !is_cloexec(h) || !has_called_exec(h->t);
 }
 
-int governs_check(struct uffdctl_handle *h, const struct segments *segs)
+int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by_deed)
 {
 	struct search s = { .h = h, .segs = segs, .hidden = !sees_all_processes() };
 	_cleanup_free_ char *fd = handle_describe(h);
@@ -150,9 +150,9 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs)
 		return fail(h->t->u, -EXDEV,
 			    "%d: %s may govern the memory of process %d, which has the same addresses registered, and only BPF can tell: run as root, or with CAP_BPF and CAP_PERFMON",
 			    h->t->pid, fd, s.other);
-	if ((r < 0 || s.hidden) && can_be_inherited(h))
+	if ((r < 0 || s.hidden) && !by_deed && can_be_inherited(h))
 		return fail(h->t->u, -EXDEV,
-			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give uffdctl the capabilities (setcap cap_bpf,cap_perfmon+ep)",
+			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
 			    h->t->pid, fd);
 	return 0;
 }

@@ -8,7 +8,8 @@
 /*
  * Is it shown that what is done through the handle on these segments reaches no other process?
  * -EXDEV: it is not, logged with what would show it. Beneath: BPF, or /proc/PID/maps of all processes.
+ * @by_deed: what is done will show it; refused is only what another process is seen to have there
  */
-int governs_check(struct uffdctl_handle *h, const struct segments *segs);
+int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by_deed);
 
 #endif

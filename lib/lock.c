@@ -21,6 +21,7 @@
 #include "lock.h"
 #include "log.h"
 #include "pidfd.h"
+#include "proc.h"
 #include "util.h"
 
 enum {
@@ -103,28 +104,49 @@ static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t ctx)
 	return known;
 }
 
-/* One that can't be taken is none that others of our rights could lock. */
-static void take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
+/* One that can't be taken is none that others of our rights could lock, unless it is for want of descriptors. */
+static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 {
 	_cleanup_close_ int pidfd = -1, fd = -1;
-	int *place;
+	int *place, r = pidfd_open_process(d->pid, &pidfd);
+	char path[64];
 
-	if (pidfd_open_process(d->pid, &pidfd) < 0 || pidfd_take_fd(d->pid, pidfd, d->fd, &fd) < 0)
-		return;
+	if (r >= 0)
+		r = pidfd_take_fd(d->pid, pidfd, d->fd, &fd);
+	if (r < 0)
+		return r == -EMFILE || r == -ENFILE ? r : 0;
+	/* The number may be another file's by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!proc_is_uffd(AT_FDCWD, path))
+		return 0;
 	place = vec_add(h->others, h->nr_others, h->others_alloc);
-	if (place)
-		*place = steal_fd(fd);
+	if (!place)
+		return -ENOMEM;
+	*place = steal_fd(fd);
+	return 0;
 }
 
-/* Without BPF it is not known which they are. */
-static void take_others(struct uffdctl_handle *h)
+/* Without BPF it is not known which they are: all that the process holds. */
+static bool is_other(const struct uffdctl_handle *h, size_t i)
 {
-	if (!h->ctx || h->others_taken)
-		return;
-	h->others_taken = true;
-	for (size_t i = 0; i < h->list->nr; i++)
-		if (h->list->uffds[i].target_pid == h->t->pid && !is_known(h, i, h->list->ctxs[i]))
-			take_other(h, &h->list->uffds[i]);
+	const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+	if (!h->ctx)
+		return d->pid == h->t->pid && (d->pid != h->pid || d->fd != h->fd);
+	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ctxs[i]);
+}
+
+static int take_others(struct uffdctl_handle *h)
+{
+	int r = 0;
+
+	if (h->others_taken)
+		return 0;
+	for (size_t i = 0; r >= 0 && i < h->list->nr; i++)
+		if (is_other(h, i))
+			r = take_other(h, &h->list->uffds[i]);
+	h->others_taken = r >= 0;
+	return r;
 }
 
 /* ---- waiting ---- */
@@ -162,7 +184,11 @@ int lock_take(struct uffdctl_handle *h)
 	bool told = false;
 	pid_t pid = 0;
 
-	take_others(h);
+	r = take_others(h);
+	if (r < 0)
+		return fail(h->t->u, r,
+			    "%d: taking all userfaultfds of this memory, to lock them: %s (see ulimit -n: each needs a descriptor)",
+			    h->t->pid, strerror(-r));
 	for (;;) {
 		r = claim_all(h, &pid);
 		if (r == -EAGAIN && ++collisions < MAX_COLLISIONS) {

@@ -408,13 +408,17 @@ static int run_locked(struct action *a, const struct uffdctl_ranges *ranges, con
 	return r;
 }
 
-/* The deed shows whose memory a userfaultfd governs, but not where the modes are there already: see verify(). */
+/*
+ * The deed shows whose memory a userfaultfd governs, but not where the modes are there already: see verify().
+ * Nor may it be tried where another process has something registered, which would be lost.
+ */
 static int check_present(struct action *a, const struct segments *segs)
 {
+	bool by_deed = true;
+
 	for (size_t i = 0; i < segs->nr; i++)
-		if ((segs->segs[i].vma->modes & a->modes) == a->modes)
-			return governs_check(a->h, segs);
-	return 0;
+		by_deed &= (segs->segs[i].vma->modes & a->modes) != a->modes;
+	return governs_check(a->h, segs, by_deed);
 }
 
 static int before_register(struct action *a, const struct segments *segs)
@@ -438,7 +442,7 @@ static int before_register(struct action *a, const struct segments *segs)
 
 static int before_unregister(struct action *a, const struct segments *segs)
 {
-	return governs_check(a->h, segs);
+	return governs_check(a->h, segs, false);
 }
 
 UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,

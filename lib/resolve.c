@@ -69,6 +69,11 @@ static int stopped(struct job *job)
 	return __atomic_load_n(&job->stop, __ATOMIC_RELAXED);
 }
 
+bool chunk_stopped(const struct chunk *c)
+{
+	return stopped(c->job) != 0;
+}
+
 /* True: by us, and not by another thread before. */
 static bool stop_all(struct job *job, int err)
 {
@@ -81,12 +86,16 @@ void chunk_conflict(struct chunk *c, uint64_t addr)
 {
 	struct uffdctl_handle *h = c->job->h;
 	_cleanup_free_ char *fd = handle_describe(h);
+	const char *or_itself = "";
 
+	/* Such a page is there without a fault that waits. */
+	if (!(c->vma.modes & UFFDCTL_MODE_MISSING))
+		or_itself = " (or the process has taken pages out of its file and touched them again)";
 	chunk_gone(c, -EBUSY, addr);
 	if (stop_all(c->job, -EBUSY))
 		log_error(h->t->u,
-			  "%d: somebody else resolves faults of %s at the same time: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
-			  h->t->pid, fd);
+			  "%d: somebody else resolves faults of %s at the same time%s: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
+			  h->t->pid, fd, or_itself);
 }
 
 /* False when it lasted too long. */
@@ -474,11 +483,14 @@ static void wait_and_show(struct job *job)
 	pthread_mutex_unlock(&job->lock);
 }
 
-static unsigned int nr_threads(const struct job *job)
+static unsigned int nr_threads(const struct job *job, bool second_round)
 {
 	cpu_set_t cpus;
 	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / CHUNK_BYTES + 1;
 
+	/* Of ranges that show the same pages, each begins when those before it are through. */
+	if (second_round)
+		return 1;
 	if (!n)
 		n = sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus);
 	return MIN(n, chunks);
@@ -487,7 +499,7 @@ static unsigned int nr_threads(const struct job *job)
 /* Threads that can't be had are done without, as long as there is one. */
 static int run_round(struct job *job, bool second_round)
 {
-	unsigned int want = nr_threads(job), nr = 0;
+	unsigned int want = nr_threads(job, second_round), nr = 0;
 	_cleanup_free_ pthread_t *threads = calloc(want, sizeof(*threads));
 	int r = 0;
 
@@ -779,7 +791,7 @@ static int make_plan(struct job *job, const struct uffdctl_ranges *ranges, struc
 	for (size_t i = 0; i < ret->segs.nr; i++)
 		add_bytes(job, &ret->segs.segs[i], ret);
 	if (r >= 0)
-		r = governs_check(job->h, &ret->segs);
+		r = governs_check(job->h, &ret->segs, false);
 	return r >= 0 && job->op->prepare ? job->op->prepare(job, ret->maps, &ret->segs) : r;
 }
 

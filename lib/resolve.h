@@ -30,6 +30,7 @@ struct part {
 	uint64_t from;		 /* where its contents are, from the beginning of the contents */
 	const struct file *file; /* fill.c: that of the second mapping */
 	uint8_t *mapped_before;	 /* fill.c: a bit a page; NULL: what appears may be the target's doing */
+	uint8_t *settled;	 /* fill.c: likewise; no other part is to fill these pages of the file */
 	const char *objection;	 /* why nothing is done here */
 	struct tally tally;
 	bool gone;	   /* an error that concerns all of it */
@@ -137,6 +138,9 @@ void resolve_pages(struct chunk *c, struct uffdctl_range range);
 
 /* Somebody else resolves faults there: all of the work ends, and it is said. */
 void chunk_conflict(struct chunk *c, uint64_t addr);
+
+/* All end their work: what is begun is done, nothing more. */
+bool chunk_stopped(const struct chunk *c);
 
 /* Memory of our own for at least so many bytes, as c->buf. -ENOMEM. */
 int chunk_buf(struct chunk *c, uint64_t bytes);

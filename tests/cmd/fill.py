@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -90,6 +91,72 @@ for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUG
         test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
 
 
+@contextlib.contextmanager
+def swap(size):
+    """A swap file, where one can be had."""
+    fd, path = tempfile.mkstemp(dir="/var/tmp")
+    try:
+        os.posix_fallocate(fd, 0, size)
+        os.close(fd)
+        for command in ("mkswap", "swapon"):
+            if subprocess.run([command, path], capture_output=True).returncode:
+                skip(f"{command} fails; root with swap files on /var/tmp runs this")
+        yield
+    finally:
+        subprocess.run(["swapoff", path], capture_output=True)
+        os.unlink(path)
+
+
+@test("fill-swapped-out", rule="mapped-is-left-alone")
+def _():
+    """What is swapped out is in no page table: it may have been mapped in the range and written there."""
+    nr = 64
+    for what in ("refuse", "keep", "overwrite"):
+        t, m = target(nr)
+        with t, image(nr, NEW) as img, swap(64 << 20):
+            t.continue_(uffd=t.u, id=m["id"])
+            t.touch(id=m["id"], access="write", value=0x77)
+            t.madvise(id=m["id"], advice="pageout")
+            row, _ = result(t.pid, "all", "--from", img.name, f"--elsewhere={what}", rc=None)
+            if row["already"] == nr * PAGE:
+                skip("nothing was swapped out")
+            swapped = nr * PAGE - row["already"]
+            eq(counts(row), {"refuse": (0, 0, row["already"], 0, swapped), "keep": (swapped, 0, row["already"], 0, 0),
+                             "overwrite": (swapped, swapped, row["already"], 0, 0)}[what], what)
+            new = sum(head(t, m, i) == pattern(NEW, i) for i in range(nr))
+            eq(new, swapped // PAGE if what == "overwrite" else 0, f"{what}: pages written")
+
+
+@test("fill-elsewhere-second-range", rule="elsewhere")
+def _():
+    """What is left alone in one range is so in the next one too, which shows the same pages."""
+    t, m = target()
+    with t, image(32, NEW) as img:
+        second, own = (t.map(kind="memfd", size=16 * PAGE, of=m["id"]) for _ in range(2))
+        t.register(uffd=t.u, id=second["id"], mode=["minor"])
+        for i in range(4):
+            t.poke(id=own["id"], offset=i * PAGE, hex=pattern(OLD, i), through="self")
+        r = run("continue", "-J", t.pid, *(f"{x['addr']}+{16 * PAGE}" for x in (m, second)), "--from", img.name, check=1)
+        eq([counts(x) for x in r.json()["continue"]],
+           [(12 * PAGE, 12 * PAGE, 0, 0, 4 * PAGE), (12 * PAGE, 0, 0, 0, 4 * PAGE)], "rows")
+        for i in range(16):
+            eq(head(t, m, i), pattern(OLD if i < 4 else NEW, i), f"page {i}")
+
+
+@test("fill-one-range-twice", rule="mapped-is-left-alone")
+def _():
+    """The second time all of it is mapped, and by nobody else than us."""
+    t, m = target()
+    with t, image(40, NEW) as img:
+        first, whole = f"{m['addr']}+{8 * PAGE}", f"{m['addr']}+{16 * PAGE}"
+        r = run("continue", "-J", t.pid, first, whole, whole, "--from", img.name, check=0)
+        eq([counts(x) for x in r.json()["continue"]],
+           [(8 * PAGE, 8 * PAGE, 0, 0, 0), (8 * PAGE, 8 * PAGE, 8 * PAGE, 0, 0), (0, 0, 16 * PAGE, 0, 0)], "rows")
+        for i in range(16):
+            # The second range begins with the ninth page of the contents.
+            eq(head(t, m, i), pattern(NEW, i if i < 8 else i + 8), f"page {i}")
+
+
 @test("fill-elsewhere-usage")
 def _():
     t, m = target()
@@ -123,6 +190,10 @@ class slow:
                 return any("userfaultfd" in x for c in children for x in links(f"/proc/{c}/fd"))
             return False
         wait_until(has_it, "it has the userfaultfd")
+
+    def interrupt(self):
+        for child in open(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read().split():
+            os.kill(int(child), signal.SIGINT)
 
     def end(self):
         out, err = self.child.communicate(timeout=60)
@@ -161,6 +232,42 @@ def _():
         eq(cached(t, m), row["mapped"], "no page is there that was not filled")
         for i in range(row["mapped"] // PAGE):
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
+
+
+@test("fill-read-error-and-a-second-range", rule="no-false-fill")
+def _():
+    """What could not be filled in one range is not continued as it was in another that shows the same pages."""
+    nr = 256
+    t, m = target(nr)
+    with t, image(2 * nr, NEW) as img:
+        n = t.map(kind="memfd", size=nr * PAGE, of=m["id"])
+        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+        rc, out, err = slow(img.name, "error=EIO:when=2+", "continue", "-J", "-t", "1", t.pid,
+                            *(f"{x['addr']}+{nr * PAGE}" for x in (m, n)), "--from", img.name).end()
+        eq(rc, 1, f"exit status: {err}")
+        done = out["continue"][0]["mapped"]
+        ok(0 < done < nr * PAGE, "some were done")
+        # strace counts the reads of each thread: the second range gets as far again.
+        eq([(x["mapped"], x["filled"]) for x in out["continue"]], [(done, done), (2 * done, done)], "rows")
+        for i in range(2 * done // PAGE):
+            eq(head(t, m, i), pattern(NEW, i if i < done // PAGE else i + nr), f"page {i}")
+
+
+@test("fill-interrupted-with-a-slow-source")
+def _():
+    """An interrupt ends the work after the step that is under way: not after sixteen reads of a slow source."""
+    nr = 1024
+    for command, mode in (("continue", "minor"), ("copy", "missing")):
+        t, m = target(nr, fill=False, mode=(mode,))
+        with t, image(nr, NEW) as img:
+            p = slow(img.name, "delay_enter=1000000", command, "-J", "-t", "1", t.pid, "all", "--from", img.name)
+            wait_until(lambda: cached(t, m), "it is at work", timeout=20)
+            p.interrupt()
+            rc, out, err = p.end()
+            contains(err, "interrupted")
+            row = out[command][0]
+            eq((rc, row["mapped"]), (1, cached(t, m)), "what was done is reported")
+            ok(row["mapped"] < nr * PAGE, f"the rest was left: {row}")
 
 
 @test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
@@ -219,6 +326,24 @@ def _():
 
 
 # ---- what the target does meanwhile ----
+
+@test("fill-while-the-file-grows", rule="no-false-fill")
+def _():
+    """What lay past the end of the file when the command began is filled, and not taken as it is."""
+    t, m = target(64, fill=False)
+    with t, image(64, NEW) as img:
+        t.truncate(id=m["id"], size=16 * PAGE)
+        p = slow(img.name, "delay_enter=3000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        p.wait_at_work()
+        time.sleep(0.3)
+        t.truncate(id=m["id"], size=64 * PAGE)
+        t.fill(id=m["id"], seed=OLD, offset=16 * PAGE, len=48 * PAGE)
+        rc, out, err = p.end()
+        row = out["continue"][0]
+        eq((rc, *counts(row)), (0, 64 * PAGE, 64 * PAGE, 0, 0, 0), err)
+        for i in range(64):
+            eq(head(t, m, i), pattern(NEW, i), f"page {i}")
+
 
 @test("fill-slow-contents", rule="no-false-fill")
 def _():
@@ -291,6 +416,60 @@ def _():
         poller.stop()
         eq(rc, 1, "exit status")
         ok("somebody else resolves faults" in err or "a handler has read a message" in err, f"it is said: {err}")
+
+
+# ---- whose file it is ----
+
+PRIVATE = r"""
+import ctypes, fcntl, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+size = os.stat(sys.argv[1]).st_size
+fd = os.open(sys.argv[1], os.O_RDONLY)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+addr = libc.mmap(None, size, 3, 2, fd, 0)
+u = libc.syscall(323, os.O_NONBLOCK | os.O_CLOEXEC | 1)
+fcntl.ioctl(u, 0xc018aa3f, bytearray(struct.pack("QQQ", 0xaa, 1 << 10, 0)))
+fcntl.ioctl(u, 0xc020aa00, bytearray(struct.pack("QQQQ", addr, size, 1 << 2, 0)))
+print(os.getpid(), flush=True)
+sys.stdin.read()
+"""
+
+
+@test("fill-not-what-the-target-may-not-write")
+def _():
+    """A private mapping needs no more than the right to read: a fill by root does not write root's file for it."""
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as f:
+        f.write(b"R" * 4 * PAGE)
+        f.flush()
+        os.chmod(f.name, 0o644)
+        # The interpreter of the tests may lie where another user may not go.
+        p = subprocess.Popen(["/usr/bin/python3", "-c", PRIVATE, f.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                             user=65534, group=65534, extra_groups=[])
+        try:
+            r = run("continue", int(p.stdout.readline()), "all", "--from-zero", check=1)
+            contains(r.err, "has not opened its file for writing")
+            with open(f.name, "rb") as g:
+                eq(g.read(), b"R" * 4 * PAGE, "root's file")
+        finally:
+            p.stdin.close()
+            p.wait()
+
+
+@test("fill-while-a-page-is-punched-and-touched")
+def _():
+    """Without missing, the target maps a page that it has punched before: nobody is accused alone of that."""
+    nr = 256
+    t, m = target(nr)
+    with t, image(nr, NEW) as img:
+        p = slow(img.name, "delay_enter=3000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        p.wait_at_work()
+        time.sleep(0.3)
+        t.madvise(id=m["id"], offset=200 * PAGE, len=PAGE, advice="remove")
+        t.touch(id=m["id"], access="write", offset=200 * PAGE, len=PAGE, value=7)
+        rc, _, err = p.end()
+        eq(rc, 1, "exit status")
+        contains(err, "taken pages out of its file and touched them again")
 
 
 # ---- contents ----

@@ -4,6 +4,7 @@ import ctypes
 import fcntl
 import json
 import os
+import resource
 import signal
 import struct
 import subprocess
@@ -30,12 +31,13 @@ def target(nr=16, **kw):
 class held:
     """An uffdctl that holds the lock: strace(1) keeps it in the first read of its contents."""
 
-    def __init__(self, t, m):
+    def __init__(self, t, m, *args, **popen):
         self.image = image(m["size"] // PAGE)
         self.child = subprocess.Popen(
             ["strace", "-f", "-qq", "-o", "/dev/null", "-P", self.image.name,
              "-e", "inject=pread64:delay_enter=60000000", uffdctl_path(), "continue", "-t", "1", str(t.pid),
-             f"{m['addr']}+{m['size']}", "--from", self.image.name], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+             f"{m['addr']}+{m['size']}", "--from", self.image.name, *map(str, args)], stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, **popen)
         self.pid = None
         wait_until(lambda: self._find(t) or self.child.poll() is not None, "another uffdctl holds the lock")
         if self.child.poll() is not None:
@@ -213,6 +215,37 @@ def _():
             contains(r.err, f"process {other.pid} is changing this memory")
 
 
+@test("lock-all-userfaultfds-without-bpf", rule="exclusive")
+def _():
+    """Which of them govern this memory is not known then: all that the process holds are locked."""
+    t, m = target()
+    with t:
+        v = t.uffd(features=FEATURES)["fd"]
+        n = t.map(kind="memfd", size=m["size"], of=m["id"])
+        t.register(uffd=v, id=n["id"], mode=["minor"])
+        with held(t, m, "-f", t.u, "--force", preexec_fn=without_bpf) as other:
+            for preexec in (None, without_bpf):
+                p = spawn("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, preexec_fn=preexec)
+                _, err = p.communicate(timeout=50)
+                contains(err.decode(), f"process {other.pid} is changing this memory")
+                eq(p.returncode, 1, "exit status")
+
+
+@test("lock-needs-descriptors")
+def _():
+    """Where there is no room for all userfaultfds of a memory, it is not worked on unlocked."""
+    t, m = target()
+    with t:
+        for _ in range(40):
+            n = t.map(kind="memfd", size=PAGE, of=m["id"])
+            t.register(uffd=t.uffd(features=FEATURES)["fd"], id=n["id"], mode=["minor"])
+        p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}",
+                  preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
+        _, err = p.communicate(timeout=50)
+        contains(err.decode(), "ulimit -n")
+        eq(p.returncode, 1, "exit status")
+
+
 # ---- whose memory it is, without BPF ----
 
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
@@ -287,6 +320,26 @@ def _():
             entries = struct.unpack(f"{size // PAGE}Q", f.read(size // PAGE * 8))
         ok(not any(e >> 62 for e in entries), "no page came to the parent")
         run("continue", child, f"{addr:x}+{size // 2}", "-f", second, check=0)
+    finally:
+        family.stdin.close()
+        family.wait()
+
+
+@test("governs-what-the-parent-has-registered", rule="governs")
+def _():
+    """register is not tried where it would replace, and take back, what another process has registered."""
+    family = subprocess.Popen([sys.executable, "-c", FAMILY.replace("uffd(addr, size)\n    os.write", "0\n    os.write")],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    line = family.stdout.readline().split()
+    if len(line) != 5:
+        skip("no userfaultfd can be made")
+    child, addr, size, first, _ = (int(x, 0) for x in line)
+    try:
+        p = spawn("register", child, f"{addr:x}+{size}", "-f", first, preexec_fn=without_bpf)
+        _, err = p.communicate(timeout=50)
+        contains(err.decode(), f"may govern the memory of process {family.pid}")
+        eq(p.returncode, 1, "exit status")
+        ok({"ui", "um"} <= smaps_flags(family.pid, addr), "the parent's is registered as before")
     finally:
         family.stdin.close()
         family.wait()
