@@ -94,7 +94,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 # ---- tests ----
 
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress $(if $(filter x86_64,$(shell uname -m)),target32)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress $(if $(filter x86_64,$(shell uname -m)),target32)) \
 	$(UNIT_TESTS)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 
