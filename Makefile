@@ -44,7 +44,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak fuzz analyze install uninstall clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -170,6 +170,13 @@ bench: DEBS += $(VM_DEBS)
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py
+
+# Not in the gate: it takes hours. SOAK_FAULTS, SOAK_SECONDS, SOAK_STARTS: how much of it.
+soak: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)failed=; for f in $(sort $(wildcard tests/soak/*.py)); do printf '  SOAK    %s\n' $$f; \
+		$(PYTHON) $$f || failed="$$failed $$f"; done; \
+		test -z "$$failed" || { echo "soak: failed:$$failed"; exit 1; }
 
 # The picture in README, from a real run.
 picture: deps
