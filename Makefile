@@ -44,7 +44,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak fuzz analyze install uninstall clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -95,7 +95,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 X86 := $(filter x86_64,$(shell uname -m))
 UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target loop gmem-stress stall $(if $(X86),target32)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall $(if $(X86),target32)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))
@@ -182,6 +182,13 @@ bench: DEBS += $(VM_DEBS)
 bench: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/bench/bench.py
+
+# Not in the gate: it takes hours. SOAK_FAULTS, SOAK_SECONDS, SOAK_STARTS: how much of it.
+soak: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)failed=; for f in $(sort $(wildcard tests/soak/*.py)); do printf '  SOAK    %s\n' $$f; \
+		$(PYTHON) $$f || failed="$$failed $$f"; done; \
+		test -z "$$failed" || { echo "soak: failed:$$failed"; exit 1; }
 
 # The picture in README, from a real run.
 picture: deps

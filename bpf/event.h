@@ -104,6 +104,9 @@ enum ev_kind {
 	EV_NR_KINDS,
 };
 
+/* Userfaultfds of one memory that the backend sched looks into. */
+#define EV_MAX_CTXS 16
+
 /* Waits of 2^i microseconds and less, the last one of more. */
 #define EV_NR_BUCKETS 26
 
@@ -134,10 +137,14 @@ struct ev_watch_config {
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
 	__u64 ended[EV_NR_ENDS];
-	__u64 blocked;	 /* that slept */
-	__u64 delivered; /* messages that were read */
-	__u64 lost;	 /* records that the stream had no room for */
-	__u64 missed;	 /* faults that there was no room to follow */
+	__u64 blocked;	  /* that slept */
+	__u64 delivered;  /* messages that were read */
+	__u64 lost;	  /* records that the stream had no room for */
+	__u64 missed;	  /* faults that there was no room to follow */
+	__u64 unmeasured; /* ended faults whose wait is not known: in no bucket */
+	/* sched: messages of faults by what their readers say, and faults whose message is known to be read. */
+	__u64 messages[EV_NR_KINDS];
+	__u64 marked[EV_NR_KINDS];
 	__u64 buckets[EV_NR_BUCKETS];
 	__u64 max_wait_ns;
 };
@@ -160,7 +167,7 @@ struct ev_fault {
 	__u32 op;  /* _UFFDIO_*, or EV_OP_NONE */
 	__u32 end; /* enum ev_end */
 	__u32 kind;
-	__u32 pad;
+	__u32 unmeasured; /* how long it waited is not known */
 };
 
 enum ev_slot_state {
@@ -169,16 +176,30 @@ enum ev_slot_state {
 	EV_WAITING,
 	EV_BEFORE,	/* waited when watching began: not counted */
 	EV_BEFORE_READ, /* likewise, and its message had been read */
+	EV_DONE,	/* its last fault has ended, and is counted, but for whether it slept */
+	EV_ENDING,	/* its fault ended unseen, and is being counted */
+	EV_TAKEN_OVER,	/* sched: counted as done while somebody else was filling the slot */
 };
+
+/*
+ * Beside its state, the word of a slot has for sched what is known of the fault, and a number: all of it
+ * changes at once or not at all, whoever sees a sign of the fault at the same time.
+ */
+#define EV_STATE_MASK 0xff
+#define EV_READ 0x100	/* its message was read, and that is counted */
+#define EV_SLEPT 0x200	/* it slept, and that is counted */
+#define EV_NEXT 0x10000 /* added when the slot is taken for another fault */
 
 /* A thread and the fault that it waits in. */
 struct ev_slot {
 	__u64 task;  /* whose it is; 0: nobody's */
-	__u32 state; /* enum ev_slot_state */
+	__u32 state; /* enum ev_slot_state, with the above */
 	__u32 slept;
-	__u64 uwq;	/* struct userfaultfd_wait_queue; 0: not known */
-	__u64 switches; /* of the thread's own will, before */
-	__u64 file;	/* that the thread read messages from last (kprobe) */
+	__u64 uwq;	 /* struct userfaultfd_wait_queue; 0: not known */
+	__u64 switches;	 /* of the thread's own will, before; sched: when the slot was taken */
+	__u64 completed; /* sched: page faults of the thread that were over by then */
+	__u64 arrival;	 /* sched: when the thread last came on a CPU, if the fault ended while it slept */
+	__u64 file;	 /* that the thread read messages from last (kprobe) */
 	struct ev_fault f;
 };
 

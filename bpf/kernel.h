@@ -110,7 +110,10 @@ struct task_struct {
 	unsigned int flags;
 	int pid;
 	int tgid;
+	unsigned int on_rq;
+	unsigned int on_cpu; /* it runs; CONFIG_SMP; a byte since 7.2 */
 	unsigned long nvcsw;
+	unsigned long min_flt, maj_flt;
 	struct sched_entity se;
 	struct sched_info sched_info; /* CONFIG_SCHED_INFO */
 	char comm[16];

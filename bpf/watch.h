@@ -15,14 +15,19 @@ char _license[] SEC("license") = "GPL";
 #define REGS_SYSCALL(regs) ((long)(regs)->orig_ax)
 #define REGS_ARG0(regs, compat) ((compat) ? (regs)->bx : (regs)->di)
 #define REGS_ARG1(regs, compat) ((compat) ? (regs)->cx : (regs)->si)
+#define REGS_ARG2(regs) ((regs)->dx)
 enum {
 	NR_READ = 0,
 	NR_IOCTL = 16,
 	NR_READV = 19,
+	NR_PREADV = 295,
+	NR_PREADV2 = 327,
 	NR_VM_READV = 310,
 	NR_VM_WRITEV = 311,
 	COMPAT_VM_READV = 347,
 	COMPAT_VM_WRITEV = 348,
+	COMPAT_PREADV = 333,
+	COMPAT_PREADV2 = 378,
 };
 #elif defined(__TARGET_ARCH_arm64)
 #define IS_COMPAT(task) ((task)->thread_info.flags & 1 << 22) /* TIF_32BIT */
@@ -30,14 +35,19 @@ enum {
 #define REGS_SYSCALL(regs) ((long)(regs)->syscallno)
 #define REGS_ARG0(regs, compat) ((regs)->orig_x0)
 #define REGS_ARG1(regs, compat) ((regs)->regs[1])
+#define REGS_ARG2(regs) ((regs)->regs[2])
 enum {
 	NR_READ = 63,
 	NR_IOCTL = 29,
 	NR_READV = 65,
+	NR_PREADV = 69,
+	NR_PREADV2 = 286,
 	NR_VM_READV = 270,
 	NR_VM_WRITEV = 271,
 	COMPAT_VM_READV = 376,
 	COMPAT_VM_WRITEV = 377,
+	COMPAT_PREADV = 361,
+	COMPAT_PREADV2 = 392,
 };
 #endif
 
@@ -249,16 +259,23 @@ static __u32 bucket_of(__u64 ns)
 	return i < EV_NR_BUCKETS ? i : EV_NR_BUCKETS - 1;
 }
 
-static void count_end_in(struct ev_stats *st, struct ev_fault *f)
+static void count_wait(struct ev_stats *st, __u64 wait)
 {
-	__u64 wait = f->end_ns > f->start_ns ? f->end_ns - f->start_ns : 0;
 	__u32 i = bucket_of(wait);
 
-	ADD(st->ended[f->end & 3], 1);
 	if (i < EV_NR_BUCKETS)
 		ADD(st->buckets[i], 1);
 	if (wait > st->max_wait_ns)
 		st->max_wait_ns = wait;
+}
+
+static void count_end_in(struct ev_stats *st, struct ev_fault *f)
+{
+	ADD(st->ended[f->end & 3], 1);
+	if (f->unmeasured)
+		ADD(st->unmeasured, 1);
+	else
+		count_wait(st, f->end_ns > f->start_ns ? f->end_ns - f->start_ns : 0);
 	if (config.stream &&
 	    bpf_ringbuf_output(&events, f, sizeof(*f),
 			       bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_BYTES ? BPF_RB_FORCE_WAKEUP
@@ -348,29 +365,24 @@ static __always_inline struct ev_slot *slot_of(const void *task, bool create)
 /* Slots that are not idle: while there is none, a thread need not be looked up. */
 __u64 nr_taken;
 
-static void release(struct ev_slot *s)
+static __u32 state_of(__u32 word)
 {
-	__sync_lock_test_and_set(&s->state, EV_IDLE);
+	return word & EV_STATE_MASK;
+}
+
+/* word: in which this shows. The thread has gone on, and nobody saw when. Nor why, if it slept: ioctls that wake are seen. */
+static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+{
+	if (state_of(word) != EV_WAITING ||
+	    __sync_val_compare_and_swap(&s->state, word, word - EV_WAITING + EV_ENDING) != word)
+		return false;
+	s->f.end = word & EV_SLEPT ? EV_SIGNAL : EV_NOT_WAITED;
+	s->f.end_ns = s->f.start_ns;
+	s->f.unmeasured = 1;
+	count_end(&s->f);
+	__sync_lock_test_and_set(&s->state, word - EV_WAITING + after);
 	ADD(nr_taken, -1);
-}
-
-static bool waited_before(const struct ev_slot *s)
-{
-	return s->state == EV_BEFORE || s->state == EV_BEFORE_READ;
-}
-
-/* Its end was not seen: it did not sleep, as far as is known, and when it went on is not. */
-static void end_not_waited(struct ev_slot *s)
-{
-	struct ev_fault f;
-
-	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
-		return;
-	f = s->f;
-	release(s);
-	f.end = EV_NOT_WAITED;
-	f.end_ns = f.start_ns;
-	count_end(&f);
+	return true;
 }
 
 SEC("tp_btf/sched_process_exit")
@@ -380,7 +392,7 @@ int process_exit(__u64 *args)
 	struct ev_slot *s = slot_of(task, false);
 
 	if (s) {
-		end_not_waited(s);
+		end_unseen(s, s->state, EV_IDLE);
 		s->state = EV_IDLE;
 		__sync_lock_test_and_set(&s->task, 0);
 	}
@@ -474,17 +486,25 @@ static struct userfaultfd_wait_queue *uwq_of(struct list_head *entry)
 	       bpf_core_field_offset(struct wait_queue_entry, entry);
 }
 
-/* Not static: verified once. The task is a number, since pointers that have a type can't be handed over. */
-__noinline __u64 find_in_queue(__u64 head, __u64 task)
+/*
+ * Not static: verified once. The task is a number, since pointers that have a type can't be handed over. An entry that is
+ * taken out meanwhile leads nowhere, to itself or to the other queue's head: then the walk begins anew.
+ */
+__noinline __u64 find_in_queue(__u64 head, __u64 other, __u64 task)
 {
-	struct list_head *at = (void *)head;
+	struct list_head *at = (void *)head, *next;
 
 	for (int i = 0; i < DEPTH; i++) {
 		struct userfaultfd_wait_queue *uwq;
 
-		at = BPF_CORE_READ(at, next);
-		if (!at || at == (void *)head)
+		next = BPF_CORE_READ(at, next);
+		if (next == (void *)head)
 			break;
+		if (!next || next == at || next == (void *)other) {
+			at = (void *)head;
+			continue;
+		}
+		at = next;
 		uwq = uwq_of(at);
 		if ((__u64)BPF_CORE_READ(uwq, wq.private) == task)
 			return (__u64)uwq;
@@ -500,14 +520,18 @@ struct found {
 
 static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct found *ret)
 {
+	__u64 queued, read;
+
 	if (!ctx)
 		return false;
+	queued = (__u64)&ctx->fault_pending_wqh.head;
+	read = (__u64)&ctx->fault_wqh.head;
 	ret->ctx = ctx;
 	ret->delivered = false;
-	ret->uwq = (void *)find_in_queue((__u64)&ctx->fault_pending_wqh.head, task);
+	ret->uwq = (void *)find_in_queue(queued, read, task);
 	if (!ret->uwq) {
 		ret->delivered = true;
-		ret->uwq = (void *)find_in_queue((__u64)&ctx->fault_wqh.head, task);
+		ret->uwq = (void *)find_in_queue(read, queued, task);
 	}
 	return ret->uwq;
 }

@@ -19,6 +19,17 @@ extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((secti
 				: BPF_CORE_READ((type *)_p, field);                                   \
 	})
 
+static void release(struct ev_slot *s, enum ev_slot_state after)
+{
+	__sync_lock_test_and_set(&s->state, after);
+	ADD(nr_taken, -1);
+}
+
+static bool waited_before(const struct ev_slot *s)
+{
+	return s->state == EV_BEFORE || s->state == EV_BEFORE_READ;
+}
+
 /* By itself, not woken. Claimed by whoever sees it first. */
 static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 {
@@ -30,7 +41,7 @@ static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 	s->f.end = end;
 	ADD(st->blocked, slept);
 	count_end_in(st, &s->f);
-	release(s);
+	release(s, EV_IDLE);
 }
 
 static bool has_slept(const struct ev_slot *s, struct task_struct *task)
@@ -46,7 +57,7 @@ static void set_no_resolver(struct ev_fault *f)
 	f->op = EV_OP_NONE;
 }
 
-static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr)
+static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr, bool unseen)
 {
 	s->f.start_ns = bpf_ktime_get_ns();
 	s->f.end_ns = 0;
@@ -56,6 +67,7 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	s->f.addr = addr;
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
+	s->f.unmeasured = unseen;
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->state, EV_WAITING);
 	count_fault(&s->f);
@@ -75,7 +87,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		return;
 	/* Nobody saw the last one's end. */
 	if (s->state == EV_WAITING)
-		end_not_waited(s);
+		end_unseen(s, s->state, EV_IDLE);
 	s->slept = 0;
 	s->switches = task->nvcsw;
 	if (config.stream) {
@@ -85,7 +97,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
 		set_no_resolver(&s->f);
 	}
-	start(s, ctx, mm, flags, addr);
+	start(s, ctx, mm, flags, addr, false);
 }
 
 /*
@@ -110,9 +122,11 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 		s = take_place((__u64)task);
 	if (!s)
 		return NULL;
-	s->slept = 1;
+	/* Who sleeps does not run; who runs is on the way to sleep, or not, as went_on() sees. */
+	s->slept = !bpf_core_field_exists(task->on_cpu) || !READ(struct task_struct, task, on_cpu);
+	s->switches = READ(struct task_struct, task, nvcsw);
 	s->f.ip = 0;
-	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address);
+	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address, true);
 	set_thread(&s->f, task);
 	set_no_resolver(&s->f);
 	return s;
@@ -137,16 +151,35 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
 		ADD(st->delivered, 1);
 }
 
-/* By the current task, which holds the lock of the queue: the thread goes on after that. released: is known. */
+/*
+ * By the current task, which holds the lock of the queue: the thread goes on after that. released: is known.
+ * Who has not slept by now may do so yet, for an instant: it is off its run queue before that shows, and waking waits
+ * for it. The thread itself will know (went_on).
+ */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
+	bool slept;
+
 	if (__sync_val_compare_and_swap(&s->state, EV_WAITING, EV_FILLING) != EV_WAITING)
 		return;
 	s->f.end_ns = bpf_ktime_get_ns();
 	set_resolver(&s->f, bpf_get_current_task_btf(), released);
-	ADD(st->blocked, has_slept(s, task));
+	slept = has_slept(s, task);
+	ADD(st->blocked, slept);
 	count_end_in(st, &s->f);
-	release(s);
+	release(s, slept ? EV_IDLE : EV_DONE);
+}
+
+/* The current task leaves handle_userfault(). True: it was woken, and that is counted. */
+static bool went_on(struct ev_slot *s, struct task_struct *task)
+{
+	struct ev_stats *st = own_stats();
+
+	if (!s || !st || s->state != EV_DONE)
+		return false;
+	ADD(st->blocked, task->nvcsw != s->switches);
+	s->state = EV_IDLE;
+	return true;
 }
 
 #endif

@@ -43,6 +43,13 @@ int reads_plain(__u64 *args)
 	return 0;
 }
 
+SEC("fentry/userfaultfd_ioctl")
+int resolves(__u64 *args)
+{
+	resolver_comes((void *)args[0]);
+	return 0;
+}
+
 /* Last: programs are attached in this order, and what begins must be seen to end. */
 SEC("fentry/handle_userfault")
 int begins(__u64 *args)

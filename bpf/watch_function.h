@@ -57,7 +57,7 @@ static void fault_ends(__u32 ret)
 	struct ev_stats *st;
 	bool slept;
 
-	if (!s || s->state != EV_WAITING)
+	if (went_on(s, task) || !s || s->state != EV_WAITING)
 		return;
 	if (ret & VM_FAULT_RETRY) {
 		slept = has_slept(s, task);
@@ -65,7 +65,7 @@ static void fault_ends(__u32 ret)
 		return;
 	}
 	/* No message was queued, against what will_queue() told. */
-	release(s);
+	release(s, EV_IDLE);
 	st = own_stats();
 	if (st)
 		ADD(st->faults[s->f.kind & 3], -1);
@@ -116,22 +116,30 @@ struct delivery {
 	struct list_head *head, *at;
 	struct ev_stats *st;
 	__u64 now;
+	__u32 nr_left; /* messages that were read, or entries that are looked at though they are marked */
 };
 
-/* The newest entries of fault_wqh are those that were just read. */
+/*
+ * The newest entries of fault_wqh are those that were just read. Those of other readers may be among them, so that
+ * the walk ends with one that is marked, beyond as many as were read.
+ */
 static long deliver_next(__u32 i, struct delivery *d)
 {
 	struct userfaultfd_wait_queue *uwq;
 	struct ev_slot *s;
+	bool marked;
 
 	d->at = READ(struct list_head, d->at, next);
 	if (!d->at || d->at == d->head)
 		return 1;
 	uwq = uwq_of(d->at);
 	s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
-	if (s && s->state == EV_WAITING)
+	marked = s && (waited_before(s) || (s->state == EV_WAITING && s->f.read_ns));
+	if (s && s->state == EV_WAITING && !marked)
 		delivered(d->st, s, d->now);
-	return 0;
+	if (d->nr_left)
+		d->nr_left--;
+	return marked && !d->nr_left;
 }
 
 /* So many bytes of messages were read from a userfaultfd. */
@@ -146,7 +154,30 @@ static void messages_read(struct file *file, long bytes)
 	d.at = d.head;
 	/* When it was, only records tell. */
 	d.now = config.stream ? bpf_ktime_get_ns() : 1;
-	bpf_loop(bytes / sizeof(struct uffd_msg), deliver_next, &d, 0);
+	d.nr_left = bytes / sizeof(struct uffd_msg);
+	bpf_loop(d.nr_left + MAX_STEPS, deliver_next, &d, 0);
+}
+
+/* Several readers mark in another order than they read. */
+#define MAX_MARKED 8
+
+/*
+ * Whoever resolves has read the message before, as a rule, and not each call that reads is seen to end: some had begun
+ * before we were there, or no kretprobe had room. Most of these faults are seen to be read when they are woken. But one
+ * whose page is there before it sleeps leaves the queue by itself: now it is there still.
+ */
+static void resolver_comes(struct file *file)
+{
+	struct userfaultfd_ctx *ctx = GET(file, private_data);
+	struct delivery d = { .st = own_stats() };
+
+	if (!ctx || !d.st || !nr_taken)
+		return;
+	d.head = head_of(ctx, bpf_core_field_offset(ctx->fault_wqh));
+	d.at = d.head;
+	d.now = config.stream ? bpf_ktime_get_ns() : 1;
+	d.nr_left = MAX_MARKED;
+	bpf_loop(MAX_STEPS, deliver_next, &d, 0);
 }
 
 #endif

@@ -114,6 +114,13 @@ int read_plain_ends(struct pt_regs *regs)
 	return read_ends(RESULT(regs));
 }
 
+SEC("kprobe/userfaultfd_ioctl")
+int resolves(struct pt_regs *regs)
+{
+	resolver_comes((void *)ARG0(regs));
+	return 0;
+}
+
 /* Last: programs are attached in this order, and what begins must be seen to end. */
 SEC("kprobe/handle_userfault")
 int begins(struct pt_regs *regs)

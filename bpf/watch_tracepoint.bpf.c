@@ -49,6 +49,8 @@ int ends(__u64 *args)
 	__u32 why = args[2];
 	struct ev_slot *s = slot_of(task, false);
 
+	if (went_on(s, task))
+		return 0;
 	/* By whoever woke it, it is counted; but with PREEMPT_RT that program may have been left out. */
 	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->state == EV_IDLE))
 		return 0;

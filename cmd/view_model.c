@@ -134,9 +134,11 @@ static void group_add(struct group *g, const struct uffdctl_fault *f, uint32_t m
 	g->faults++;
 	if (f->kind >= UFFDCTL_KIND_MINOR && f->kind <= UFFDCTL_KIND_RWP)
 		g->kinds[f->kind - UFFDCTL_KIND_MINOR]++;
-	if (f->wait_ns > g->max_ns)
-		g->max_ns = f->wait_ns;
-	g->buckets[bucket_of(f->wait_ns)]++;
+	if (f->wait_ns != UFFDCTL_UNKNOWN) {
+		if (f->wait_ns > g->max_ns)
+			g->max_ns = f->wait_ns;
+		g->buckets[bucket_of(f->wait_ns)]++;
+	}
 	g->op = f->op;
 	g->ip = f->ip;
 	g->mapping = mapping;
@@ -369,7 +371,7 @@ void model_fault(struct model *m, const struct uffdctl_fault *f)
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		group_add(group_of(&m->groups[i], keys[i][0], keys[i][1]), f, map->id);
 	map->faults++;
-	map->last_ns = f->start_ns + f->wait_ns;
+	map->last_ns = f->start_ns + (f->wait_ns == UFFDCTL_UNKNOWN ? 0 : f->wait_ns);
 	heat_up(map, f->addr);
 	if (map->pid != (m->nr_seen ? m->seen[m->nr_seen - 1] : 0))
 		note_seen(m, map->pid);

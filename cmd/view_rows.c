@@ -75,7 +75,7 @@ static uint64_t get_p99(const struct group *g)
 
 static uint64_t get_max(const struct group *g)
 {
-	return g->max_ns;
+	return group_percentile(g, 1);
 }
 
 static char *pid_and_name(pid_t pid, const char *raw)

@@ -188,8 +188,11 @@ const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms)
 
 static void on_fault(void *data, const struct uffdctl_fault *f)
 {
+	uint64_t least = watch_options.min_wait_ns;
+
 	(void)data;
-	if (f->wait_ns < watch_options.min_wait_ns || nr_shown >= max_count)
+	/* A wait that is not known may have been shorter. */
+	if ((least && f->wait_ns == UFFDCTL_UNKNOWN) || f->wait_ns < least || nr_shown >= max_count)
 		return;
 	nr_shown++;
 	dress->fault(f);

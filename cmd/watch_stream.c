@@ -116,6 +116,8 @@ static char *put_wait(char *p, uint64_t ns)
 		const char *unit;
 	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" } };
 
+	if (ns == UFFDCTL_UNKNOWN)
+		return p + sprintf(p, "%9s ", "-");
 	if (ns >= UINT64_C(60000000000)) {
 		_cleanup_free_ char *text = human_duration(ns);
 
@@ -247,6 +249,7 @@ static void totals_json(const char *type, const struct uffdctl_watch_stats *st, 
 	add(o, "pending_before", json_number(st->before));
 	add(o, "lost_events", json_number(st->lost_events));
 	add(o, "missed", json_number(st->missed));
+	add(o, "unknown_waits", json_number(st->unknown_waits));
 	add(o, "wait_ns", wait);
 	add(o, "histogram", histogram);
 	add(o, "backend", json_object_new_string(name));
@@ -264,6 +267,12 @@ static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 		totals_json("summary", st, ns, name);
 }
 
+/* A fault that showed in its message alone may turn out to have shown in more. */
+static uint64_t grown(uint64_t now, uint64_t last)
+{
+	return now > last ? now - last : 0;
+}
+
 /* What came since the last time. */
 static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const char *name)
 {
@@ -278,11 +287,11 @@ static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const
 		since.buckets[i] -= last.buckets[i];
 	if (watch_percentile(&since, 0.99) != UFFDCTL_UNKNOWN)
 		p99 = human_duration(watch_percentile(&since, 0.99));
-	printf("%8.1f s %10.0f faults/s:", ns / 1e9, (watch_sum(st->faults, 4) - watch_sum(last.faults, 4)) / s);
+	printf("%8.1f s %10.0f faults/s:", ns / 1e9, grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
 	for (int i = 0; i < 4; i++)
-		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), (st->faults[i] - last.faults[i]) / s);
+		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), grown(st->faults[i], last.faults[i]) / s);
 	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending, p99 ?: "-",
-	       st->lost_events - last.lost_events);
+	       grown(st->lost_events, last.lost_events));
 	last = *st;
 	last_ns = ns;
 }
@@ -301,9 +310,9 @@ static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 	       st->faults[2], st->faults[3]);
 	printf("delivered %" PRIu64 ", blocked %" PRIu64 ", woken %" PRIu64 ", signal %" PRIu64 ", released %" PRIu64
 	       ", not waited %" PRIu64 ", pending %" PRIu64 "; waited before %" PRIu64 "; events lost %" PRIu64
-	       ", missed %" PRIu64 "\n",
+	       ", missed %" PRIu64 ", unknown waits %" PRIu64 "\n",
 	       st->delivered, st->blocked, st->ended[0], st->ended[1], st->ended[2], st->ended[3], st->pending,
-	       st->before, st->lost_events, st->missed);
+	       st->before, st->lost_events, st->missed, st->unknown_waits);
 	if (!total)
 		return;
 	printf("wait");

@@ -304,7 +304,7 @@ const char *uffdctl_end_name(enum uffdctl_end end);
 /* A fault that has ended. */
 struct uffdctl_fault {
 	uint64_t start_ns;  /* CLOCK_MONOTONIC */
-	uint64_t wait_ns;   /* until it was woken */
+	uint64_t wait_ns;   /* until it was woken; UFFDCTL_UNKNOWN */
 	uint64_t queue_ns;  /* of that until its message was read; UFFDCTL_UNKNOWN if it was not */
 	uint64_t addr;	    /* as in the message */
 	uint64_t ip;	    /* user-mode instruction, of the system call if in one; UFFDCTL_UNKNOWN */
@@ -335,6 +335,7 @@ struct uffdctl_watch_stats {
 	uint64_t missed;      /* faults that there was no room to follow */
 	uint64_t max_wait_ns;
 	uint64_t buckets[UFFDCTL_NR_BUCKETS]; /* waits of 2^i us and less, the last of more */
+	uint64_t unknown_waits; /* faults that have ended, how long they waited is not known: in no bucket */
 };
 
 struct uffdctl_watch;

@@ -44,10 +44,12 @@ static int hand_out(void *arg, void *data, size_t size)
 	const struct uffdctl_vma *v = m ? watch_mapping(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
 		.start_ns = ev->start_ns,
-		.wait_ns = ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns : 0,
-		.queue_ns = !ev->read_ns		 ? UFFDCTL_UNKNOWN
-			    : ev->read_ns > ev->start_ns ? ev->read_ns - ev->start_ns
-							 : 0,
+		.wait_ns = ev->unmeasured	       ? UFFDCTL_UNKNOWN
+			   : ev->end_ns > ev->start_ns ? ev->end_ns - ev->start_ns
+						       : 0,
+		.queue_ns = !ev->read_ns || ev->unmeasured ? UFFDCTL_UNKNOWN
+			    : ev->read_ns > ev->start_ns   ? ev->read_ns - ev->start_ns
+							   : 0,
 		.addr = ev->addr,
 		.ip = ev->ip ?: UFFDCTL_UNKNOWN,
 		.pid = ev->pid,
@@ -324,13 +326,16 @@ static int note_before(const struct ev_waiter *ev, void *arg)
 		return 0;
 	if (w->backend->before)
 		w->backend->before(w);
-	/* A slot that is there was taken since we attached: that fault is counted. */
-	if (find_slot(w, ev->task))
-		return 0;
-	s = take_place(w, ev->task);
-	/* It may have been woken since, and wait in another fault, which is counted. */
-	if (!s ||
-	    !__sync_bool_compare_and_swap(&s->state, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE))
+	s = find_slot(w, ev->task);
+	if (!s) {
+		s = take_place(w, ev->task);
+		if (!s)
+			return 0;
+		s->f.ctx = ev->ctx;
+	}
+	/* One that is taken has shown since we attached: that fault is counted, but for one whose message was read. */
+	if (!__sync_bool_compare_and_swap(&s->state, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE) &&
+	    __atomic_load_n(&s->state, __ATOMIC_SEQ_CST) != EV_BEFORE_READ)
 		return 0;
 	noted = vec_add(w->before, w->nr_before, w->before_alloc);
 	if (!noted)
@@ -349,7 +354,8 @@ static int note_all_before(struct uffdctl_watch *w)
 		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
 	}
 	r = pending_visit(w->u, note_before, w);
-	w->config->all_seen = 1;
+	/* Of a queue that could not be walked whole, who waited before may look like one who came since. */
+	w->config->all_seen = !pending_torn(w->u, NULL, 0);
 	return r;
 }
 
@@ -360,7 +366,9 @@ static uint64_t before_left(const struct uffdctl_watch *w)
 	for (size_t i = 0; i < w->nr_before; i++) {
 		const struct ev_slot *s = &w->slots[w->before[i]];
 
-		nr += s->task && (s->state == EV_BEFORE || s->state == EV_BEFORE_READ);
+		uint32_t state = s->state & EV_STATE_MASK;
+
+		nr += s->task && (state == EV_BEFORE || state == EV_BEFORE_READ);
 	}
 	return nr;
 }
@@ -499,14 +507,34 @@ UFFDCTL_EXPORT int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, u
 	return r < 0 && r != -ECANCELED ? r : w->nr_handed;
 }
 
-UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
+/* ---- totals ---- */
+
+static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
+{
+	for (int i = 0; i < EV_NR_KINDS; i++) {
+		sum->faults[i] += cpu->faults[i];
+		sum->messages[i] += cpu->messages[i];
+		sum->marked[i] += cpu->marked[i];
+	}
+	for (int i = 0; i < EV_NR_ENDS; i++)
+		sum->ended[i] += cpu->ended[i];
+	for (int i = 0; i < EV_NR_BUCKETS; i++)
+		sum->buckets[i] += cpu->buckets[i];
+	sum->blocked += cpu->blocked;
+	sum->delivered += cpu->delivered;
+	sum->lost += cpu->lost;
+	sum->missed += cpu->missed;
+	sum->unmeasured += cpu->unmeasured;
+	sum->max_wait_ns = MAX(sum->max_wait_ns, cpu->max_wait_ns);
+}
+
+static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
 {
 	int nr_cpus = libbpf_num_possible_cpus();
-	struct uffdctl_watch_stats sum = { .before = w->nr_before, .before_left = before_left(w) };
 	_cleanup_free_ struct ev_stats *cpus = NULL;
 	uint32_t zero = 0;
-	uint64_t faults = 0, ended = 0;
 
+	*ret = (struct ev_stats){};
 	if (nr_cpus < 0)
 		return nr_cpus;
 	cpus = calloc(nr_cpus, sizeof(*cpus));
@@ -514,23 +542,73 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		return log_oom(w->u);
 	if (bpf_map_lookup_elem(w->stats_fd, &zero, cpus) < 0)
 		return fail(w->u, -errno, "reading totals: %s", strerror(errno));
-	for (int c = 0; c < nr_cpus; c++) {
-		for (int i = 0; i < EV_NR_KINDS; i++)
-			faults += cpus[c].faults[i], sum.faults[i] += cpus[c].faults[i];
-		for (int i = 0; i < EV_NR_ENDS; i++)
-			ended += cpus[c].ended[i], sum.ended[i] += cpus[c].ended[i];
-		for (int i = 0; i < EV_NR_BUCKETS; i++)
-			sum.buckets[i] += cpus[c].buckets[i];
-		sum.blocked += cpus[c].blocked;
-		sum.delivered += cpus[c].delivered;
-		sum.lost_events += cpus[c].lost;
-		sum.missed += cpus[c].missed;
-		sum.max_wait_ns = MAX(sum.max_wait_ns, cpus[c].max_wait_ns);
+	for (int c = 0; c < nr_cpus; c++)
+		add_cpu(ret, &cpus[c]);
+	return 0;
+}
+
+/*
+ * A fault is marked before its message is counted. So what was counted at one time and is not marked at a later one
+ * are faults that showed in nothing else: neither asleep, nor woken, nor there when the reader's call ended.
+ */
+static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
+{
+	struct ev_stats later;
+	int r = read_stats(w, &later);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < EV_NR_KINDS; i++) {
+		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
+		/* A queue that changed under a reader's sign may have hidden a fault from it that is marked when it ends. */
+		uint64_t twice = MIN(unseen, w->last_unseen[i]);
+
+		w->unseen[i] = MAX(w->unseen[i], twice);
+		w->last_unseen[i] = unseen;
+		unseen = MAX(unseen, w->unseen[i]);
+		sum->delivered += sum->marked[i];
+		/* Of those that found no room messages are counted, too. */
+		if (sum->missed)
+			continue;
+		sum->delivered += unseen;
+		sum->faults[i] += unseen;
+		sum->ended[EV_NOT_WAITED] += unseen;
+		sum->unmeasured += unseen;
+		sum->lost += w->config->stream ? unseen : 0;
 	}
-	/* CPUs are read one after the other, while they count on. */
-	sum.pending = faults > ended ? faults - ended : 0;
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
+{
+	uint64_t faults = 0, ended = 0;
+	struct ev_stats sum;
+	int r = read_stats(w, &sum);
+
+	if (r >= 0 && w->backend->marks)
+		r = add_unseen(w, &sum);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < EV_NR_KINDS; i++)
+		faults += sum.faults[i];
+	for (int i = 0; i < EV_NR_ENDS; i++)
+		ended += sum.ended[i];
+	*ret = (struct uffdctl_watch_stats){
+		.before = w->nr_before,
+		.before_left = before_left(w),
+		/* CPUs are read one after the other, while they count on. */
+		.pending = faults > ended ? faults - ended : 0,
+		.blocked = sum.blocked,
+		.delivered = sum.delivered,
+		.lost_events = sum.lost,
+		.missed = sum.missed,
+		.max_wait_ns = sum.max_wait_ns,
+		.unknown_waits = sum.unmeasured,
+	};
 	if (w->backend->blocked_at_end)
-		sum.blocked += sum.pending;
-	*ret = sum;
+		ret->blocked += ret->pending;
+	memcpy(ret->faults, sum.faults, sizeof(ret->faults));
+	memcpy(ret->ended, sum.ended, sizeof(ret->ended));
+	memcpy(ret->buckets, sum.buckets, sizeof(ret->buckets));
 	return 0;
 }

@@ -20,6 +20,8 @@ struct watch_backend {
 	void (*before)(struct uffdctl_watch *w);
 	/* Faults that slept are counted when they have ended. */
 	bool blocked_at_end;
+	/* Messages are counted by their readers, and faults are marked whose message was read. */
+	bool marks;
 };
 
 extern const struct watch_backend watch_tracepoint, watch_fentry, watch_kprobe, watch_sched;
@@ -46,6 +48,9 @@ struct uffdctl_watch {
 
 	struct ring_buffer *ring;
 	uint64_t refreshed_ns;
+	bool crowded; /* sched: a memory has too many userfaultfds, and that was said */
+	/* sched: faults that showed in nothing but their message: for sure, and when it was looked last */
+	uint64_t unseen[EV_NR_KINDS], last_unseen[EV_NR_KINDS];
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places in it, of those that waited when watching began */
 	size_t nr_before, before_alloc;

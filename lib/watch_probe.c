@@ -44,7 +44,7 @@ static int map_fd(struct bpf_object *obj, const char *name)
 
 static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, struct bpf_object *obj, const char **why)
 {
-	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function" };
+	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function", "userfaultfd_ioctl" };
 	struct btf *btf;
 	int r;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The backend sched: which userfaultfds its programs look into. */
 #include <errno.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include <bpf/bpf.h>
 
@@ -13,43 +13,89 @@
 #include "watch_sched.lskel.h"
 
 /* As in bpf/watch_sched.bpf.c. */
-#define MAX_CTXS 4
 #define MAX_ALL_CTXS 64
 
 struct ctx_walk {
 	struct uffdctl_watch *w;
-	int mms_fd;
-	uint64_t ctxs[MAX_ALL_CTXS];
-	size_t nr;
+	struct live {
+		uint64_t mm, ctx;
+		pid_t pid;
+	} * live;
+	size_t nr, alloc;
 };
 
-static int learn_ctx(const void *arg_ev, void *arg)
+static int note_ctx(const void *arg_ev, void *arg)
 {
 	const struct ev_file *ev = arg_ev;
 	struct ctx_walk *walk = arg;
-	uint64_t set[MAX_CTXS] = {};
-	bool known = false;
+	struct live *live;
 
 	if (!ev->mm || !watch_is_wanted(walk->w, ev->mm))
 		return 0;
 	for (size_t i = 0; i < walk->nr; i++)
-		known |= walk->ctxs[i] == ev->ctx;
-	if (!known && walk->nr < MAX_ALL_CTXS)
-		walk->ctxs[walk->nr++] = ev->ctx;
-
-	bpf_map_lookup_elem(walk->mms_fd, &ev->mm, set);
-	for (size_t i = 0; i < MAX_CTXS; i++) {
-		if (set[i] == ev->ctx)
+		if (walk->live[i].ctx == ev->ctx)
 			return 0;
-		if (set[i])
-			continue;
-		set[i] = ev->ctx;
-		return bpf_map_update_elem(walk->mms_fd, &ev->mm, set, BPF_ANY) < 0 ? -errno : 0;
+	live = vec_add(walk->live, walk->nr, walk->alloc);
+	if (!live)
+		return log_oom(walk->w->u);
+	*live = (struct live){ ev->mm, ev->ctx, (pid_t)ev->pid };
+	return 0;
+}
+
+static bool is_live(const struct ctx_walk *walk, uint64_t mm, uint64_t ctx)
+{
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->live[i].ctx == ctx && walk->live[i].mm == mm)
+			return true;
+	return false;
+}
+
+/* Those that were learned since, by programs, are taken for gone only where there is no other place. */
+static uint64_t *place_of(const struct ctx_walk *walk, uint64_t *set, uint64_t mm)
+{
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (!set[i])
+			return &set[i];
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (!is_live(walk, mm, set[i]))
+			return &set[i];
+	return NULL;
+}
+
+static void say_if_crowded(struct uffdctl_watch *w, const struct live *live)
+{
+	if (!w->crowded)
+		log_warning(w->u,
+			    "backend sched: %d: more than %d userfaultfds govern its memory: faults in the others "
+			    "are counted, but how many of them slept, and how long, is not known",
+			    live->pid, EV_MAX_CTXS);
+	w->crowded = true;
+}
+
+static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live *live)
+{
+	uint64_t set[EV_MAX_CTXS] = {}, *place;
+
+	bpf_map_lookup_elem(mms_fd, &live->mm, set);
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (set[i] == live->ctx)
+			return 0;
+	place = place_of(walk, set, live->mm);
+	if (!place) {
+		say_if_crowded(walk->w, live);
+		return 0;
 	}
-	/* A memory with more userfaultfds than there is room for: the eldest makes room. */
-	memmove(set, set + 1, sizeof(set) - sizeof(set[0]));
-	set[MAX_CTXS - 1] = ev->ctx;
-	return bpf_map_update_elem(walk->mms_fd, &ev->mm, set, BPF_ANY) < 0 ? -errno : 0;
+	*place = live->ctx;
+	return bpf_map_update_elem(mms_fd, &live->mm, set, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int learn_all(const struct ctx_walk *walk, int mms_fd)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < walk->nr && r >= 0; i++)
+		r = learn_ctx(walk, mms_fd, &walk->live[i]);
+	return r;
 }
 
 static void forget_all(int mms_fd)
@@ -64,28 +110,31 @@ static void forget_all(int mms_fd)
 static int refresh(struct uffdctl_watch *w)
 {
 	struct watch_sched_bpf *skel = w->skel;
-	struct ctx_walk walk = { .w = w, .mms_fd = skel->maps.mms.map_fd };
+	struct ctx_walk walk = { .w = w };
 	struct iter *it;
-	int r = iter_get(w->u, &it);
+	int r = iter_get(w->u, &it), mms_fd = skel->maps.mms.map_fd;
+	size_t nr;
 
 	if (r >= 0)
-		r = iter_files(it, 0, learn_ctx, NULL, &walk);
+		r = iter_files(it, 0, note_ctx, NULL, &walk);
+	if (r >= 0)
+		r = learn_all(&walk, mms_fd);
 	if (r == -E2BIG) {
 		/* Full of memories that are gone, if it is not for those that are there. */
-		forget_all(walk.mms_fd);
-		walk.nr = 0;
-		r = iter_files(it, 0, learn_ctx, NULL, &walk);
+		forget_all(mms_fd);
+		r = learn_all(&walk, mms_fd);
 	}
 	if (r == -E2BIG)
 		log_warning(w->u,
 			    "backend sched: there are more userfaultfds than it has room for: some are not watched");
-	else if (r < 0)
-		return r;
-	memcpy(skel->bss->ctxs, walk.ctxs, sizeof(walk.ctxs));
-	skel->bss->nr_ctxs = walk.nr;
-	if (walk.nr)
+	nr = MIN(walk.nr, (size_t)MAX_ALL_CTXS);
+	for (size_t i = 0; i < nr; i++)
+		skel->bss->ctxs[i] = walk.live[i].ctx;
+	skel->bss->nr_ctxs = nr;
+	if (nr)
 		skel->bss->active = 1;
-	return 0;
+	free(walk.live);
+	return r == -E2BIG ? 0 : r;
 }
 
 static int load(struct uffdctl_watch *w, const char **why)
@@ -128,4 +177,5 @@ const struct watch_backend watch_sched = {
 	.unload = unload,
 	.refresh = refresh,
 	.before = before,
+	.marks = true,
 };
