@@ -158,6 +158,8 @@ static bool is_plain(const char *text)
 	return uffdctl_escape(text, &same) == 0 && !strcmp(text, same);
 }
 
+/* As deep as the parsers' own tables. */
+/* NOLINTBEGIN(misc-no-recursion) */
 static const struct argp_option *find_short(const struct argp *argp, int c)
 {
 	const struct argp_option *found = NULL;
@@ -181,6 +183,7 @@ static int count_long(const struct argp *argp, const char *name, size_t len, boo
 		n += count_long(child->argp, name, len, all);
 	return n;
 }
+/* NOLINTEND(misc-no-recursion) */
 
 /* Does it lead to a parser of ours, whose messages are escaped? */
 static bool is_known(const struct argp *argp, const char *arg)

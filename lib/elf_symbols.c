@@ -201,17 +201,18 @@ static int add_places(struct places *p, uint64_t base, const char *buf, size_t l
 static int find_places(const struct elf_source *s, const GElf_Shdr *strings, const char *name, size_t name_len,
 		       struct places *p)
 {
-	_cleanup_free_ char *buf = malloc(PIECE_BYTES);
+	_cleanup_free_ char *buf = NULL;
 	uint64_t size = strings->sh_size, at = 0;
 	size_t n;
 	int r = 0;
 
-	if (!buf)
-		return -ENOMEM;
 	if (!name_len || name_len >= ELF_NAME_MAX)
 		return 0;
 	if (size > STRINGS_MAX_BYTES)
 		return -E2BIG;
+	buf = malloc(PIECE_BYTES);
+	if (!buf)
+		return -ENOMEM;
 	while (r == 0 && at < size) {
 		n = read_at(s, strings->sh_offset + at, buf, MIN((uint64_t)PIECE_BYTES, size - at));
 		r = add_places(p, at, buf, n, name, name_len);
@@ -258,14 +259,15 @@ static int scan_symbols(const struct elf_source *s, const struct table *t, const
 	bool wide = is_64(s);
 	size_t size = wide ? sizeof(Elf64_Sym) : sizeof(Elf32_Sym), n = 0;
 	uint64_t nr = t->shdr.sh_entsize == size ? t->shdr.sh_size / size : 0;
-	_cleanup_free_ char *buf = malloc(PIECE_BYTES);
+	_cleanup_free_ char *buf = NULL;
 	GElf_Sym sym;
 	int r = 0;
 
-	if (!buf)
-		return -ENOMEM;
 	if (nr > SYMBOLS_MAX)
 		return -E2BIG;
+	buf = malloc(PIECE_BYTES);
+	if (!buf)
+		return -ENOMEM;
 	/* The first stands for none. */
 	for (uint64_t i = 1; r == 0 && i < nr; i += n) {
 		n = read_at(s, t->shdr.sh_offset + i * size, buf, MIN(nr - i, (uint64_t)(PIECE_BYTES / size)) * size);

@@ -263,7 +263,7 @@ static int ask_child(struct uffdctl_symbols *s, const struct text_request *req, 
 	int r = 0;
 
 	/* So many have ended that another would too. */
-	if (!s->child.pid && s->nr_bad >= 4 * TEXTS_MAX_BAD)
+	if (!s->child.pid && s->nr_bad / 4 >= TEXTS_MAX_BAD)
 		return -EPIPE;
 	if (!s->child.pid)
 		r = child_start(&s->child, NULL, 0, TEXTS_MAX_BYTES, texts_serve, &s->opts);

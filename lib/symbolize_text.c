@@ -28,13 +28,9 @@
 #define MAPS_NS NS_PER_S
 #define MAPS_MISS_NS (100 * NS_PER_MS)
 
-#define SYMBOL_MAX 512
-#define NAME_MAX_SHOWN 255
 #define VDSO_MAX_BYTES (UINT64_C(1) << 18)
 #define CODE_BUDGET_BYTES (UINT64_C(1) << 29)
 #define PERFMAP_BUDGET_BYTES (UINT64_C(1) << 28)
-
-_Static_assert(TEXT_MAX == SYMBOL_MAX + 2 * NAME_MAX_SHOWN + 64, "room for a function and two names");
 
 /* An executable mapping. */
 struct mapping {
@@ -115,7 +111,7 @@ static int open_process(struct texts *s, struct process *p, const struct text_re
 		p->serial = req->serial;
 		p->err = uffdctl_target_open(&s->u, req->pid, &p->t);
 	}
-	return p->t ? 0 : p->err;
+	return p->t ? 0 : p->err ?: -ESRCH;
 }
 
 /* ---- mappings ---- */
@@ -442,13 +438,14 @@ void texts_serve(int sock, void *arg)
 	struct text_request req;
 	struct text_reply reply;
 
-	if (!s.processes || !s.modules)
-		return;
-	while (recv(sock, &req, sizeof(req), 0) == sizeof(req)) {
+	while (s.processes && s.modules && recv(sock, &req, sizeof(req), 0) == sizeof(req)) {
 		memset(&reply, 0, sizeof(reply));
 		child_mark(0);
 		reply.err = look_up(&s, &req, reply.text);
 		if (send(sock, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
-			return;
+			break;
 	}
+	/* What they hold goes with this process. */
+	free(s.processes);
+	free(s.modules);
 }

@@ -7,8 +7,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A function of 512 bytes, two names of 255, and what stands between them. */
-#define TEXT_MAX (512 + 2 * 255 + 64)
+/* A function, two names of files, and what stands between them. */
+#define SYMBOL_MAX 512
+#define NAME_MAX_SHOWN 255
+#define TEXT_MAX (SYMBOL_MAX + 2 * NAME_MAX_SHOWN + 64)
 
 /* Memory that it may take: code and perf maps within their budgets, and debug information as it is read. */
 #define TEXTS_MAX_BYTES (UINT64_C(3) << 30)
