@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,6 +21,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -284,6 +286,8 @@ int main(int argc, char **argv)
 	pthread_t faulting[MAX_THREADS];
 	char line[16];
 
+	/* It may last long: not longer than who asked for it. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	parse(argc, argv);
 	for (unsigned int i = 0; i < opts.nr_uffds; i++)
 		uffds[i] = new_uffd();

@@ -152,6 +152,7 @@ struct handler {
 	uint64_t seed;
 	pid_t child; /* 0: a thread of ours */
 	pthread_t thread;
+	atomic_int tid;
 	atomic_bool running, stop;
 	struct counts *counts; /* shared with the child */
 };
@@ -1607,6 +1608,7 @@ static void *handler_thread(void *arg)
 	struct handler *h = arg;
 
 	prctl(PR_SET_NAME, "handler");
+	h->tid = gettid();
 	handler_loop(h, -1);
 	h->running = false;
 	return NULL;
@@ -1671,6 +1673,22 @@ static int handler_new(struct json_object *req, struct handler **ret)
 	return 0;
 }
 
+static bool is_asleep(pid_t tid)
+{
+	char path[64], text[128] = "";
+	const char *state;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", tid);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	state = fgets(text, sizeof(text), f) ? strrchr(text, ')') : NULL;
+	fclose(f);
+	return state && !strncmp(state, ") S", 3);
+}
+
+/* Returns when it waits for messages, as all that asks for readers can see from then on. */
 static int cmd_handler(struct json_object *req, struct json_object *res)
 {
 	struct handler *h;
@@ -1683,6 +1701,8 @@ static int cmd_handler(struct json_object *req, struct json_object *res)
 	err = start_thread(handler_thread, h, SMALL_STACK, &h->thread);
 	if (err)
 		h->running = false;
+	while (h->running && !(h->tid && is_asleep(h->tid)))
+		sched_yield();
 	return err;
 }
 
