@@ -172,13 +172,18 @@ static bool change(struct ev_slot *s, __u32 from, __u32 to)
 	return __sync_val_compare_and_swap(&s->state, from, to) == from;
 }
 
-/* A slot that is being filled is so no more. Returns its word before, with what others have noted meanwhile. */
-static __u32 publish(struct ev_slot *s, __u32 state, __u32 flags)
+/*
+ * A slot that is being filled is so no more. Returns its word before, with what others have noted meanwhile: when its
+ * message was read, if it was, is not for them to write, and is now.
+ */
+static __u32 publish(struct ev_slot *s, __u32 state, __u32 flags, __u64 now)
 {
 	__u32 word = 0, to;
 
 	for (int i = 0; i < MAX_TRIES; i++) {
 		word = WORD(s);
+		if ((word | flags) & EV_READ && !s->f.read_ns)
+			s->f.read_ns = now;
 		to = state_of(word) == EV_TAKEN_OVER ? EV_DONE : state;
 		if (change(s, word, (word & ~EV_STATE_MASK) | flags | to))
 			break;
@@ -208,13 +213,11 @@ static bool take(struct ev_slot *s, __u32 word, struct task_struct *task, const 
 	}
 	fill(&s->f, task, &sign->found, sign->now);
 	set_marks(s, sign);
-	if (flags & EV_READ)
-		s->f.read_ns = sign->now;
 	kind = s->f.kind;
 	/* It was read before all was known, or before we were there: no reader has counted that. */
 	if (state_of(word) == EV_BEFORE_READ && flags & EV_READ && config.all_seen)
 		ADD(st->messages[kind & 3], 1);
-	word = publish(s, EV_WAITING, flags);
+	word = publish(s, EV_WAITING, flags, sign->now);
 	if (state_of(word) == EV_TAKEN_OVER) {
 		ADD(nr_taken, -1);
 		return true;
@@ -488,7 +491,7 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 	}
 	s->arrival = task->sched_info.last_arrival;
 	count_end(&s->f);
-	flags |= publish(s, EV_DONE, flags);
+	flags |= publish(s, EV_DONE, flags, s->f.end_ns);
 	ADD(nr_taken, -1);
 	if (st && !marked && flags & EV_READ)
 		mark_read(st, kind);
@@ -546,7 +549,7 @@ static __noinline int try_take_over(struct ev_slot *s, struct task_struct *task,
 			return -1;
 		set_marks(s, sign);
 		s->f.end = EV_WOKEN;
-		publish(s, EV_DONE, flags | sleep_unseen(own_stats(), 0, task));
+		publish(s, EV_DONE, flags | sleep_unseen(own_stats(), 0, task), 0);
 		return 1;
 	default:
 		return wakes(s, task, waker) ? 0 : -1;
@@ -619,9 +622,11 @@ int sched_waking(__u64 *args)
 struct delivery {
 	struct userfaultfd_ctx *ctx;
 	struct list_head *head, *at, *from; /* from: whence at was reached */
+	struct list_head *queued;	    /* the other queue's head */
 	struct ev_stats *st;
 	__u64 now;
 	__u32 nr_left; /* messages */
+	__u32 depth;   /* entries from the head to at */
 };
 
 /* A thread that has left the queue since, and is in another fault, has its entry at the same place. */
@@ -731,16 +736,33 @@ static bool deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 	return false;
 }
 
+/* From an entry that has been taken out, or is in the other queue by now, none that was read is reached. */
+static bool is_astray(const struct delivery *d, struct list_head *at)
+{
+	if (d->at == d->head)
+		return false;
+	return !at || at == d->at || at == d->queued || (__u64)at == LIST_POISON1 ||
+	       (d->depth < DEPTH && !is_read((__u64)d->ctx, (__u64)uwq_of(at)));
+}
+
 /* The newest entries of fault_wqh are those that were just read, by this reader and by others. */
 static long deliver_next(__u32 i, struct delivery *d)
 {
 	struct list_head *from = d->at, *at = BPF_CORE_READ(from, next);
 	bool was_marked;
 
-	if (!at || at == d->head)
+	if (at == d->head)
 		return 1;
+	if (is_astray(d, at)) {
+		/* Anew, past those that are marked. */
+		d->at = d->head;
+		d->nr_left = DEPTH;
+		d->depth = 0;
+		return 0;
+	}
 	d->from = from;
 	d->at = at;
+	d->depth++;
 	was_marked = deliver(d, uwq_of(at));
 	if (d->nr_left)
 		d->nr_left--;
@@ -840,6 +862,7 @@ static void deliver_all(struct userfaultfd_ctx *ctx, __u32 nr)
 	if (!d.st)
 		return;
 	d.head = &ctx->fault_wqh.head;
+	d.queued = &ctx->fault_pending_wqh.head;
 	d.at = d.head;
 	bpf_loop(nr + DEPTH, deliver_next, &d, 0);
 }

@@ -420,8 +420,8 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 
 static uint64_t rate_between(const struct sample *from, const struct sample *to, int kind)
 {
-	uint64_t n = kind < 0 ? watch_sum(to->faults, 4) - watch_sum(from->faults, 4)
-			      : to->faults[kind] - from->faults[kind];
+	uint64_t n = kind < 0 ? watch_grown(watch_sum(to->faults, 4), watch_sum(from->faults, 4))
+			      : watch_grown(to->faults[kind], from->faults[kind]);
 
 	return to->ns > from->ns ? (uint64_t)((double)n * SECOND / (double)(to->ns - from->ns) + 0.5) : 0;
 }

@@ -41,6 +41,7 @@ const char *watch_access_name(enum uffdctl_access access);
 /* The text of an instruction, if it is known within so long; else NULL. Holds until the next call. */
 const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms);
 uint64_t watch_sum(const uint64_t *n, int nr);
+uint64_t watch_grown(uint64_t now, uint64_t last);
 uint64_t watch_now_ns(void);
 
 #endif

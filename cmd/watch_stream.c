@@ -268,7 +268,7 @@ static void json_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 }
 
 /* A fault that showed in its message alone may turn out to have shown in more. */
-static uint64_t grown(uint64_t now, uint64_t last)
+uint64_t watch_grown(uint64_t now, uint64_t last)
 {
 	return now > last ? now - last : 0;
 }
@@ -287,11 +287,11 @@ static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const
 		since.buckets[i] -= last.buckets[i];
 	if (watch_percentile(&since, 0.99) != UFFDCTL_UNKNOWN)
 		p99 = human_duration(watch_percentile(&since, 0.99));
-	printf("%8.1f s %10.0f faults/s:", ns / 1e9, grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
+	printf("%8.1f s %10.0f faults/s:", ns / 1e9, watch_grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
 	for (int i = 0; i < 4; i++)
-		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), grown(st->faults[i], last.faults[i]) / s);
+		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), watch_grown(st->faults[i], last.faults[i]) / s);
 	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending, p99 ?: "-",
-	       grown(st->lost_events, last.lost_events));
+	       watch_grown(st->lost_events, last.lost_events));
 	last = *st;
 	last_ns = ns;
 }

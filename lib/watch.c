@@ -549,7 +549,9 @@ static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
 
 /*
  * A fault is marked before its message is counted. So what was counted at one time and is not marked at a later one
- * are faults that showed in nothing else: neither asleep, nor woken, nor there when the reader's call ended.
+ * are faults that showed in nothing else: neither asleep, nor woken, nor there when the reader's call ended. They may
+ * become fewer again: a queue that changed under a reader's sign may have hidden a fault from it, which is marked when
+ * it ends.
  */
 static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 {
@@ -560,12 +562,7 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 		return r;
 	for (int i = 0; i < EV_NR_KINDS; i++) {
 		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
-		/* A queue that changed under a reader's sign may have hidden a fault from it that is marked when it ends. */
-		uint64_t twice = MIN(unseen, w->last_unseen[i]);
 
-		w->unseen[i] = MAX(w->unseen[i], twice);
-		w->last_unseen[i] = unseen;
-		unseen = MAX(unseen, w->unseen[i]);
 		sum->delivered += sum->marked[i];
 		/* Of those that found no room messages are counted, too. */
 		if (sum->missed)

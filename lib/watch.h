@@ -49,8 +49,6 @@ struct uffdctl_watch {
 	struct ring_buffer *ring;
 	uint64_t refreshed_ns;
 	bool crowded; /* sched: a memory has too many userfaultfds, and that was said */
-	/* sched: faults that showed in nothing but their message: for sure, and when it was looked last */
-	uint64_t unseen[EV_NR_KINDS], last_unseen[EV_NR_KINDS];
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places in it, of those that waited when watching began */
 	size_t nr_before, before_alloc;
