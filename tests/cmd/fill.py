@@ -484,7 +484,8 @@ def _():
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
         t.madvise(id=m["id"], offset=200 * PAGE, len=PAGE, advice="remove")
-        t.touch(id=m["id"], access="write", offset=200 * PAGE, len=PAGE, value=7)
+        thread, = t.touch(id=m["id"], access="write", offset=200 * PAGE, len=PAGE, value=7)["threads"]
+        ok(t.join(thread=thread)["done"], "it is not for missing")
         p.release()
         rc, _, err = p.end()
         eq(rc, 1, "exit status")
