@@ -12,7 +12,8 @@ WATCH = ["tests/cmd/watch.py"]
 # What depends on the kernel: the rest of watch, and of what resolves, is run on the others.
 COUNTS = [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*" for t in (
     "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
-TRACEPOINTS = "tests/vm/tracepoints.py"
+# The other backends are the same there as on the others.
+WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-exact-* watch-takes-* watch-no-*"]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 SOME = {
     "continue": [f"continue-{t}" for t in (
@@ -59,7 +60,9 @@ class Plan:
     """boots: programs of each; rungs: what must be seen, by rung; skips: why a test may be skipped there (regex)."""
 
     def __init__(self, rungs=None, skips="", boots=(WATCH, REST), modules=()):
-        self.rungs, self.skips, self.boots, self.modules = {**DEBIAN, **(rungs or {})}, skips, boots, modules
+        # A guest has no file system that holds swap files.
+        self.rungs, self.skips = {**DEBIAN, **(rungs or {})}, "|".join(filter(None, (skips, "swapon fails")))
+        self.boots, self.modules = boots, modules
 
 
 RWP = {"rwp": "anonymous shmem hugetlbfs"}
@@ -73,11 +76,11 @@ PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
     "6.12": Plan(skips=NEITHER, boots=(WATCH, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
-    "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=([TRACEPOINTS, *WATCH], REST)),
+    "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
-                        boots=([TRACEPOINTS, *WATCH], [*KERNELS_OWN, *REST])),
+                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *REST])),
 }
 
 
