@@ -538,12 +538,12 @@ def _():
 @test("copy-beside-a-handler", limit=120)
 def _():
     """The target's handler resolves too: each page is whole, and from one of the two."""
-    nr = 16384
+    nr = 4096
     for kind in ("anon", "memfd"):
         t, m = target(nr * PAGE, kind)
         with t, image(nr) as img:
             t.handler(uffd=t.u, action="copy", seed=1)
-            th = t.touch(id=m["id"], access="read", order="random")["threads"][0]
+            th = t.touch(id=m["id"], access="read", order="random", delay_us=200)["threads"][0]
             wait_until(lambda: t.status(thread=th)["touched"] > 10, "the handler is at work")
             row = result("copy", t.pid, "all", "--from", img.name)[0]
             ok(t.join(thread=th, timeout_ms=20000)["done"], "the thread is through")
