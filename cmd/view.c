@@ -11,7 +11,6 @@
 #include "view_draw.h"
 
 #define MS UINT64_C(1000000)
-#define SECOND UINT64_C(1000000000)
 
 /* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
 #define READ_MS 50
@@ -88,7 +87,7 @@ static int view_begin(struct uffdctl_watch *w)
 		error("out of memory");
 		return -ENOMEM;
 	}
-	model_init(v->live, watch_now_ns(), uffdctl_watch_backend(w));
+	model_init(v->live, uffdctl_watch_began_ns(w), uffdctl_watch_backend(w));
 	model_copy(v->m, v->live);
 	v->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	v->control = watch_options.control;

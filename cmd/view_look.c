@@ -11,11 +11,12 @@
 
 #include "view.h"
 
-#define EVERY_NS UINT64_C(1000000000)
+#define EVERY_NS SECOND
 #define HURRY_NS UINT64_C(300000000)
 
-/* Looking costs a twentieth of a CPU at most. */
+/* Looking costs a twentieth of a CPU at most, as long as that leaves something to look at. */
 #define SHARE 20
+#define RAREST_NS (5 * SECOND)
 
 struct held {
 	pid_t pid;
@@ -209,14 +210,14 @@ static struct timespec after_ns(uint64_t ns)
 {
 	uint64_t at = watch_now_ns() + ns;
 
-	return (struct timespec){ (time_t)(at / EVERY_NS), (long)(at % EVERY_NS) };
+	return (struct timespec){ (time_t)(at / SECOND), (long)(at % SECOND) };
 }
 
 /* Until it is time, or somebody is in a hurry; false to end. */
 static bool wait_for_next(struct looker *l, uint64_t cost_ns)
 {
-	uint64_t least = cost_ns * SHARE > HURRY_NS ? cost_ns * SHARE : HURRY_NS;
-	uint64_t most = cost_ns * SHARE > EVERY_NS ? cost_ns * SHARE : EVERY_NS;
+	uint64_t rest = cost_ns * SHARE < RAREST_NS ? cost_ns * SHARE : RAREST_NS;
+	uint64_t least = rest > HURRY_NS ? rest : HURRY_NS, most = rest > EVERY_NS ? rest : EVERY_NS;
 	struct timespec soon = after_ns(least), late = after_ns(most);
 	bool on;
 
@@ -234,6 +235,15 @@ static bool wait_for_next(struct looker *l, uint64_t cost_ns)
 	return on;
 }
 
+/* On a busy machine a look takes long, and costs no more than elsewhere. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+	return (uint64_t)ts.tv_sec * SECOND + (uint64_t)ts.tv_nsec;
+}
+
 static void *run(void *arg)
 {
 	struct looker *l = arg;
@@ -242,12 +252,12 @@ static void *run(void *arg)
 	for (size_t i = 0; i < l->nr_pids && i < VIEW_MAX_TARGETS; i++)
 		hold(l, l->pids[i]);
 	do {
-		began = watch_now_ns();
+		began = cpu_ns();
 		look(l);
 		pthread_mutex_lock(&l->lock);
 		l->done = l->next;
 		pthread_mutex_unlock(&l->lock);
-	} while (wait_for_next(l, watch_now_ns() - began));
+	} while (wait_for_next(l, cpu_ns() - began));
 	return NULL;
 }
 

@@ -6,7 +6,6 @@
 
 #include "view_model.h"
 
-#define SECOND UINT64_C(1000000000)
 
 /* What is left of heat after a second. */
 #define COOLING 0.6f

@@ -10,6 +10,8 @@
 
 #include "watch.h"
 
+#define SECOND UINT64_C(1000000000)
+
 enum {
 	VIEW_MAX_GROUPS = 4096, /* of one grouping, and one more for the others */
 	VIEW_NR_HEADS = 8192,

@@ -7,7 +7,6 @@
 
 #include "view.h"
 
-#define SECOND UINT64_C(1000000000)
 
 /* When a wait looks bad, and when it is: a handler answers within milliseconds. */
 #define WARN_NS (1 * SECOND)
@@ -375,11 +374,16 @@ static void add_wait_title(const struct view *v, struct line *l, enum style styl
 
 static void add_histogram_title(const struct view *v, struct line *l, enum style style)
 {
+	const struct uffdctl_watch_stats *st = &v->m->stats;
+	uint64_t ended = watch_sum(st->ended, UFFDCTL_NR_ENDS);
+	uint64_t unknown = watch_grown(ended, watch_sum(st->buckets, UFFDCTL_NR_BUCKETS));
 	char num[NUM_SIZE];
 
 	line_add(l, style, l->max < 40 ? " waits " : " how long they waited ");
-	text_count(num, watch_sum(v->m->stats.buckets, UFFDCTL_NR_BUCKETS), 9);
+	text_count(num, ended, 9);
 	line_addf(l, STYLE_DIM, "%s ended ", num);
+	if (unknown)
+		line_addf(l, STYLE_DIM, "(%s not measured) ", text_count(num, unknown, 9));
 }
 
 static void add_table_title(const struct view *v, struct line *l, enum style style)

@@ -148,7 +148,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'c':
 		if (uffdctl_size_parse(arg, &max_count) < 0 || !max_count)
-			argp_error(state, "--count=%s: write a number", arg);
+			argp_error(state, "--count=%s: write a number from 1 on", arg);
 		return 0;
 	case ARGP_KEY_ARG:
 		pids_add(arg, state);
@@ -242,17 +242,23 @@ static bool is_over(struct uffdctl_watch *w)
 	return progress_interrupted() || (!dress->wait && uffdctl_watch_ended(w));
 }
 
+static uint64_t passed_ns(const struct uffdctl_watch *w)
+{
+	return watch_now_ns() - uffdctl_watch_began_ns(w);
+}
+
 static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64_t *passed)
 {
-	uint64_t began = watch_now_ns(), interval = dress->totals ? watch_options.interval_ns : 0;
-	uint64_t due = interval ?: UINT64_MAX;
+	uint64_t interval = dress->totals ? watch_options.interval_ns : 0, due;
 	int r = dress->begin ? dress->begin(w) : 0;
 
+	*passed = passed_ns(w);
+	due = interval ? *passed + interval : UINT64_MAX;
 	while (!r && !is_over(w) && nr_shown < max_count && *passed < duration_ns) {
 		uint64_t until = due < duration_ns ? due : duration_ns, left_ms = (until - *passed) / 1000000 + 1;
 
 		r = step(w, left_ms < 200 ? (int)left_ms : 200);
-		*passed = watch_now_ns() - began;
+		*passed = passed_ns(w);
 		if (!r && interval && *passed >= due) {
 			r = show_totals(w, *passed);
 			due += interval * ((*passed - due) / interval + 1);
@@ -261,7 +267,10 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 	/* What ended until now and is in the totals shall be in the stream too. */
 	if (r >= 0 && !watch_options.summary_only)
 		read_stream(w);
-	return r < 0 ? r : uffdctl_watch_stats(w, st);
+	if (r >= 0)
+		r = uffdctl_watch_stats(w, st);
+	*passed = passed_ns(w);
+	return r;
 }
 
 static int run(void)
@@ -285,7 +294,7 @@ static int run(void)
 		if (common.verbose)
 			note("watching by backend %s", uffdctl_watch_backend(w));
 		if (dress == &dress_lines && uffdctl_watch_stats(w, &st) == 0 && st.before)
-			note("%" PRIu64 " threads wait already: see uffdctl pending", st.before);
+			note("%" PRIu64 " thread%s already: see uffdctl pending", st.before, st.before == 1 ? " waits" : "s wait");
 		r = watch(w, &st, &passed);
 		dress->end(r < 0 ? NULL : &st, passed, uffdctl_watch_backend(w));
 	}

@@ -54,7 +54,7 @@ static bool may_exist(struct chunk *c, uint64_t addr)
 	if (page_of(c) == base_page_size())
 		return true;
 	/* What a private mapping has is in its page table, or nowhere. */
-	return c->vma.perms[3] == 's' && pagecache_has_huge(c->job->h->t, &c->vma, addr) > 0;
+	return c->vma.perms[3] == 's' && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
 static const char *copy_error_text(int err)

@@ -140,7 +140,7 @@ static int take(struct uffdctl_handle *h)
 		return fail(u, r, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
 	if (r == -EPERM)
 		return fail(u, r,
-			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE or the same user, and Yama's consent)",
+			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE, or the same user, if the process is dumpable, and Yama's consent)",
 			    h->pid, h->fd, strerror(-r));
 	if (r == -EOPNOTSUPP)
 		return fail(u, r,

@@ -174,21 +174,31 @@ int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, i
 	return open_for(t, v, O_RDONLY, ret);
 }
 
-/* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
-int pagecache_has_huge(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
+int pagecache_holds(int fd, uint64_t offset)
 {
-	_cleanup_close_ int fd = -1, guard = -1;
+	void *p = mmap(NULL, base_page_size(), PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	unsigned char state = 0;
+	int r;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	r = mincore(p, base_page_size(), &state) < 0 ? -errno : state & 1;
+	munmap(p, base_page_size());
+	return r;
+}
+
+/* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
+static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
+{
+	_cleanup_close_ int guard = -1;
 	struct uffdctl_range own;
 	uint64_t done;
 	void *p;
-	int r = pagecache_open(t, v, &fd);
+	int r = uffd_guard(&guard);
 
-	if (r >= 0)
-		r = uffd_guard(&guard);
 	if (r < 0)
 		return r;
-	p = mmap(NULL, v->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		 (off_t)(v->offset + (addr - v->range.start)));
+	p = mmap(NULL, v->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
 	if (p == MAP_FAILED)
 		return -errno;
 	own = (struct uffdctl_range){ (uintptr_t)p, (uintptr_t)p + v->page_size };
@@ -197,4 +207,15 @@ int pagecache_has_huge(struct uffdctl_target *t, const struct uffdctl_vma *v, ui
 		r = uffd_continue(guard, own, UFFDIO_CONTINUE_MODE_DONTWAKE, &done);
 	munmap(p, v->page_size);
 	return r >= 0 ? 1 : r == -EFAULT ? 0 : r;
+}
+
+int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
+{
+	uint64_t offset = v->offset + (addr - v->range.start);
+	_cleanup_close_ int fd = -1;
+	int r = pagecache_open(t, v, &fd);
+
+	if (r < 0)
+		return r;
+	return v->page_size > base_page_size() ? holds_huge(fd, offset, v) : pagecache_holds(fd, offset);
 }

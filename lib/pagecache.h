@@ -22,9 +22,12 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
 
 /*
- * Is the huge page at an address of a shared mapping in the page cache? 1, 0, or a negative errno. Makes none.
- * Beneath: UFFDIO_CONTINUE on a mapping and a userfaultfd of our own.
+ * Is the page at an address of a shared mapping in the page cache? 1, 0, or a negative errno. Makes none.
+ * Beneath: mincore(2); for hugetlbfs UFFDIO_CONTINUE on a mapping and a userfaultfd of our own.
  */
-int pagecache_has_huge(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr);
+int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr);
+
+/* Likewise, for the page at an offset of an open file; not for hugetlbfs. */
+int pagecache_holds(int fd, uint64_t offset);
 
 #endif

@@ -12,24 +12,6 @@
 #include "util.h"
 #include "vma.h"
 
-/* mincore(2) of a mapping of ours, which has no entry of its own yet, looks into the page cache. */
-static uint64_t is_cached(int fd, const struct uffdctl_vma *v, uint64_t offset)
-{
-	unsigned char state = 0;
-	void *p;
-	int r;
-
-	/* Of hugetlbfs it looks into the page table alone. */
-	if (v->page_size > base_page_size())
-		return UFFDCTL_UNKNOWN;
-	p = mmap(NULL, base_page_size(), PROT_READ, MAP_SHARED, fd, (off_t)offset);
-	if (p == MAP_FAILED)
-		return UFFDCTL_UNKNOWN;
-	r = mincore(p, base_page_size(), &state);
-	munmap(p, base_page_size());
-	return r < 0 ? UFFDCTL_UNKNOWN : state & 1;
-}
-
 /* A guest_memfd has no read(2). With our mapping guarded, the look makes no page where one has gone meanwhile. */
 static ssize_t read_mapped(int fd, uint64_t offset, void *buf, size_t len)
 {
@@ -61,7 +43,9 @@ static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t 
 	if (r < 0)
 		return r;
 	ret->page_size = v->page_size;
-	ret->cached = is_cached(fd, v, round_down(offset, base_page_size()));
+	ret->cached = UFFDCTL_UNKNOWN;
+	if (v->page_size == base_page_size() && (r = pagecache_holds(fd, round_down(offset, v->page_size))) >= 0)
+		ret->cached = r;
 	/* What is swapped out counts as not cached, but has contents; a hole has none. */
 	if (ret->cached && len) {
 		n = pread(fd, buf, MIN(len, left), (off_t)offset);

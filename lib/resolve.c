@@ -111,6 +111,18 @@ static bool wait_changing(struct chunk *c, uint64_t *since)
 	return true;
 }
 
+bool chunk_wait_changing(struct chunk *c, uint64_t addr)
+{
+	uint64_t since = 0;
+
+	while (uffd_is_changing(c->job->h->uffd))
+		if (!wait_changing(c, &since)) {
+			chunk_gone(c, stopped(c->job) ?: -EAGAIN, addr);
+			return false;
+		}
+	return true;
+}
+
 /* EFAULT: no page in the page cache; before Linux 6.6 also one that is mapped by a huge entry. */
 static bool is_mapped(struct chunk *c, uint64_t addr)
 {
@@ -137,6 +149,11 @@ static bool is_past_end(struct chunk *c, uint64_t addr)
 
 	return pagecache_stat(c->job->h->t, c->part->seg.vma, &st) == 0 &&
 	       file_offset(c->part, addr) >= (uint64_t)st.st_size;
+}
+
+static bool is_cached(struct chunk *c, uint64_t addr)
+{
+	return c->vma.perms[3] == 's' && c->vma.inode && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
 /* What a page is that the ioctl would have made. Woken, a thread waits there anew: for continue. */
@@ -196,8 +213,15 @@ static bool go_on(struct chunk *c, struct uffdctl_range *left, int err, uint64_t
 		chunk_error(c, err, left->start);
 		left->start += page;
 		return true;
+	case -ENOSPC:
 	case -EINVAL:
 	case -ENOMEM:
+		/* The kernel wants room for a page before it sees that one is there. */
+		if (c->job->op->makes_pages && err != -EINVAL && is_cached(c, left->start)) {
+			page_there(c, left->start);
+			left->start += page;
+			return true;
+		}
 		if (is_past_end(c, left->start)) {
 			c->tally.absent += range_len(*left);
 			left->start = left->end;
@@ -280,14 +304,20 @@ static void leave_run(struct chunk *c, struct uffdctl_range run)
 	wake_asleep(c);
 }
 
+static uint64_t all_done(const struct tally *t)
+{
+	return t->mapped + t->already + t->absent + t->elsewhere;
+}
+
 /* Nothing but an ioctl maps a page that is in the page cache: if it is there before us, another handler is at work. */
 static void resolve_filled(struct chunk *c, struct uffdctl_range run, bool wp)
 {
-	uint64_t mapped = c->tally.mapped, already = c->tally.already;
+	struct tally before = c->tally;
 
 	resolve_run(c, run, wp);
-	c->tally.filled += c->tally.mapped - mapped;
-	if (c->tally.already > already && !(c->job->opts->flags & UFFDCTL_FORCE))
+	c->tally.filled += c->tally.mapped - before.mapped;
+	c->tally.settled += all_done(&c->tally) - all_done(&before);
+	if (c->tally.already > before.already && !(c->job->opts->flags & UFFDCTL_FORCE))
 		chunk_conflict(c, run.start);
 }
 
@@ -395,6 +425,8 @@ static void add_tally(struct job *job, struct chunk *c)
 	sum->absent += c->tally.absent;
 	sum->filled += c->tally.filled;
 	sum->elsewhere += c->tally.elsewhere;
+	sum->written += c->tally.written;
+	sum->settled += c->tally.settled;
 	sum->unmapped += c->tally.unmapped;
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
@@ -558,13 +590,27 @@ static const char *error_text(int err)
 
 static int describe(const struct job *job, const struct tally *t, char **ret)
 {
-	const char *text = job->op->error_text ? job->op->error_text(t->err) : NULL;
+	const char *text = job->op->error_text ? job->op->error_text(t->err) : NULL, *what = "";
+	char left[80] = "";
 
-	if (t->err == -ENODATA)
+	if (t->err == -ENODATA) {
 		text = "the contents ended early";
-	else if (t->unreadable)
-		return asprintf(ret, "%" PRIx64 ": the contents: %s", t->err_addr, strerror(-t->err));
-	return asprintf(ret, "%" PRIx64 ": %s", t->err_addr, text ?: error_text(t->err));
+	} else if (t->unreadable) {
+		what = "the contents: ";
+		text = strerror(-t->err);
+	}
+	if (t->written > t->settled)
+		snprintf(left, sizeof(left), "; %" PRIu64 " bytes were written, but not continued",
+			 t->written - t->settled);
+	return asprintf(ret, "%" PRIx64 ": %s%s%s", t->err_addr, what, text ?: error_text(t->err), left);
+}
+
+/* Why the rest was not tried, where nothing of it failed. */
+static int why_left(struct job *job, const struct part *p)
+{
+	bool is_left = all_done(&p->tally) < range_len(p->seg.range) && !(job->opts->flags & UFFDCTL_DRY_RUN);
+
+	return is_left ? stopped(job) : 0;
 }
 
 static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
@@ -579,12 +625,12 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		/* What makes pages makes each with its contents. */
 		.filled = job->op->makes_pages ? p->tally.mapped : p->tally.filled,
 		.elsewhere = p->tally.elsewhere,
-		.error = p->tally.err,
+		.error = p->tally.err ?: why_left(job, p),
 	};
 
 	if (job->opts->flags & UFFDCTL_DRY_RUN && !p->objection)
 		res.mapped = res.already = res.absent = res.filled = res.elsewhere = UFFDCTL_UNKNOWN;
-	if (res.error && !p->objection && describe(job, &p->tally, &text) < 0)
+	if (p->tally.err && !p->objection && describe(job, &p->tally, &text) < 0)
 		text = NULL;
 	if (res.error)
 		res.error_text = p->objection ?: text ?: error_text(res.error);

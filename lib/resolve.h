@@ -18,6 +18,8 @@
 struct tally {
 	uint64_t mapped, already, absent;
 	uint64_t filled;    /* of mapped: written first */
+	uint64_t written;   /* by fill.c, whatever came of it */
+	uint64_t settled;   /* of written: mapped, or there already, or gone from the file again */
 	uint64_t elsewhere; /* left alone, since it is mapped elsewhere too */
 	uint64_t unmapped; /* of already: in the page cache only, where minor faults wait for it */
 	int err; /* the first, with its page */
@@ -141,6 +143,12 @@ void chunk_conflict(struct chunk *c, uint64_t addr);
 
 /* All end their work: what is begun is done, nothing more. */
 bool chunk_stopped(const struct chunk *c);
+
+/*
+ * While an event of the userfaultfd is unread, all that would resolve is refused (EAGAIN): so nothing should be done
+ * that is to be followed by it. False: that lasts, which is noted as an error at this address.
+ */
+bool chunk_wait_changing(struct chunk *c, uint64_t addr);
 
 /* Memory of our own for at least so many bytes, as c->buf. -ENOMEM. */
 int chunk_buf(struct chunk *c, uint64_t bytes);

@@ -135,7 +135,7 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 	open_maps(t);
 	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
 		return fail(u, -EPERM,
-			    "%d (%s): %s (needs ptrace access: the same user or CAP_SYS_PTRACE, and Yama's consent)",
+			    "%d (%s): %s (needs ptrace access: CAP_SYS_PTRACE, or the same user, if the process is dumpable, and Yama's consent)",
 			    t->pid, t->comm, strerror(EPERM));
 	if (t->mapsfd < 0 && errno != ESRCH)
 		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));

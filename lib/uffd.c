@@ -178,6 +178,14 @@ int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 	return -errno;
 }
 
+/* The kernel looks at that before it looks at the range, which is none here. */
+bool uffd_is_changing(int uffd)
+{
+	struct uffdio_continue c = {};
+
+	return ioctl(uffd, UFFDIO_CONTINUE, &c) < 0 && errno == EAGAIN;
+}
+
 int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done)
 {
 	struct uffdio_copy c = { .dst = range.start, .src = (uintptr_t)src, .len = range_len(range), .mode = mode };

@@ -17,6 +17,9 @@ int uffd_create(int *ret);
  */
 int uffd_guard(int *ret);
 
+/* Is an event unread, so that whatever would resolve is refused (EAGAIN)? Changes nothing. */
+bool uffd_is_changing(int uffd);
+
 /* Returned by the ioctls alike: features and ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 

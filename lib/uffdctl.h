@@ -368,6 +368,9 @@ int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts,
 void uffdctl_watch_close(struct uffdctl_watch *w);
 const char *uffdctl_watch_backend(const struct uffdctl_watch *w);
 
+/* From when on faults are counted (CLOCK_MONOTONIC), which is before uffdctl_watch_open() returns. Since 0.1. */
+uint64_t uffdctl_watch_began_ns(const struct uffdctl_watch *w);
+
 typedef void (*uffdctl_fault_fn)(void *data, const struct uffdctl_fault *fault);
 
 /*

@@ -387,6 +387,7 @@ static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts
 	r = configure(w, opts);
 	if (r < 0)
 		return r;
+	w->began_ns = now_ns(CLOCK_MONOTONIC);
 	return w->backend->attach(w, why);
 }
 
@@ -402,6 +403,7 @@ static void close_backend(struct uffdctl_watch *w)
 static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
 	const char *why = NULL;
+	struct iter *it;
 	int r = -EINVAL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
@@ -415,7 +417,7 @@ static int climb(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 			return r;
 		close_backend(w);
 		/* The iterators could be loaded: it is not for want of privileges. */
-		if (r == -EPERM && !why && w->u->iter)
+		if (r == -EPERM && !why && iter_get(w->u, &it) >= 0)
 			why = "this kernel denies programs of its type to everybody";
 		if (opts->backend)
 			return fail(w->u, r, "backend %s: %s", opts->backend, why ?: iter_why(r));
@@ -476,6 +478,11 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 UFFDCTL_EXPORT const char *uffdctl_watch_backend(const struct uffdctl_watch *w)
 {
 	return w->backend->name;
+}
+
+UFFDCTL_EXPORT uint64_t uffdctl_watch_began_ns(const struct uffdctl_watch *w)
+{
+	return w->began_ns;
 }
 
 /* The programs wake nobody: the stream is looked at so often. */

@@ -47,7 +47,7 @@ struct uffdctl_watch {
 	int choose_fd; /* the program choose_process */
 
 	struct ring_buffer *ring;
-	uint64_t refreshed_ns;
+	uint64_t began_ns, refreshed_ns;
 	bool crowded; /* sched: a memory has too many userfaultfds, and that was said */
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places in it, of those that waited when watching began */

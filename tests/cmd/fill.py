@@ -284,6 +284,7 @@ def _():
             contains(err, "interrupted")
             row = out[command][0]
             eq((rc, row["mapped"]), (1, cached(t, m)), "what was done is reported")
+            eq(row["error"], "interrupted", "and why the rest was not")
             ok(row["mapped"] < nr * PAGE, f"the rest was left: {row}")
 
 
@@ -304,6 +305,68 @@ def _():
                 eq(cached(t, m), row["mapped"], "no page is there that was not filled")
         finally:
             subprocess.run(["umount", "-l", d], check=True)
+
+
+@test("copy-full-tmpfs")
+def _():
+    """A page that is there needs no room: it is left, and who waits on it is woken."""
+    nr = 16
+    with tempfile.TemporaryDirectory() as d:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={nr * PAGE}", "uffdctl-test", d],
+                          capture_output=True).returncode:
+            skip("a tmpfs can't be mounted; root runs this")
+        try:
+            t, m = target(nr, "tmpfs", fill=False, mode=("missing",), path=f"{d}/guest")
+            with t, image(nr, NEW) as img:
+                t.fill(id=m["id"], seed=OLD, len=nr // 2 * PAGE)
+                with open(f"{d}/rest", "wb") as f, contextlib.suppress(OSError):
+                    f.write(bytes(nr * PAGE))
+                r = run("copy", "-J", t.pid, "all", "--from", img.name, check=1)
+                row = r.json()["copy"][0]
+                eq((row["mapped"], row["already"]), (0, nr // 2 * PAGE), r.err)
+                contains(row["error"], "no room in the file system")
+        finally:
+            subprocess.run(["umount", "-l", d], check=True)
+
+
+# ---- what is written and can't be continued ----
+
+@test("fill-with-an-unread-event", rule="no-false-fill")
+def _():
+    """The kernel refuses all resolving then: nothing is written that could not be continued."""
+    nr = 64
+    t = Target()
+    with t, image(nr, NEW) as img:
+        u = t.uffd(features=FEATURES + ["event_remove"])["fd"]
+        m = t.map(kind="memfd", size=2 * nr * PAGE)
+        t.fill(id=m["id"], seed=OLD)
+        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.madvise(id=m["id"], offset=nr * PAGE, len=PAGE, advice="dontneed", async_=True)
+        wait_until(lambda: run("pending", "-J", t.pid, check=0).json()["pending"], "its thread is stuck")
+        for what in ("refuse", "overwrite"):
+            row, _ = result(t.pid, f"{m['addr']}+{nr * PAGE}", "--from", img.name, f"--elsewhere={what}", rc=1)
+            eq(counts(row), (0, 0, 0, 0, 0), what)
+            contains(row["error"], "EAGAIN")
+            eq(t.check_file(id=m["id"], seed=OLD)["differ"], 0, "the file is as it was")
+
+
+@test("fill-unmapped-meanwhile", rule="no-false-fill")
+def _():
+    """Pages that were made, and whose mapping has gone before they were continued, are reported."""
+    nr = 256
+    t, m = target(nr, fill=False)
+    with t, image(nr, NEW) as img:
+        p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
+        p.wait_at_read()
+        t.munmap(id=m["id"])
+        p.release()
+        rc, out, _ = p.end()
+        row = out["continue"][0]
+        eq((rc, *counts(row)), (1, 0, 0, 0, 0, 0), "nothing was continued")
+        contains(row["error"], "ENOENT")
+        left = cached(t, m)
+        ok(left, "something was made")
+        contains(row["error"], f"; {left} bytes were written, but not continued")
 
 
 def nr_free_huge():

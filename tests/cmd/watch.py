@@ -249,6 +249,22 @@ def _():
         eq([f for f in lines[:-1] if f["wait_ns"] == 0], [], "waits of 0")
 
 
+@test("watch-duration")
+def _():
+    """All faults that are counted fall into the time that is shown for them, however long the start took."""
+    storm = Storm("-t", "2", "-s", "3600")
+    storm.p.stdin.write(b"go\n")
+    storm.p.stdin.flush()
+    try:
+        lines = [json.loads(line) for line in run("watch", "-J", f"--backend={BACKEND}", "-c", 100, storm.pid,
+                                                  check=0).out.splitlines()]
+    finally:
+        storm.p.kill()
+        storm.p.wait()
+    took = max(f["ts_ns"] for f in lines[:-1]) - min(f["ts_ns"] for f in lines[:-1])
+    ok(took <= lines[-1]["duration_ns"], f"{took} ns of faults in {lines[-1]['duration_ns']} ns")
+
+
 @test("watch-record")
 def _():
     """Every field of a fault whose story is known."""
