@@ -247,9 +247,12 @@ void view_ask_continue_all(struct view *v)
 		return;
 	}
 	v->nr_question = 0;
-	ask(v, "Continue all %zu minor faults that wait in", nr_threads);
+	if (nr_threads == 1)
+		ask(v, "Continue the one minor fault that waits in");
+	else
+		ask(v, "Continue all %zu minor faults that wait in", nr_threads);
 	ask(v, "%s?", name && *name ? name : "this mapping");
-	ask(v, "%zu %s mapped as they are, in process %d.", plan.nr_pages,
+	ask(v, "%zu %s mapped, with what the page cache has, in process %d.", plan.nr_pages,
 	    plan.nr_pages == 1 ? "page gets" : "pages get", plan.pid);
 	ask(v, "The first of them:");
 	describe_page(v, plan.pages[0]);

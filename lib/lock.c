@@ -22,6 +22,7 @@
 #include "log.h"
 #include "pidfd.h"
 #include "proc.h"
+#include "target.h"
 #include "util.h"
 
 enum {
@@ -205,6 +206,9 @@ int lock_take(struct uffdctl_handle *h)
 		told = true;
 		if (h->lock_stop && h->lock_stop(h->lock_data))
 			return -EINTR;
+		r = target_check(h->t);
+		if (r < 0)
+			return r;
 		pause_ns(POLL_NS);
 	}
 	return r < 0 ? fail(h->t->u, r, "%d: locking the userfaultfd: %s", h->t->pid, strerror(-r)) : 0;

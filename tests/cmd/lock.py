@@ -105,6 +105,18 @@ def _():
         eq((p.returncode, json.loads(out)["continue"][0]["mapped"]), (0, m["size"]), "the lock ends with its holder")
 
 
+@test("lock-wait-for-a-process-that-ends")
+def _():
+    t, m = target()
+    with t, held(t, m):
+        p = spawn("continue", t.pid, "all", "--wait-lock=1m")
+        ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
+        os.kill(t.pid, signal.SIGKILL)
+        _, err = p.communicate(timeout=20)
+        eq(p.returncode, 1, "exit status")
+        contains(err.decode(), "exited")
+
+
 @test("lock-wait-interrupted")
 def _():
     t, m = target()
