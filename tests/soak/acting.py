@@ -109,7 +109,7 @@ class Round:
                      ["unregister", t.pid, "@/memfd:minor"]):
             p = spawn(*args)
             _, err = p.communicate(timeout=60)
-            eq(p.returncode, 0, f"{args}: {err}")
+            ok(not p.returncode or b"not registered" in err, f"{args}: {err}")
         for th in writers + readers:
             j = t.join(thread=th, timeout_ms=30000)
             ok(j["done"], f"a thread is through: {j}")
