@@ -148,14 +148,14 @@ static uint64_t run_ns(const struct child *c)
 	return clock_getcpuclockid(c->pid, &clock) == 0 ? now_ns(clock) : 0;
 }
 
-int child_receive(struct child *c, void *buf, size_t size, size_t *ret_len)
+int child_receive(struct child *c, const sigset_t *mask, void *buf, size_t size, size_t *ret_len)
 {
 	struct pollfd p = { .fd = c->sock, .events = POLLIN };
 	uint64_t ran = run_ns(c), now;
 	int idle_ms = 0, silent_ms = 0, r;
 	ssize_t n;
 
-	while ((r = poll(&p, 1, LOOK_MS)) == 0) {
+	while ((r = ppoll(&p, 1, &(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, mask)) == 0) {
 		now = run_ns(c);
 		idle_ms = now == ran ? idle_ms + LOOK_MS : 0;
 		ran = now;

@@ -9,6 +9,7 @@
 #ifndef UFFDCTL_CHILD_H
 #define UFFDCTL_CHILD_H
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,10 +36,11 @@ int child_start(struct child *c, const int *keep, size_t nr_keep, uint64_t max_b
 
 /*
  * The next message of the child's.
+ * @mask: of signals while it is waited for, as with ppoll(2); NULL: as it is
  * @ret_len: out
  * -ETIMEDOUT: given up, as above; -EPIPE: it has ended; -EINTR: a signal was handled.
  */
-int child_receive(struct child *c, void *buf, size_t size, size_t *ret_len);
+int child_receive(struct child *c, const sigset_t *mask, void *buf, size_t size, size_t *ret_len);
 
 /* -errno of send(2). */
 int child_send(struct child *c, const void *buf, size_t len);

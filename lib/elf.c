@@ -7,6 +7,8 @@
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -44,6 +46,7 @@ struct search {
 	const char *module_name, *symbol;
 	struct module *modules;
 	size_t nr_modules, modules_alloc;
+	sigset_t mask; /* of signals, as it was */
 	size_t next; /* module to go on with */
 	struct object *objects;
 	size_t nr, alloc;
@@ -382,7 +385,7 @@ static int search_some(struct search *s)
 	if (r < 0)
 		return fail(s->t->u, r, "%d: a process to read its ELF files: %s", s->t->pid, strerror(-r));
 	while (r == 0) {
-		r = child_receive(&c, &m, sizeof(m), &len);
+		r = child_receive(&c, &s->mask, &m, sizeof(m), &len);
 		if (r == 0)
 			r = len == sizeof(m) ? take(s, &m) : -EPIPE;
 	}
@@ -455,14 +458,28 @@ static int report(struct search *s, struct uffdctl_range *ret)
 		    list);
 }
 
+/* Until a wait for the child lets them in: between two waits one would be lost. */
+static void hold_signals(sigset_t *old)
+{
+	sigset_t held;
+
+	sigemptyset(&held);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &held, old);
+}
+
 int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
 		    struct uffdctl_range *ret)
 {
 	struct search s = { .t = t, .maps = maps, .module_name = module, .symbol = symbol };
 	int r = find_modules(&s);
 
+	hold_signals(&s.mask);
 	while (r == 0 && s.next < s.nr_modules)
 		r = search_some(&s);
+	pthread_sigmask(SIG_SETMASK, &s.mask, NULL);
 	if (r == -EINTR)
 		r = fail(t->u, r, "%d: interrupted while its ELF files were read: nothing was changed", t->pid);
 	if (r == -ENOMEM)

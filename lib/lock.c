@@ -178,6 +178,11 @@ static int fail_busy(struct uffdctl_handle *h, pid_t pid)
 		    h->t->pid, who);
 }
 
+bool lock_is_unwanted(struct uffdctl_handle *h)
+{
+	return h->lock_stop && h->lock_stop(h->lock_data);
+}
+
 int lock_take(struct uffdctl_handle *h)
 {
 	uint64_t until = now_ns(CLOCK_MONOTONIC) + h->lock_wait_ns;
@@ -185,6 +190,8 @@ int lock_take(struct uffdctl_handle *h)
 	bool told = false;
 	pid_t pid = 0;
 
+	if (lock_is_unwanted(h))
+		return -EINTR;
 	r = take_others(h);
 	if (r < 0)
 		return fail(h->t->u, r,
@@ -204,7 +211,7 @@ int lock_take(struct uffdctl_handle *h)
 			log_notice(h->t->u, "%d: waiting for process %d, which is changing this memory", h->t->pid,
 				   pid);
 		told = true;
-		if (h->lock_stop && h->lock_stop(h->lock_data))
+		if (lock_is_unwanted(h))
 			return -EINTR;
 		r = target_check(h->t);
 		if (r < 0)

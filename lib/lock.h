@@ -12,4 +12,7 @@
 int lock_take(struct uffdctl_handle *h);
 void lock_release(struct uffdctl_handle *h);
 
+/* Has whoever wanted it given up meanwhile? Asked before anything is changed: a signal may have come at any time. */
+bool lock_is_unwanted(struct uffdctl_handle *h);
+
 #endif

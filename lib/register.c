@@ -385,6 +385,8 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges, const stru
 	r = resolve_each(a, ranges, filter, &segs);
 	if (r >= 0 && segs.nr && before)
 		r = before(a, &segs);
+	if (r >= 0 && lock_is_unwanted(a->h))
+		r = -EINTR;
 	for (size_t i = 0; r >= 0 && i < segs.nr && !a->gone; i++)
 		each(a, &segs.segs[i]);
 	segments_free(&segs);

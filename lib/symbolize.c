@@ -271,7 +271,7 @@ static int ask_child(struct uffdctl_symbols *s, const struct text_request *req, 
 		return r;
 	r = child_send(&s->child, req, sizeof(*req));
 	if (r >= 0)
-		r = child_receive(&s->child, ret, sizeof(*ret), &len);
+		r = child_receive(&s->child, NULL, ret, sizeof(*ret), &len);
 	if (r >= 0 && len != sizeof(*ret))
 		r = -EPIPE;
 	if (r < 0)
