@@ -114,7 +114,7 @@ def _():
         os.kill(t.pid, signal.SIGKILL)
         _, err = p.communicate(timeout=20)
         eq(p.returncode, 1, "exit status")
-        contains(err.decode(), "exited")
+        contains(err.decode(), "exit")
 
 
 @test("lock-wait-interrupted")
