@@ -249,19 +249,18 @@ static uint64_t passed_ns(const struct uffdctl_watch *w)
 
 static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64_t *passed)
 {
-	uint64_t interval = dress->totals ? watch_options.interval_ns : 0, due;
+	uint64_t interval = dress->totals ? watch_options.interval_ns : 0, ready = watch_now_ns(), now = 0;
+	uint64_t due = interval ?: UINT64_MAX;
 	int r = dress->begin ? dress->begin(w) : 0;
 
-	*passed = passed_ns(w);
-	due = interval ? *passed + interval : UINT64_MAX;
-	while (!r && !is_over(w) && nr_shown < max_count && *passed < duration_ns) {
-		uint64_t until = due < duration_ns ? due : duration_ns, left_ms = (until - *passed) / 1000000 + 1;
+	while (!r && !is_over(w) && nr_shown < max_count && now < duration_ns) {
+		uint64_t until = due < duration_ns ? due : duration_ns, left_ms = (until - now) / 1000000 + 1;
 
 		r = step(w, left_ms < 200 ? (int)left_ms : 200);
-		*passed = passed_ns(w);
-		if (!r && interval && *passed >= due) {
-			r = show_totals(w, *passed);
-			due += interval * ((*passed - due) / interval + 1);
+		now = watch_now_ns() - ready;
+		if (!r && interval && now >= due) {
+			r = show_totals(w, passed_ns(w));
+			due += interval * ((now - due) / interval + 1);
 		}
 	}
 	/* What ended until now and is in the totals shall be in the stream too. */

@@ -698,13 +698,18 @@ def _():
             contains(run(command, t.pid, "all", *source, check=1).err, "event of the userfaultfd is unread")
 
 
+def resident(pid):
+    with open(f"/proc/{pid}/statm") as f:
+        return int(f.read().split()[1]) * PAGE
+
+
 @test("copy-interrupted")
 def _():
     """Ctrl-C: a clean end, and a true report of what was done."""
     t, m = target(2 << 30, "anon")
     with t:
         p = spawn("copy", "-J", t.pid, "all", "--from-zero", "--progress=always", "-t", "1")
-        wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096), "it is at work")
+        wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096) and resident(t.pid) > 64 << 20, "it is at work")
         p.send_signal(signal.SIGINT)
         out, err = p.communicate(timeout=20)
         eq(p.returncode, 1, "exit status")

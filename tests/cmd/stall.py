@@ -247,7 +247,7 @@ def _():
     with stalled("stall") as (_, t):
         t.register(id=t.m["id"], uffd=t.u, mode=["missing"])
         p = spawn("watch", "--json", "-d", "2", t.pid)
-        wait_until(lambda: attached(p), "watch has begun")
+        wait_until(lambda: attached(p), "watch has begun", timeout=30)
         t.handler(uffd=t.u, action="copy")
         t.touch(id=t.m["id"], access="read")
         out, err = p.communicate(timeout=LIMIT)
