@@ -146,7 +146,9 @@ class Log:
 
 
 def block(fault):
-    """(begin, end) of a wait as QEMU has it: it begins when the message is read."""
+    """(begin, end) of a wait as QEMU has it: it begins when the message is read. One that was not measured was short."""
+    if fault["wait_ns"] is None:
+        return fault["ts_ns"], fault["ts_ns"]
     return fault["ts_ns"] + (fault["queue_ns"] or 0), fault["ts_ns"] + fault["wait_ns"]
 
 
