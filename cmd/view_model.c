@@ -6,7 +6,6 @@
 
 #include "view_model.h"
 
-
 /* What is left of heat after a second. */
 #define COOLING 0.6f
 #define COLD 0.05f

@@ -7,7 +7,6 @@
 
 #include "view.h"
 
-
 /* When a wait looks bad, and when it is: a handler answers within milliseconds. */
 #define WARN_NS (1 * SECOND)
 #define BAD_NS (10 * SECOND)

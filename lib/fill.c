@@ -68,8 +68,8 @@ enum page_fill {
 struct step {
 	struct chunk *c;
 	struct filling *f;
-	struct uffdctl_range range, all; /* what is left of it, and what it was */
-	struct uffdctl_range mapped;	 /* that the window shows */
+	struct uffdctl_range range;
+	struct uffdctl_range mapped; /* that the window shows */
 	char *window;
 	uint64_t base;			  /* c->buf is for this address on */
 	int err;			  /* why the rest of range is not done */
@@ -540,10 +540,10 @@ static int fill_window(struct step *s)
 	return r < 0 ? r : -EFAULT;
 }
 
-/* Also of what is not continued, for an error that came after; what is mapped needs no more. */
-static void note_written(struct step *s)
+/* Of all the step began with: also what is not continued, for an error that came after. What is mapped needs no more. */
+static void note_written(struct step *s, uint64_t nr)
 {
-	for (uint64_t i = 0; i < range_len(s->all) / page_of(s->c); i++)
+	for (uint64_t i = 0; i < nr; i++)
 		if ((s->pages[i] == MADE || s->pages[i] == WRITTEN) && !(s->c->states[i] & PTE_MAPPED))
 			s->c->tally.written += page_of(s->c);
 }
@@ -575,7 +575,7 @@ static bool has_reader(const struct job *job)
 
 static int fill_step(struct chunk *c, struct uffdctl_range range)
 {
-	struct step s = { .c = c, .f = c->job->op_data, .range = range, .all = range };
+	struct step s = { .c = c, .f = c->job->op_data, .range = range };
 	struct uffdctl_range want;
 	int r;
 
@@ -596,7 +596,7 @@ static int fill_step(struct chunk *c, struct uffdctl_range range)
 		r = open_window(&s);
 		if (r >= 0)
 			r = fill_window(&s);
-		note_written(&s);
+		note_written(&s, range_len(range) / page_of(c));
 		if (r >= 0)
 			note_states(&s);
 	}

@@ -288,45 +288,45 @@ def _():
             ok(row["mapped"] < nr * PAGE, f"the rest was left: {row}")
 
 
+@contextlib.contextmanager
+def small_tmpfs(size):
+    with tempfile.TemporaryDirectory() as d:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "uffdctl-test", d],
+                          capture_output=True).returncode:
+            skip("a tmpfs can't be mounted; root runs this")
+        try:
+            yield d
+        finally:
+            subprocess.run(["umount", "-l", d], check=True)
+
+
 @test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
 def _():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
     nr = 512
-    with tempfile.TemporaryDirectory() as d:
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={nr // 2 * PAGE}", "uffdctl-test", d],
-                          capture_output=True).returncode:
-            skip("a tmpfs can't be mounted; root runs this")
-        try:
-            t, m = target(nr, "tmpfs", fill=False, path=f"{d}/guest")
-            with t, image(nr, NEW) as img:
-                row, err = result(t.pid, "all", "--from", img.name, "-t", 1, rc=1)
-                contains(err, "no room in the file system")
-                ok(row["mapped"] > 0 and row["mapped"] == row["filled"], "some were done")
-                eq(cached(t, m), row["mapped"], "no page is there that was not filled")
-        finally:
-            subprocess.run(["umount", "-l", d], check=True)
+    with small_tmpfs(nr // 2 * PAGE) as d:
+        t, m = target(nr, "tmpfs", fill=False, path=f"{d}/guest")
+        with t, image(nr, NEW) as img:
+            row, err = result(t.pid, "all", "--from", img.name, "-t", 1, rc=1)
+            contains(err, "no room in the file system")
+            ok(row["mapped"] > 0 and row["mapped"] == row["filled"], "some were done")
+            eq(cached(t, m), row["mapped"], "no page is there that was not filled")
 
 
 @test("copy-full-tmpfs")
 def _():
     """A page that is there needs no room: it is left, and who waits on it is woken."""
     nr = 16
-    with tempfile.TemporaryDirectory() as d:
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={nr * PAGE}", "uffdctl-test", d],
-                          capture_output=True).returncode:
-            skip("a tmpfs can't be mounted; root runs this")
-        try:
-            t, m = target(nr, "tmpfs", fill=False, mode=("missing",), path=f"{d}/guest")
-            with t, image(nr, NEW) as img:
-                t.fill(id=m["id"], seed=OLD, len=nr // 2 * PAGE)
-                with open(f"{d}/rest", "wb") as f, contextlib.suppress(OSError):
-                    f.write(bytes(nr * PAGE))
-                r = run("copy", "-J", t.pid, "all", "--from", img.name, check=1)
-                row = r.json()["copy"][0]
-                eq((row["mapped"], row["already"]), (0, nr // 2 * PAGE), r.err)
-                contains(row["error"], "no room in the file system")
-        finally:
-            subprocess.run(["umount", "-l", d], check=True)
+    with small_tmpfs(nr * PAGE) as d:
+        t, m = target(nr, "tmpfs", fill=False, mode=("missing",), path=f"{d}/guest")
+        with t, image(nr, NEW) as img:
+            t.fill(id=m["id"], seed=OLD, len=nr // 2 * PAGE)
+            with open(f"{d}/rest", "wb") as f, contextlib.suppress(OSError):
+                f.write(bytes(nr * PAGE))
+            r = run("copy", "-J", t.pid, "all", "--from", img.name, check=1)
+            row = r.json()["copy"][0]
+            eq((row["mapped"], row["already"]), (0, nr // 2 * PAGE), r.err)
+            contains(row["error"], "no room in the file system")
 
 
 # ---- what is written and can't be continued ----
