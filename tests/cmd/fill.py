@@ -13,7 +13,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image, links
+from resolve import image
 from tap import (Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, take_fd, test,
                  uffdctl_path, wait_until)
 
