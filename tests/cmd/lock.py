@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Commands that change the same memory exclude each other; none acts on the memory of another process."""
+import contextlib
 import ctypes
 import fcntl
 import json
@@ -61,9 +62,10 @@ class held:
         self.end()
 
     def end(self):
-        """Killed, as at any moment."""
+        """Killed, as at any moment. It ends by itself when its target does, strace a moment later."""
         if self.child.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
             self.child.kill()
             self.child.wait()
         self.child.stdout.close()
