@@ -27,7 +27,7 @@ CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
-	     -I$(O) $(CMD_CFLAGS) $(CFLAGS) $(SANITIZE)
+	     -I. -I$(O) $(CMD_CFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 ifeq ($(V),0)
@@ -35,8 +35,10 @@ Q := @
 say = @printf '  %-7s %s\n' '$(1)' '$(2)';
 endif
 
-LIB_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard lib/*.c))
-CMD_OBJS := $(patsubst %.c,$(O)/%.o,$(wildcard cmd/*.c))
+LIB_SRCS := $(wildcard lib/*.c lib/*/*.c)
+CMD_SRCS := $(wildcard cmd/*.c cmd/*/*.c cmd/*/*/*.c)
+LIB_OBJS := $(LIB_SRCS:%.c=$(O)/%.o)
+CMD_OBJS := $(CMD_SRCS:%.c=$(O)/%.o)
 # Light skeletons load faster; these have programs of which a kernel lacks some.
 LIBBPF_SKELS := $(O)/watch_fentry.skel.h $(O)/watch_kprobe.skel.h
 BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
@@ -226,8 +228,8 @@ analyze: deps
 	$(call say,CPPCHECK,lib cmd)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ \
 		'-DLIBBPF_OPTS(type,name,...)=struct type name = { __VA_ARGS__ }' lib cmd
-	$(call say,TIDY,lib cmd)printf '%s\n' lib/*.c cmd/*.c | xargs -n 1 -P 2 sh -c 'clang-tidy --quiet "$$1" -- \
-		-std=gnu17 -D_GNU_SOURCE -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null' tidy
+	$(call say,TIDY,lib cmd)printf '%s\n' $(LIB_SRCS) $(CMD_SRCS) | xargs -n 1 -P 2 sh -c 'clang-tidy --quiet "$$1" -- \
+		-std=gnu17 -D_GNU_SOURCE -I. -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null' tidy
 
 # ---- installing ----
 

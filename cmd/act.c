@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd.h"
-#include "progress.h"
+#include "cmd/cmd.h"
+#include "cmd/progress.h"
 
 struct act act = { .fd = -1 };
 

@@ -6,9 +6,9 @@
 #include <argp.h>
 #include <stdbool.h>
 
-#include "../lib/cleanup.h"
-#include "../lib/uffdctl.h"
-#include "table.h"
+#include "cmd/table.h"
+#include "lib/cleanup.h"
+#include "lib/uffdctl.h"
 
 enum {
 	EXIT_DONE = 0,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl continue and wake. */
-#include "progress.h"
-#include "resolve.h"
+#include "cmd/progress.h"
+#include "cmd/resolve.h"
 
 static const struct column continue_columns[] = {
 	{ "PID", "process", COL_RIGHT, col_act_pid },

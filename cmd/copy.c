@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl copy and zeropage. */
-#include "progress.h"
-#include "resolve.h"
+#include "cmd/progress.h"
+#include "cmd/resolve.h"
 
 #define PAST_END "they lie past the end of the file that is mapped"
 

@@ -2,8 +2,8 @@
 /* uffdctl list: who holds which userfaultfd, and whose memory it governs. */
 #include <stdlib.h>
 
-#include "pids.h"
-#include "source.h"
+#include "cmd/pids.h"
+#include "cmd/source.h"
 
 static void get_ctx(const void *row, struct cell *ret)
 {

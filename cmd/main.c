@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 static const struct cmd *const cmds[] = {
 	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_register, &cmd_unregister,

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "pids.h"
-#include "progress.h"
-#include "source.h"
+#include "cmd/pids.h"
+#include "cmd/progress.h"
+#include "cmd/source.h"
 
 struct row {
 	const struct uffdctl_waiter *w;

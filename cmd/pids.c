@@ -2,7 +2,7 @@
 /* PID... as the arguments of a command. */
 #include <stdlib.h>
 
-#include "pids.h"
+#include "cmd/pids.h"
 
 pid_t *pids;
 size_t nr_pids;

@@ -3,7 +3,7 @@
 #ifndef CMD_PIDS_H
 #define CMD_PIDS_H
 
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 extern pid_t *pids;
 extern size_t nr_pids;

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "progress.h"
+#include "cmd/progress.h"
 
 static enum {
 	AUTO,

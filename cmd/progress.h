@@ -5,7 +5,7 @@
 
 #include <stdint.h>
 
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 /* --progress=auto|always|never */
 extern const struct argp progress_argp;

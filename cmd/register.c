@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl register and unregister. */
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 static uint64_t modes = UFFDCTL_MODE_MINOR;
 

@@ -8,8 +8,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "progress.h"
-#include "resolve.h"
+#include "cmd/progress.h"
+#include "cmd/resolve.h"
 
 static struct uffdctl_resolve_opts resolve_opts = { .from_fd = -1, .progress = progress_show };
 static const char *from;

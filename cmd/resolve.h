@@ -3,7 +3,7 @@
 #ifndef CMD_RESOLVE_H
 #define CMD_RESOLVE_H
 
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 /* One parser knows them all; which of them a command has is said by its tables of options. */
 enum {

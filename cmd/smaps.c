@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "pids.h"
-#include "source.h"
+#include "cmd/pids.h"
+#include "cmd/source.h"
 
 /* Mnemonics of smaps, by bit of the mode. */
 static const char *const mode_flags[] = { "um", "uw", "ui", "ur" };

@@ -2,7 +2,7 @@
 /* --source, of the commands that have two. */
 #include <string.h>
 
-#include "source.h"
+#include "cmd/source.h"
 
 enum uffdctl_source source;
 

@@ -3,7 +3,7 @@
 #ifndef CMD_SOURCE_H
 #define CMD_SOURCE_H
 
-#include "cmd.h"
+#include "cmd/cmd.h"
 
 extern enum uffdctl_source source;
 extern const struct argp source_argp;

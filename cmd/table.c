@@ -9,8 +9,8 @@
 #include <json-c/json.h>
 #include <libsmartcols.h>
 
-#include "cmd.h"
-#include "table.h"
+#include "cmd/cmd.h"
+#include "cmd/table.h"
 
 /* A listing is printed in portions of this many rows, so that memory stays bounded. */
 #define PORTION 2048

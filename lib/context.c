@@ -2,9 +2,9 @@
 /* Making and freeing a context; its log. */
 #include <stdarg.h>
 
-#include "iter.h"
-#include "log.h"
-#include "pending.h"
+#include "lib/inspect/pending.h"
+#include "lib/kernel/iter.h"
+#include "lib/log.h"
 
 UFFDCTL_EXPORT int uffdctl_new(struct uffdctl **ret)
 {

@@ -5,8 +5,8 @@
 
 #include <stdbool.h>
 
-#include "uffdctl.h"
-#include "cleanup.h"
+#include "lib/cleanup.h"
+#include "lib/uffdctl.h"
 
 #define UFFDCTL_EXPORT __attribute__((visibility("default")))
 

@@ -5,7 +5,7 @@
 
 #include <errno.h>
 
-#include "context.h"
+#include "lib/context.h"
 
 void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 

@@ -7,9 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cleanup.h"
-#include "context.h"
-#include "util.h"
+#include "lib/cleanup.h"
+#include "lib/context.h"
+#include "lib/util.h"
 
 uint64_t now_ns(clockid_t clock)
 {

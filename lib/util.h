@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "uffdctl.h"
+#include "lib/uffdctl.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)                       \

@@ -80,6 +80,10 @@ def _():
        sorted(["uffdctl.1"] + [f"uffdctl-{c}.1" for c in commands()]), "a page for each command")
 
 
+def sources(suffix):
+    return [p for d in ("lib", "cmd") for p in glob.glob(f"{MAN}/../{d}/**/*.{suffix}", recursive=True)]
+
+
 def literals(path):
     """The strings of a C file, those that stand side by side as one, and without its comments."""
     with open(path) as f:
@@ -98,7 +102,7 @@ def plain(text):
 def _():
     """Each command that a message, a man page or README names is there."""
     known = set(commands()) | {"COMMAND"}
-    where = [(p, s) for p in glob.glob(f"{MAN}/../lib/*.c") + glob.glob(f"{MAN}/../cmd/*.c") for s in literals(p)]
+    where = [(p, s) for p in sources("c") for s in literals(p)]
     where += [(p, plain(page(os.path.basename(p)))) for p in glob.glob(f"{MAN}/*.[13]")]
     with open(f"{MAN}/../README.md") as f:
         where += [("README.md", line) for line in f if not line.lstrip().startswith("sudo")]
@@ -112,7 +116,7 @@ def _():
 @test("docs-monotonic")
 def _():
     """Nothing waits by a clock that can be set: the program would stand still for as long as that was set back."""
-    for p in glob.glob(f"{MAN}/../lib/*.[ch]") + glob.glob(f"{MAN}/../cmd/*.[ch]"):
+    for p in sources("[ch]"):
         with open(p) as f:
             found = re.findall(r"CLOCK_REALTIME|pthread_cond_timedwait|sem_timedwait|pthread_mutex_timedlock", f.read())
         eq(found, [], os.path.basename(p))

@@ -2,9 +2,9 @@
 /* Unit tests of the view of watch, without a terminal: what it counts, and what it makes of that in text. */
 #include <locale.h>
 
-#include "../../cmd/view.h"
-#include "../../lib/util.h"
 #include "../unit.h"
+#include "cmd/watch/view/view.h"
+#include "lib/util.h"
 
 #define SECOND UINT64_C(1000000000)
 #define PAGE UINT64_C(4096)

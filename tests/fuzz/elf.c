@@ -3,7 +3,7 @@
  * Names and versions of symbols in a hostile ELF file. The frame is sound, since libelf is not what is
  * tried here; the contents of its sections are the input, cut up by its first bytes.
  */
-#include "../../lib/elf_symbols.c"
+#include "lib/symbols/elf_symbols.c"
 
 #include "fuzz.h"
 

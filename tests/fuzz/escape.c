@@ -4,8 +4,8 @@
 #include <wchar.h>
 #include <wctype.h>
 
-#include "../../lib/util.h"
 #include "fuzz.h"
+#include "lib/util.h"
 
 /* Characters that the header promises to escape, written down a second time. */
 static bool turns_direction(wint_t c)

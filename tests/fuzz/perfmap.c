@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A perf-PID.map, which comes in two parts; the first byte of the input says where it is cut. */
-#include "../../lib/perfmap.h"
 #include "fuzz.h"
+#include "lib/symbols/perfmap.h"
 
 static void check(const struct perfmap *m)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One small file or line of /proc, given to each of its parsers. */
-#include "../../lib/memcg.h"
-#include "../../lib/proc.h"
-#include "../../lib/vmflags.h"
 #include "fuzz.h"
+#include "lib/kernel/memcg.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/vmflags.h"
 
 static void check_lines(const uint8_t *data, size_t size)
 {

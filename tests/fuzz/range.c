@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What users write: ranges, sizes, modes. What is taken is sound, what is refused is explained in print. */
-#include "../../lib/range.h"
-#include "../../lib/util.h"
 #include "fuzz.h"
+#include "lib/inspect/range.h"
+#include "lib/util.h"
 
 static void on_log(void *data, int level, const char *msg)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A whole smaps file, in which a target chooses the names. The first byte of the input holds the flags. */
-#include "../../lib/vma.c"
+#include "lib/inspect/vma.c"
 
 #include "fuzz.h"
 

@@ -3,7 +3,7 @@
  * Functions and segments of a hostile ELF file. As in elf.c the frame is sound, since libelf is not what is
  * tried here: the input is program headers, the range of the section with code, symbols and names.
  */
-#include "../../lib/symbolize_elf.c"
+#include "lib/symbols/symbolize_elf.c"
 
 #include "fuzz.h"
 

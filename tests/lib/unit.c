@@ -18,18 +18,18 @@
 
 #include <bpf/libbpf.h>
 
-#include "../../lib/bpf_print.h"
-#include "../../lib/log.h"
-#include "../../lib/kind.h"
-#include "../../lib/memcg.h"
-#include "../../lib/perfmap.h"
-#include "../../lib/proc.h"
-#include "../../lib/range.h"
-#include "../../lib/uffd.h"
-#include "../../lib/util.h"
-#include "../../lib/vma.h"
-#include "../../lib/vmflags.h"
 #include "../unit.h"
+#include "lib/inspect/kind.h"
+#include "lib/inspect/range.h"
+#include "lib/inspect/vma.h"
+#include "lib/kernel/bpf_print.h"
+#include "lib/kernel/memcg.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/uffd.h"
+#include "lib/kernel/vmflags.h"
+#include "lib/log.h"
+#include "lib/symbols/perfmap.h"
+#include "lib/util.h"
 
 /* A size that overflows is to be refused by the library, not to end the program. */
 const char *__asan_default_options(void) __attribute__((visibility("default")));

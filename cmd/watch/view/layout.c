@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Which pane of the view stands where, on a terminal of any size. */
+#include <string.h>
+
+#include "cmd/watch/view/view.h"
+
+/* Below this the table says too little: others give way first. */
+#define TABLE_MIN 5
+
+struct wishes {
+	int wait, histogram, heat, log; /* heights, 0 for none */
+};
+
+static int pick(int height, int small, int middle, int large, int huge)
+{
+	return height < 20 ? small : height < 30 ? middle : height < 45 ? large : huge;
+}
+
+/* One, two or three columns a bucket, and a line and blanks beside. */
+static int histogram_width(int width)
+{
+	return 3 + UFFDCTL_NR_BUCKETS * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
+}
+
+static void wish(int width, int height, size_t nr_mappings, enum log_wish log, struct wishes *ret)
+{
+	int heat = pick(height, 1, 3, 5, 8);
+
+	if (nr_mappings < (size_t)heat)
+		heat = nr_mappings ? (int)nr_mappings : 1;
+	ret->wait = pick(height, 3, 6, 8, 12);
+	ret->heat = 1 + heat;
+	ret->histogram = width < SCREEN_WIDE && height >= 32 ? 8 : 0;
+	ret->log = log == LOG_OFF || (log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
+}
+
+/* The log first, then the histogram, then lines of the others. */
+static void give_way(struct wishes *w, int height)
+{
+	int *const order[] = { &w->log, &w->histogram };
+
+	for (size_t i = 0; i < 2; i++)
+		if (w->wait + w->histogram + w->heat + w->log + TABLE_MIN > height)
+			*order[i] = 0;
+	while (w->heat > 2 && w->wait + w->heat + TABLE_MIN > height)
+		w->heat--;
+	while (w->wait > 3 && w->wait + w->heat + TABLE_MIN > height)
+		w->wait--;
+}
+
+void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
+{
+	int y = VIEW_HEADER, body = height - VIEW_HEADER - 1;
+	struct box *b = ret->panes;
+	struct wishes w;
+
+	memset(ret, 0, sizeof(*ret));
+	ret->width = width;
+	ret->height = height;
+	ret->too_small = width < VIEW_MIN_WIDTH || height < VIEW_MIN_HEIGHT;
+	if (ret->too_small)
+		return;
+	wish(width, height, nr_mappings, log, &w);
+	give_way(&w, body);
+
+	b[PANE_WAIT] = (struct box){ y, 0, w.wait, width, w.wait > 3 };
+	if (width >= SCREEN_WIDE) {
+		b[PANE_WAIT].width = width - histogram_width(width);
+		b[PANE_HISTOGRAM] = (struct box){ y, b[PANE_WAIT].width, w.wait, width - b[PANE_WAIT].width, false };
+	}
+	y += w.wait;
+	if (w.histogram)
+		b[PANE_HISTOGRAM] = (struct box){ y, 0, w.histogram, width, false };
+	y += w.histogram;
+	b[PANE_HEAT] = (struct box){ y, 0, w.heat, width, false };
+	y += w.heat;
+	b[PANE_TABLE] = (struct box){ y, 0, height - 1 - w.log - y, width, true };
+	y += b[PANE_TABLE].height;
+	if (w.log)
+		b[PANE_LOG] = (struct box){ y, 0, w.log, width, false };
+}
+
+int box_rows(const struct box *b)
+{
+	int rows = b->height - 1 - b->heads;
+
+	return rows > 0 ? rows : 0;
+}

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What pages are filled with: a file, a device, or what comes out of a pipe. */
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/drive/contents.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+#define SPOOL_BYTES (UINT64_C(64) << 10)
+
+int contents_read(const struct contents *c, uint64_t at, void *buf, uint64_t len, uint64_t *done)
+{
+	for (*done = 0; *done < len;) {
+		ssize_t n = pread(c->fd, (char *)buf + *done, len - *done, (off_t)(c->offset + at + *done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		*done += n;
+	}
+	return 0;
+}
+
+static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_t need)
+{
+	return fail(u, -ENODATA,
+		    "the contents are too short: %" PRIu64 " bytes from offset %" PRIu64
+		    " on, the ranges need %" PRIu64,
+		    there, offset, need);
+}
+
+/* ---- pipes ---- */
+
+/* What is written slowly, or never, must not keep anybody from stopping us. */
+static int wait_readable(const struct uffdctl_resolve_opts *opts, uint64_t need)
+{
+	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
+	int r;
+
+	do {
+		if (opts->progress && opts->progress(opts->data, 0, need))
+			return -EINTR;
+		r = poll(&p, 1, 100);
+	} while (r == 0 || (r < 0 && errno == EINTR));
+	return r < 0 ? -errno : 0;
+}
+
+static int write_full(int fd, const char *buf, size_t len)
+{
+	for (ssize_t n; len; buf += n, len -= n) {
+		n = write(fd, buf, len);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		n = MAX(n, (ssize_t)0);
+	}
+	return 0;
+}
+
+/* @done: out, bytes that came, those before from_offset included */
+static int spool(const struct uffdctl_resolve_opts *opts, uint64_t need, int fd, uint64_t *done)
+{
+	uint64_t skip = opts->from_offset;
+	char buf[SPOOL_BYTES];
+	int r = 0;
+
+	for (*done = 0; *done < skip + need && r >= 0;) {
+		uint64_t want = *done < skip ? skip - *done : skip + need - *done;
+		ssize_t n;
+
+		r = wait_readable(opts, need);
+		if (r < 0)
+			return r;
+		n = read(opts->from_fd, buf, MIN(want, (uint64_t)sizeof(buf)));
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n <= 0)
+			return n < 0 ? -errno : -ENODATA;
+		if (*done >= skip)
+			r = write_full(fd, buf, n);
+		*done += n;
+	}
+	return r;
+}
+
+static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t done;
+	int r;
+
+	if (opts->flags & UFFDCTL_DRY_RUN)
+		return 0;
+	fd = memfd_create("uffdctl-contents", MFD_CLOEXEC);
+	if (fd < 0)
+		return fail(u, -errno, "the contents: memfd_create: %s", strerror(errno));
+	r = spool(opts, need, fd, &done);
+	if (r == -ENODATA)
+		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
+	if (r < 0 && r != -EINTR)
+		return fail(u, r, "the contents: %s%s", strerror(-r),
+			    r == -EFBIG ? " (what a pipe brings is held in memory, as a file: see ulimit -f)" : "");
+	if (r < 0)
+		return r;
+	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true };
+	return 0;
+}
+
+/* ---- all ---- */
+
+/* How much it will yield can't be asked, but whether it yields anything. */
+static int try_device(struct uffdctl *u, const struct contents *c)
+{
+	uint64_t done;
+	char byte;
+	int r = contents_read(c, 0, &byte, 1, &done);
+
+	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
+}
+
+bool contents_is_pipe(int fd)
+{
+	return fd >= 0 && lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
+}
+
+int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+{
+	int fd = opts->from_fd;
+	struct stat st;
+	off_t at, size;
+
+	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return fail(u, -errno, "the contents: %s", strerror(errno));
+	/* pread(2) takes an off_t: beyond that an offset would become another one. */
+	if (opts->from_offset > INT64_MAX || need > INT64_MAX - opts->from_offset)
+		return fail(u, -EOVERFLOW,
+			    "the contents: offset %" PRIu64 " and %" PRIu64
+			    " bytes reach beyond the end of any file (2^63 bytes)",
+			    opts->from_offset, need);
+	if (contents_is_pipe(fd))
+		return open_pipe(u, opts, need, ret);
+	at = lseek(fd, 0, SEEK_CUR);
+	if (S_ISCHR(st.st_mode))
+		return opts->flags & UFFDCTL_DRY_RUN && need ? try_device(u, ret) : 0;
+	/* Where the offset of the descriptor stands is not ours to change. */
+	size = at < 0 ? at : lseek(fd, 0, SEEK_END);
+	if (size < 0 || lseek(fd, at, SEEK_SET) < 0)
+		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
+	if (opts->from_offset > (uint64_t)size || (uint64_t)size - opts->from_offset < need)
+		return too_short(u, MAX((uint64_t)size, opts->from_offset) - opts->from_offset, opts->from_offset,
+				 need);
+	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && (uint64_t)size > need)
+		log_notice(u, "the ranges take the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
+			   (uint64_t)size);
+	return 0;
+}
+
+void contents_close(struct contents *c)
+{
+	if (c->ours)
+		cleanup_close(&c->fd);
+	*c = (struct contents){ .fd = -1 };
+}

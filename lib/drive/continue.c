@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* UFFDIO_CONTINUE in bulk, optionally after filling pages. */
+#include <errno.h>
+
+#include "lib/drive/fill.h"
+#include "lib/inspect/pagecache.h"
+#include "lib/kernel/pagemap.h"
+#include "lib/kernel/uapi.h"
+#include "lib/kernel/uffd.h"
+
+static int act(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
+{
+	unsigned int flags = c->job->opts->flags;
+	uint64_t mode = (flags & UFFDCTL_NO_WAKE ? UFFDIO_CONTINUE_MODE_DONTWAKE : 0) |
+			(flags & UFFDCTL_WRITE_PROTECT || wp ? UFFDIO_CONTINUE_MODE_WP : 0);
+
+	return uffd_continue(c->job->h->uffd, range, mode, done);
+}
+
+static enum verdict judge(const struct chunk *c, uint8_t state)
+{
+	if (!fill_wanted(c->job))
+		return ACT;
+	if (state & PTE_MAPPED)
+		return LEAVE;
+	return state & PTE_ELSEWHERE ? KEEP_OUT : state & PTE_FILLED ? ACT_FILLED : ACT;
+}
+
+static int do_chunk(struct chunk *c)
+{
+	return fill_wanted(c->job) ? fill_chunk(c) : resolve_range(c, c->range);
+}
+
+static const char *error_text(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "refused (EINVAL): no minor faults on this memory, or the kernel can't keep write-protect marks (needs Linux 6.4)";
+	case -EPERM:
+		return "the file may not be written (sealed?)";
+	case -EFAULT:
+		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation), or the contents can't be read (EFAULT)";
+	default:
+		return NULL;
+	}
+}
+
+static const char *objection(const struct job *job, const struct segment *seg)
+{
+	uint64_t modes = seg->vma->modes;
+
+	if (fill_wanted(job) && !(modes & UFFDCTL_MODE_MINOR))
+		return "not registered for minor: the process could touch pages while they are filled";
+	if (vma_kind(job->h->t, seg->vma) == VMA_ANON)
+		return "anonymous memory has no minor faults: nothing to continue (see uffdctl unregister)";
+	if (job->opts->flags & UFFDCTL_WRITE_PROTECT && !(modes & UFFDCTL_MODE_WP))
+		return "not registered for wp";
+	return NULL;
+}
+
+/* The pages that it makes are ours to pay: they come by our mapping. */
+static bool takes_memory(const struct job *job, const struct uffdctl_vma *v)
+{
+	(void)v;
+	return fill_wanted(job);
+}
+
+static const struct resolve_op op = {
+	.takes_memory = takes_memory,
+	.mode = UFFDCTL_MODE_MINOR,
+	.marks = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
+	.act = act,
+	.do_chunk = do_chunk,
+	.end_thread = chunk_free_buf,
+	.judge = judge,
+	.prepare = fill_prepare,
+	.add_part = fill_add_part,
+	.objection = objection,
+	.finish = fill_finish,
+	.error_text = error_text,
+};
+
+UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+				    const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn)
+{
+	return resolve(h, ranges, opts, &op, fn);
+}

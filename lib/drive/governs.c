@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Whether a userfaultfd acts on the memory of the process that was named, and on no other.
+ *
+ * It acts on the memory of who created it, whoever holds it: a child may hold one of its parent's. With BPF
+ * that memory is known when the handle is opened. Without, there is no way to ask. But the ioctls find
+ * nothing to act on in a memory that has nothing registered at the addresses. So it does not matter whose the
+ * userfaultfd is where no other process has: all of them are looked into. Those that may not be looked into
+ * are left out of it if the process can't have inherited the userfaultfd: it is closed by execve(2), and the
+ * process has called that since it was forked. What remains is one that such a process passed to it over a
+ * socket, and that has the same addresses registered though the layouts of both have nothing in common.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "lib/drive/governs.h"
+#include "lib/kernel/proc.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+#define INITIAL_PID_NS "pid:[4026531836]" /* PROC_PID_INIT_INO, include/linux/proc_ns.h */
+
+struct search {
+	struct uffdctl_handle *h;
+	const struct segments *segs;
+	pid_t other; /* has something registered there */
+	bool hidden; /* there are processes that can't be looked into */
+};
+
+static bool overlaps(const struct segments *segs, struct uffdctl_range r)
+{
+	for (size_t i = 0; i < segs->nr; i++)
+		if (r.start < segs->segs[i].range.end && r.end > segs->segs[i].range.start)
+			return true;
+	return false;
+}
+
+/* Is anything mapped there at all? Most processes are done with this. -errno: it can't be told. */
+static int has_mapping(int procfd, const struct segments *segs)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+	_cleanup_free_ char *line = NULL;
+	int fd = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
+	struct maps_line l;
+	size_t size = 0;
+
+	f = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!f)
+		return -errno;
+	while (errno = 0, getline(&line, &size, f) > 0)
+		if (maps_line_parse(line, &l) == 0 && overlaps(segs, l.range))
+			return 1;
+	return -errno;
+}
+
+/* A process made with CLONE_VM has the target's own memory. */
+static bool shares_memory(pid_t a, pid_t b)
+{
+	return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0;
+}
+
+static int has_registered(struct search *s, pid_t pid)
+{
+	struct uffdctl *u = s->h->t->u;
+	struct uffdctl_target *t = NULL;
+	struct uffdctl_maps *maps = NULL;
+	int level = u->log_level, r;
+
+	u->log_level = -1;
+	r = uffdctl_target_open(u, pid, &t);
+	if (r >= 0)
+		r = uffdctl_maps(t, UFFDCTL_SOURCE_PROC, 0, NULL, &maps);
+	u->log_level = level;
+	for (size_t i = 0; maps && i < maps->nr && r == 0; i++)
+		r = overlaps(s->segs, maps->vmas[i].range);
+	uffdctl_maps_free(maps);
+	uffdctl_target_close(t);
+	return r == -ESRCH ? 0 : r;
+}
+
+static int look_into(uint32_t pid, void *arg)
+{
+	struct search *s = arg;
+	_cleanup_close_ int procfd = -1;
+	int r;
+
+	if (pid == (uint32_t)s->h->t->pid || pid == (uint32_t)getpid())
+		return 0;
+	r = proc_open_live(pid, &procfd, NULL);
+	if (r >= 0)
+		r = has_mapping(procfd, s->segs);
+	if (r > 0)
+		r = shares_memory(pid, s->h->t->pid) ? 0 : has_registered(s, pid);
+	if (r > 0)
+		s->other = pid;
+	s->hidden |= r < 0 && r != -ESRCH && r != -ENOENT;
+	return s->other != 0;
+}
+
+static bool sees_all_processes(void)
+{
+	char ns[64] = "";
+
+	return readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1) > 0 && !strcmp(ns, INITIAL_PID_NS) &&
+	       access("/proc/1", F_OK) == 0;
+}
+
+#define PF_FORKNOEXEC 0x00000040 /* include/linux/sched.h */
+
+static bool has_called_exec(struct uffdctl_target *t)
+{
+	struct proc_stat st;
+	char buf[1024];
+
+	return proc_read(t->procfd, "stat", buf, sizeof(buf)) >= 0 && stat_parse(buf, &st) >= 0 &&
+	       !(st.flags & PF_FORKNOEXEC);
+}
+
+/* Is the descriptor, as the target has it, closed by execve(2)? */
+static bool is_cloexec(const struct uffdctl_handle *h)
+{
+	char path[64], buf[1024];
+	const char *flags;
+
+	snprintf(path, sizeof(path), "fdinfo/%d", h->fd);
+	if (proc_read(h->t->procfd, path, buf, sizeof(buf)) < 0)
+		return false;
+	flags = strstr(buf, "flags:");
+	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_CLOEXEC;
+}
+
+static bool can_be_inherited(const struct uffdctl_handle *h)
+{
+	return h->pid != h->t->pid || !is_cloexec(h) || !has_called_exec(h->t);
+}
+
+int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by_deed)
+{
+	struct search s = { .h = h, .segs = segs, .hidden = !sees_all_processes() };
+	_cleanup_free_ char *fd = handle_describe(h);
+	int r;
+
+	if (h->ctx || !segs->nr)
+		return 0;
+	r = proc_each_number(AT_FDCWD, "/proc", look_into, &s);
+	if (s.other)
+		return fail(h->t->u, -EXDEV,
+			    "%d: %s may govern the memory of process %d, which has the same addresses registered, and only BPF can tell: run as root, or with CAP_BPF and CAP_PERFMON",
+			    h->t->pid, fd, s.other);
+	if ((r < 0 || s.hidden) && !by_deed && can_be_inherited(h))
+		return fail(h->t->u, -EXDEV,
+			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
+			    h->t->pid, fd);
+	return 0;
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * Keeps two processes from changing one target's memory at the same time.
+ *
+ * The lock is a record lock (fcntl(2), F_SETLK) on the userfaultfd itself: each has an inode of its own since
+ * Linux 5.12 (anon_inode_getfd_secure()), which all who took it with pidfd_getfd(2) share. So it holds across
+ * PID and mount namespaces, ends with its holder, and can be had only by who may take the descriptor. The
+ * target's own reads and ioctls do not know of it.
+ *
+ * A userfaultfd is open for reading only, and read locks do not exclude each other. F_GETLK shows those of
+ * others all the same: who wants the lock first claims it, then looks for another's claim, and takes its own
+ * back if there is one. So never two have it. A second byte is locked by who has got it, so that others can
+ * tell a holder from one who tries at the same moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "lib/drive/lock.h"
+#include "lib/inspect/target.h"
+#include "lib/kernel/pidfd.h"
+#include "lib/kernel/proc.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+enum {
+	BYTE_CLAIM,
+	BYTE_HELD,
+};
+
+/* While nobody holds it, a collision of claims is over after some of these. */
+#define MAX_COLLISIONS 200
+#define POLL_NS 20000000
+
+static int set(int fd, short type, off_t byte)
+{
+	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	return fcntl(fd, F_SETLK, &l) < 0 ? -errno : 0;
+}
+
+/* Has another process a lock on the byte? 1, with its PID, 0 where that is in no namespace of ours; 0; -errno. */
+static int get(int fd, off_t byte, pid_t *ret_pid)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	if (fcntl(fd, F_GETLK, &l) < 0)
+		return -errno;
+	*ret_pid = l.l_type == F_UNLCK ? 0 : l.l_pid;
+	return l.l_type != F_UNLCK;
+}
+
+static void unset(int fd)
+{
+	set(fd, F_UNLCK, BYTE_HELD);
+	set(fd, F_UNLCK, BYTE_CLAIM);
+}
+
+/* -EBUSY: another process holds it; -EAGAIN: another tries too. */
+static int claim(int fd, pid_t *ret_pid)
+{
+	int r = get(fd, BYTE_HELD, ret_pid);
+
+	if (r)
+		return r < 0 ? r : -EBUSY;
+	r = set(fd, F_RDLCK, BYTE_CLAIM);
+	if (r >= 0)
+		r = get(fd, BYTE_CLAIM, ret_pid);
+	if (r == 0)
+		r = set(fd, F_RDLCK, BYTE_HELD);
+	if (r == 0)
+		return 0;
+	unset(fd);
+	return r < 0 ? r : -EAGAIN;
+}
+
+static int claim_all(struct uffdctl_handle *h, pid_t *ret_pid)
+{
+	int r = claim(h->uffd, ret_pid);
+
+	for (size_t i = 0; r >= 0 && i < h->nr_others; i++)
+		r = claim(h->others[i], ret_pid);
+	if (r < 0)
+		lock_release(h);
+	return r;
+}
+
+void lock_release(struct uffdctl_handle *h)
+{
+	unset(h->uffd);
+	for (size_t i = 0; i < h->nr_others; i++)
+		unset(h->others[i]);
+}
+
+/* ---- the other userfaultfds of the same memory ---- */
+
+static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t ctx)
+{
+	bool known = ctx == h->ctx;
+
+	for (size_t i = 0; i < nr && !known; i++)
+		known = h->list->ctxs[i] == ctx;
+	return known;
+}
+
+/* One that can't be taken is none that others of our rights could lock, unless it is for want of descriptors. */
+static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
+{
+	_cleanup_close_ int pidfd = -1, fd = -1;
+	int *place, r = pidfd_open_process(d->pid, &pidfd);
+	char path[64];
+
+	if (r >= 0)
+		r = pidfd_take_fd(d->pid, pidfd, d->fd, &fd);
+	if (r < 0)
+		return r == -EMFILE || r == -ENFILE ? r : 0;
+	/* The number may be another file's by now. */
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (!proc_is_uffd(AT_FDCWD, path))
+		return 0;
+	place = vec_add(h->others, h->nr_others, h->others_alloc);
+	if (!place)
+		return -ENOMEM;
+	*place = steal_fd(fd);
+	return 0;
+}
+
+/* Without BPF it is not known which they are: all that the process holds. */
+static bool is_other(const struct uffdctl_handle *h, size_t i)
+{
+	const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+	if (!h->ctx)
+		return d->pid == h->t->pid && (d->pid != h->pid || d->fd != h->fd);
+	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ctxs[i]);
+}
+
+static int take_others(struct uffdctl_handle *h)
+{
+	int r = 0;
+
+	if (h->others_taken)
+		return 0;
+	for (size_t i = 0; r >= 0 && i < h->list->nr; i++)
+		if (is_other(h, i))
+			r = take_other(h, &h->list->uffds[i]);
+	h->others_taken = r >= 0;
+	return r;
+}
+
+/* ---- waiting ---- */
+
+static void pause_ns(uint64_t ns)
+{
+	nanosleep(&(struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 }, NULL);
+}
+
+/* Two who collide must not try again in step. */
+static void pause_at_random(void)
+{
+	uint16_t n = 0;
+
+	if (getrandom(&n, sizeof(n), 0) < 0)
+		n = getpid();
+	pause_ns(1 + n * UINT64_C(30));
+}
+
+static int fail_busy(struct uffdctl_handle *h, pid_t pid)
+{
+	char who[64] = "a process of another PID namespace";
+
+	if (pid)
+		snprintf(who, sizeof(who), "process %d", pid);
+	return fail(h->t->u, -EBUSY,
+		    "%d: %s is changing this memory with uffdctl at the moment: try again when it has ended, or wait for it with --wait-lock TIME",
+		    h->t->pid, who);
+}
+
+bool lock_is_unwanted(struct uffdctl_handle *h)
+{
+	return h->lock_stop && h->lock_stop(h->lock_data);
+}
+
+int lock_take(struct uffdctl_handle *h)
+{
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + h->lock_wait_ns;
+	int r, collisions = 0;
+	bool told = false;
+	pid_t pid = 0;
+
+	if (lock_is_unwanted(h))
+		return -EINTR;
+	r = take_others(h);
+	if (r < 0)
+		return fail(h->t->u, r,
+			    "%d: taking all userfaultfds of this memory, to lock them: %s (see ulimit -n: each needs a descriptor)",
+			    h->t->pid, strerror(-r));
+	for (;;) {
+		r = claim_all(h, &pid);
+		if (r == -EAGAIN && ++collisions < MAX_COLLISIONS) {
+			pause_at_random();
+			continue;
+		}
+		if (r != -EBUSY && r != -EAGAIN)
+			break;
+		if (now_ns(CLOCK_MONOTONIC) >= until)
+			return fail_busy(h, pid);
+		if (!told && pid)
+			log_notice(h->t->u, "%d: waiting for process %d, which is changing this memory", h->t->pid,
+				   pid);
+		told = true;
+		if (lock_is_unwanted(h))
+			return -EINTR;
+		r = target_check(h->t);
+		if (r < 0)
+			return r;
+		pause_ns(POLL_NS);
+	}
+	return r < 0 ? fail(h->t->u, r, "%d: locking the userfaultfd: %s", h->t->pid, strerror(-r)) : 0;
+}
+
+UFFDCTL_EXPORT void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data),
+					     void *data)
+{
+	h->lock_wait_ns = wait_ns;
+	h->lock_stop = stop;
+	h->lock_data = data;
+}

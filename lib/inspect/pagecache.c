@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The second mapping: the file beneath a target's mapping, opened for ourselves. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "lib/inspect/pagecache.h"
+#include "lib/inspect/vma.h"
+#include "lib/kernel/pidfd.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/uffd.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+/*
+ * Is this, opened by O_PATH, the file that is mapped? It need not be: descriptors and mappings change. So
+ * nothing is asked of its file system, which might not answer: what is known of an inode is enough.
+ */
+static bool same_file(int fd, const struct uffdctl_vma *v)
+{
+	struct statx st;
+
+	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) == 0 &&
+	       S_ISREG(st.stx_mode) && st.stx_ino == v->inode && st.stx_dev_major == v->dev_major &&
+	       st.stx_dev_minor == v->dev_minor;
+}
+
+struct search {
+	struct uffdctl_target *t;
+	const struct uffdctl_vma *v;
+	bool look; /* O_PATH is enough */
+	int mode;  /* O_RDWR or O_RDONLY */
+	int err;
+	int found;
+};
+
+static bool allows(int fd, int mode)
+{
+	int has = fcntl(fd, F_GETFL) & O_ACCMODE;
+
+	return has == O_RDWR || has == mode;
+}
+
+/* Opened twice: by O_PATH, which no file system learns of, and as it is wanted when it is the one. */
+static int try_path(struct search *s, const char *path)
+{
+	_cleanup_close_ int look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
+	char self[64];
+
+	if (look < 0)
+		return s->err = -errno;
+	if (!same_file(look, s->v))
+		return s->err = -ESTALE;
+	if (s->look) {
+		s->found = steal_fd(look);
+		return 0;
+	}
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	s->found = open(self, s->mode | O_CLOEXEC);
+	return s->found < 0 ? s->err = -errno : 0;
+}
+
+/* fdinfo is the kernel's own: most descriptors are passed over by it. */
+static bool has_inode(struct search *s, uint32_t n)
+{
+	char path[32], text[1024];
+	unsigned long long ino;
+	const char *p;
+
+	snprintf(path, sizeof(path), "fdinfo/%u", n);
+	if (proc_read(s->t->procfd, path, text, sizeof(text)) < 0)
+		return false;
+	p = strstr(text, "\nino:");
+	return p && sscanf(p, "\nino: %llu", &ino) == 1 && ino == s->v->inode;
+}
+
+/* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
+static int try_descriptor(uint32_t n, void *arg)
+{
+	struct search *s = arg;
+	_cleanup_close_ int fd = -1;
+	char path[32];
+	int r;
+
+	if (!has_inode(s, n))
+		return 0;
+	snprintf(path, sizeof(path), "fd/%u", n);
+	r = try_path(s, path);
+	if (r >= 0)
+		return 1;
+	if (r == -ESTALE || s->look || pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 ||
+	    !allows(fd, s->mode) || !same_file(fd, s->v))
+		return 0;
+	s->found = steal_fd(fd);
+	return 1;
+}
+
+/* What lies beneath a file of another file system, as overlayfs has it, is not opened by way of that. */
+static bool is_opened(const struct uffdctl_vma *v)
+{
+	bool same = !v->fs_dev || (v->fs_dev >> 20 == v->dev_major && (v->fs_dev & 0xfffff) == v->dev_minor);
+
+	return same && (v->kind == VMA_SHMEM || v->kind == VMA_HUGETLB || v->kind == VMA_GUEST_MEMFD);
+}
+
+/* map_files is for the privileged; a descriptor that the process holds serves as well. */
+static int open_file(struct search *s)
+{
+	char path[64];
+	int first;
+
+	s->found = -1;
+	if (!is_opened(s->v))
+		return s->err = -EOPNOTSUPP;
+	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, s->v->range.start, s->v->range.end);
+	first = try_path(s, path);
+	if (first < 0)
+		proc_each_number(s->t->procfd, "fd", try_descriptor, s);
+	return s->found < 0 ? s->err = s->err == -ESTALE ? first : s->err : 0;
+}
+
+int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret)
+{
+	struct search s = { .t = t, .v = v, .look = true };
+	int r = open_file(&s);
+
+	if (r < 0)
+		return r;
+	r = fstat(s.found, ret) < 0 ? -errno : 0;
+	close(s.found);
+	return r;
+}
+
+static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int mode, int *ret)
+{
+	_cleanup_free_ char *what = vma_describe(v);
+	struct search s = { .t = t, .v = v, .mode = mode };
+	int r;
+
+	open_file(&s);
+	r = target_check(t);
+	if (r < 0) {
+		cleanup_close(&s.found);
+		return r;
+	}
+	if (s.found < 0 && s.err == -EOPNOTSUPP)
+		return fail(t->u, s.err,
+			    "%d: %s: its file is not opened, since %s: a file of a network or user-space file system could hang uffdctl",
+			    t->pid, what,
+			    v->kind == VMA_UNKNOWN ? "without BPF its file system can't be told"
+						   : "it is not known to be of tmpfs or hugetlbfs itself");
+	if (s.found < 0 && s.err == -ENXIO)
+		return fail(t->u, s.err,
+			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",
+			    t->pid, what);
+	if (s.found < 0)
+		return fail(t->u, s.err,
+			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",
+			    t->pid, what, strerror(-s.err), mode == O_RDWR ? "writing" : "reading");
+	*ret = s.found;
+	return 0;
+}
+
+int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+{
+	return open_for(t, v, O_RDWR, ret);
+}
+
+int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
+{
+	return open_for(t, v, O_RDONLY, ret);
+}
+
+int pagecache_holds(int fd, uint64_t offset)
+{
+	void *p = mmap(NULL, base_page_size(), PROT_READ, MAP_SHARED, fd, (off_t)offset);
+	unsigned char state = 0;
+	int r;
+
+	if (p == MAP_FAILED)
+		return -errno;
+	r = mincore(p, base_page_size(), &state) < 0 ? -errno : state & 1;
+	munmap(p, base_page_size());
+	return r;
+}
+
+/* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
+static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
+{
+	_cleanup_close_ int guard = -1;
+	struct uffdctl_range own;
+	uint64_t done;
+	void *p;
+	int r = uffd_guard(&guard);
+
+	if (r < 0)
+		return r;
+	p = mmap(NULL, v->page_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+	if (p == MAP_FAILED)
+		return -errno;
+	own = (struct uffdctl_range){ (uintptr_t)p, (uintptr_t)p + v->page_size };
+	r = uffd_register(guard, own, UFFDIO_REGISTER_MODE_MINOR, NULL);
+	if (r >= 0)
+		r = uffd_continue(guard, own, UFFDIO_CONTINUE_MODE_DONTWAKE, &done);
+	munmap(p, v->page_size);
+	return r >= 0 ? 1 : r == -EFAULT ? 0 : r;
+}
+
+int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
+{
+	uint64_t offset = v->offset + (addr - v->range.start);
+	_cleanup_close_ int fd = -1;
+	int r = pagecache_open(t, v, &fd);
+
+	if (r < 0)
+		return r;
+	return v->page_size > base_page_size() ? holds_huge(fd, offset, v) : pagecache_holds(fd, offset);
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What a page of a mapped file holds, seen without the target and without making the page. */
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "lib/inspect/pagecache.h"
+#include "lib/inspect/vma.h"
+#include "lib/kernel/uffd.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+/* A guest_memfd has no read(2). With our mapping guarded, the look makes no page where one has gone meanwhile. */
+static ssize_t read_mapped(int fd, uint64_t offset, void *buf, size_t len)
+{
+	uint64_t page = base_page_size(), skip = offset % page;
+	char *p = mmap(NULL, page, PROT_READ, MAP_SHARED, fd, (off_t)(offset - skip));
+	struct uffdctl_range own = { (uintptr_t)p, (uintptr_t)p + page };
+	_cleanup_close_ int guard = -1;
+	ssize_t n = -1;
+
+	if (p == MAP_FAILED)
+		return -1;
+	if (uffd_guard(&guard) >= 0 && uffd_register(guard, own, UFFDIO_REGISTER_MODE_MISSING, NULL) >= 0)
+		n = process_vm_readv(getpid(), &(struct iovec){ buf, len }, 1, &(struct iovec){ p + skip, len }, 1, 0);
+	munmap(p, page);
+	return n;
+}
+
+static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr, void *buf, size_t len,
+		struct uffdctl_peek *ret)
+{
+	uint64_t offset = v->offset + (addr - v->range.start), left = v->page_size - offset % v->page_size;
+	_cleanup_close_ int fd = -1;
+	ssize_t n = 0;
+	int r;
+
+	if (!v->inode)
+		return fail(t->u, -EOPNOTSUPP, "%d: %" PRIx64 ": no file is mapped there", t->pid, addr);
+	r = pagecache_open_read(t, v, &fd);
+	if (r < 0)
+		return r;
+	ret->page_size = v->page_size;
+	ret->cached = UFFDCTL_UNKNOWN;
+	if (v->page_size == base_page_size() && (r = pagecache_holds(fd, round_down(offset, v->page_size))) >= 0)
+		ret->cached = r;
+	/* What is swapped out counts as not cached, but has contents; a hole has none. */
+	if (ret->cached && len) {
+		n = pread(fd, buf, MIN(len, left), (off_t)offset);
+		if (n < 0 && errno == ESPIPE)
+			n = read_mapped(fd, offset, buf, MIN(len, left));
+	}
+	ret->len = n > 0 ? (size_t)n : 0;
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *buf, size_t len,
+				struct uffdctl_peek *ret)
+{
+	struct uffdctl_maps *maps;
+	const struct uffdctl_vma *v;
+	int r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
+
+	if (r < 0)
+		return r;
+	v = uffdctl_maps_get(maps, maps_find(maps, addr));
+	if (v && v->range.start <= addr)
+		r = peek(t, v, addr, buf, len, ret);
+	else
+		r = fail(t->u, -ENOENT, "%d: %" PRIx64 ": there is no mapping", t->pid, addr);
+	uffdctl_maps_free(maps);
+	return r;
+}

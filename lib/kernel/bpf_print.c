@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What libbpf has to say while it works for us, without taking its messages from the rest of the process. */
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "lib/kernel/bpf_print.h"
+#include "lib/log.h"
+
+static _Thread_local struct uffdctl *printing; /* NULL: not for us */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the rest */
+static unsigned int nr_printing;
+static libbpf_print_fn_t others; /* read without the lock */
+
+static int print(enum libbpf_print_level level, const char *fmt, va_list args)
+{
+	libbpf_print_fn_t fn = __atomic_load_n(&others, __ATOMIC_ACQUIRE);
+	char text[1024];
+
+	if (!printing)
+		return fn ? fn(level, fmt, args) : 0;
+	/* Its guess at limits misleads whoever runs as root. */
+	if (level == LIBBPF_DEBUG || strstr(fmt, "ulimit"))
+		return 0;
+	vsnprintf(text, sizeof(text), fmt, args);
+	text[strcspn(text, "\n")] = '\0';
+	log_debug(printing, "%s", text);
+	return 0;
+}
+
+void bpf_print_begin(struct uffdctl *u)
+{
+	libbpf_print_fn_t fn;
+
+	printing = u;
+	pthread_mutex_lock(&lock);
+	/* Each time: the caller may have set its own meanwhile. */
+	fn = libbpf_set_print(print);
+	if (fn != print)
+		__atomic_store_n(&others, fn, __ATOMIC_RELEASE);
+	nr_printing++;
+	pthread_mutex_unlock(&lock);
+}
+
+void bpf_print_end(void)
+{
+	libbpf_print_fn_t fn;
+
+	pthread_mutex_lock(&lock);
+	if (!--nr_printing) {
+		fn = libbpf_set_print(others);
+		/* One that the caller has set since is the caller's wish. */
+		if (fn != print)
+			libbpf_set_print(fn);
+	}
+	pthread_mutex_unlock(&lock);
+	printing = NULL;
+}

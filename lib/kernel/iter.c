@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* BPF iterators over files, processes and mappings: one load serves all three. */
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include <bpf/bpf.h>
+
+/*
+ * The light skeleton has the kernel resolve CO-RE relocations: some 3 ms to load where
+ * libbpf, which parses all of the kernel's BTF first, takes 12.
+ */
+#include "iter.lskel.h"
+
+#include "lib/kernel/iter.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/uffd.h"
+#include "lib/util.h"
+
+struct iter {
+	struct iter_bpf *skel;
+};
+
+/* Of what a walk is: all processes, one thread, or all threads of a process. */
+enum scope {
+	ALL,
+	THREAD,
+	PROCESS,
+};
+
+/* Reads whole records; the kernel hands out several a read, never a part of one. */
+static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn fn, void *arg)
+{
+	union bpf_iter_link_info info = {};
+	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
+	_cleanup_close_ int link = -1, fd = -1;
+	char buf[32768];
+	int r;
+
+	if (scope == THREAD)
+		info.task.tid = pid;
+	else
+		info.task.pid = pid;
+	link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, scope == ALL ? NULL : &opts);
+	if (link < 0)
+		return -errno;
+	fd = bpf_iter_create(link);
+	if (fd < 0)
+		return -errno;
+
+	for (;;) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+
+		if (n < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		for (ssize_t at = 0; fn && at + (ssize_t)size <= n; at += size) {
+			r = fn(buf + at, arg);
+			if (r)
+				return r;
+		}
+	}
+}
+
+/* What the iterator has found stands in a map. */
+static int visit_files(struct iter *it, iter_fn fn, void *arg)
+{
+	size_t nr = MIN(it->skel->bss->nr_found, (uint64_t)EV_MAX_FILES), size = EV_MAX_FILES * sizeof(struct ev_file);
+	struct ev_file *found = mmap(NULL, size, PROT_READ, MAP_SHARED, it->skel->maps.found.map_fd, 0);
+	int r = 0;
+
+	if (found == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; r == 0 && i < nr; i++)
+		r = fn(&found[i], arg);
+	munmap(found, size);
+	return r == 0 && nr < it->skel->bss->nr_found ? -E2BIG : r;
+}
+
+static int no_task(const void *ev, void *arg)
+{
+	(void)ev, (void)arg;
+	return 0;
+}
+
+int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+{
+	int r;
+
+	it->skel->bss->scan_files = true;
+	it->skel->bss->nr_found = 0;
+	it->skel->bss->run++;
+	r = iter_tasks(it, pid, task_fn ?: no_task, arg);
+	it->skel->bss->scan_files = false;
+	return r < 0 ? r : visit_files(it, file_fn, arg);
+}
+
+struct counting {
+	iter_fn fn;
+	void *arg;
+	size_t nr;
+};
+
+static int count_event(const void *ev, void *arg)
+{
+	struct counting *c = arg;
+
+	c->nr++;
+	return c->fn(ev, c->arg);
+}
+
+/*
+ * One process is looked up by its first thread, however many others it has. Where that one has ended, nothing
+ * comes of it, and the process is each of the others.
+ */
+static int walk_process(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
+{
+	struct counting c = { fn, arg, 0 };
+	int r = walk(prog_fd, THREAD, pid, size, count_event, &c);
+
+	return r || c.nr ? r : walk(prog_fd, PROCESS, pid, size, fn, arg);
+}
+
+int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
+{
+	int prog_fd = it->skel->progs.tasks.prog_fd;
+
+	return pid ? walk_process(prog_fd, pid, sizeof(struct ev_task), fn, arg)
+		   : walk(prog_fd, ALL, 0, sizeof(struct ev_task), fn, arg);
+}
+
+struct vma_walk {
+	iter_fn fn;
+	void *arg;
+	uint64_t end;
+};
+
+#define WALK_DONE 1
+
+/*
+ * Linux 6.18 delivers the last chunk of a process with many mappings over and over: a
+ * mapping that lies wholly before the end of the last one is such a repetition. One that
+ * only begins there has grown meanwhile.
+ */
+static int on_vma(const void *arg_ev, void *arg)
+{
+	struct ev_vma ev = *(const struct ev_vma *)arg_ev;
+	struct vma_walk *w = arg;
+
+	if (ev.end <= w->end)
+		return WALK_DONE;
+	if (ev.start < w->end)
+		ev.start = w->end;
+	w->end = ev.end;
+	return w->fn(&ev, w->arg);
+}
+
+static bool leader_lives(pid_t pid)
+{
+	_cleanup_close_ int procfd = -1;
+
+	return proc_open_dir(pid, &procfd) < 0 || proc_lives(procfd);
+}
+
+int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg)
+{
+	struct vma_walk w = { fn, arg, 0 };
+	int prog_fd = it->skel->progs.vmas.prog_fd, r;
+
+	it->skel->bss->registered_only = registered_only;
+	r = walk(prog_fd, THREAD, pid, sizeof(struct ev_vma), on_vma, &w);
+	/* None, or a first thread that has ended: the mappings of the next one are a repetition, too. */
+	if (r == 0 && !w.end && !leader_lives(pid))
+		r = walk(prog_fd, PROCESS, pid, sizeof(struct ev_vma), on_vma, &w);
+	return r == WALK_DONE ? 0 : r;
+}
+
+/* Threads have the same memory, and one finding after the other is busy. */
+static int keep_vma_at(const void *ev, void *arg)
+{
+	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;
+	return 1;
+}
+
+/* The kernel does not wait for who changes mappings meanwhile, so we do. */
+int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret)
+{
+	static const struct timespec pause = { .tv_nsec = 100 * 1000L };
+	int r, tries = 10;
+
+	it->skel->bss->find_addr = addr;
+	it->skel->bss->page_size = base_page_size();
+	do {
+		*ret = (struct ev_vma_at){ .err = -ESRCH };
+		r = walk_process(it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
+	} while (r >= 0 && ret->err == -EBUSY && --tries && nanosleep(&pause, NULL) == 0);
+	it->skel->bss->find_addr = 0;
+	return r < 0 ? r : ret->err;
+}
+
+uint64_t iter_fops(const struct iter *it)
+{
+	return it->skel->bss->userfaultfd_fops;
+}
+
+unsigned int iter_level(const struct iter *it)
+{
+	return it->skel->bss->level;
+}
+
+uint64_t iter_pid_ns(const struct iter *it)
+{
+	return it->skel->bss->pid_ns;
+}
+
+int iter_run(int prog_fd)
+{
+	return walk(prog_fd, ALL, 0, 1, NULL, NULL);
+}
+
+struct own_fd {
+	uint32_t fd;
+	uint64_t f_op;
+};
+
+static int find_own_fd(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct own_fd *own = arg;
+
+	if (ev->fd == own->fd)
+		own->f_op = ev->f_op;
+	return 0;
+}
+
+/* userfaultfd_fops is in kallsyms of few kernels: a userfaultfd of our own shows it. */
+static int learn_fops(struct iter *it)
+{
+	_cleanup_close_ int uffd = -1;
+	struct own_fd own = {};
+	int r;
+
+	r = uffd_create(&uffd);
+	if (r < 0)
+		return r;
+	own.fd = uffd;
+	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
+	/* Descriptors that a thread shares with the others show at their leader only. */
+	if (r >= 0 && !own.f_op && gettid() != getpid())
+		r = iter_files(it, getpid(), find_own_fd, NULL, &own);
+	if (r < 0)
+		return r;
+	if (!own.f_op)
+		return -ENODATA;
+	it->skel->bss->userfaultfd_fops = own.f_op;
+	return 0;
+}
+
+static int iter_open(struct iter **ret)
+{
+	struct iter *it = calloc(1, sizeof(*it));
+	int r;
+
+	if (!it)
+		return -ENOMEM;
+	r = iter_load_skel(iter_bpf, &it->skel);
+	if (r >= 0)
+		r = learn_fops(it);
+	if (r < 0) {
+		iter_close(it);
+		return r;
+	}
+	*ret = it;
+	return 0;
+}
+
+void iter_close(struct iter *it)
+{
+	if (!it)
+		return;
+	if (it->skel)
+		iter_bpf__destroy(it->skel);
+	free(it);
+}
+
+int iter_get(struct uffdctl *u, struct iter **ret)
+{
+	if (!u->iter && !u->iter_err)
+		u->iter_err = iter_open(&u->iter);
+	if (!u->iter)
+		return u->iter_err;
+	*ret = u->iter;
+	return 0;
+}
+
+/* In words of its own: the errors that it leads to are those of other causes, too. */
+static bool is_locked_down(void)
+{
+	_cleanup_fclose_ FILE *f = fopen("/sys/kernel/security/lockdown", "re");
+	char text[128] = "";
+
+	return f && fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
+}
+
+const char *iter_why(int err)
+{
+	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
+		return "the kernel is locked down to confidentiality, so that BPF may not read its memory "
+		       "(/sys/kernel/security/lockdown; boot with lockdown=integrity or none)";
+	switch (err) {
+	case -EACCES:
+		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";
+	case -EPERM:
+		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
+	case -EINVAL:
+		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
+	case -ENOENT:
+		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+	case -E2BIG:
+		return "there are more userfaultfds than there is room for";
+	case -ENOSYS:
+		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
+	default:
+		return strerror(-err);
+	}
+}

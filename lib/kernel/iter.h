@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* BPF iterators over files, processes and mappings: one load serves all three. */
+#ifndef UFFDCTL_ITER_H
+#define UFFDCTL_ITER_H
+
+#include "bpf/event.h"
+#include "lib/context.h"
+
+/*
+ * The context's iterators, loaded on first use. -EPERM, -ENOSYS, …: they can't be had; not
+ * logged, since most callers have another way; iter_why() has the text for those that have none.
+ */
+int iter_get(struct uffdctl *u, struct iter **ret);
+const char *iter_why(int err);
+void iter_close(struct iter *it);
+
+/* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
+typedef int (*iter_fn)(const void *ev, void *arg);
+
+/*
+ * struct ev_file: every descriptor of a userfaultfd in the table of one process, or in all (0);
+ * before them, to task_fn unless that is NULL, the struct ev_task of the same walk.
+ */
+int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg);
+
+/*
+ * struct ev_task: the memory of one process, or of all (0). It comes once; of a process whose first thread has
+ * ended, once for each other thread.
+ */
+int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
+
+/* struct ev_vma: the mappings of a process, in the order of their addresses. */
+int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
+
+/* The mapping at an address, however many there are. -ENOENT; -ESRCH: no process, or it has no memory left. */
+int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret);
+
+/* For programs of other objects: what marks a userfaultfd, and a run over all processes without output. */
+uint64_t iter_fops(const struct iter *it);
+unsigned int iter_level(const struct iter *it);
+uint64_t iter_pid_ns(const struct iter *it);
+int iter_run(int prog_fd);
+
+/*
+ * Open and load a light skeleton into *skel: 0 or a negative errno, with nothing left behind.
+ * The kernel gives up verifying when a signal comes (EAGAIN), as Ctrl-C that is to end us cleanly.
+ */
+#define LOAD_TRIES 10
+#define iter_load_skel(name, skel)                                         \
+	__extension__({                                                    \
+		int _r = -EAGAIN;                                          \
+                                                                           \
+		for (int _i = 0; _r == -EAGAIN && _i < LOAD_TRIES; _i++) { \
+			*(skel) = name##__open();                          \
+			_r = *(skel) ? name##__load(*(skel)) : -ENOMEM;    \
+			if (_r < 0 && *(skel)) {                           \
+				name##__destroy(*(skel));                  \
+				*(skel) = NULL;                            \
+			}                                                  \
+		}                                                          \
+		_r;                                                        \
+	})
+
+#endif

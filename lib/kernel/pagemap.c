@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Which pages a mapping has in its page table, and which carry a write-protect mark. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "lib/kernel/pagemap.h"
+#include "lib/kernel/uapi.h"
+#include "lib/util.h"
+
+/* Documentation/admin-guide/mm/pagemap.rst */
+#define PM_PRESENT (UINT64_C(1) << 63)
+#define PM_SWAP (UINT64_C(1) << 62)
+#define PM_FILE (UINT64_C(1) << 61)
+#define PM_UFFD_WP (UINT64_C(1) << 57)
+#define PM_FRAME ((UINT64_C(1) << 55) - 1)
+
+/* include/linux/swap.h: the last of 32 swap types; include/linux/swapops.h: its bits. */
+#define SWP_TYPE(frame) ((frame)&31)
+#define SWP_OFFSET(frame) ((frame) >> 5)
+#define SWP_PTE_MARKER 31
+#define PTE_MARKER_UFFD_WP 1
+
+int pagemap_open(struct uffdctl_target *t, int *ret)
+{
+	return target_open_file(t, "pagemap", O_RDONLY, ret);
+}
+
+/*
+ * Where no page is, an entry in the format of swap may stand: a page that is swapped out or
+ * just being migrated, or a marker. The frame, which names the type, is shown with
+ * CAP_SYS_ADMIN only; without it, the rest must do: pages of a file under migration have
+ * PM_FILE, and a shared mapping's swapped pages have no entry at all.
+ */
+static uint8_t swap_state(uint64_t e, const struct uffdctl_vma *v)
+{
+	uint64_t frame = e & PM_FRAME;
+
+	if (frame && SWP_TYPE(frame) == SWP_PTE_MARKER)
+		return SWP_OFFSET(frame) == PTE_MARKER_UFFD_WP ? PTE_WP : PTE_MAPPED;
+	if (frame || !(e & PM_UFFD_WP))
+		return PTE_MAPPED | (e & PM_UFFD_WP ? PTE_WP : 0);
+	if (e & PM_FILE)
+		return PTE_MAPPED | PTE_WP;
+	return v->perms[3] == 's' ? PTE_WP : PTE_MAPPED | PTE_WP | PTE_UNSURE;
+}
+
+static uint8_t pte_state(uint64_t e, const struct uffdctl_vma *v)
+{
+	if (e & PM_PRESENT)
+		return PTE_MAPPED | (e & PM_UFFD_WP ? PTE_WP : 0);
+	return e & PM_SWAP ? swap_state(e, v) : e & PM_UFFD_WP ? PTE_WP : 0;
+}
+
+static int read_base(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
+{
+	uint64_t entries[512], page = base_page_size(), first = range.start / page, nr = range_len(range) / page;
+
+	for (uint64_t i = 0; i < nr;) {
+		uint64_t n = MIN(nr - i, (uint64_t)ARRAY_SIZE(entries));
+		ssize_t got = pread(pagemap, entries, n * sizeof(*entries), (first + i) * sizeof(*entries));
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < (ssize_t)sizeof(*entries))
+			return got < 0 ? -errno : -ESRCH;
+		n = got / sizeof(*entries);
+		for (uint64_t k = 0; k < n; k++)
+			states[i + k] = pte_state(entries[k], v);
+		i += n;
+	}
+	return 0;
+}
+
+/*
+ * Before Linux 6.7 there is only what pagemap has of huge pages: present or not. That is enough
+ * where no marks can be (UNREGISTER and a dropped mode take them away); a page that is not
+ * present may be one that moves.
+ */
+static int read_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
+{
+	if (v->modes & UFFDCTL_MODE_WP)
+		return -EOPNOTSUPP;
+	for (uint64_t a = range.start; a < range.end; a += v->page_size) {
+		uint64_t e;
+		ssize_t got = pread(pagemap, &e, sizeof(e), a / base_page_size() * sizeof(e));
+
+		if (got < (ssize_t)sizeof(e))
+			return got < 0 ? -errno : -ESRCH;
+		states[(a - range.start) / v->page_size] = e & PM_PRESENT ? PTE_MAPPED : PTE_UNSURE;
+	}
+	return 0;
+}
+
+/* A huge page's entry in pagemap tells neither a mark (before Linux 6.14) nor a migration. */
+static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
+{
+	struct page_region regions[64];
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = range.start,
+		.end = range.end,
+		.vec = (uintptr_t)regions,
+		.vec_len = ARRAY_SIZE(regions),
+		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_WRITTEN,
+	};
+
+	memset(states, 0, range_len(range) / v->page_size);
+	while (arg.start < range.end) {
+		int n = ioctl(pagemap, PAGEMAP_SCAN, &arg);
+
+		if (n < 0)
+			return errno == ENOTTY ? read_huge(pagemap, v, range, states) : -errno;
+		for (int i = 0; i < n; i++) {
+			uint8_t state = regions[i].categories & PAGE_IS_WRITTEN ? 0 : PTE_WP;
+
+			if (regions[i].categories & PAGE_IS_PRESENT || !state)
+				state |= PTE_MAPPED;
+			else
+				state |= PTE_UNSURE;
+			for (uint64_t a = MAX(regions[i].start, range.start); a < MIN(regions[i].end, range.end);
+			     a += v->page_size)
+				states[(a - range.start) / v->page_size] = state;
+		}
+		if (arg.walk_end <= arg.start)
+			return -EIO;
+		arg.start = arg.walk_end;
+	}
+	return 0;
+}
+
+int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
+{
+	return v->page_size > base_page_size() ? scan_huge(pagemap, v, range, states)
+					       : read_base(pagemap, v, range, states);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Which pages a mapping has in its page table, and which carry a write-protect mark. */
+#ifndef UFFDCTL_PAGEMAP_H
+#define UFFDCTL_PAGEMAP_H
+
+#include "lib/inspect/target.h"
+
+enum pte_state {
+	PTE_MAPPED = 1 << 0,	/* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
+	PTE_WP = 1 << 1,	/* the userfaultfd write-protect mark, on a page or in place of one */
+	PTE_UNSURE = 1 << 2,	/* PTE_MAPPED may be a mark in place of a page, or a page that moves */
+	/* Set by fill.c. */
+	PTE_ELSEWHERE = 1 << 3, /* mapped through another mapping of the file: not to be touched */
+	PTE_FILLED = 1 << 4,	/* written just now */
+};
+
+int pagemap_open(struct uffdctl_target *t, int *ret);
+
+/*
+ * @states: out, enum pte_state, one for each page of the range
+ * -EOPNOTSUPP: huge pages may be marked, and that can't be seen on this kernel (before Linux 6.7)
+ * Beneath: /proc/PID/pagemap, PAGEMAP_SCAN for huge pages where the kernel has it.
+ */
+int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states);
+
+#endif

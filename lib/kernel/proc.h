@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The files of proc(5), read and parsed. What stands in them is partly the target's choice. */
+#ifndef UFFDCTL_PROC_H
+#define UFFDCTL_PROC_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "lib/uffdctl.h"
+
+/* A line of /proc/PID/maps, which also opens each mapping in smaps. name points into the line. */
+struct maps_line {
+	struct uffdctl_range range;
+	char perms[5];
+	uint64_t offset;
+	uint32_t dev_major, dev_minor;
+	uint64_t inode;
+	char *name;
+};
+
+/* -EINVAL: not such a line. The line is changed: its newline is cut off. */
+int maps_line_parse(char *line, struct maps_line *ret);
+
+/* "Key:   N kB" of smaps: the index of the key, or -1; *ret in bytes. */
+int smaps_size_parse(const char *line, uint64_t *ret);
+#define SMAPS_KERNEL_PAGE_SIZE UFFDCTL_NR_SIZES
+
+/* "VmFlags: rd wr …": the mnemonics with single spaces and none at the end, or NULL. The line is changed. */
+char *smaps_flags_parse(char *line);
+
+/* What fdinfo says of a userfaultfd. */
+struct uffd_fdinfo {
+	uint64_t pending, total;
+	bool handshake; /* UFFDIO_API was issued */
+	uint64_t features;
+};
+
+/* -EINVAL: of something else. */
+int fdinfo_parse(const char *text, struct uffd_fdinfo *ret);
+
+struct proc_stat {
+	char comm[16];
+	char state;
+	uint32_t flags; /* PF_* of include/linux/sched.h */
+};
+
+int stat_parse(const char *text, struct proc_stat *ret);
+
+/* A whole small file under dirfd, NUL-terminated; cut off at size - 1. -errno of openat(2) or read(2). */
+int proc_read(int dirfd, const char *path, char *buf, size_t size);
+
+/* -EXDEV: the /proc that is mounted shows another pid namespace than ours. */
+int proc_check_namespace(void);
+
+/* /proc/PID of a process, as a descriptor. */
+int proc_open_dir(pid_t pid, int *ret);
+
+/*
+ * The same where it shows memory and descriptors: where the first thread of a process has ended before
+ * the others, that of one that lives, with its number. Of a process that has ended, its own.
+ */
+int proc_open_live(pid_t pid, int *ret, pid_t *ret_tid);
+bool proc_lives(int procfd);
+
+/* The process that a thread belongs to, 0 if it can't be told. */
+pid_t proc_tgid(int procfd);
+
+/* Names of a directory that are numbers, ascending as they come; fn returns 0 to go on. */
+int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *arg), void *arg);
+
+/* Is dirfd/path (fd/N) a userfaultfd? */
+bool proc_is_uffd(int dirfd, const char *path);
+
+#endif

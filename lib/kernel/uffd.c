@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The ioctls of a userfaultfd (ioctl_userfaultfd(2)), each as a function that returns 0 or a negative errno. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+#include "lib/context.h"
+#include "lib/kernel/uffd.h"
+#include "lib/util.h"
+
+static const char *const mode_names[] = { "missing", "wp", "minor", "rwp" };
+
+/* include/uapi/linux/userfaultfd.h, by bit. */
+static const char *const feature_names[] = {
+	"pagefault_flag_wp",
+	"event_fork",
+	"event_remap",
+	"event_remove",
+	"missing_hugetlbfs",
+	"missing_shmem",
+	"event_unmap",
+	"sigbus",
+	"thread_id",
+	"minor_hugetlbfs",
+	"minor_shmem",
+	"exact_address",
+	"wp_hugetlbfs_shmem",
+	"wp_unpopulated",
+	"poison",
+	"wp_async",
+	"move",
+	"rwp",
+	"rwp_async",
+	"missing_guest_memfd",
+	"minor_guest_memfd",
+};
+
+static const char *const ioctl_names[] = {
+	[_UFFDIO_REGISTER] = "register",
+	[_UFFDIO_UNREGISTER] = "unregister",
+	[_UFFDIO_WAKE] = "wake",
+	[_UFFDIO_COPY] = "copy",
+	[_UFFDIO_ZEROPAGE] = "zeropage",
+	[0x05] = "move",
+	[_UFFDIO_WRITEPROTECT] = "writeprotect",
+	[_UFFDIO_CONTINUE] = "continue",
+	[0x08] = "poison",
+	[0x09] = "rwprotect",
+	[0x0a] = "set_mode",
+	[_UFFDIO_API] = "api",
+};
+
+UFFDCTL_EXPORT const char *uffdctl_mode_name(unsigned int bit)
+{
+	return bit < ARRAY_SIZE(mode_names) ? mode_names[bit] : NULL;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_feature_name(unsigned int bit)
+{
+	return bit < ARRAY_SIZE(feature_names) ? feature_names[bit] : NULL;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_ioctl_name(unsigned int bit)
+{
+	return bit < ARRAY_SIZE(ioctl_names) ? ioctl_names[bit] : NULL;
+}
+
+UFFDCTL_EXPORT int uffdctl_modes_parse(const char *text, uint64_t *ret)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	char *rest = copy, *name;
+	uint64_t modes = 0;
+
+	if (!copy)
+		return -ENOMEM;
+	while ((name = strsep(&rest, ","))) {
+		size_t i = 0;
+
+		while (i < NR_MODES && strcmp(name, mode_names[i]))
+			i++;
+		if (i == NR_MODES)
+			return -EINVAL;
+		modes |= UINT64_C(1) << i;
+	}
+	*ret = modes;
+	return 0;
+}
+
+int uffd_create(int *ret)
+{
+	static const int flags[] = { O_CLOEXEC | O_NONBLOCK, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY };
+	_cleanup_close_ int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	int fd = dev < 0 ? -1 : ioctl(dev, USERFAULTFD_IOC_NEW, flags[0]);
+
+	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(flags); i++)
+		fd = syscall(SYS_userfaultfd, flags[i]);
+	if (fd < 0)
+		return -errno;
+	*ret = fd;
+	return 0;
+}
+
+int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = features };
+
+	if (ioctl(uffd, UFFDIO_API, &api) < 0)
+		return -errno;
+	if (ret_features)
+		*ret_features = api.features;
+	return 0;
+}
+
+uint64_t uffd_kernel_features(void)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t features = UINT64_MAX;
+
+	if (uffd_create(&fd) >= 0)
+		uffd_handshake(fd, 0, &features);
+	return features;
+}
+
+int uffd_guard(int *ret)
+{
+	_cleanup_close_ int fd = -1;
+	int r = uffd_create(&fd);
+
+	if (r >= 0)
+		r = uffd_handshake(fd,
+				   UFFD_FEATURE_SIGBUS | UFFD_FEATURE_MISSING_SHMEM | UFFD_FEATURE_MINOR_SHMEM |
+					   UFFD_FEATURE_MISSING_HUGETLBFS | UFFD_FEATURE_MINOR_HUGETLBFS,
+				   NULL);
+	if (r >= 0)
+		*ret = steal_fd(fd);
+	return r;
+}
+
+int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls)
+{
+	struct uffdio_register reg = { .range = { range.start, range_len(range) }, .mode = modes };
+
+	if (ioctl(uffd, UFFDIO_REGISTER, &reg) < 0)
+		return -errno;
+	if (ret_ioctls)
+		*ret_ioctls = reg.ioctls;
+	return 0;
+}
+
+int uffd_unregister(int uffd, struct uffdctl_range range)
+{
+	struct uffdio_range r = { range.start, range_len(range) };
+
+	return ioctl(uffd, UFFDIO_UNREGISTER, &r) < 0 ? -errno : 0;
+}
+
+int uffd_wake(int uffd, struct uffdctl_range range)
+{
+	struct uffdio_range r = { range.start, range_len(range) };
+
+	return ioctl(uffd, UFFDIO_WAKE, &r) < 0 ? -errno : 0;
+}
+
+int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_continue c = { .range = { range.start, range_len(range) }, .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_CONTINUE, &c) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	/* Written by the kernel only once it has begun; a negative errno where nothing was done. */
+	*done = c.mapped > 0 ? c.mapped : 0;
+	return -errno;
+}
+
+/* The kernel looks at that before it looks at the range, which is none here. */
+bool uffd_is_changing(int uffd)
+{
+	struct uffdio_continue c = {};
+
+	return ioctl(uffd, UFFDIO_CONTINUE, &c) < 0 && errno == EAGAIN;
+}
+
+int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_copy c = { .dst = range.start, .src = (uintptr_t)src, .len = range_len(range), .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_COPY, &c) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = c.copy > 0 ? c.copy : 0;
+	return -errno;
+}
+
+int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_zeropage z = { .range = { range.start, range_len(range) }, .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_ZEROPAGE, &z) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = z.zeropage > 0 ? z.zeropage : 0;
+	return -errno;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* Data objects of a running process's ELF files. */
+#ifndef UFFDCTL_ELF_H
+#define UFFDCTL_ELF_H
+
+#include "lib/inspect/target.h"
+#include "lib/inspect/vma.h"
+
+/*
+ * The memory of a data object.
+ * @module: base name or SONAME of the file, NULL for any
+ * @symbol: its name, where wanted with its version (arena@@V1)
+ * @ret: out, not rounded
+ * -ENOENT: there is none; -ENOTUNIQ: several; both logged with the candidates.
+ */
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
+		    struct uffdctl_range *ret);
+
+#endif

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The backends fentry and kprobe: programs on functions of the kernel, where it has them. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+
+#include "lib/kernel/bpf_print.h"
+#include "lib/util.h"
+#include "lib/watch/watch.h"
+
+#include "watch_fentry.skel.h"
+#include "watch_kprobe.skel.h"
+
+/* The kernel's own, not in libc's headers. */
+#define ENOTSUPP 524
+
+static bool has_function(const struct btf *btf, const char *name)
+{
+	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
+}
+
+/* Reading was made an iterator's in Linux 6.10: the kernel has one of the two functions. */
+static void choose_programs(struct bpf_object *obj, const struct btf *btf)
+{
+	struct bpf_program *prog;
+
+	bpf_object__for_each_program(prog, obj)
+	{
+		const char *function = strchr(bpf_program__section_name(prog), '/');
+
+		if (function && strncmp(function, "/userfaultfd_read", strlen("/userfaultfd_read")) == 0)
+			bpf_program__set_autoload(prog, has_function(btf, function + 1));
+	}
+}
+
+static int map_fd(struct bpf_object *obj, const char *name)
+{
+	return bpf_object__find_map_fd_by_name(obj, name);
+}
+
+static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, struct bpf_object *obj, const char **why)
+{
+	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function", "userfaultfd_ioctl" };
+	struct btf *btf;
+	int r;
+
+	bpf_print_begin(w->u);
+	btf = btf__load_vmlinux_btf();
+	r = btf ? 0 : -errno;
+	if (r < 0)
+		*why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++) {
+		if (has_function(btf, needed[i]))
+			continue;
+		*why = "the kernel was built without userfaultfd, or without its functions in BTF";
+		r = -ENOENT;
+	}
+	if (r == 0) {
+		choose_programs(obj, btf);
+		r = bpf_object__load_skeleton(s);
+	}
+	btf__free(btf);
+	bpf_print_end();
+	if (r < 0)
+		return r;
+	w->stats_fd = map_fd(obj, "stats");
+	w->events_fd = map_fd(obj, "events");
+	w->slots_fd = map_fd(obj, "slots");
+	w->memories_fd = map_fd(obj, "memories");
+	w->processes_fd = map_fd(obj, "processes");
+	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
+	return 0;
+}
+
+static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
+{
+	int r;
+
+	bpf_print_begin(w->u);
+	r = bpf_object__attach_skeleton(s);
+	bpf_print_end();
+	return r;
+}
+
+/* ---- fentry ---- */
+
+static int fentry_load(struct uffdctl_watch *w, const char **why)
+{
+	struct watch_fentry_bpf *skel = watch_fentry_bpf__open();
+	int r;
+
+	if (!skel)
+		return -errno;
+	w->skel = skel;
+	r = load_object(w, skel->skeleton, skel->obj, why);
+	if (r < 0)
+		return r;
+	w->config = &skel->bss->config;
+	return 0;
+}
+
+static int fentry_attach(struct uffdctl_watch *w, const char **why)
+{
+	struct watch_fentry_bpf *skel = w->skel;
+	int r = attach_object(w, skel->skeleton);
+
+	*why = r == -EBUSY || r == -ENOTSUPP || r == -EINVAL
+		       ? "the kernel has no BPF trampolines (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)"
+		       : NULL;
+	return r;
+}
+
+static void fentry_unload(struct uffdctl_watch *w)
+{
+	watch_fentry_bpf__destroy(w->skel);
+}
+
+const struct watch_backend watch_fentry = {
+	.name = "fentry",
+	.load = fentry_load,
+	.attach = fentry_attach,
+	.unload = fentry_unload,
+	.blocked_at_end = true,
+};
+
+/* ---- kprobe ---- */
+
+static int kprobe_load(struct uffdctl_watch *w, const char **why)
+{
+	struct watch_kprobe_bpf *skel = watch_kprobe_bpf__open();
+	int r;
+
+	if (!skel)
+		return -errno;
+	w->skel = skel;
+	r = load_object(w, skel->skeleton, skel->obj, why);
+	if (r < 0)
+		return r;
+	w->config = &skel->bss->config;
+	return 0;
+}
+
+static int kprobe_attach(struct uffdctl_watch *w, const char **why)
+{
+	struct watch_kprobe_bpf *skel = w->skel;
+	int r = attach_object(w, skel->skeleton);
+
+	*why = r == -ENOENT || r == -EOPNOTSUPP ? "the kernel has no kprobes (CONFIG_KPROBE_EVENTS)" : NULL;
+	return r;
+}
+
+static void kprobe_unload(struct uffdctl_watch *w)
+{
+	watch_kprobe_bpf__destroy(w->skel);
+}
+
+const struct watch_backend watch_kprobe = {
+	.name = "kprobe",
+	.load = kprobe_load,
+	.attach = kprobe_attach,
+	.unload = kprobe_unload,
+	.blocked_at_end = true,
+};

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The backend sched: which userfaultfds its programs look into. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/kernel/iter.h"
+#include "lib/log.h"
+#include "lib/util.h"
+#include "lib/watch/watch.h"
+
+#include "watch_sched.lskel.h"
+
+/* As in bpf/watch_sched.bpf.c. */
+#define MAX_ALL_CTXS 64
+
+struct ctx_walk {
+	struct uffdctl_watch *w;
+	struct live {
+		uint64_t mm, ctx;
+		pid_t pid;
+	} * live;
+	size_t nr, alloc;
+};
+
+static int note_ctx(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct ctx_walk *walk = arg;
+	struct live *live;
+
+	if (!ev->mm || !watch_is_wanted(walk->w, ev->mm))
+		return 0;
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->live[i].ctx == ev->ctx)
+			return 0;
+	live = vec_add(walk->live, walk->nr, walk->alloc);
+	if (!live)
+		return log_oom(walk->w->u);
+	*live = (struct live){ ev->mm, ev->ctx, (pid_t)ev->pid };
+	return 0;
+}
+
+static bool is_live(const struct ctx_walk *walk, uint64_t mm, uint64_t ctx)
+{
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->live[i].ctx == ctx && walk->live[i].mm == mm)
+			return true;
+	return false;
+}
+
+/* Those that were learned since, by programs, are taken for gone only where there is no other place. */
+static uint64_t *place_of(const struct ctx_walk *walk, uint64_t *set, uint64_t mm)
+{
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (!set[i])
+			return &set[i];
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (!is_live(walk, mm, set[i]))
+			return &set[i];
+	return NULL;
+}
+
+static void say_if_crowded(struct uffdctl_watch *w, const struct live *live)
+{
+	if (!w->crowded)
+		log_warning(w->u,
+			    "backend sched: %d: more than %d userfaultfds govern its memory: faults in the others "
+			    "are counted, but how many of them slept, and how long, is not known",
+			    live->pid, EV_MAX_CTXS);
+	w->crowded = true;
+}
+
+static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live *live)
+{
+	uint64_t set[EV_MAX_CTXS] = {}, *place;
+
+	bpf_map_lookup_elem(mms_fd, &live->mm, set);
+	for (size_t i = 0; i < EV_MAX_CTXS; i++)
+		if (set[i] == live->ctx)
+			return 0;
+	place = place_of(walk, set, live->mm);
+	if (!place) {
+		say_if_crowded(walk->w, live);
+		return 0;
+	}
+	*place = live->ctx;
+	return bpf_map_update_elem(mms_fd, &live->mm, set, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int learn_all(const struct ctx_walk *walk, int mms_fd)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < walk->nr && r >= 0; i++)
+		r = learn_ctx(walk, mms_fd, &walk->live[i]);
+	return r;
+}
+
+static void forget_all(int mms_fd)
+{
+	uint64_t key;
+
+	while (bpf_map_get_next_key(mms_fd, NULL, &key) == 0 && bpf_map_delete_elem(mms_fd, &key) == 0)
+		;
+}
+
+/* New ones are learned by their UFFDIO_API at once; this finds those of fork, and what is gone. */
+static int refresh(struct uffdctl_watch *w)
+{
+	struct watch_sched_bpf *skel = w->skel;
+	struct ctx_walk walk = { .w = w };
+	struct iter *it;
+	int r = iter_get(w->u, &it), mms_fd = skel->maps.mms.map_fd;
+	size_t nr;
+
+	if (r >= 0)
+		r = iter_files(it, 0, note_ctx, NULL, &walk);
+	if (r >= 0)
+		r = learn_all(&walk, mms_fd);
+	if (r == -E2BIG) {
+		/* Full of memories that are gone, if it is not for those that are there. */
+		forget_all(mms_fd);
+		r = learn_all(&walk, mms_fd);
+	}
+	if (r == -E2BIG)
+		log_warning(w->u,
+			    "backend sched: there are more userfaultfds than it has room for: some are not watched");
+	nr = MIN(walk.nr, (size_t)MAX_ALL_CTXS);
+	for (size_t i = 0; i < nr; i++)
+		skel->bss->ctxs[i] = walk.live[i].ctx;
+	skel->bss->nr_ctxs = nr;
+	if (nr)
+		skel->bss->active = 1;
+	free(walk.live);
+	return r == -E2BIG ? 0 : r;
+}
+
+static int load(struct uffdctl_watch *w, const char **why)
+{
+	struct watch_sched_bpf *skel = NULL;
+	int r = iter_load_skel(watch_sched_bpf, &skel);
+
+	*why = NULL;
+	if (!skel)
+		return r;
+	w->skel = skel;
+	watch_use_maps(w, skel);
+	return 0;
+}
+
+static int attach(struct uffdctl_watch *w, const char **why)
+{
+	int r = refresh(w);
+
+	*why = NULL;
+	return r < 0 ? r : watch_sched_bpf__attach(w->skel);
+}
+
+static void unload(struct uffdctl_watch *w)
+{
+	watch_sched_bpf__destroy(w->skel);
+}
+
+static void before(struct uffdctl_watch *w)
+{
+	struct watch_sched_bpf *skel = w->skel;
+
+	skel->bss->nr_before = 1;
+}
+
+const struct watch_backend watch_sched = {
+	.name = "sched",
+	.load = load,
+	.attach = attach,
+	.unload = unload,
+	.refresh = refresh,
+	.before = before,
+	.marks = true,
+};
