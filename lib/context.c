@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Making and freeing a context; its log. */
-#include <stdarg.h>
+/* Making and freeing a context. */
+#include <errno.h>
 
-#include "lib/inspect/pending.h"
-#include "lib/kernel/iter.h"
-#include "lib/log.h"
+#include "lib/context.h"
 
 UFFDCTL_EXPORT int uffdctl_new(struct uffdctl **ret)
 {
@@ -21,8 +19,10 @@ UFFDCTL_EXPORT void uffdctl_free(struct uffdctl *u)
 {
 	if (!u)
 		return;
-	iter_close(u->iter);
-	pending_close(u->pending);
+	if (u->iter)
+		u->iter_close(u->iter);
+	if (u->pending)
+		u->pending_close(u->pending);
 	free(u->vmflags);
 	free(u);
 }
@@ -32,17 +32,4 @@ UFFDCTL_EXPORT void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn
 	u->log_level = level;
 	u->log_fn = fn;
 	u->log_data = data;
-}
-
-void log_print(struct uffdctl *u, int level, const char *fmt, ...)
-{
-	_cleanup_free_ char *msg = NULL;
-	int saved = errno;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (u->log_fn && vasprintf(&msg, fmt, ap) >= 0)
-		u->log_fn(u->log_data, level, msg);
-	va_end(ap);
-	errno = saved;
 }

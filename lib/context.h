@@ -19,10 +19,13 @@ struct uffdctl {
 	uffdctl_log_fn log_fn;
 	void *log_data;
 
-	struct iter *iter;	 /* loaded on first use */
-	int iter_err;		 /* why it can't be, asked once */
-	struct vmflags *vmflags; /* learned on first use */
-	struct pending_bpf *pending; /* loaded on first use */
+	/* Made on first use, with what frees it: the context is beneath all of them. */
+	struct iter *iter;
+	void (*iter_close)(struct iter *it);
+	int iter_err; /* why it can't be, asked once */
+	struct vmflags *vmflags;
+	struct pending_bpf *pending;
+	void (*pending_close)(struct pending_bpf *p);
 };
 
 #endif

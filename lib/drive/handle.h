@@ -5,9 +5,9 @@
 
 #include "lib/inspect/list.h"
 #include "lib/inspect/range.h"
-#include "lib/inspect/target.h"
 #include "lib/inspect/vma.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/target.h"
 
 struct uffdctl_handle {
 	struct uffdctl_target *t;

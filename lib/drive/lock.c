@@ -19,7 +19,7 @@
 #include <sys/random.h>
 
 #include "lib/drive/lock.h"
-#include "lib/inspect/target.h"
+#include "lib/kernel/target.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"

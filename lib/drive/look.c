@@ -51,7 +51,7 @@ static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct u
 
 	r = iter_get(h->t->u, &it);
 	if (r >= 0)
-		r = context_vmflags(h->t->u, it, &flags);
+		r = vmflags_get(h->t->u, it, &flags);
 	if (r >= 0)
 		r = find(it, h->t->pid, range->start, &now);
 	if (r < 0)

@@ -23,24 +23,6 @@ uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx)
 	return UFFDCTL_CTX_UNHELD;
 }
 
-int context_vmflags(struct uffdctl *u, struct iter *it, const struct vmflags **ret)
-{
-	struct vmflags *f;
-	int r;
-
-	if (!u->vmflags) {
-		f = malloc(sizeof(*f));
-		r = f ? vmflags_learn(it, f) : -ENOMEM;
-		if (r < 0) {
-			free(f);
-			return fail(u, r, "learning the flags of this kernel: %s", strerror(-r));
-		}
-		u->vmflags = f;
-	}
-	*ret = u->vmflags;
-	return 0;
-}
-
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx)
 {
 	char *text = NULL;
@@ -235,7 +217,7 @@ static int list_bpf(struct uffdctl *u, struct uffdctl_list *l)
 	free(w.tasks);
 	if (r < 0 || !l->nr)
 		return r;
-	r = context_vmflags(u, it, &vmflags);
+	r = vmflags_get(u, it, &vmflags);
 	if (r < 0)
 		return r;
 	number_ctxs(l);

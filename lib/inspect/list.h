@@ -22,7 +22,4 @@ int list_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
 /* "4211:14, 4377:9": who holds a userfaultfd; free with free(). */
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx);
 
-/* The modes' bit table, learned on first use; failures are logged. */
-int context_vmflags(struct uffdctl *u, struct iter *it, const struct vmflags **ret);
-
 #endif

@@ -5,8 +5,8 @@
 
 #include <sys/stat.h>
 
-#include "lib/inspect/kind.h"
-#include "lib/inspect/target.h"
+#include "lib/kernel/kind.h"
+#include "lib/kernel/target.h"
 
 /* fstat(2) of the file that is mapped; -EPERM and other errnos where it can't be told. */
 int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret);

@@ -13,9 +13,9 @@
 
 #include "lib/inspect/list.h"
 #include "lib/inspect/pending.h"
-#include "lib/inspect/target.h"
 #include "lib/inspect/vma.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/target.h"
 #include "lib/kernel/uapi.h"
 #include "lib/log.h"
 #include "lib/util.h"
@@ -135,6 +135,7 @@ static int look(struct uffdctl *u)
 		r = iter_load_skel(pending_bpf, &u->pending);
 	if (!u->pending)
 		return r;
+	u->pending_close = pending_bpf__destroy;
 	u->pending->bss->userfaultfd_fops = iter_fops(it);
 	u->pending->bss->nr_found = 0;
 	u->pending->bss->nr_torn = 0;
@@ -156,12 +157,6 @@ uint64_t pending_torn(const struct uffdctl *u, uint64_t *ret, size_t room)
 	for (size_t i = 0; i < nr && i < EV_MAX_TORN && i < room; i++)
 		ret[i] = u->pending->bss->torn[i];
 	return nr;
-}
-
-void pending_close(struct pending_bpf *skel)
-{
-	if (skel)
-		pending_bpf__destroy(skel);
 }
 
 /* ---- names of mappings ---- */

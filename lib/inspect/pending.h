@@ -12,8 +12,6 @@ enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags);
  * The kernel's own records; fn returns 0 to go on. A thread may come more than once: the last record
  * is the newest.
  */
-struct pending_bpf;
-void pending_close(struct pending_bpf *skel);
 struct ev_waiter;
 int pending_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg);
 

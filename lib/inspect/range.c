@@ -250,7 +250,7 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 	case RANGE_ADDRESS:
 		return resolve_range(t, maps, spec, spec->range, ret);
 	case RANGE_SYMBOL:
-		r = elf_find_object(t, maps, spec->module, spec->pattern, &range);
+		r = elf_find_object(t, maps->vmas, maps->nr, spec->module, spec->pattern, &range);
 		if (r < 0)
 			return r;
 		if (range.start % page || range.end % page)

@@ -4,8 +4,8 @@
 #define UFFDCTL_RANGE_H
 
 #include "lib/context.h"
-#include "lib/inspect/target.h"
 #include "lib/inspect/vma.h"
+#include "lib/kernel/target.h"
 
 enum range_kind {
 	RANGE_ADDRESS, /* START-END, START+LEN */

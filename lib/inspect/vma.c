@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/ioctl.h>
 
-#include "lib/inspect/kind.h"
 #include "lib/inspect/vma.h"
+#include "lib/kernel/kind.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uapi.h"
 #include "lib/kernel/vmflags.h"
@@ -186,7 +186,7 @@ static int gather_bpf(struct builder *b)
 
 	if (r < 0)
 		return r;
-	r = context_vmflags(u, it, &b->vmflags);
+	r = vmflags_get(u, it, &b->vmflags);
 	if (r < 0)
 		return r;
 

@@ -4,7 +4,7 @@
 #define UFFDCTL_VMA_H
 
 #include "lib/inspect/list.h"
-#include "lib/inspect/target.h"
+#include "lib/kernel/target.h"
 #include "lib/util.h"
 
 /* Internal beside UFFDCTL_MAPS_*: VmFlags that have no name here do no harm. */

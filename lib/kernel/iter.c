@@ -260,7 +260,14 @@ static int learn_fops(struct iter *it)
 	return 0;
 }
 
-static int iter_open(struct iter **ret)
+static void close_iter(struct iter *it)
+{
+	if (it->skel)
+		iter_bpf__destroy(it->skel);
+	free(it);
+}
+
+static int open_iter(struct iter **ret)
 {
 	struct iter *it = calloc(1, sizeof(*it));
 	int r;
@@ -271,28 +278,20 @@ static int iter_open(struct iter **ret)
 	if (r >= 0)
 		r = learn_fops(it);
 	if (r < 0) {
-		iter_close(it);
+		close_iter(it);
 		return r;
 	}
 	*ret = it;
 	return 0;
 }
 
-void iter_close(struct iter *it)
-{
-	if (!it)
-		return;
-	if (it->skel)
-		iter_bpf__destroy(it->skel);
-	free(it);
-}
-
 int iter_get(struct uffdctl *u, struct iter **ret)
 {
 	if (!u->iter && !u->iter_err)
-		u->iter_err = iter_open(&u->iter);
+		u->iter_err = open_iter(&u->iter);
 	if (!u->iter)
 		return u->iter_err;
+	u->iter_close = close_iter;
 	*ret = u->iter;
 	return 0;
 }

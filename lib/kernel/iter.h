@@ -12,7 +12,6 @@
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
 const char *iter_why(int err);
-void iter_close(struct iter *it);
 
 /* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
 typedef int (*iter_fn)(const void *ev, void *arg);

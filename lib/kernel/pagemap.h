@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_PAGEMAP_H
 #define UFFDCTL_PAGEMAP_H
 
-#include "lib/inspect/target.h"
+#include "lib/kernel/target.h"
 
 enum pte_state {
 	PTE_MAPPED = 1 << 0,	/* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */

@@ -7,6 +7,7 @@
 
 #include "lib/kernel/uffd.h"
 #include "lib/kernel/vmflags.h"
+#include "lib/log.h"
 #include "lib/util.h"
 
 /* show_smap_vma_flags() in fs/proc/task_mmu.c; bits that have not moved between Linux 6.1 and 7.3. */
@@ -104,7 +105,7 @@ static void learn_name(struct vmflags *f, uint64_t bit, const char *name)
 	memcpy(f->names[__builtin_ctzll(bit)], name, 3);
 }
 
-int vmflags_learn(struct iter *it, struct vmflags *ret)
+static int learn(struct iter *it, struct vmflags *ret)
 {
 	struct vmflags f = { .known = VM_PKEYS };
 	int r;
@@ -158,4 +159,22 @@ void vmflags_text(const struct vmflags *f, uint64_t vm_flags, char *buf)
 		p = stpcpy(p, f->names[bit]);
 	}
 	*p = '\0';
+}
+
+int vmflags_get(struct uffdctl *u, struct iter *it, const struct vmflags **ret)
+{
+	struct vmflags *f;
+	int r;
+
+	if (!u->vmflags) {
+		f = malloc(sizeof(*f));
+		r = f ? learn(it, f) : -ENOMEM;
+		if (r < 0) {
+			free(f);
+			return fail(u, r, "learning the flags of this kernel: %s", strerror(-r));
+		}
+		u->vmflags = f;
+	}
+	*ret = u->vmflags;
+	return 0;
 }

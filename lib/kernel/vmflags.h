@@ -16,7 +16,7 @@ struct vmflags {
  * from version to version: those are learned from mappings of our own. What can't be named
  * that way is left out of known.
  */
-int vmflags_learn(struct iter *it, struct vmflags *ret);
+int vmflags_get(struct uffdctl *u, struct iter *it, const struct vmflags **ret);
 
 uint64_t vmflags_modes(const struct vmflags *f, uint64_t vm_flags);
 

@@ -17,7 +17,7 @@
 #include <elfutils/libdwelf.h>
 #include <gelf.h>
 
-#include "lib/inspect/kind.h"
+#include "lib/kernel/kind.h"
 #include "lib/log.h"
 #include "lib/symbols/child.h"
 #include "lib/symbols/elf.h"
@@ -42,7 +42,8 @@ struct object {
 
 struct search {
 	struct uffdctl_target *t;
-	const struct uffdctl_maps *maps;
+	const struct uffdctl_vma *vmas;
+	size_t nr_vmas;
 	const char *module_name, *symbol;
 	struct module *modules;
 	size_t nr_modules, modules_alloc;
@@ -90,7 +91,7 @@ static void say(int sock, const struct message *m)
 
 static const struct uffdctl_vma *vma_of(const struct search *s, const struct module *m)
 {
-	return &s->maps->vmas[m->first];
+	return &s->vmas[m->first];
 }
 
 static bool is_part(const struct uffdctl_vma *v, const struct uffdctl_vma *w)
@@ -133,14 +134,21 @@ static bool find_bias(struct loaded *l)
 	return false;
 }
 
+static const struct uffdctl_vma *vma_at(const struct search *s, uint64_t addr)
+{
+	for (size_t i = 0; i < s->nr_vmas && s->vmas[i].range.start <= addr; i++)
+		if (addr < s->vmas[i].range.end)
+			return &s->vmas[i];
+	return NULL;
+}
+
 /* What lies there may be another file, or this one as it is not loaded but read: then it is no such object. */
 static bool is_loaded_at(const struct loaded *l, uint64_t vaddr, uint64_t addr)
 {
-	const struct uffdctl_maps *maps = l->search->maps;
-	const struct uffdctl_vma *v = uffdctl_maps_get(maps, maps_find(maps, addr));
+	const struct uffdctl_vma *v = vma_at(l->search, addr);
 	GElf_Phdr ph;
 
-	if (!v || v->range.start > addr || !find_segment(l->elf, vaddr, &ph))
+	if (!v || !find_segment(l->elf, vaddr, &ph))
 		return false;
 	if (is_part(v, vma_of(l->search, l->module)))
 		return v->offset + (addr - v->range.start) == ph.p_offset + (vaddr - ph.p_vaddr);
@@ -290,7 +298,7 @@ static void search_all(int sock, void *arg)
 /* The module that a mapping continues: a file may be loaded twice, and others may be mapped over parts of it. */
 static struct module *module_before(const struct search *s, const struct uffdctl_vma *v)
 {
-	const struct uffdctl_vma *vmas = s->maps->vmas;
+	const struct uffdctl_vma *vmas = s->vmas;
 
 	for (size_t i = s->nr_modules; i-- > 0 && i + 8 >= s->nr_modules;) {
 		struct module *m = &s->modules[i];
@@ -303,8 +311,8 @@ static struct module *module_before(const struct search *s, const struct uffdctl
 
 static int find_modules(struct search *s)
 {
-	for (size_t i = 0; i < s->maps->nr; i++) {
-		const struct uffdctl_vma *v = &s->maps->vmas[i];
+	for (size_t i = 0; i < s->nr_vmas; i++) {
+		const struct uffdctl_vma *v = &s->vmas[i];
 		struct module *m;
 
 		if (!v->inode || !v->name || *v->name != '/' || v->kind == VMA_HUGETLB)
@@ -470,10 +478,10 @@ static void hold_signals(sigset_t *old)
 	pthread_sigmask(SIG_BLOCK, &held, old);
 }
 
-int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
-		    struct uffdctl_range *ret)
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_vma *vmas, size_t nr_vmas, const char *module,
+		    const char *symbol, struct uffdctl_range *ret)
 {
-	struct search s = { .t = t, .maps = maps, .module_name = module, .symbol = symbol };
+	struct search s = { .t = t, .vmas = vmas, .nr_vmas = nr_vmas, .module_name = module, .symbol = symbol };
 	int r = find_modules(&s);
 
 	hold_signals(&s.mask);

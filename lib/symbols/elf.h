@@ -3,8 +3,7 @@
 #ifndef UFFDCTL_ELF_H
 #define UFFDCTL_ELF_H
 
-#include "lib/inspect/target.h"
-#include "lib/inspect/vma.h"
+#include "lib/kernel/target.h"
 
 /*
  * The memory of a data object.
@@ -13,7 +12,7 @@
  * @ret: out, not rounded
  * -ENOENT: there is none; -ENOTUNIQ: several; both logged with the candidates.
  */
-int elf_find_object(struct uffdctl_target *t, const struct uffdctl_maps *maps, const char *module, const char *symbol,
-		    struct uffdctl_range *ret);
+int elf_find_object(struct uffdctl_target *t, const struct uffdctl_vma *vmas, size_t nr_vmas, const char *module,
+		    const char *symbol, struct uffdctl_range *ret);
 
 #endif

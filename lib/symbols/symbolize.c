@@ -14,9 +14,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "lib/inspect/target.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/target.h"
 #include "lib/log.h"
 #include "lib/symbols/child.h"
 #include "lib/symbols/symbolize_text.h"

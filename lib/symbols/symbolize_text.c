@@ -12,8 +12,8 @@
 #include <sys/sysmacros.h>
 #include <time.h>
 
-#include "lib/inspect/target.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/target.h"
 #include "lib/log.h"
 #include "lib/symbols/child.h"
 #include "lib/symbols/elf_file.h"

@@ -3,9 +3,9 @@
 #include <errno.h>
 
 #include "lib/inspect/list.h"
-#include "lib/inspect/target.h"
 #include "lib/inspect/vma.h"
 #include "lib/kernel/iter.h"
+#include "lib/kernel/target.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 

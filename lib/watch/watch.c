@@ -12,9 +12,9 @@
 #include "lib/inspect/list.h"
 #include "lib/inspect/pending.h"
 #include "lib/inspect/range.h"
-#include "lib/inspect/target.h"
 #include "lib/inspect/vma.h"
 #include "lib/kernel/iter.h"
+#include "lib/kernel/target.h"
 #include "lib/kernel/uapi.h"
 #include "lib/kernel/vmflags.h"
 #include "lib/log.h"
@@ -270,7 +270,7 @@ static int configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *o
 	int r = iter_get(w->u, &it);
 
 	if (r >= 0)
-		r = context_vmflags(w->u, it, &flags);
+		r = vmflags_get(w->u, it, &flags);
 	if (r < 0)
 		return r;
 	w->config->fops = iter_fops(it);

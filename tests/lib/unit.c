@@ -19,10 +19,10 @@
 #include <bpf/libbpf.h>
 
 #include "../unit.h"
-#include "lib/inspect/kind.h"
 #include "lib/inspect/range.h"
 #include "lib/inspect/vma.h"
 #include "lib/kernel/bpf_print.h"
+#include "lib/kernel/kind.h"
 #include "lib/kernel/memcg.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"

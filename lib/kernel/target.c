@@ -3,9 +3,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-#include "lib/inspect/target.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/target.h"
 #include "lib/log.h"
 #include "lib/util.h"
 

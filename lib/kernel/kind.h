@@ -7,7 +7,7 @@
 #define UFFDCTL_KIND_H
 
 #include "bpf/event.h"
-#include "lib/inspect/target.h"
+#include "lib/kernel/target.h"
 
 enum vma_kind {
 	VMA_UNKNOWN, /* can't be told without BPF */

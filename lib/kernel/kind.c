@@ -10,7 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "lib/cleanup.h"
-#include "lib/inspect/kind.h"
+#include "lib/kernel/kind.h"
 #include "lib/util.h"
 
 struct device {
