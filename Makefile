@@ -226,7 +226,7 @@ ANALYZE_O := $(O)/analyze
 analyze: deps
 	$(Q)$(MAKE) --no-print-directory O=$(ANALYZE_O) CC=gcc WERROR=1 CFLAGS='-O0 -g -fanalyzer' all
 	$(call say,CPPCHECK,lib cmd)cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
-		--enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ \
+		-I. --enable=warning,performance,portability -D_GNU_SOURCE -D__x86_64__ \
 		'-DLIBBPF_OPTS(type,name,...)=struct type name = { __VA_ARGS__ }' lib cmd
 	$(call say,TIDY,lib cmd)printf '%s\n' $(LIB_SRCS) $(CMD_SRCS) | xargs -n 1 -P 2 sh -c 'clang-tidy --quiet "$$1" -- \
 		-std=gnu17 -D_GNU_SOURCE -I. -I$(ANALYZE_O) $(CMD_CFLAGS) 2>/dev/null' tidy
