@@ -79,8 +79,8 @@ def stalled(word, **kw):
 
 
 def stat_of(pid):
-    """Name, state, parent."""
-    with open(f"/proc/{pid}/stat") as f:
+    """Name, state, parent; a name may be any bytes."""
+    with open(f"/proc/{pid}/stat", errors="replace") as f:
         text = f.read()
     state, parent = text[text.rindex(")") + 2:].split()[:2]
     return text[text.index("(") + 1:text.rindex(")")], state, int(parent)

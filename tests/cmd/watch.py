@@ -836,9 +836,12 @@ def _():
         w.p.kill()
 
 
-@test("watch-leaves-nothing", limit=120)
+@test("watch-leaves-nothing", limit=600)
 def _():
-    """Killed or ended, no BPF program, map or link stays."""
+    """
+    Killed or ended, no BPF program, map or link stays. The kernel frees some a grace period later, for which each
+    thread that was preempted must have run: on a busy machine 14 s were seen, with nobody who held one.
+    """
     def objects(kind):
         env = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"}
         return {x["id"] for x in json.loads(subprocess.run(["bpftool", "-j", kind, "show"], stdout=subprocess.PIPE,
@@ -859,7 +862,7 @@ def _():
         w.p.send_signal(sig)
         w.p.wait(timeout=10)
         for kind in mine:
-            wait_until(lambda k=kind: not mine[k] & objects(k), f"each {kind} is gone", timeout=20)
+            wait_until(lambda k=kind: not mine[k] & objects(k), f"each {kind} is gone", timeout=100)
 
 
 @one_test("watch-takes-the-best")
