@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Iterators: who holds userfaultfds, whose memory they govern, which mappings they own. */
-#include "kernel.h"
-#include "event.h"
+#include "bpf/kernel.h"
+#include "bpf/event.h"
 
 char _license[] SEC("license") = "GPL";
 

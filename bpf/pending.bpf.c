@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Iterator: which threads wait in a userfaultfd now, by its own queues. */
-#include "kernel.h"
-#include "event.h"
+#include "bpf/kernel.h"
+#include "bpf/event.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -12,7 +12,7 @@
 
 #include "watch_sched.lskel.h"
 
-/* As in bpf/watch_sched.bpf.c. */
+/* As in bpf/watch/sched.bpf.c. */
 #define MAX_ALL_CTXS 64
 
 struct ctx_walk {

@@ -8,7 +8,7 @@
  */
 #define GET(p, field) READ(typeof(*(p)), p, field)
 #define MAY_SKIP false
-#include "watch_function.h"
+#include "bpf/watch/function.h"
 
 #if defined(__TARGET_ARCH_x86)
 #define ARG0(regs) ((regs)->di)

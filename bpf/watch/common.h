@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* What the programs of all backends share: what is wanted, totals, the stream, threads' slots. */
-#ifndef UFFDCTL_BPF_WATCH_H
-#define UFFDCTL_BPF_WATCH_H
+#ifndef UFFDCTL_BPF_WATCH_COMMON_H
+#define UFFDCTL_BPF_WATCH_COMMON_H
 
-#include "kernel.h"
-#include "event.h"
+#include "bpf/kernel.h"
+#include "bpf/event.h"
 
 char _license[] SEC("license") = "GPL";
 

@@ -8,7 +8,7 @@
  */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
-#include "watch_fault.h"
+#include "bpf/watch/fault.h"
 
 /* The message is the packed struct of the user: field by field it would be read byte by byte. */
 static __u64 flags_of(const struct uffd_msg *msg)

@@ -15,7 +15,7 @@
  * queue when the reader's call ends. Readers count messages, and faults are marked when their message
  * is known to be read: what is left of the one when the other is taken off are those faults.
  */
-#include "watch.h"
+#include "bpf/watch/common.h"
 
 #define MAX_ALL_CTXS 64
 

@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_BPF_WATCH_FUNCTION_H
 #define UFFDCTL_BPF_WATCH_FUNCTION_H
 
-#include "watch_fault.h"
+#include "bpf/watch/fault.h"
 
 /* Not in the headers of every machine that builds this. */
 #define FEATURE_SIGBUS (1 << 7)

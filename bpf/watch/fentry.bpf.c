@@ -2,7 +2,7 @@
 /* Faults by fentry and fexit programs on the functions of userfaultfd itself. */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
-#include "watch_function.h"
+#include "bpf/watch/function.h"
 
 SEC("fexit/handle_userfault")
 int ends(__u64 *args)
