@@ -62,7 +62,14 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
-$(O)/bpf/watch_%.bpf.o: $(O)/bpf/watch/%.bpf.o
+# What defines before what uses, as bpftool of Linux 6.1 needs it; and programs are attached in this order.
+WATCH_SCHED := governed messages sched_sleep sched_wake sched_read
+watch_parts = $(patsubst %,$(O)/bpf/watch/%.bpf.o,config totals slots search processes $(1))
+$(O)/bpf/watch_tracepoint.bpf.o: $(call watch_parts,tracepoint)
+$(O)/bpf/watch_fentry.bpf.o: $(call watch_parts,fentry)
+$(O)/bpf/watch_kprobe.bpf.o: $(call watch_parts,kprobe)
+$(O)/bpf/watch_sched.bpf.o: $(call watch_parts,$(WATCH_SCHED))
+$(O)/bpf/watch_%.bpf.o:
 	$(call say,BPFLD,$@)$(BPFTOOL) gen object $@ $^
 
 $(O)/%.lskel.h: $(O)/bpf/%.bpf.o

@@ -4,56 +4,48 @@
 #define MAY_SKIP true
 #include "bpf/watch/function.h"
 
+char _license[] SEC("license") = "GPL";
+
 SEC("fexit/handle_userfault")
-int ends(__u64 *args)
+int BPF_PROG(ends, struct vm_fault *vmf, unsigned long reason, unsigned int ret)
 {
-	fault_ends(args[2]);
+	fault_ends(ret);
 	return 0;
 }
 
 SEC("fentry/userfaultfd_wake_function")
-int wakes(__u64 *args)
+int BPF_PROG(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
 {
-	struct wait_queue_entry *wq = (void *)args[0];
-
-	/* A number: read directly, Linux 7.2 takes it for a pointer and lets nobody reckon with it. */
-	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)args[3]);
+	fault_woken(first_argument(ctx), key);
 	return 0;
 }
 
 SEC("fexit/userfaultfd_read_iter")
-int reads(__u64 *args)
+int BPF_PROG(reads, struct kiocb *iocb, void *to, long ret)
 {
-	struct kiocb *iocb = (void *)args[0];
-	long ret = args[2];
-
-	if (ret > 0)
-		messages_read(iocb->ki_filp, ret);
+	messages_read(iocb->ki_filp, ret);
 	return 0;
 }
 
 /* Before it was made an iterator's (Linux 6.10). */
 SEC("fexit/userfaultfd_read")
-int reads_plain(__u64 *args)
+int BPF_PROG(reads_plain, struct file *file, char *buf, unsigned long count, void *pos, long ret)
 {
-	long ret = args[4];
-
-	if (ret > 0)
-		messages_read((void *)args[0], ret);
+	messages_read(file, ret);
 	return 0;
 }
 
 SEC("fentry/userfaultfd_ioctl")
-int resolves(__u64 *args)
+int BPF_PROG(resolves, struct file *file)
 {
-	resolver_comes((void *)args[0]);
+	resolver_comes(file);
 	return 0;
 }
 
 /* Last: programs are attached in this order, and what begins must be seen to end. */
 SEC("fentry/handle_userfault")
-int begins(__u64 *args)
+int BPF_PROG(begins, struct vm_fault *vmf, unsigned long reason)
 {
-	fault_begins((void *)args[0], args[1]);
+	fault_begins(vmf, reason);
 	return 0;
 }

@@ -10,61 +10,52 @@
 #define MAY_SKIP false
 #include "bpf/watch/function.h"
 
-#if defined(__TARGET_ARCH_x86)
-#define ARG0(regs) ((regs)->di)
-#define ARG1(regs) ((regs)->si)
-#define ARG3(regs) ((regs)->cx)
-#define RESULT(regs) ((regs)->ax)
-#elif defined(__TARGET_ARCH_arm64)
-#define ARG0(r) ((r)->regs[0])
-#define ARG1(r) ((r)->regs[1])
-#define ARG3(r) ((r)->regs[3])
-#define RESULT(r) ((r)->regs[0])
-#endif
+char _license[] SEC("license") = "GPL";
 
 SEC("kretprobe/handle_userfault")
-int ends(struct pt_regs *regs)
+int BPF_KRETPROBE(ends, unsigned int ret)
 {
-	fault_ends(RESULT(regs));
+	fault_ends(ret);
 	return 0;
 }
 
 SEC("kprobe/userfaultfd_wake_function")
-int wakes(struct pt_regs *regs)
+int BPF_KPROBE(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
 {
-	struct wait_queue_entry *wq = (void *)ARG0(regs);
-
-	fault_woken(BPF_CORE_READ(wq, private), (__u64)wq, (void *)ARG3(regs));
+	fault_woken((__u64)wq, key);
 	return 0;
 }
 
-SEC("tp_btf/sched_switch")
-int sched_switch(__u64 *args)
+/* The thread with this slot goes to sleep. */
+static void goes_to_sleep(struct ev_slot *s)
 {
-	bool preempt = args[0];
-	struct task_struct *prev = (void *)args[1], *next = (void *)args[2];
-	unsigned int prev_state = args[3];
 	struct found found = {};
+
+	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
+		s->slept = 1;
+	else
+		fault_ended(s, EV_NOT_WAITED, false);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
 	struct ev_slot *s;
 
 	if (!nr_taken)
 		return 0;
 	s = slot_of(next, false);
-	if (s && s->state == EV_WAITING && s->slept)
+	if (is_waiting(s) && s->slept)
 		fault_ended(s, EV_SIGNAL, true);
 	if (preempt || !prev_state)
 		return 0;
 	s = slot_of(prev, false);
-	if (!s || s->state != EV_WAITING || s->slept)
-		return 0;
-	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
-		s->slept = 1;
-	else
-		fault_ended(s, EV_NOT_WAITED, false);
+	if (is_waiting(s) && !s->slept)
+		goes_to_sleep(s);
 	return 0;
 }
 
-/* Of which file a read that goes on reads. */
+/* The current task reads this file until its call ends. */
 static int read_begins(struct file *file)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -78,21 +69,6 @@ static int read_begins(struct file *file)
 	return 0;
 }
 
-SEC("kprobe/userfaultfd_read_iter")
-int read_iter(struct pt_regs *regs)
-{
-	struct kiocb *iocb = (void *)ARG0(regs);
-
-	return read_begins(GET(iocb, ki_filp));
-}
-
-/* Before it was made an iterator's (Linux 6.10). */
-SEC("kprobe/userfaultfd_read")
-int read_plain(struct pt_regs *regs)
-{
-	return read_begins((void *)ARG0(regs));
-}
-
 static int read_ends(long ret)
 {
 	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), false);
@@ -102,29 +78,42 @@ static int read_ends(long ret)
 	return 0;
 }
 
-SEC("kretprobe/userfaultfd_read_iter")
-int read_iter_ends(struct pt_regs *regs)
+SEC("kprobe/userfaultfd_read_iter")
+int BPF_KPROBE(read_iter, struct kiocb *iocb)
 {
-	return read_ends(RESULT(regs));
+	return read_begins(GET(iocb, ki_filp));
+}
+
+SEC("kretprobe/userfaultfd_read_iter")
+int BPF_KRETPROBE(read_iter_ends, long ret)
+{
+	return read_ends(ret);
+}
+
+/* Before it was made an iterator's (Linux 6.10). */
+SEC("kprobe/userfaultfd_read")
+int BPF_KPROBE(read_plain, struct file *file)
+{
+	return read_begins(file);
 }
 
 SEC("kretprobe/userfaultfd_read")
-int read_plain_ends(struct pt_regs *regs)
+int BPF_KRETPROBE(read_plain_ends, long ret)
 {
-	return read_ends(RESULT(regs));
+	return read_ends(ret);
 }
 
 SEC("kprobe/userfaultfd_ioctl")
-int resolves(struct pt_regs *regs)
+int BPF_KPROBE(resolves, struct file *file)
 {
-	resolver_comes((void *)ARG0(regs));
+	resolver_comes(file);
 	return 0;
 }
 
 /* Last: programs are attached in this order, and what begins must be seen to end. */
 SEC("kprobe/handle_userfault")
-int begins(struct pt_regs *regs)
+int BPF_KPROBE(begins, struct vm_fault *vmf, unsigned long reason)
 {
-	fault_begins((void *)ARG0(regs), ARG1(regs));
+	fault_begins(vmf, reason);
 	return 0;
 }

@@ -42,9 +42,10 @@ static int map_fd(struct bpf_object *obj, const char *name)
 	return bpf_object__find_map_fd_by_name(obj, name);
 }
 
-static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, struct bpf_object *obj, const char **why)
+static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, const char **why)
 {
 	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function", "userfaultfd_ioctl" };
+	struct bpf_object *obj = *s->obj;
 	struct btf *btf;
 	int r;
 
@@ -88,7 +89,7 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 
 /* ---- fentry ---- */
 
-static int fentry_load(struct uffdctl_watch *w, const char **why)
+static int fentry_probe(struct uffdctl_watch *w, const char **why)
 {
 	struct watch_fentry_bpf *skel = watch_fentry_bpf__open();
 	int r;
@@ -96,11 +97,11 @@ static int fentry_load(struct uffdctl_watch *w, const char **why)
 	if (!skel)
 		return -errno;
 	w->skel = skel;
-	r = load_object(w, skel->skeleton, skel->obj, why);
-	if (r < 0)
-		return r;
-	w->config = &skel->bss->config;
-	return 0;
+	skel->rodata->config = w->config;
+	r = load_object(w, skel->skeleton, why);
+	/* Mapped anew when it was loaded. */
+	w->all_seen = &skel->bss->all_seen;
+	return r;
 }
 
 static int fentry_attach(struct uffdctl_watch *w, const char **why)
@@ -121,15 +122,15 @@ static void fentry_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_fentry = {
 	.name = "fentry",
-	.load = fentry_load,
-	.attach = fentry_attach,
-	.unload = fentry_unload,
-	.blocked_at_end = true,
+	.flags = WATCH_BLOCKED_AT_END,
+	.probe = fentry_probe,
+	.open = fentry_attach,
+	.close = fentry_unload,
 };
 
 /* ---- kprobe ---- */
 
-static int kprobe_load(struct uffdctl_watch *w, const char **why)
+static int kprobe_probe(struct uffdctl_watch *w, const char **why)
 {
 	struct watch_kprobe_bpf *skel = watch_kprobe_bpf__open();
 	int r;
@@ -137,11 +138,11 @@ static int kprobe_load(struct uffdctl_watch *w, const char **why)
 	if (!skel)
 		return -errno;
 	w->skel = skel;
-	r = load_object(w, skel->skeleton, skel->obj, why);
-	if (r < 0)
-		return r;
-	w->config = &skel->bss->config;
-	return 0;
+	skel->rodata->config = w->config;
+	r = load_object(w, skel->skeleton, why);
+	/* Mapped anew when it was loaded. */
+	w->all_seen = &skel->bss->all_seen;
+	return r;
 }
 
 static int kprobe_attach(struct uffdctl_watch *w, const char **why)
@@ -160,8 +161,8 @@ static void kprobe_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_kprobe = {
 	.name = "kprobe",
-	.load = kprobe_load,
-	.attach = kprobe_attach,
-	.unload = kprobe_unload,
-	.blocked_at_end = true,
+	.flags = WATCH_BLOCKED_AT_END,
+	.probe = kprobe_probe,
+	.open = kprobe_attach,
+	.close = kprobe_unload,
 };
