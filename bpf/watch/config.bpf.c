@@ -2,6 +2,7 @@
 /* What to watch, and which faults that chooses. Functions that are not static are verified once, not where each is called. */
 #include "bpf/queues.h"
 #include "bpf/watch/config.h"
+#include "bpf/watch/kind.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -21,7 +22,7 @@ static long look_in_range(__u32 i, struct in_ranges *in)
 	return in->found;
 }
 
-__noinline int is_chosen_message(__u64 flags, __u64 addr)
+__noinline int choose_message(__u64 flags, __u64 addr)
 {
 	__u32 access = flags & UFFD_PAGEFAULT_FLAG_WRITE ? EV_WRITE : EV_READ;
 	struct in_ranges in = { .addr = addr };
@@ -36,12 +37,9 @@ __noinline int is_chosen_message(__u64 flags, __u64 addr)
 	return in.found;
 }
 
-__noinline int is_chosen_uwq(__u64 uwq)
+__noinline int choose_uwq(__u64 uwq)
 {
-	struct uffd_msg msg;
+	struct uffd_msg msg = msg_of((void *)uwq);
 
-	if (!has_choice())
-		return true;
-	msg = msg_of((void *)uwq);
-	return is_chosen_message(msg.arg.pagefault.flags, msg.arg.pagefault.address);
+	return choose_message(msg.arg.pagefault.flags, msg.arg.pagefault.address);
 }

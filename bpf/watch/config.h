@@ -16,31 +16,24 @@ static inline bool is_streaming(void)
 	return config.flags & EV_WATCH_STREAM;
 }
 
-static inline enum ev_kind kind_of(__u64 flags)
-{
-	return flags & UFFD_PAGEFAULT_FLAG_RWP	   ? EV_RWP
-	       : flags & UFFD_PAGEFAULT_FLAG_WP	   ? EV_WP
-	       : flags & UFFD_PAGEFAULT_FLAG_MINOR ? EV_MINOR
-						   : EV_MISSING;
-}
-
-/* Of an array with a place for each kind, by a number that the verifier does not know: see event.h. */
-#define KIND(kind) ((kind) & (EV_NR_KINDS - 1))
-#define END(end) ((end) & (EV_NR_ENDS - 1))
-
 static inline bool has_choice(void)
 {
 	return config.kinds || config.access || config.nr_ranges;
 }
 
-/* By a message's flags and address. */
-int is_chosen_message(__u64 flags, __u64 addr);
-/* By the address of a struct userfaultfd_wait_queue. */
-int is_chosen_uwq(__u64 uwq);
+/* Where not all faults are chosen: is that of a message with these flags and this address? */
+int choose_message(__u64 flags, __u64 addr);
+/* Or that of a struct userfaultfd_wait_queue, by its address? */
+int choose_uwq(__u64 uwq);
 
 static inline bool is_chosen(__u64 flags, __u64 addr)
 {
-	return !has_choice() || is_chosen_message(flags, addr);
+	return !has_choice() || choose_message(flags, addr);
+}
+
+static inline bool is_chosen_uwq(__u64 uwq)
+{
+	return !has_choice() || choose_uwq(uwq);
 }
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * A fault from its beginning to its end, for backends that see each of its steps: the word of a slot is its state alone.
- * The includer defines GET (read.h) and MAY_SKIP: whether a beginning may be missed.
+ * The includer defines GET(p, field), which reads through a pointer that may have its type from a program's arguments,
+ * and MAY_SKIP: whether a beginning may be missed.
  */
 #ifndef UFFDCTL_BPF_WATCH_FAULT_H
 #define UFFDCTL_BPF_WATCH_FAULT_H

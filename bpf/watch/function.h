@@ -3,11 +3,8 @@
 #ifndef UFFDCTL_BPF_WATCH_FUNCTION_H
 #define UFFDCTL_BPF_WATCH_FUNCTION_H
 
-#include "bpf/watch/fault.h"
-
-/* What is not marked in time is when the thread is woken. */
-#define IS_SURE true
 #include "bpf/watch/delivery.h"
+#include "bpf/watch/fault.h"
 
 /* What handle_userfault() decides before it queues a message. Its result has the last word. */
 static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
@@ -93,6 +90,7 @@ static void fault_woken(__u64 wait, const void *key)
 	woken(st, s, task, false);
 }
 
+/* Its message was read. True: that was known before. */
 static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
@@ -107,12 +105,22 @@ static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq
 	return false;
 }
 
-static void deliver_read(struct file *file, __u32 nr_least, __u32 nr_most)
+static long deliver_next(__u32 i, struct delivery *d)
+{
+	struct userfaultfd_wait_queue *uwq = NULL;
+
+	/* A fault that is not marked in time is when its thread is woken. */
+	if (!delivery_step(d, true, &uwq))
+		return 1;
+	return uwq && delivery_ends(d, deliver(d, uwq));
+}
+
+static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most)
 {
 	struct userfaultfd_ctx *ctx = GET(file, private_data);
 
 	if (ctx && nr_taken)
-		deliver_newest(ctx, read_time(), nr_least, nr_most);
+		deliver_newest(ctx, read_time(), nr_read, nr_most, deliver_next);
 }
 
 /* So many bytes of messages were read from a userfaultfd. */

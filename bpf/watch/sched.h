@@ -34,12 +34,12 @@ struct thread_marks {
 	__u64 switches;	 /* of its own will */
 };
 
-/* What a sign shows of a fault. */
+/* What a sign shows of a fault. Without holes: a function that is verified by itself may read all of it. */
 struct sign {
 	struct found found;
 	struct thread_marks marks;
 	__u64 now;
-	__u32 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
+	__u64 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
 };
 
 static inline struct thread_marks marks_of(const struct task_struct *task)
@@ -133,35 +133,10 @@ static inline __u32 next_word(__u32 word)
 	return (word & -EV_NEXT) + EV_NEXT + EV_FILLING;
 }
 
-/* True: the slot was had, and the fault is counted, if not by us by the waker who took it over. */
-static inline bool take(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign)
-{
-	struct ev_stats *st = own_stats();
-	__u32 kind, flags = sign->flags;
-
-	if (!st)
-		return false;
-	/* Before it is there to be found. */
-	ADD(nr_taken, 1);
-	if (!change(s, word, next_word(word))) {
-		ADD(nr_taken, -1);
-		return false;
-	}
-	fill(&s->f, task, &sign->found, sign->now);
-	set_marks(s, sign);
-	kind = s->f.kind;
-	/* It was read before all was known, or before we were there: no reader has counted that. */
-	if (ev_slot_state(word) == EV_BEFORE_READ && flags & EV_DELIVERY_SEEN && all_seen)
-		ADD(st->messages[KIND(kind)], 1);
-	word = publish(s, EV_WAITING, flags, sign->now);
-	if (ev_slot_state(word) == EV_TAKEN_OVER) {
-		ADD(nr_taken, -1);
-		return true;
-	}
-	ADD(st->faults[KIND(kind)], 1);
-	if ((word | flags) & EV_DELIVERY_SEEN)
-		mark_read(st, kind);
-	return true;
-}
+/*
+ * For a fault that a thread is in, by the address of its task. True: the slot was had, and the fault is counted, if not
+ * by us by the waker who took it over.
+ */
+int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct sign *sign);
 
 #endif

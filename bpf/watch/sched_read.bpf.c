@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The backend sched, third sign: the message is read. */
+#define READS_BY_HELPER
+#include "bpf/watch/delivery.h"
 #include "bpf/watch/messages.h"
 #include "bpf/watch/sched.h"
-
-/*
- * The helper alone: bpf_rdonly_cast would be searched for in all of the kernel's BTF when this is loaded.
- * A local struct's field in p would be relocated as well.
- */
-#define READ(type, p, field)                      \
-	({                                        \
-		const void *_p = (p);             \
-		BPF_CORE_READ((type *)_p, field); \
-	})
-#define IS_SURE false
-#include "bpf/watch/delivery.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -82,7 +72,7 @@ static enum noted note_new(struct ev_slot *s, __u32 word, struct task_struct *ta
 	if (!all_seen)
 		done = change(s, word, EV_BEFORE_READ);
 	else
-		done = take(s, word, task, sign);
+		done = take_slot(s, word, (__u64)task, sign);
 	return done ? NOTED : AGAIN;
 }
 
@@ -133,6 +123,7 @@ static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign 
 	return false;
 }
 
+/* Its message was read. True: that was known before. */
 static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct sign sign = {
@@ -153,6 +144,15 @@ static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq
 	/* It is missed, which is counted when it sleeps. */
 	no_room = 1;
 	return false;
+}
+
+static long deliver_next(__u32 i, struct delivery *d)
+{
+	struct userfaultfd_wait_queue *uwq = NULL;
+
+	if (!delivery_step(d, false, &uwq))
+		return 1;
+	return uwq && delivery_ends(d, deliver(d, uwq));
 }
 
 /* ---- system calls ---- */
@@ -206,7 +206,7 @@ static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vecto
 	if (!ctx || !is_wanted(mm_of(ctx)))
 		return;
 	/* Before they are counted: of what is counted and not marked, no other sign will come. */
-	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH);
+	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH, deliver_next);
 	if (count)
 		count_messages(bytes, REGS_ARG1(regs, compat), vector ? REGS_ARG2(regs) : 0, compat);
 }

@@ -86,7 +86,7 @@ static bool goes_to_sleep(struct ev_slot *s, struct task_struct *task, struct si
 				return true;
 		} else if (state == EV_WAITING) {
 			end_unseen(s, word, EV_DONE);
-		} else if (state != EV_ENDING && take(s, word, task, sign)) {
+		} else if (state != EV_ENDING && take_slot(s, word, bpf_get_current_task(), sign)) {
 			return true;
 		}
 	}

@@ -21,7 +21,7 @@ int is_read(__u64 ctx, __u64 uwq);
 struct found {
 	struct userfaultfd_wait_queue *uwq;
 	struct userfaultfd_ctx *ctx;
-	bool delivered;
+	__u64 delivered; /* a message that was read */
 };
 
 static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct found *ret)

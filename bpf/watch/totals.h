@@ -4,6 +4,7 @@
 #define UFFDCTL_BPF_WATCH_TOTALS_H
 
 #include "bpf/watch/config.h"
+#include "bpf/watch/kind.h"
 
 struct stats_map {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
