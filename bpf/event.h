@@ -9,6 +9,12 @@
 #include <linux/types.h>
 #include <stddef.h>
 
+/* The kernel's: one that is in no header, one that not each machine's header has. */
+#define VM_HUGETLB 0x00400000
+#ifndef UFFD_PAGEFAULT_FLAG_RWP
+#define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)
+#endif
+
 /* ---- looking: bpf/iter.bpf.c, bpf/pending.bpf.c ---- */
 
 /* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */

@@ -14,11 +14,12 @@
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
 
+#include "bpf/event.h"
+
 #define PF_EXITING 0x00000004
 #define PF_DUMPCORE 0x00000200
 #define PF_KTHREAD 0x00200000
 #define VM_UFFD_WP 0x00001000
-#define VM_HUGETLB 0x00400000
 
 /* As list_del() leaves an entry. */
 #define LIST_POISON1 0xdead000000000100
@@ -29,9 +30,6 @@
 #endif
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
-#endif
-#ifndef UFFD_PAGEFAULT_FLAG_RWP
-#define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)
 #endif
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
