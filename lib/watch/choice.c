@@ -159,7 +159,7 @@ static int choose_child(const void *arg_ev, void *arg)
 static int choose_children(struct uffdctl_watch *w, struct iter *it)
 {
 	struct child_walk walk = { .w = w };
-	int r;
+	int r = 0;
 
 	do {
 		walk.nr_new = 0;

@@ -107,8 +107,8 @@ void watch_before_free(struct uffdctl_watch *w);
 
 /* ---- records (record.c, memory.c) ---- */
 
-/* Hands out a struct ev_fault: of the ring buffer. */
-int watch_hand_out(void *w, void *ev, size_t size);
+/* For the ring buffer. @arg: a struct uffdctl_watch; @data: a struct ev_fault */
+int watch_hand_out(void *arg, void *data, size_t size);
 /* The memory of a fault; NULL without room. Holds until the next call. */
 struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault *ev);
 /* Mappings come and go: they are read again now and then, and once when one is missing. */
