@@ -22,7 +22,7 @@ static inline bool is_astray(const struct delivery *d, struct list_head *next, b
 {
 	if (d->at == d->head)
 		return false;
-	if (!next || next == d->at || next == d->queued || (__u64)next == LIST_POISON1)
+	if (next == d->at || next == d->queued || (__u64)next == LIST_POISON1)
 		return true;
 	return !sure && d->depth < DEPTH && !is_read((__u64)d->ctx, (__u64)uwq_of(next));
 }
@@ -33,9 +33,10 @@ static inline bool is_astray(const struct delivery *d, struct list_head *next, b
  */
 static inline bool delivery_step(struct delivery *d, bool sure, struct userfaultfd_wait_queue **ret)
 {
-	struct list_head *next = READ(struct list_head, d->at, next);
+	/* One that can't be read leads nowhere, as one that has been taken out. */
+	struct list_head *next = READ(struct list_head, d->at, next) ?: d->at;
 
-	if (!next || next == d->head)
+	if (next == d->head)
 		return false;
 	if (is_astray(d, next, sure)) {
 		/* Past those that are marked. */

@@ -196,7 +196,7 @@ int BPF_PROG(thread_sleeps, bool preempt, struct task_struct *prev, struct task_
 	if (!s)
 		return 0;
 	if (is_streaming())
-		s->f.ip = REGS_IP(regs_of(task));
+		s->f.ip = user_ip(task);
 	st = own_stats();
 	if (st)
 		ADD(st->blocked, 1);
