@@ -41,8 +41,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(O)/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/%.o)
 # Light skeletons load faster; these have programs of which a kernel lacks some.
 LIBBPF_SKELS := $(O)/watch_fentry.skel.h $(O)/watch_kprobe.skel.h
-BPF_SKELS := $(LIBBPF_SKELS) $(filter-out $(LIBBPF_SKELS:.skel.h=.lskel.h),\
-	     $(patsubst bpf/%.bpf.c,$(O)/%.lskel.h,$(wildcard bpf/*.bpf.c)))
+BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h watch_tracepoint.lskel.h watch_sched.lskel.h)
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
@@ -60,8 +59,18 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
 	$(CLANG) -O2 -g -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) -target bpf -mcpu=v3 \
-		-D__TARGET_ARCH_$(BPF_ARCH) \
+		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
+
+# What defines before what uses, as bpftool of Linux 6.1 needs it; and programs are attached in this order.
+WATCH_SCHED := governed messages sched sched_sleep sched_wake sched_read
+watch_parts = $(patsubst %,$(O)/bpf/watch/%.bpf.o,config totals slots search processes $(1))
+$(O)/bpf/watch_tracepoint.bpf.o: $(call watch_parts,tracepoint)
+$(O)/bpf/watch_fentry.bpf.o: $(call watch_parts,fentry)
+$(O)/bpf/watch_kprobe.bpf.o: $(call watch_parts,kprobe)
+$(O)/bpf/watch_sched.bpf.o: $(call watch_parts,$(WATCH_SCHED))
+$(O)/bpf/watch_%.bpf.o:
+	$(call say,BPFLD,$@)$(BPFTOOL) gen object $@ $^
 
 $(O)/%.lskel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)$(BPFTOOL) gen skeleton -L $< name $*_bpf >$@
@@ -281,4 +290,4 @@ deps:
 	test -z "$$missing" || { echo "  APT    $$missing"; $(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
 
--include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(wildcard $(O)/bpf/*.d $(O)/tests/*/*.d)
+-include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(wildcard $(O)/bpf/*.d $(O)/bpf/*/*.d $(O)/tests/*/*.d)

@@ -1,9 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The records that BPF programs write and libuffdctl reads. */
+/*
+ * What BPF programs and libuffdctl share: every record and every constant. C for both compilers, each of which checks
+ * the layouts at the end.
+ */
 #ifndef UFFDCTL_EVENT_H
 #define UFFDCTL_EVENT_H
 
 #include <linux/types.h>
+#include <stddef.h>
+
+/* The kernel's: one that is in no header, one that not each machine's header has. */
+#define VM_HUGETLB 0x00400000
+#ifndef UFFD_PAGEFAULT_FLAG_RWP
+#define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)
+#endif
+
+/* ---- looking: bpf/iter.bpf.c, bpf/pending.bpf.c ---- */
 
 /* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */
 
@@ -17,7 +29,7 @@ struct ev_file {
 	__u64 mm;  /* whose memory it governs */
 	__u32 pid; /* thread group, in the reader's pid namespace */
 	__u32 fd;
-	__u32 waits; /* somebody waits in read, poll or epoll for its messages */
+	__u32 has_reader; /* somebody waits in read, poll or epoll for its messages */
 	__u32 pad;
 };
 
@@ -53,12 +65,6 @@ struct ev_task {
 	__u32 pad;
 };
 
-/* For choose_process. */
-struct ev_process {
-	__u64 process;
-	__u64 mm; /* 0: it is not to be watched */
-};
-
 /* Which of its userfaultfd's queues a thread waits in. */
 enum ev_queue {
 	EV_QUEUED,    /* fault_pending_wqh: nobody has read the message */
@@ -69,7 +75,7 @@ enum ev_queue {
 /* Threads that one look has room for. */
 #define EV_MAX_WAITERS (1 << 14)
 
-/* Userfaultfds whose queues changed faster than they could be walked: so many are told by their address. */
+/* Userfaultfds whose queues changed faster than they could be walked: addresses that there is room for. */
 #define EV_MAX_TORN 64
 
 /* A thread that waits in a userfaultfd. */
@@ -87,14 +93,7 @@ struct ev_waiter {
 	char comm[16];
 };
 
-/* How a fault ended. */
-enum ev_end {
-	EV_WOKEN,      /* by a range operation of a userfaultfd */
-	EV_SIGNAL,     /* by a signal to the thread */
-	EV_RELEASED,   /* by the last close of the userfaultfd */
-	EV_NOT_WAITED, /* its page was there before it slept */
-	EV_NR_ENDS,
-};
+/* ---- watching: bpf/watch/ ---- */
 
 enum ev_kind {
 	EV_MINOR,
@@ -104,34 +103,68 @@ enum ev_kind {
 	EV_NR_KINDS,
 };
 
-/* Userfaultfds of one memory that the backend sched looks into. */
-#define EV_MAX_CTXS 16
+enum ev_access {
+	EV_READ,
+	EV_WRITE,
+};
 
-/* Waits of 2^i microseconds and less, the last one of more. */
-#define EV_NR_BUCKETS 26
+/* How a fault ended. */
+enum ev_end {
+	EV_WOKEN,      /* by a range operation of a userfaultfd */
+	EV_SIGNAL,     /* by a signal to the thread */
+	EV_RELEASED,   /* by the last close of the userfaultfd */
+	EV_NOT_WAITED, /* its page was there before it slept */
+	EV_NR_ENDS,
+};
 
-#define EV_OP_NONE 0xff
+/* Processes, and memories of processes, that there is room for where not all are watched. */
+#define EV_MAX_PROCESSES 4096
+
+/* For the program choose_process. */
+struct ev_process {
+	__u64 process;
+	__u64 mm; /* 0: it is not to be watched */
+};
+
+enum ev_watch_flags {
+	EV_WATCH_STREAM = 1 << 0,   /* records are wanted */
+	EV_WATCH_SOME = 1 << 1,	    /* only processes that are chosen */
+	EV_WATCH_CHILDREN = 1 << 2, /* and those that they start */
+};
 
 #define EV_MAX_RANGES 64
 
-/* What to watch: set by the loader before the programs are attached. */
+struct ev_range {
+	__u64 start, end;
+};
+
+/* What to watch: known before the programs are loaded, constant for them. */
 struct ev_watch_config {
 	__u64 fops;	 /* userfaultfd_fops */
 	__u64 pid_ns;	 /* the loader's */
 	__u64 vm_minor;	 /* vm_flags: VM_UFFD_MINOR, */
 	__u64 vm_rwp;	 /* VM_UFFD_RWP; 0: not in this kernel */
-	__u32 level;	 /* its depth */
-	__u32 stream;	 /* records are wanted */
-	__u32 some_only; /* processes: those in the map alone */
-	__u32 children;	 /* and those that they start */
+	__u32 level;	 /* depth of pid_ns */
+	__u32 flags;	 /* enum ev_watch_flags */
 	__u32 kinds;	 /* 1 << enum ev_kind; 0: all */
-	__u32 access;	 /* 1: read, 2: write; 0: both */
+	__u32 access;	 /* 1 << enum ev_access; 0: both */
 	__u32 nr_ranges; /* 0: everywhere */
-	__u32 all_seen;	 /* each thread that waited before has a slot */
-	struct {
-		__u64 start, end;
-	} ranges[EV_MAX_RANGES];
+	__u32 pad;
+	struct ev_range ranges[EV_MAX_RANGES];
 };
+
+/* Userfaultfds of one memory that the backend sched looks into, memories that it has room for, */
+#define EV_MAX_CTXS 16
+#define EV_MAX_GOVERNED 4096
+/* and userfaultfds of all memories, for threads that touch the memory of others. */
+#define EV_MAX_ALL_CTXS 64
+
+struct ev_ctxs {
+	__u64 ctx[EV_MAX_CTXS]; /* 0: none */
+};
+
+/* Waits of 2^i microseconds and less, the last one of more. */
+#define EV_NR_BUCKETS 26
 
 /* Totals, one set a CPU: exact whatever the stream loses. */
 struct ev_stats {
@@ -148,6 +181,8 @@ struct ev_stats {
 	__u64 buckets[EV_NR_BUCKETS];
 	__u64 max_wait_ns;
 };
+
+#define EV_OP_NONE 0xff
 
 /* A fault that has ended. */
 struct ev_fault {
@@ -185,15 +220,17 @@ enum ev_slot_state {
  * Beside its state, the word of a slot has for sched what is known of the fault, and a number: all of it
  * changes at once or not at all, whoever sees a sign of the fault at the same time.
  */
-#define EV_STATE_MASK 0xff
-#define EV_READ 0x100	/* its message was read, and that is counted */
-#define EV_SLEPT 0x200	/* it slept, and that is counted */
-#define EV_NEXT 0x10000 /* added when the slot is taken for another fault */
+enum ev_slot_word {
+	EV_STATE_MASK = 0xff,
+	EV_DELIVERY_SEEN = 0x100, /* its message was read, and that is counted */
+	EV_SLEEP_SEEN = 0x200,	  /* it slept, and that is counted */
+	EV_NEXT = 0x10000,	  /* added when the slot is taken for another fault */
+};
 
 /* A thread and the fault that it waits in. */
 struct ev_slot {
-	__u64 task;  /* whose it is; 0: nobody's */
-	__u32 state; /* enum ev_slot_state, with the above */
+	__u64 task; /* whose it is; 0: nobody's */
+	__u32 word; /* enum ev_slot_state, and enum ev_slot_word */
 	__u32 slept;
 	__u64 uwq;	 /* struct userfaultfd_wait_queue; 0: not known */
 	__u64 switches;	 /* of the thread's own will, before; sched: when the slot was taken */
@@ -202,6 +239,11 @@ struct ev_slot {
 	__u64 file;	 /* that the thread read messages from last (kprobe) */
 	struct ev_fault f;
 };
+
+static inline __u32 ev_slot_state(__u32 word)
+{
+	return word & EV_STATE_MASK;
+}
 
 /*
  * Slots are an array: a thread's is at its place or among the next few. That costs a fifth of a
@@ -216,5 +258,32 @@ static inline __u32 ev_slot_place(__u64 task, __u32 probe)
 	/* 32 bits of it: the verifier lets nobody calculate with a pointer that it knows. */
 	return ((((__u32)task >> 6) * 0x9e3779b1u >> 17) + probe) & (EV_NR_SLOTS - 1);
 }
+
+/* ---- layouts ---- */
+
+#define EV_CHECK_SIZE(type, size) _Static_assert(sizeof(struct type) == (size), #type)
+#define EV_CHECK_PLACE(type, field, at) _Static_assert(offsetof(struct type, field) == (at), #type "." #field)
+
+EV_CHECK_SIZE(ev_file, 40);
+EV_CHECK_SIZE(ev_vma, 64);
+EV_CHECK_SIZE(ev_vma_at, 88);
+EV_CHECK_SIZE(ev_task, 40);
+EV_CHECK_SIZE(ev_waiter, 80);
+EV_CHECK_PLACE(ev_waiter, comm, 64);
+EV_CHECK_SIZE(ev_process, 16);
+EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
+EV_CHECK_PLACE(ev_watch_config, ranges, 56);
+EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);
+EV_CHECK_SIZE(ev_stats, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + EV_NR_BUCKETS + 6));
+EV_CHECK_SIZE(ev_fault, 136);
+EV_CHECK_PLACE(ev_fault, comm, 88);
+EV_CHECK_PLACE(ev_fault, op, 120);
+EV_CHECK_SIZE(ev_slot, 192);
+EV_CHECK_PLACE(ev_slot, word, 8);
+EV_CHECK_PLACE(ev_slot, f, 56);
+/* Programs copy names by words, and find a kind or an end by a mask. */
+_Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fault, resolver_comm) % 8 == 0, "comm");
+_Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
+_Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");
 
 #endif

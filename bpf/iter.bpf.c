@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Iterators: who holds userfaultfds, whose memory they govern, which mappings they own. */
-#include "kernel.h"
-#include "event.h"
+#include "bpf/event.h"
+#include "bpf/queues.h"
+#include "bpf/task.h"
 
 char _license[] SEC("license") = "GPL";
+
+const volatile __u64 page_size;
 
 /* Set by the loader before each run. */
 __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 __u64 scan_files;
 __u64 find_addr; /* the mapping there, instead of the task */
-__u64 page_size;
-__u64 run; /* the number of this scan of files */
+__u64 run;	 /* the number of this scan of files */
 
 /* The pid namespace of whoever ran an iterator last, and its depth. */
 __u64 pid_ns;
@@ -51,7 +53,6 @@ static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 
 	__u32 nr = nr_found++;
 	struct ev_file *ev = bpf_map_lookup_elem(&found, &nr);
 	struct userfaultfd_ctx *ctx;
-	void *head;
 
 	if (!ev)
 		return;
@@ -62,9 +63,8 @@ static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 
 		return;
 	ctx = BPF_CORE_READ(file, private_data);
 	ev->ctx = (__u64)ctx;
-	ev->mm = (__u64)BPF_CORE_READ(ctx, mm);
-	head = (void *)ctx + bpf_core_field_offset(ctx->fd_wqh) + bpf_core_field_offset(struct wait_queue_head, head);
-	ev->waits = BPF_CORE_READ(ctx, fd_wqh.head.next) != head;
+	ev->mm = mm_of(ctx);
+	ev->has_reader = BPF_CORE_READ(ctx, fd_wqh.head.next) != queue_of(ctx, fd_wqh);
 }
 
 static long scan_fd(__u32 fd, struct scan *scan)
@@ -73,7 +73,7 @@ static long scan_fd(__u32 fd, struct scan *scan)
 	unsigned long *open_fds = scan->open_fds;
 	__u64 f_op;
 
-	/* Most of a table is empty: a word of the bitmap tells of 64 descriptors. */
+	/* Most of a table is empty: a word of the bitmap is 64 descriptors. */
 	if (fd % 64 == 0)
 		bpf_probe_read_kernel(&scan->open, sizeof(scan->open), open_fds + fd / 64);
 	if (!(scan->open >> (fd % 64) & 1))
@@ -160,7 +160,7 @@ static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
 {
 	struct ev_vma_at ev = {};
 
-	/* Nothing is said of one that has exited. */
+	/* One that has exited is not reported. */
 	if (!BPF_CORE_READ(task, mm))
 		return;
 	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);

@@ -8,14 +8,29 @@
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
+/* The names of registers are the kernel's own: see struct pt_regs below. */
+#define __VMLINUX_H__
+#include <bpf/bpf_tracing.h>
 #include <linux/ioctl.h>
 #include <linux/userfaultfd.h>
+
+#include "bpf/event.h"
 
 #define PF_EXITING 0x00000004
 #define PF_DUMPCORE 0x00000200
 #define PF_KTHREAD 0x00200000
 #define VM_UFFD_WP 0x00001000
-#define VM_HUGETLB 0x00400000
+
+/* As list_del() leaves an entry. */
+#define LIST_POISON1 0xdead000000000100
+
+/* Not in the headers of every machine that builds this. */
+#ifndef UFFD_FEATURE_EXACT_ADDRESS
+#define UFFD_FEATURE_EXACT_ADDRESS (1 << 11)
+#endif
+#ifndef UFFD_USER_MODE_ONLY
+#define UFFD_USER_MODE_ONLY 1
+#endif
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -72,6 +87,8 @@ struct pt_regs {
 	unsigned long bx, cx, ax, dx, si, di, orig_ax, ip;
 };
 
+#define TS_COMPAT 0x0002
+
 struct thread_info {
 	__u32 status;
 };
@@ -80,6 +97,13 @@ struct pt_regs {
 	__u64 regs[31], pc, orig_x0;
 	int syscallno;
 };
+
+/* The same, as the macros of libbpf have it. */
+struct user_pt_regs {
+	__u64 regs[31];
+};
+
+#define TIF_32BIT 22
 
 struct thread_info {
 	unsigned long flags;
@@ -234,50 +258,13 @@ struct bpf_iter__task_vma {
 
 #pragma clang attribute pop
 
-/* Its number in one pid namespace; the last is that of its own. */
-static inline void read_upid(struct pid *pid, unsigned int level, struct upid *ret)
+/* Of a program with typed arguments, as a number: a pointer can't be handed to a function that is verified by itself. */
+static inline __u64 first_argument(const unsigned long long *ctx)
 {
-	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
+	__u64 number = 0;
 
-	bpf_probe_read_kernel(&ret->nr, sizeof(ret->nr), at + bpf_core_field_offset(struct upid, nr));
-	bpf_probe_read_kernel(&ret->ns, sizeof(ret->ns), at + bpf_core_field_offset(struct upid, ns));
-}
-
-/* A thread's number in a pid namespace; 0 where it has none. Namespaces on one level are many, but for the first. */
-static inline __u32 pid_at(struct task_struct *task, unsigned int level, __u64 ns)
-{
-	struct pid *pid = BPF_CORE_READ(task, thread_pid);
-	struct upid upid = {};
-
-	if (BPF_CORE_READ(pid, level) < level)
-		return 0;
-	read_upid(pid, level, &upid);
-	return (__u64)upid.ns == ns ? upid.nr : 0;
-}
-
-/* The namespace of whoever runs an iterator. */
-static inline unsigned int own_level(void)
-{
-	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);
-}
-
-static inline __u64 own_ns(void)
-{
-	struct pid *pid = BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid);
-	struct upid upid = {};
-
-	read_upid(pid, BPF_CORE_READ(pid, level), &upid);
-	return (__u64)upid.ns;
-}
-
-static inline __u32 pid_of(struct task_struct *task)
-{
-	return pid_at(task, own_level(), own_ns());
-}
-
-static inline __u32 tgid_of(struct task_struct *task)
-{
-	return pid_of(BPF_CORE_READ(task, group_leader));
+	bpf_probe_read_kernel(&number, sizeof(number), ctx);
+	return number;
 }
 
 #endif

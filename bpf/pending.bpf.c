@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Iterator: which threads wait in a userfaultfd now, by its own queues. */
-#include "kernel.h"
-#include "event.h"
+#include "bpf/event.h"
+#include "bpf/queues.h"
+#include "bpf/task.h"
 
 char _license[] SEC("license") = "GPL";
 
-/* Set by the loader before each run. */
-__u64 userfaultfd_fops;
-__u64 run; /* its number */
+const volatile __u64 userfaultfd_fops;
+
+__u64 run; /* its number, set by the loader before */
 
 /* Here and not through the iterator's file: that holds some 400 records of one descriptor, then fails. */
 struct {
@@ -92,7 +93,7 @@ static void report(struct walk *w, struct userfaultfd_wait_queue *uwq)
 	ev->task = (__u64)task;
 	ev->ctx = (__u64)ctx;
 	ev->queue = w->queue;
-	ev->mm = (__u64)BPF_CORE_READ(ctx, mm);
+	ev->mm = mm_of(ctx);
 	ev->event = msg.event;
 	if (msg.event == UFFD_EVENT_PAGEFAULT) {
 		ev->addr = msg.arg.pagefault.address;
@@ -134,8 +135,7 @@ static long step(__u32 i, struct walk *w)
 	}
 	if (!next || next == w->at)
 		return 1;
-	uwq = (void *)next - bpf_core_field_offset(struct userfaultfd_wait_queue, wq) -
-	      bpf_core_field_offset(struct wait_queue_entry, entry);
+	uwq = uwq_of(next);
 	if (!is_entry(w, next, uwq))
 		return 1;
 	w->at = next;
@@ -174,9 +174,9 @@ static void walk_all(struct walk *w, struct userfaultfd_ctx *ctx)
 
 	/* In the order that a thread goes through them. */
 	w->ctx = ctx;
-	whole = walk(w, &ctx->fault_pending_wqh.head, EV_QUEUED);
-	whole &= walk(w, &ctx->fault_wqh.head, EV_DELIVERED);
-	whole &= walk(w, &ctx->event_wqh.head, EV_EVENT);
+	whole = walk(w, queue_of(ctx, fault_pending_wqh), EV_QUEUED);
+	whole &= walk(w, queue_of(ctx, fault_wqh), EV_DELIVERED);
+	whole &= walk(w, queue_of(ctx, event_wqh), EV_EVENT);
 	if (whole)
 		return;
 	nr = nr_torn++;

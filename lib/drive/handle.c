@@ -312,7 +312,7 @@ int handle_has_reader(const struct uffdctl_handle *h)
 			r = handle_fdinfo(h, &info);
 		if (r < 0)
 			return r;
-		if (ev.waits)
+		if (ev.has_reader)
 			return HANDLE_WAITS;
 		delivered |= info.total > info.pending;
 		nanosleep(&pause, NULL);

@@ -132,11 +132,10 @@ static int look(struct uffdctl *u)
 	int r = iter_get(u, &it);
 
 	if (r >= 0 && !u->pending)
-		r = iter_load_skel(pending_bpf, &u->pending);
+		r = iter_load_skel(pending_bpf, &u->pending, u->pending->rodata->userfaultfd_fops = iter_fops(it));
 	if (!u->pending)
 		return r;
 	u->pending_close = pending_bpf__destroy;
-	u->pending->bss->userfaultfd_fops = iter_fops(it);
 	u->pending->bss->nr_found = 0;
 	u->pending->bss->nr_torn = 0;
 	u->pending->bss->run++;

@@ -193,7 +193,6 @@ int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret
 	int r, tries = 10;
 
 	it->skel->bss->find_addr = addr;
-	it->skel->bss->page_size = base_page_size();
 	do {
 		*ret = (struct ev_vma_at){ .err = -ESRCH };
 		r = walk_process(it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
@@ -274,7 +273,7 @@ static int open_iter(struct iter **ret)
 
 	if (!it)
 		return -ENOMEM;
-	r = iter_load_skel(iter_bpf, &it->skel);
+	r = iter_load_skel(iter_bpf, &it->skel, it->skel->rodata->page_size = base_page_size());
 	if (r >= 0)
 		r = learn_fops(it);
 	if (r < 0) {

@@ -41,18 +41,24 @@ uint64_t iter_pid_ns(const struct iter *it);
 int iter_run(int prog_fd);
 
 /*
- * Open and load a light skeleton into *skel: 0 or a negative errno, with nothing left behind.
+ * Open and load a light skeleton into *skel: 0 or a negative errno, with nothing left behind. configure is an
+ * expression that sets its constants in between, (void)0 if it has none.
  * The kernel gives up verifying when a signal comes (EAGAIN), as Ctrl-C that is to end us cleanly.
  */
 #define LOAD_TRIES 10
-#define iter_load_skel(name, skel)                                         \
+#define iter_load_skel(name, skel, configure)                              \
 	__extension__({                                                    \
 		int _r = -EAGAIN;                                          \
                                                                            \
 		for (int _i = 0; _r == -EAGAIN && _i < LOAD_TRIES; _i++) { \
 			*(skel) = name##__open();                          \
-			_r = *(skel) ? name##__load(*(skel)) : -ENOMEM;    \
-			if (_r < 0 && *(skel)) {                           \
+			if (!*(skel)) {                                    \
+				_r = -ENOMEM;                              \
+				break;                                     \
+			}                                                  \
+			(configure);                                       \
+			_r = name##__load(*(skel));                        \
+			if (_r < 0) {                                      \
 				name##__destroy(*(skel));                  \
 				*(skel) = NULL;                            \
 			}                                                  \

@@ -102,7 +102,6 @@ static bool has_prefix(const char *s, const char *prefix)
 	return !strncmp(s, prefix, strlen(prefix));
 }
 
-#define VM_HUGETLB (UINT64_C(1) << 22)
 #define GUEST_MEMFD_MAGIC 0x474d454d /* include/uapi/linux/magic.h of Linux 6.19 */
 
 enum vma_kind kind_of_event(const struct ev_vma *ev)

@@ -12,9 +12,6 @@
 
 #include "watch_sched.lskel.h"
 
-/* As in bpf/watch_sched.bpf.c. */
-#define MAX_ALL_CTXS 64
-
 struct ctx_walk {
 	struct uffdctl_watch *w;
 	struct live {
@@ -51,14 +48,14 @@ static bool is_live(const struct ctx_walk *walk, uint64_t mm, uint64_t ctx)
 }
 
 /* Those that were learned since, by programs, are taken for gone only where there is no other place. */
-static uint64_t *place_of(const struct ctx_walk *walk, uint64_t *set, uint64_t mm)
+static __u64 *place_of(const struct ctx_walk *walk, struct ev_ctxs *set, uint64_t mm)
 {
 	for (size_t i = 0; i < EV_MAX_CTXS; i++)
-		if (!set[i])
-			return &set[i];
+		if (!set->ctx[i])
+			return &set->ctx[i];
 	for (size_t i = 0; i < EV_MAX_CTXS; i++)
-		if (!is_live(walk, mm, set[i]))
-			return &set[i];
+		if (!is_live(walk, mm, set->ctx[i]))
+			return &set->ctx[i];
 	return NULL;
 }
 
@@ -74,19 +71,20 @@ static void say_if_crowded(struct uffdctl_watch *w, const struct live *live)
 
 static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live *live)
 {
-	uint64_t set[EV_MAX_CTXS] = {}, *place;
+	struct ev_ctxs set = {};
+	__u64 *place;
 
-	bpf_map_lookup_elem(mms_fd, &live->mm, set);
+	bpf_map_lookup_elem(mms_fd, &live->mm, &set);
 	for (size_t i = 0; i < EV_MAX_CTXS; i++)
-		if (set[i] == live->ctx)
+		if (set.ctx[i] == live->ctx)
 			return 0;
-	place = place_of(walk, set, live->mm);
+	place = place_of(walk, &set, live->mm);
 	if (!place) {
 		say_if_crowded(walk->w, live);
 		return 0;
 	}
 	*place = live->ctx;
-	return bpf_map_update_elem(mms_fd, &live->mm, set, BPF_ANY) < 0 ? -errno : 0;
+	return bpf_map_update_elem(mms_fd, &live->mm, &set, BPF_ANY) < 0 ? -errno : 0;
 }
 
 static int learn_all(const struct ctx_walk *walk, int mms_fd)
@@ -127,7 +125,7 @@ static int refresh(struct uffdctl_watch *w)
 	if (r == -E2BIG)
 		log_warning(w->u,
 			    "backend sched: there are more userfaultfds than it has room for: some are not watched");
-	nr = MIN(walk.nr, (size_t)MAX_ALL_CTXS);
+	nr = MIN(walk.nr, (size_t)EV_MAX_ALL_CTXS);
 	for (size_t i = 0; i < nr; i++)
 		skel->bss->ctxs[i] = walk.live[i].ctx;
 	skel->bss->nr_ctxs = nr;
@@ -137,24 +135,17 @@ static int refresh(struct uffdctl_watch *w)
 	return r == -E2BIG ? 0 : r;
 }
 
-static int load(struct uffdctl_watch *w, const char **why)
+static int probe(struct uffdctl_watch *w, const char **why)
 {
-	struct watch_sched_bpf *skel = NULL;
-	int r = iter_load_skel(watch_sched_bpf, &skel);
-
-	*why = NULL;
-	if (!skel)
-		return r;
-	w->skel = skel;
-	watch_use_maps(w, skel);
-	return 0;
+	(void)why;
+	return watch_load(w, watch_sched_bpf);
 }
 
 static int attach(struct uffdctl_watch *w, const char **why)
 {
 	int r = refresh(w);
 
-	*why = NULL;
+	(void)why;
 	return r < 0 ? r : watch_sched_bpf__attach(w->skel);
 }
 
@@ -163,7 +154,7 @@ static void unload(struct uffdctl_watch *w)
 	watch_sched_bpf__destroy(w->skel);
 }
 
-static void before(struct uffdctl_watch *w)
+static void note_before(struct uffdctl_watch *w)
 {
 	struct watch_sched_bpf *skel = w->skel;
 
@@ -172,10 +163,10 @@ static void before(struct uffdctl_watch *w)
 
 const struct watch_backend watch_sched = {
 	.name = "sched",
-	.load = load,
-	.attach = attach,
-	.unload = unload,
+	.flags = WATCH_MARKS,
+	.probe = probe,
+	.open = attach,
+	.close = unload,
 	.refresh = refresh,
-	.before = before,
-	.marks = true,
+	.note_before = note_before,
 };

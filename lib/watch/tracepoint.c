@@ -7,26 +7,20 @@
 
 #include "watch_tracepoint.lskel.h"
 
-static int load(struct uffdctl_watch *w, const char **why)
+static int probe(struct uffdctl_watch *w, const char **why)
 {
-	struct watch_tracepoint_bpf *skel = NULL;
-	int r = iter_load_skel(watch_tracepoint_bpf, &skel);
 	struct iter *it;
+	int r = watch_load(w, watch_tracepoint_bpf);
 
 	/* Where iterators can be loaded, there is BTF: what is not found in it are the tracepoints. */
-	*why = r == -ENOENT && iter_get(w->u, &it) >= 0
-		       ? "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, kprobe and sched do without)"
-		       : NULL;
-	if (!skel)
-		return r;
-	w->skel = skel;
-	watch_use_maps(w, skel);
-	return 0;
+	if (r == -ENOENT && iter_get(w->u, &it) >= 0)
+		*why = "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, kprobe and sched do without)";
+	return r;
 }
 
 static int attach(struct uffdctl_watch *w, const char **why)
 {
-	*why = NULL;
+	(void)why;
 	return watch_tracepoint_bpf__attach(w->skel);
 }
 
@@ -37,8 +31,8 @@ static void unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_tracepoint = {
 	.name = "tracepoint",
-	.load = load,
-	.attach = attach,
-	.unload = unload,
-	.blocked_at_end = true,
+	.flags = WATCH_BLOCKED_AT_END,
+	.probe = probe,
+	.open = attach,
+	.close = unload,
 };

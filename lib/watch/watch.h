@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The backends of watch: how each is loaded and what they have in common. */
+/* Watching faults: the backends, and what is kept of one that watches. */
 #ifndef UFFDCTL_WATCH_H
 #define UFFDCTL_WATCH_H
 
@@ -8,20 +8,25 @@
 
 struct uffdctl_watch;
 
+enum watch_backend_flags {
+	WATCH_BLOCKED_AT_END = 1 << 0, /* faults that slept are counted when they have ended */
+	/* Messages are counted by their readers, and faults are marked whose message was read. */
+	WATCH_MARKS = 1 << 1,
+};
+
+/* A way to see faults. A negative errno comes with *why: what keeps it from being had, or NULL. */
 struct watch_backend {
 	const char *name;
-	/* Load the programs and fill in what all have. A negative errno with *why: why they can't be had, or NULL. */
-	int (*load)(struct uffdctl_watch *w, const char **why);
-	int (*attach)(struct uffdctl_watch *w, const char **why);
-	void (*unload)(struct uffdctl_watch *w);
+	unsigned int flags;
+	/* Does the kernel take its programs? They are loaded, with w->config, and what all have is filled in. */
+	int (*probe)(struct uffdctl_watch *w, const char **why);
+	/* From now on they see faults. */
+	int (*open)(struct uffdctl_watch *w, const char **why);
+	void (*close)(struct uffdctl_watch *w);
 	/* Learn of userfaultfds that are new; NULL: not needed. */
 	int (*refresh)(struct uffdctl_watch *w);
-	/* A thread waited when watching began. */
-	void (*before)(struct uffdctl_watch *w);
-	/* Faults that slept are counted when they have ended. */
-	bool blocked_at_end;
-	/* Messages are counted by their readers, and faults are marked whose message was read. */
-	bool marks;
+	/* A thread waited when watching began; NULL: not needed. */
+	void (*note_before)(struct uffdctl_watch *w);
 };
 
 extern const struct watch_backend watch_tracepoint, watch_fentry, watch_kprobe, watch_sched;
@@ -41,14 +46,17 @@ struct watch_memory {
 struct uffdctl_watch {
 	struct uffdctl *u;
 	const struct watch_backend *backend;
-	void *skel; /* the backend's own */
-	struct ev_watch_config *config;
+	struct ev_watch_config config;
+
+	/* The backend's, from when it has been probed. */
+	void *skel;
+	uint32_t *all_seen; /* of its programs */
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
 	int choose_fd; /* the program choose_process */
 
 	struct ring_buffer *ring;
 	uint64_t began_ns, refreshed_ns;
-	bool crowded; /* sched: a memory has too many userfaultfds, and that was said */
+	bool crowded;	       /* sched: a memory has too many userfaultfds, and that was said */
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places in it, of those that waited when watching began */
 	size_t nr_before, before_alloc;
@@ -59,24 +67,52 @@ struct uffdctl_watch {
 	int nr_handed;
 };
 
-/* Of a light skeleton that is loaded. */
-#define watch_use_maps(w, skel)                                        \
-	do {                                                           \
-		(w)->config = &(skel)->bss->config;                    \
-		(w)->stats_fd = (skel)->maps.stats.map_fd;             \
-		(w)->events_fd = (skel)->maps.events.map_fd;           \
-		(w)->slots_fd = (skel)->maps.slots.map_fd;             \
-		(w)->memories_fd = (skel)->maps.memories.map_fd;       \
-		(w)->processes_fd = (skel)->maps.processes.map_fd;     \
-		(w)->choose_fd = (skel)->progs.choose_process.prog_fd; \
-	} while (0)
+/* Load a light skeleton with the configuration: 0 or a negative errno, and w->skel is it if that succeeded. */
+#define watch_load(w, name)                                                                   \
+	__extension__({                                                                       \
+		struct name *_skel = NULL;                                                    \
+		int _err = iter_load_skel(name, &_skel, _skel->rodata->config = (w)->config); \
+                                                                                              \
+		(w)->skel = _skel;                                                            \
+		if (_skel) {                                                                  \
+			(w)->all_seen = &_skel->bss->all_seen;                                \
+			(w)->stats_fd = _skel->maps.stats.map_fd;                             \
+			(w)->events_fd = _skel->maps.events.map_fd;                           \
+			(w)->slots_fd = _skel->maps.slots.map_fd;                             \
+			(w)->memories_fd = _skel->maps.memories.map_fd;                       \
+			(w)->processes_fd = _skel->maps.processes.map_fd;                     \
+			(w)->choose_fd = _skel->progs.choose_process.prog_fd;                 \
+		}                                                                             \
+		_err;                                                                         \
+	})
 
+/* ---- what is watched (choice.c); errors are logged ---- */
+
+/* Fill in w->config. */
+int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
+/* Choose the processes that are named: once programs are loaded. */
+int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
+/* Once they are attached: choose the processes that those have started, and drop what has ended since. */
+int watch_complete_choice(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
+/* Say so where no userfaultfd governs the memory of what is watched. */
+void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
+bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
+
+/* ---- threads that waited when watching began (before.c) ---- */
+
+int watch_note_before(struct uffdctl_watch *w);
+/* Those that wait still. */
+uint64_t watch_before_left(const struct uffdctl_watch *w);
+void watch_before_free(struct uffdctl_watch *w);
+
+/* ---- records (record.c, memory.c) ---- */
+
+/* For the ring buffer. @arg: a struct uffdctl_watch; @data: a struct ev_fault */
+int watch_hand_out(void *arg, void *data, size_t size);
 /* The memory of a fault; NULL without room. Holds until the next call. */
 struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault *ev);
 /* Mappings come and go: they are read again now and then, and once when one is missing. */
 const struct uffdctl_vma *watch_mapping(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr, uint64_t now);
 void watch_memories_free(struct uffdctl_watch *w);
-
-bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
 
 #endif

@@ -42,38 +42,47 @@ static int map_fd(struct bpf_object *obj, const char *name)
 	return bpf_object__find_map_fd_by_name(obj, name);
 }
 
-static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, struct bpf_object *obj, const char **why)
+static int check_functions(const struct btf *btf, const char **why)
 {
 	static const char *const needed[] = { "handle_userfault", "userfaultfd_wake_function", "userfaultfd_ioctl" };
-	struct btf *btf;
-	int r;
 
-	bpf_print_begin(w->u);
-	btf = btf__load_vmlinux_btf();
-	r = btf ? 0 : -errno;
-	if (r < 0)
-		*why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++) {
-		if (has_function(btf, needed[i]))
-			continue;
-		*why = "the kernel was built without userfaultfd, or without its functions in BTF";
-		r = -ENOENT;
-	}
-	if (r == 0) {
-		choose_programs(obj, btf);
-		r = bpf_object__load_skeleton(s);
-	}
-	btf__free(btf);
-	bpf_print_end();
-	if (r < 0)
-		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
+		if (!has_function(btf, needed[i])) {
+			*why = "the kernel was built without userfaultfd, or without its functions in BTF";
+			return -ENOENT;
+		}
+	return 0;
+}
+
+static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
+{
 	w->stats_fd = map_fd(obj, "stats");
 	w->events_fd = map_fd(obj, "events");
 	w->slots_fd = map_fd(obj, "slots");
 	w->memories_fd = map_fd(obj, "memories");
 	w->processes_fd = map_fd(obj, "processes");
 	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
-	return 0;
+}
+
+static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, const char **why)
+{
+	struct btf *btf;
+	int r;
+
+	bpf_print_begin(w->u);
+	btf = btf__load_vmlinux_btf();
+	r = btf ? check_functions(btf, why) : -errno;
+	if (!btf)
+		*why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+	if (r == 0) {
+		choose_programs(*s->obj, btf);
+		r = bpf_object__load_skeleton(s);
+	}
+	if (r == 0)
+		use_object(w, *s->obj);
+	btf__free(btf);
+	bpf_print_end();
+	return r;
 }
 
 static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
@@ -86,21 +95,26 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 	return r;
 }
 
+/* What differs between the two: the type of the skeleton. Its data are mapped anew when it is loaded. */
+#define probe_skel(w, name, why)                                     \
+	__extension__({                                              \
+		struct name *_skel = name##__open();                 \
+		int _err = -errno;                                   \
+                                                                     \
+		(w)->skel = _skel;                                   \
+		if (_skel) {                                         \
+			_skel->rodata->config = (w)->config;         \
+			_err = load_object(w, _skel->skeleton, why); \
+			(w)->all_seen = &_skel->bss->all_seen;       \
+		}                                                    \
+		_err;                                                \
+	})
+
 /* ---- fentry ---- */
 
-static int fentry_load(struct uffdctl_watch *w, const char **why)
+static int fentry_probe(struct uffdctl_watch *w, const char **why)
 {
-	struct watch_fentry_bpf *skel = watch_fentry_bpf__open();
-	int r;
-
-	if (!skel)
-		return -errno;
-	w->skel = skel;
-	r = load_object(w, skel->skeleton, skel->obj, why);
-	if (r < 0)
-		return r;
-	w->config = &skel->bss->config;
-	return 0;
+	return probe_skel(w, watch_fentry_bpf, why);
 }
 
 static int fentry_attach(struct uffdctl_watch *w, const char **why)
@@ -108,9 +122,8 @@ static int fentry_attach(struct uffdctl_watch *w, const char **why)
 	struct watch_fentry_bpf *skel = w->skel;
 	int r = attach_object(w, skel->skeleton);
 
-	*why = r == -EBUSY || r == -ENOTSUPP || r == -EINVAL
-		       ? "the kernel has no BPF trampolines (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)"
-		       : NULL;
+	if (r == -EBUSY || r == -ENOTSUPP || r == -EINVAL)
+		*why = "the kernel has no BPF trampolines (CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS)";
 	return r;
 }
 
@@ -121,27 +134,17 @@ static void fentry_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_fentry = {
 	.name = "fentry",
-	.load = fentry_load,
-	.attach = fentry_attach,
-	.unload = fentry_unload,
-	.blocked_at_end = true,
+	.flags = WATCH_BLOCKED_AT_END,
+	.probe = fentry_probe,
+	.open = fentry_attach,
+	.close = fentry_unload,
 };
 
 /* ---- kprobe ---- */
 
-static int kprobe_load(struct uffdctl_watch *w, const char **why)
+static int kprobe_probe(struct uffdctl_watch *w, const char **why)
 {
-	struct watch_kprobe_bpf *skel = watch_kprobe_bpf__open();
-	int r;
-
-	if (!skel)
-		return -errno;
-	w->skel = skel;
-	r = load_object(w, skel->skeleton, skel->obj, why);
-	if (r < 0)
-		return r;
-	w->config = &skel->bss->config;
-	return 0;
+	return probe_skel(w, watch_kprobe_bpf, why);
 }
 
 static int kprobe_attach(struct uffdctl_watch *w, const char **why)
@@ -149,7 +152,8 @@ static int kprobe_attach(struct uffdctl_watch *w, const char **why)
 	struct watch_kprobe_bpf *skel = w->skel;
 	int r = attach_object(w, skel->skeleton);
 
-	*why = r == -ENOENT || r == -EOPNOTSUPP ? "the kernel has no kprobes (CONFIG_KPROBE_EVENTS)" : NULL;
+	if (r == -ENOENT || r == -EOPNOTSUPP)
+		*why = "the kernel has no kprobes (CONFIG_KPROBE_EVENTS)";
 	return r;
 }
 
@@ -160,8 +164,8 @@ static void kprobe_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_kprobe = {
 	.name = "kprobe",
-	.load = kprobe_load,
-	.attach = kprobe_attach,
-	.unload = kprobe_unload,
-	.blocked_at_end = true,
+	.flags = WATCH_BLOCKED_AT_END,
+	.probe = kprobe_probe,
+	.open = kprobe_attach,
+	.close = kprobe_unload,
 };

@@ -8,7 +8,9 @@
  */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
-#include "watch_fault.h"
+#include "bpf/watch/fault.h"
+
+char _license[] SEC("license") = "GPL";
 
 /* The message is the packed struct of the user: field by field it would be read byte by byte. */
 static __u64 flags_of(const struct uffd_msg *msg)
@@ -42,17 +44,15 @@ static enum ev_end end_of(__u32 why)
 }
 
 SEC("tp_btf/uffd_fault_end")
-int ends(__u64 *args)
+int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, unsigned int why)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	const struct uffd_msg *msg = (void *)args[1];
-	__u32 why = args[2];
 	struct ev_slot *s = slot_of(task, false);
 
 	if (went_on(s, task))
 		return 0;
 	/* By whoever woke it, it is counted; but with PREEMPT_RT that program may have been left out. */
-	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->state == EV_IDLE))
+	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->word == EV_IDLE))
 		return 0;
 	s = ending_slot(s, task, uwq_of_msg(msg));
 	if (s)
@@ -61,11 +61,8 @@ int ends(__u64 *args)
 }
 
 SEC("tp_btf/uffd_fault_woken")
-int wakes(__u64 *args)
+int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, struct task_struct *task)
 {
-	struct userfaultfd_ctx *ctx = (void *)args[0];
-	const struct uffd_msg *msg = (void *)args[1];
-	struct task_struct *task = (void *)args[2];
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
@@ -74,7 +71,7 @@ int wakes(__u64 *args)
 		return 0;
 	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 	if (s && st)
-		woken(st, s, task, ctx->released);
+		woken(st, s, task, uffd->released);
 	return 0;
 }
 
@@ -87,37 +84,33 @@ static void read_apart(struct ev_slot *s, struct task_struct *task, struct userf
 {
 	struct ev_stats *st = own_stats();
 
-	if (!st || !config.all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
+	if (!st || !all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
 		return;
 	if (s || (!no_room && take_place((__u64)task)))
 		ADD(st->delivered, 1);
 }
 
 SEC("tp_btf/uffd_msg_read")
-int reads(__u64 *args)
+int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, struct task_struct *task)
 {
-	const struct uffd_msg *msg = (void *)args[1];
-	struct task_struct *task = (void *)args[2];
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* Of events the task is NULL. */
+	/* For events the task is NULL. */
 	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
 		return 0;
 	s = slot_of(task, false);
-	if (s && s->state == EV_WAITING)
-		delivered(st, s, config.stream ? bpf_ktime_get_ns() : 1);
+	if (is_waiting(s))
+		delivered(st, s, read_time());
 	else if (!s || !waited_before(s))
-		read_apart(s, task, (void *)args[0], msg);
+		read_apart(s, task, uffd, msg);
 	return 0;
 }
 
 /* Last: programs are attached in this order, and what begins must be seen to end. */
 SEC("tp_btf/uffd_fault_begin")
-int begins(__u64 *args)
+int BPF_PROG(begins, struct userfaultfd_ctx *uffd, struct vm_fault *vmf, const struct uffd_msg *msg)
 {
-	const struct uffd_msg *msg = (void *)args[2];
-
-	fault_queued(bpf_get_current_task_btf(), (void *)args[0], flags_of(msg), address_of(msg));
+	fault_queued(bpf_get_current_task_btf(), uffd, flags_of(msg), address_of(msg));
 	return 0;
 }

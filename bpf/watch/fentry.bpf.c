@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Faults by fentry and fexit programs on the functions of userfaultfd itself. */
+#define GET(p, field) ((p)->field)
+#define MAY_SKIP true
+#include "bpf/watch/function.h"
+
+char _license[] SEC("license") = "GPL";
+
+SEC("fexit/handle_userfault")
+int BPF_PROG(ends, struct vm_fault *vmf, unsigned long reason, unsigned int ret)
+{
+	fault_ends(ret);
+	return 0;
+}
+
+SEC("fentry/userfaultfd_wake_function")
+int BPF_PROG(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
+{
+	fault_woken(first_argument(ctx), key);
+	return 0;
+}
+
+SEC("fexit/userfaultfd_read_iter")
+int BPF_PROG(reads, struct kiocb *iocb, void *to, long ret)
+{
+	messages_read(iocb->ki_filp, ret);
+	return 0;
+}
+
+/* Before it was made an iterator's (Linux 6.10). */
+SEC("fexit/userfaultfd_read")
+int BPF_PROG(reads_plain, struct file *file, char *buf, unsigned long count, void *pos, long ret)
+{
+	messages_read(file, ret);
+	return 0;
+}
+
+SEC("fentry/userfaultfd_ioctl")
+int BPF_PROG(resolves, struct file *file)
+{
+	resolver_comes(file);
+	return 0;
+}
+
+/* Last: programs are attached in this order, and what begins must be seen to end. */
+SEC("fentry/handle_userfault")
+int BPF_PROG(begins, struct vm_fault *vmf, unsigned long reason)
+{
+	fault_begins(vmf, reason);
+	return 0;
+}

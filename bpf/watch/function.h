@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* A fault by programs on the functions of userfaultfd, which leave more to be found out than tracepoints do. */
+#ifndef UFFDCTL_BPF_WATCH_FUNCTION_H
+#define UFFDCTL_BPF_WATCH_FUNCTION_H
+
+#include "bpf/watch/delivery.h"
+#include "bpf/watch/fault.h"
+
+/* What handle_userfault() decides before it queues a message. Its result has the last word. */
+static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
+{
+	if (!(flags & FAULT_FLAG_ALLOW_RETRY) || flags & FAULT_FLAG_RETRY_NOWAIT)
+		return false;
+	if (GET(ctx, features) & UFFD_FEATURE_SIGBUS || GET(ctx, released))
+		return false;
+	if (!(flags & FAULT_FLAG_USER) && GET(ctx, flags) & UFFD_USER_MODE_ONLY)
+		return false;
+	return !(task->flags & (PF_EXITING | PF_DUMPCORE));
+}
+
+static __u64 message_flags(__u32 fault_flags, __u64 reason)
+{
+	return (fault_flags & FAULT_FLAG_WRITE ? UFFD_PAGEFAULT_FLAG_WRITE : 0) |
+	       (reason & VM_UFFD_WP ? UFFD_PAGEFAULT_FLAG_WP : 0) |
+	       (reason & config.vm_minor ? UFFD_PAGEFAULT_FLAG_MINOR : 0) |
+	       (reason & config.vm_rwp ? UFFD_PAGEFAULT_FLAG_RWP : 0);
+}
+
+static void fault_begins(struct vm_fault *vmf, __u64 reason)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct vm_area_struct *vma = GET(vmf, vma);
+	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
+	__u32 flags = GET(vmf, flags);
+
+	if (!ctx || !will_queue(ctx, task, flags))
+		return;
+	fault_queued(task, ctx, message_flags(flags, reason),
+		     GET(ctx, features) & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address));
+}
+
+/* It keeps the thread from sleeping. By the sets, since the number of TIF_SIGPENDING differs between kernels. */
+static bool has_signal(struct task_struct *task)
+{
+	return (task->pending.signal.sig[0] | task->signal->shared_pending.signal.sig[0]) & ~task->blocked.sig[0];
+}
+
+/* handle_userfault() has returned. */
+static void fault_ends(__u32 ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+	struct ev_stats *st;
+	bool slept;
+
+	if (went_on(s, task) || !is_waiting(s))
+		return;
+	if (ret & VM_FAULT_RETRY) {
+		slept = has_slept(s, task);
+		fault_ended(s, slept || has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, slept);
+		return;
+	}
+	/* No message was queued, against what will_queue() said. */
+	release(s, EV_IDLE);
+	st = own_stats();
+	if (st)
+		ADD(st->faults[KIND(s->f.kind)], -1);
+}
+
+/* userfaultfd_wake_function() is asked whether this struct wait_queue_entry is to be woken. */
+static void fault_woken(__u64 wait, const void *key)
+{
+	__u64 start = READ(struct userfaultfd_wake_range, key, start);
+	__u64 len = READ(struct userfaultfd_wake_range, key, len), addr;
+	struct userfaultfd_wait_queue *uwq = uwq_of_wait(wait);
+	/* A number: read directly, Linux 7.2 takes it for a pointer, and does not let it be calculated with. */
+	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	struct ev_slot *s = slot_of(task, false);
+	struct ev_stats *st = own_stats();
+
+	addr = is_waiting(s) ? s->f.addr : BPF_CORE_READ(uwq, msg.arg.pagefault.address);
+	if (!st || (len && (start > addr || start + len <= addr)))
+		return;
+	s = ending_slot(s, task, uwq);
+	if (!s)
+		return;
+	/* By a call that had begun before we were there, or for which a kretprobe had no room. */
+	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq))
+		delivered(st, s, bpf_ktime_get_ns());
+	woken(st, s, task, false);
+}
+
+/* Its message was read. True: that was known before. */
+static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
+{
+	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
+
+	if (!s || waited_before(s))
+		return s;
+	if (!is_waiting(s))
+		return false;
+	if (s->f.read_ns)
+		return true;
+	delivered(d->st, s, d->now);
+	return false;
+}
+
+static long deliver_next(__u32 i, struct delivery *d)
+{
+	struct userfaultfd_wait_queue *uwq = NULL;
+
+	/* A fault that is not marked in time is when its thread is woken. */
+	if (!delivery_step(d, true, &uwq))
+		return 1;
+	return uwq && delivery_ends(d, deliver(d, uwq));
+}
+
+static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most)
+{
+	struct userfaultfd_ctx *ctx = GET(file, private_data);
+
+	if (ctx && nr_taken)
+		deliver_newest(ctx, read_time(), nr_read, nr_most, deliver_next);
+}
+
+/* So many bytes of messages were read from a userfaultfd. */
+static void messages_read(struct file *file, long bytes)
+{
+	__u32 nr = bytes / sizeof(struct uffd_msg);
+
+	if (bytes > 0)
+		deliver_read(file, nr, nr + DEPTH);
+}
+
+/* Several readers mark in another order than they read. */
+#define MAX_MARKED 8
+
+/*
+ * A resolver has read the message before, as a rule, and not each call that reads is seen to end: some had begun
+ * before we were there, or no kretprobe had room. Most of these faults are seen to be read when they are woken. But one
+ * whose page is there before it sleeps leaves the queue by itself: now it is there still.
+ */
+static void resolver_comes(struct file *file)
+{
+	deliver_read(file, MAX_MARKED, DEPTH);
+}
+
+#endif

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Faults by kprobes on the functions of userfaultfd, where fentry can't be had.
+ *
+ * A kretprobe has few instances, and each thread that waits takes one: those that find none
+ * are seen to end by the scheduler. A thread that slept in handle_userfault() and runs again
+ * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
+ */
+#define GET(p, field) READ(typeof(*(p)), p, field)
+#define MAY_SKIP false
+#include "bpf/watch/function.h"
+
+char _license[] SEC("license") = "GPL";
+
+SEC("kretprobe/handle_userfault")
+int BPF_KRETPROBE(ends, unsigned int ret)
+{
+	fault_ends(ret);
+	return 0;
+}
+
+SEC("kprobe/userfaultfd_wake_function")
+int BPF_KPROBE(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
+{
+	fault_woken((__u64)wq, key);
+	return 0;
+}
+
+/* The thread with this slot goes to sleep. */
+static void goes_to_sleep(struct ev_slot *s)
+{
+	struct found found = {};
+
+	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
+		s->slept = 1;
+	else
+		fault_ended(s, EV_NOT_WAITED, false);
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(sched_switch, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	struct ev_slot *s;
+
+	if (!nr_taken)
+		return 0;
+	s = slot_of(next, false);
+	if (is_waiting(s) && s->slept)
+		fault_ended(s, EV_SIGNAL, true);
+	if (preempt || !prev_state)
+		return 0;
+	s = slot_of(prev, false);
+	if (is_waiting(s) && !s->slept)
+		goes_to_sleep(s);
+	return 0;
+}
+
+/* The current task reads this file until its call ends. */
+static int read_begins(struct file *file)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+
+	/* No fault is missed by it if there is none. */
+	if (!s)
+		s = take_place((__u64)task);
+	if (s)
+		s->file = (__u64)file;
+	return 0;
+}
+
+static int read_ends(long ret)
+{
+	struct ev_slot *s = slot_of(bpf_get_current_task_btf(), false);
+
+	if (s && s->file)
+		messages_read((void *)s->file, ret);
+	return 0;
+}
+
+SEC("kprobe/userfaultfd_read_iter")
+int BPF_KPROBE(read_iter, struct kiocb *iocb)
+{
+	return read_begins(GET(iocb, ki_filp));
+}
+
+SEC("kretprobe/userfaultfd_read_iter")
+int BPF_KRETPROBE(read_iter_ends, long ret)
+{
+	return read_ends(ret);
+}
+
+/* Before it was made an iterator's (Linux 6.10). */
+SEC("kprobe/userfaultfd_read")
+int BPF_KPROBE(read_plain, struct file *file)
+{
+	return read_begins(file);
+}
+
+SEC("kretprobe/userfaultfd_read")
+int BPF_KRETPROBE(read_plain_ends, long ret)
+{
+	return read_ends(ret);
+}
+
+SEC("kprobe/userfaultfd_ioctl")
+int BPF_KPROBE(resolves, struct file *file)
+{
+	resolver_comes(file);
+	return 0;
+}
+
+/* Last: programs are attached in this order, and what begins must be seen to end. */
+SEC("kprobe/handle_userfault")
+int BPF_KPROBE(begins, struct vm_fault *vmf, unsigned long reason)
+{
+	fault_begins(vmf, reason);
+	return 0;
+}

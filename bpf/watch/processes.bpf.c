@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Which processes are watched, from their beginning to their end. */
+#include "bpf/watch/processes.h"
+#include "bpf/watch/slots.h"
+
+char _license[] SEC("license") = "GPL";
+
+struct process_map memories SEC(".maps");
+
+/* The chosen processes, and the memory that each has now. */
+struct process_map processes SEC(".maps");
+
+static void have_memory(__u64 mm)
+{
+	__u64 one = 1, *nr;
+
+	if (!bpf_map_update_elem(&memories, &mm, &one, BPF_NOEXIST))
+		return;
+	nr = bpf_map_lookup_elem(&memories, &mm);
+	if (nr)
+		ADD(*nr, 1);
+}
+
+static void leave_memory(__u64 mm)
+{
+	__u64 *nr = bpf_map_lookup_elem(&memories, &mm);
+
+	/* Others may stay: a parent that vforked, or a process that clone(2) gave the same memory. */
+	if (nr && __sync_fetch_and_add(nr, -1) == 1)
+		bpf_map_delete_elem(&memories, &mm);
+}
+
+static long choose(__u64 process, __u64 mm)
+{
+	long r = bpf_map_update_elem(&processes, &process, &mm, BPF_NOEXIST);
+
+	if (!r)
+		have_memory(mm);
+	return r;
+}
+
+static void forget(__u64 process)
+{
+	__u64 *at = bpf_map_lookup_elem(&processes, &process), mm;
+
+	if (!at)
+		return;
+	mm = *at;
+	/* Of threads that exit at once, several may take themselves for the last. */
+	if (!bpf_map_delete_elem(&processes, &process))
+		leave_memory(mm);
+}
+
+static __u64 *memory_of(struct task_struct *task)
+{
+	__u64 process = (__u64)BPF_CORE_READ(task, signal);
+
+	return bpf_map_lookup_elem(&processes, &process);
+}
+
+/* For the loader: it can't count while programs do. */
+SEC("syscall")
+int choose_process(struct ev_process *p)
+{
+	if (p->mm)
+		return choose(p->process, p->mm);
+	forget(p->process);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_forks, struct task_struct *parent, struct task_struct *child)
+{
+	if (config.flags & EV_WATCH_CHILDREN && memory_of(parent) && !memory_of(child))
+		choose((__u64)BPF_CORE_READ(child, signal), (__u64)BPF_CORE_READ(child, mm));
+	return 0;
+}
+
+/* The process is another program in other memory, and still the one that was chosen. */
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_execs)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 *mm = config.flags & EV_WATCH_SOME ? memory_of(task) : NULL;
+
+	if (!mm)
+		return 0;
+	leave_memory(*mm);
+	*mm = (__u64)task->mm;
+	have_memory(*mm);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(thread_exits)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	leave_slot(task);
+	if (config.flags & EV_WATCH_SOME && BPF_CORE_READ(task, signal, live.counter) <= 0)
+		forget((__u64)BPF_CORE_READ(task, signal));
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* READ(type, p, field): reading through pointers without a type of their own. */
+#ifndef UFFDCTL_BPF_WATCH_READ_H
+#define UFFDCTL_BPF_WATCH_READ_H
+
+#include "bpf/kernel.h"
+
+/* By helper, at any time. A local struct's field in p would be relocated as well. */
+#define READ_BY_HELPER(type, p, field)            \
+	({                                        \
+		const void *_p = (p);             \
+		BPF_CORE_READ((type *)_p, field); \
+	})
+
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((section(".ksyms"), weak));
+
+/* A tenth of that, where the kernel has it (6.2): but loading takes longer, for it is searched for in all of its BTF. */
+#define READ_BY_CAST(type, p, field)                                                                  \
+	({                                                                                            \
+		const void *_q = (p);                                                                 \
+		bpf_rdonly_cast ? ((type *)bpf_rdonly_cast(_q, bpf_core_type_id_kernel(type)))->field \
+				: READ_BY_HELPER(type, _q, field);                                    \
+	})
+
+#ifdef READS_BY_HELPER
+#define READ READ_BY_HELPER
+#else
+#define READ READ_BY_CAST
+#endif
+
+#endif

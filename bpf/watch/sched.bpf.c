@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The backend sched: taking a slot for a fault whose first sign is seen. */
+#include "bpf/watch/sched.h"
+
+char _license[] SEC("license") = "GPL";
+
+/* Not static: verified once, not with each sign. */
+__noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct sign *sign)
+{
+	struct ev_stats *st = own_stats();
+	__u32 kind, flags;
+
+	if (!st || !s || !sign)
+		return false;
+	flags = sign->flags;
+	/* Before it is there to be found. */
+	ADD(nr_taken, 1);
+	if (!change(s, word, next_word(word))) {
+		ADD(nr_taken, -1);
+		return false;
+	}
+	fill(&s->f, (void *)task, &sign->found, sign->now);
+	set_marks(s, sign);
+	kind = s->f.kind;
+	/* It was read before all was known, or before we were there: no reader has counted that. */
+	if (ev_slot_state(word) == EV_BEFORE_READ && flags & EV_DELIVERY_SEEN && all_seen)
+		ADD(st->messages[KIND(kind)], 1);
+	word = publish(s, EV_WAITING, flags, sign->now);
+	if (ev_slot_state(word) == EV_TAKEN_OVER) {
+		ADD(nr_taken, -1);
+		return true;
+	}
+	ADD(st->faults[KIND(kind)], 1);
+	if ((word | flags) & EV_DELIVERY_SEEN)
+		mark_read(st, kind);
+	return true;
+}

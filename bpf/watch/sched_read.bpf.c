@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The backend sched, third sign: the message is read. */
+#define READS_BY_HELPER
+#include "bpf/watch/delivery.h"
+#include "bpf/watch/messages.h"
+#include "bpf/watch/sched.h"
+
+char _license[] SEC("license") = "GPL";
+
+enum noted {
+	AGAIN, /* the word changed: look once more */
+	KNOWN, /* noted before */
+	NOTED,
+};
+
+/* A thread that has left the queue since, and is in another fault, has its entry at the same place. */
+static bool is_still_there(const struct delivery *d)
+{
+	struct list_head *from = d->from;
+
+	return BPF_CORE_READ(from, next) == d->at;
+}
+
+/* Has its fault ended? A thread that was woken by a signal may not have run since, and be in the queue. */
+static bool has_ended(const struct ev_slot *s, const struct sign *sign, __u64 arrival)
+{
+	return is_same(s, (__u64)sign->found.uwq, &sign->marks) && (is_waken(sign->found.uwq) || s->arrival == arrival);
+}
+
+static enum noted note(struct ev_slot *s, __u32 word)
+{
+	if (word & EV_DELIVERY_SEEN)
+		return KNOWN;
+	return change(s, word, word | EV_DELIVERY_SEEN) ? NOTED : AGAIN;
+}
+
+static enum noted note_and_mark(struct ev_slot *s, __u32 word, struct ev_stats *st)
+{
+	__u32 kind = s->f.kind;
+	enum noted r = note(s, word);
+
+	if (r == NOTED)
+		mark_read(st, kind);
+	return r;
+}
+
+static enum noted note_waiting(struct ev_slot *s, __u32 word, const struct sign *sign, struct ev_stats *st)
+{
+	if (s->completed != sign->marks.completed) {
+		end_unseen(s, word, EV_DONE);
+		return AGAIN;
+	}
+	if (!(word & EV_DELIVERY_SEEN))
+		s->f.read_ns = sign->now;
+	return note_and_mark(s, word, st);
+}
+
+static enum noted note_before(struct ev_slot *s, __u32 word, __u64 ctx, __u64 task)
+{
+	if (!change(s, word, EV_BEFORE_READ))
+		return AGAIN;
+	discount(ctx, task);
+	return NOTED;
+}
+
+/* The slot is not this fault's. */
+static enum noted note_new(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign)
+{
+	bool done;
+
+	/* While threads that waited before are looked for: it sleeps, or will show when it does. */
+	if (!all_seen)
+		done = change(s, word, EV_BEFORE_READ);
+	else
+		done = take_slot(s, word, (__u64)task, sign);
+	return done ? NOTED : AGAIN;
+}
+
+static enum noted note_read(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign,
+			    struct ev_stats *st)
+{
+	switch (ev_slot_state(word)) {
+	case EV_BEFORE:
+		return note_before(s, word, (__u64)sign->found.ctx, (__u64)task);
+	case EV_BEFORE_READ:
+	case EV_TAKEN_OVER:
+		return KNOWN;
+	case EV_ENDING:
+		return AGAIN;
+	case EV_FILLING:
+		/* Whoever fills it marks it. */
+		return note(s, word);
+	case EV_WAITING:
+		return note_waiting(s, word, sign, st);
+	case EV_DONE:
+		if (has_ended(s, sign, BPF_CORE_READ(task, sched_info.last_arrival)))
+			return note_and_mark(s, word, st);
+		break;
+	default:
+		break;
+	}
+	return note_new(s, word, task, sign);
+}
+
+/* True: it was known. */
+static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign *sign, const struct delivery *d)
+{
+	for (int i = 0; i < MAX_TRIES; i++) {
+		__u32 word = WORD(s);
+		enum noted r;
+
+		/* Between the two it has been in one fault, or its word has changed. */
+		if (!is_still_there(d))
+			return false;
+		sign->marks.completed = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
+		sign->marks.switches = BPF_CORE_READ(task, nvcsw);
+		if (!is_still_there(d))
+			return false;
+		r = note_read(s, word, task, sign, d->st);
+		if (r != AGAIN)
+			return r == KNOWN;
+	}
+	return false;
+}
+
+/* Its message was read. True: that was known before. */
+static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
+{
+	struct sign sign = {
+		.found = { .uwq = uwq, .ctx = d->ctx, .delivered = true },
+		.now = d->now,
+		.flags = EV_DELIVERY_SEEN,
+	};
+	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	struct ev_slot *s;
+
+	if (!task || !is_chosen_uwq((__u64)uwq))
+		return false;
+	s = find_slot((__u64)task);
+	if (!s)
+		s = take_place((__u64)task);
+	if (s)
+		return deliver_to(s, task, &sign, d);
+	/* It is missed, which is counted when it sleeps. */
+	no_room = 1;
+	return false;
+}
+
+static long deliver_next(__u32 i, struct delivery *d)
+{
+	struct userfaultfd_wait_queue *uwq = NULL;
+
+	if (!delivery_step(d, false, &uwq))
+		return 1;
+	return uwq && delivery_ends(d, deliver(d, uwq));
+}
+
+/* ---- system calls ---- */
+
+enum call {
+	OTHER_CALL,
+	CALL_IOCTL,
+	CALL_READ,
+	CALL_READV,
+};
+
+static enum call call_of(long nr)
+{
+	switch (nr) {
+	case NR_READ:
+		return CALL_READ;
+	case NR_IOCTL:
+		return CALL_IOCTL;
+	case NR_READV:
+	case NR_PREADV:
+	case NR_PREADV2:
+		return CALL_READV;
+	default:
+		return OTHER_CALL;
+	}
+}
+
+static enum call compat_call_of(long nr)
+{
+	switch (nr) {
+	case COMPAT_READ:
+		return CALL_READ;
+	case COMPAT_IOCTL:
+		return CALL_IOCTL;
+	case COMPAT_READV:
+	case COMPAT_PREADV:
+	case COMPAT_PREADV2:
+		return CALL_READV;
+	default:
+		return OTHER_CALL;
+	}
+}
+
+/* The current task has read so many bytes. */
+static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vector, long bytes)
+{
+	bool compat = IS_COMPAT(task), count = all_seen;
+	struct userfaultfd_ctx *ctx = ctx_of_fd(task, REGS_ARG0(regs, compat));
+	__u32 nr = bytes / sizeof(struct uffd_msg);
+
+	if (!ctx || !is_wanted(mm_of(ctx)))
+		return;
+	/* Before they are counted: of what is counted and not marked, no other sign will come. */
+	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH, deliver_next);
+	if (count)
+		count_messages(bytes, REGS_ARG1(regs, compat), vector ? REGS_ARG2(regs) : 0, compat);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_ends, struct pt_regs *regs, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	bool compat = IS_COMPAT(task);
+	enum call call;
+
+	if (ret < 0)
+		return 0;
+	call = compat ? compat_call_of(REGS_SYSCALL(regs)) : call_of(REGS_SYSCALL(regs));
+	if (call == OTHER_CALL)
+		return 0;
+	if (call == CALL_IOCTL) {
+		if ((__u32)REGS_ARG1(regs, compat) == UFFDIO_API)
+			learn_ctx((__u64)ctx_of_fd(task, REGS_ARG0(regs, compat)));
+		return 0;
+	}
+	if (ret && ret % sizeof(struct uffd_msg) == 0)
+		read_ends(task, regs, call == CALL_READV, ret);
+	return 0;
+}

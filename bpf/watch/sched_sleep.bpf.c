@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* The backend sched, first sign: the thread goes to sleep. */
+#include "bpf/watch/sched.h"
+
+char _license[] SEC("license") = "GPL";
+
+/* A thread that touches the memory of others: a kernel thread, or one in process_vm_readv(2). */
+static bool may_be_remote(struct task_struct *task)
+{
+	long nr;
+
+	if (task->flags & PF_KTHREAD)
+		return true;
+	nr = REGS_SYSCALL(regs_of(task));
+	return IS_COMPAT(task) ? nr == COMPAT_VM_READV || nr == COMPAT_VM_WRITEV
+			       : nr == NR_VM_READV || nr == NR_VM_WRITEV;
+}
+
+enum place {
+	NOT_OURS,  /* in memory that no userfaultfd governs */
+	ELSEWHERE, /* in none of the queues that were searched */
+	IN_QUEUE,
+};
+
+/* Where the current thread sleeps. */
+static enum place find(struct task_struct *task, struct found *ret)
+{
+	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
+	/* The address of a memory that is gone may be another's by now. */
+	struct ev_ctxs *set = is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
+
+	if (set) {
+		for (int i = 0; i < EV_MAX_CTXS && set->ctx[i]; i++)
+			if (find_in_ctx((void *)set->ctx[i], self, ret))
+				return IN_QUEUE;
+	}
+	if (!nr_ctxs || !may_be_remote(task))
+		return set ? ELSEWHERE : NOT_OURS;
+	for (__u32 i = 0; i < EV_MAX_ALL_CTXS; i++) {
+		if (i >= nr_ctxs)
+			break;
+		if (find_in_ctx((void *)ctxs[i], self, ret))
+			return IN_QUEUE;
+	}
+	return ELSEWHERE;
+}
+
+static bool is_queued_still(const struct found *found)
+{
+	struct found again = {};
+
+	return find_in_ctx(found->ctx, bpf_get_current_task(), &again) && !again.delivered;
+}
+
+/* Is that which the slot has, or had, the fault that the current thread is about to sleep in? */
+static bool is_asleep_in(const struct ev_slot *s, __u32 word, const struct sign *sign)
+{
+	const struct found *found = &sign->found;
+	const struct thread_marks *marks = &sign->marks;
+
+	switch (ev_slot_state(word)) {
+	case EV_FILLING:
+	case EV_TAKEN_OVER:
+		return true; /* by another sign of it */
+	case EV_WAITING:
+		/* One whose message was read is not queued; but it may have been read since it was found. */
+		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) &&
+		       !(word & EV_DELIVERY_SEEN && !found->delivered && is_queued_still(found));
+	case EV_DONE:
+		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) && is_waken(found->uwq);
+	default:
+		return false;
+	}
+}
+
+/* True: it is counted. */
+static bool goes_to_sleep(struct ev_slot *s, struct task_struct *task, struct sign *sign)
+{
+	sign->now = bpf_ktime_get_ns();
+	sign->flags = EV_SLEEP_SEEN | (sign->found.delivered ? EV_DELIVERY_SEEN : 0);
+	for (int i = 0; i < MAX_TRIES; i++) {
+		__u32 word = WORD(s), state = ev_slot_state(word);
+
+		if (is_asleep_in(s, word, sign)) {
+			if (change(s, word, word | EV_SLEEP_SEEN))
+				return true;
+		} else if (state == EV_WAITING) {
+			end_unseen(s, word, EV_DONE);
+		} else if (state != EV_ENDING && take_slot(s, word, bpf_get_current_task(), sign)) {
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool is_linked(struct list_head *at)
+{
+	struct list_head *next = BPF_CORE_READ(at, next);
+
+	return next != at && BPF_CORE_READ(next, prev) == at;
+}
+
+/* Its reader has it out of one queue and not in the other, and its last fault was woken: this is another. */
+static bool is_moved(const struct ev_slot *s, struct userfaultfd_wait_queue *uwq, const struct thread_marks *marks)
+{
+	struct list_head *at = entry_of(uwq);
+
+	return ev_slot_state(WORD(s)) == EV_DONE && s->f.end == EV_WOKEN && marks->completed - s->completed <= 1 &&
+	       !is_waken(uwq) && (__u64)BPF_CORE_READ(at, next) == LIST_POISON1;
+}
+
+/*
+ * While others come and go it may not be found. But a thread's entry most often lies where its last one did, and one
+ * that is linked is in use.
+ */
+static bool is_where_it_was(const struct ev_slot *s, struct sign *ret)
+{
+	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
+	struct found *found = &ret->found;
+	bool linked;
+
+	if (!uwq || (__u64)BPF_CORE_READ(uwq, wq.private) != bpf_get_current_task())
+		return false;
+	linked = is_linked(entry_of(uwq));
+	if (!linked && !is_moved(s, uwq, &ret->marks))
+		return false;
+	found->uwq = uwq;
+	found->ctx = BPF_CORE_READ(uwq, ctx);
+	found->delivered = !linked || is_read((__u64)found->ctx, (__u64)uwq);
+	return true;
+}
+
+/* Its entry was taken out by whoever woke it. */
+static bool is_taken_out(const struct ev_slot *s)
+{
+	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
+	struct list_head *at = entry_of(uwq);
+
+	return (__u64)BPF_CORE_READ(uwq, wq.private) == bpf_get_current_task() && BPF_CORE_READ(at, next) == at &&
+	       is_waken(uwq);
+}
+
+/* The current thread goes to sleep, and its entry is in no queue. True: in a fault all the same. */
+static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
+{
+	for (int i = 0; i < MAX_TRIES; i++) {
+		__u32 word = WORD(s), state = ev_slot_state(word);
+
+		if (state == EV_IDLE || state == EV_ENDING || state == EV_BEFORE || state == EV_BEFORE_READ)
+			return false;
+		if (!(word & EV_SLEEP_SEEN) && is_same(s, s->uwq, marks) && is_taken_out(s)) {
+			if (change(s, word, word | EV_SLEEP_SEEN))
+				return true;
+			continue;
+		}
+		if (state == EV_WAITING)
+			end_unseen(s, word, EV_DONE);
+		return false;
+	}
+	return false;
+}
+
+/* The slot of the fault that the current thread goes to sleep in, and that has not slept before; NULL: no fault of ours. */
+static struct ev_slot *sleeping_slot(struct task_struct *task)
+{
+	struct sign sign = {};
+	enum place place = find(task, &sign.found);
+	struct ev_slot *s;
+
+	if (place == NOT_OURS)
+		return NULL;
+	sign.marks = marks_of(task);
+	s = slot_of(task, false);
+	if (place == ELSEWHERE && s && is_where_it_was(s, &sign))
+		place = IN_QUEUE;
+	if (place == ELSEWHERE)
+		return s && sleeps_apart(s, &sign.marks) ? s : NULL;
+	if (!is_chosen_uwq((__u64)sign.found.uwq))
+		return NULL;
+	if (!s)
+		s = claim_slot((__u64)task);
+	return s && goes_to_sleep(s, task, &sign) ? s : NULL;
+}
+
+SEC("tp_btf/sched_switch")
+int BPF_PROG(thread_sleeps, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_stats *st;
+	struct ev_slot *s;
+
+	/* A preempted task shows the state that it was about to sleep in. */
+	if (!active || preempt || !prev_state)
+		return 0;
+	s = sleeping_slot(task);
+	if (!s)
+		return 0;
+	if (is_streaming())
+		s->f.ip = user_ip(task);
+	st = own_stats();
+	if (st)
+		ADD(st->blocked, 1);
+	return 0;
+}

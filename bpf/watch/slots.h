@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The slots of threads: which fault each is in. */
+#ifndef UFFDCTL_BPF_WATCH_SLOTS_H
+#define UFFDCTL_BPF_WATCH_SLOTS_H
+
+#include "bpf/watch/totals.h"
+
+struct slot_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_NR_SLOTS);
+	__type(key, __u32);
+	__type(value, struct ev_slot);
+};
+
+extern struct slot_map slots SEC(".maps");
+
+/* A thread found no room: one that has no slot since then may be in a fault that is missed. */
+extern __u32 no_room;
+
+/* Slots that are not idle: while there is none, a thread need not be looked up. */
+extern __u64 nr_taken;
+
+static inline struct ev_slot *find_slot(__u64 task)
+{
+	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
+		__u32 at = ev_slot_place(task, i);
+		struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+		if (s && s->task == task)
+			return s;
+	}
+	return NULL;
+}
+
+static inline struct ev_slot *take_place(__u64 task)
+{
+	struct ev_slot *first;
+
+	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
+		__u32 at = ev_slot_place(task, i);
+		struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+		if (!s || s->task || __sync_val_compare_and_swap(&s->task, 0, task))
+			continue;
+		/* Another CPU may have claimed one for the same thread. */
+		first = find_slot(task);
+		if (first != s)
+			__sync_lock_test_and_set(&s->task, 0);
+		return first;
+	}
+	return NULL;
+}
+
+static inline struct ev_slot *claim_slot(__u64 task)
+{
+	struct ev_slot *s = take_place(task);
+	struct ev_stats *st = s ? NULL : own_stats();
+
+	if (st) {
+		no_room = 1;
+		ADD(st->missed, 1);
+	}
+	return s;
+}
+
+static __noinline struct ev_slot *slow_slot_of(const void *task, bool create)
+{
+	struct ev_slot *s = find_slot((__u64)task);
+
+	return s || !create ? s : claim_slot((__u64)task);
+}
+
+static __always_inline struct ev_slot *slot_of(const void *task, bool create)
+{
+	__u32 at = ev_slot_place((__u64)task, 0);
+	struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
+
+	return s && s->task == (__u64)task ? s : slow_slot_of(task, create);
+}
+
+/*
+ * word: in which this shows. The thread has gone on, and nobody saw when; nor why, if it slept: ioctls that wake are
+ * seen.
+ */
+static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+{
+	if (ev_slot_state(word) != EV_WAITING ||
+	    __sync_val_compare_and_swap(&s->word, word, word - EV_WAITING + EV_ENDING) != word)
+		return false;
+	s->f.end = word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED;
+	s->f.end_ns = s->f.start_ns;
+	s->f.unmeasured = 1;
+	count_end(&s->f);
+	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
+	ADD(nr_taken, -1);
+	return true;
+}
+
+/* The thread exits. */
+static inline void leave_slot(struct task_struct *task)
+{
+	struct ev_slot *s = slot_of(task, false);
+
+	if (!s)
+		return;
+	end_unseen(s, s->word, EV_IDLE);
+	s->word = EV_IDLE;
+	__sync_lock_test_and_set(&s->task, 0);
+}
+
+#endif

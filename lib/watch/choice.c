@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What is watched: which processes, ranges and kinds of faults. */
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "lib/inspect/list.h"
+#include "lib/inspect/range.h"
+#include "lib/inspect/vma.h"
+#include "lib/kernel/iter.h"
+#include "lib/kernel/target.h"
+#include "lib/kernel/vmflags.h"
+#include "lib/log.h"
+#include "lib/util.h"
+#include "lib/watch/watch.h"
+
+/* ---- configuration ---- */
+
+static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+{
+	(void)ctx, (void)arg;
+	return v->modes;
+}
+
+static int resolve_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdctl_ranges *ranges, struct segments *ret)
+{
+	static const struct range_filter filter = { .all = is_registered, .glob_registered = true };
+	struct uffdctl_target *t = NULL;
+	struct uffdctl_maps *maps = NULL;
+	int r = uffdctl_target_open(w->u, pid, &t);
+
+	if (r >= 0)
+		r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
+		r = range_resolve(t, maps, &ranges->specs[i], &filter, ret);
+	uffdctl_maps_free(maps);
+	uffdctl_target_close(t);
+	return r;
+}
+
+/* Neighbours are one. False: there is no room for another. */
+static bool add_range(struct ev_watch_config *c, const struct uffdctl_range *next)
+{
+	if (c->nr_ranges && c->ranges[c->nr_ranges - 1].end == next->start) {
+		c->ranges[c->nr_ranges - 1].end = next->end;
+		return true;
+	}
+	if (c->nr_ranges == EV_MAX_RANGES)
+		return false;
+	c->ranges[c->nr_ranges++] = (struct ev_range){ next->start, next->end };
+	return true;
+}
+
+static int configure_ranges(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	_cleanup_(segments_free) struct segments segments = {};
+	int r;
+
+	if (opts->nr_pids != 1)
+		return fail(w->u, -EINVAL, "ranges are of one process: give its PID");
+	r = resolve_ranges(w, opts->pids[0], opts->ranges, &segments);
+	for (size_t i = 0; r >= 0 && i < segments.nr; i++)
+		if (!add_range(&w->config, &segments.segs[i].range))
+			return fail(w->u, -E2BIG, "%d: the ranges are more than %d pieces", opts->pids[0],
+				    EV_MAX_RANGES);
+	return r;
+}
+
+int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	const struct vmflags *flags;
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	if (r < 0)
+		return fail(w->u, r, "%s", iter_why(r));
+	r = vmflags_get(w->u, it, &flags);
+	if (r < 0)
+		return r;
+	w->config = (struct ev_watch_config){
+		.fops = iter_fops(it),
+		.pid_ns = iter_pid_ns(it),
+		.level = iter_level(it),
+		.vm_minor = flags->mode_bits[2],
+		.vm_rwp = flags->mode_bits[3],
+		.flags = (opts->flags & UFFDCTL_WATCH_STREAM ? EV_WATCH_STREAM : 0) |
+			 (opts->flags & UFFDCTL_WATCH_CHILDREN ? EV_WATCH_CHILDREN : 0) |
+			 (opts->pids ? EV_WATCH_SOME : 0),
+		.kinds = opts->kinds >> UFFDCTL_KIND_MINOR,
+		.access = opts->access >> UFFDCTL_ACCESS_READ,
+	};
+	return opts->ranges ? configure_ranges(w, opts) : 0;
+}
+
+bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
+{
+	uint64_t nr_processes;
+
+	return !(w->config.flags & EV_WATCH_SOME) || bpf_map_lookup_elem(w->memories_fd, &mm, &nr_processes) == 0;
+}
+
+/* ---- processes ---- */
+
+/* mm: 0 if it is not to be watched any more. By a program, since others count memories at the same time. */
+static int run_choose(struct uffdctl_watch *w, uint64_t process, uint64_t mm)
+{
+	struct ev_process p = { process, mm };
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &p, .ctx_size_in = sizeof(p));
+	int r = bpf_prog_test_run_opts(w->choose_fd, &opts);
+
+	return r < 0 ? r : (int)opts.retval;
+}
+
+static int choose(struct uffdctl_watch *w, const struct ev_task *task)
+{
+	int r = run_choose(w, task->process, task->mm);
+
+	if (r == -E2BIG)
+		return fail(w->u, r, "%d: there is room for %d processes", task->pid, EV_MAX_PROCESSES);
+	/* Named twice, or its parent's fork was seen meanwhile. */
+	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: choosing it: %s", task->pid, strerror(-r)) : 0;
+}
+
+int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct ev_task task;
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	for (size_t i = 0; r >= 0 && opts->pids && i < opts->nr_pids; i++) {
+		r = list_find_task(it, opts->pids[i], &task);
+		if (r < 0)
+			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", opts->pids[i]);
+		r = choose(w, &task);
+	}
+	return r;
+}
+
+struct child_walk {
+	struct uffdctl_watch *w;
+	size_t nr_new;
+};
+
+static int choose_child(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct child_walk *walk = arg;
+	uint64_t value;
+
+	if (bpf_map_lookup_elem(walk->w->processes_fd, &task->parent, &value) < 0 ||
+	    bpf_map_lookup_elem(walk->w->processes_fd, &task->process, &value) == 0)
+		return 0;
+	walk->nr_new++;
+	return choose(walk->w, task);
+}
+
+/* Those that are there; the programs, attached by now, add the ones to come. */
+static int choose_children(struct uffdctl_watch *w, struct iter *it)
+{
+	struct child_walk walk = { .w = w };
+	int r = 0;
+
+	do {
+		walk.nr_new = 0;
+		r = iter_tasks(it, 0, choose_child, &walk);
+	} while (r >= 0 && walk.nr_new);
+	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
+}
+
+struct live_walk {
+	uint64_t *gone; /* processes that were not met so far */
+	size_t nr, alloc;
+};
+
+static int meet(const void *arg_ev, void *arg)
+{
+	const struct ev_task *task = arg_ev;
+	struct live_walk *walk = arg;
+
+	for (size_t i = 0; i < walk->nr; i++)
+		if (walk->gone[i] == task->process) {
+			walk->gone[i] = walk->gone[--walk->nr];
+			break;
+		}
+	return 0;
+}
+
+/* Those that ended before the programs were attached: nobody else takes them off the list. */
+static int drop_ended(struct uffdctl_watch *w, struct iter *it)
+{
+	_cleanup_free_ uint64_t *gone = NULL;
+	struct live_walk walk = {};
+	uint64_t key, *next;
+	bool first = true;
+	int r;
+
+	while (bpf_map_get_next_key(w->processes_fd, first ? NULL : &key, &key) == 0) {
+		first = false;
+		next = vec_add(walk.gone, walk.nr, walk.alloc);
+		gone = walk.gone;
+		if (!next)
+			return log_oom(w->u);
+		*next = key;
+	}
+	r = iter_tasks(it, 0, meet, &walk);
+	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
+		run_choose(w, walk.gone[i], 0);
+	return r;
+}
+
+int watch_complete_choice(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct iter *it;
+	int r = iter_get(w->u, &it);
+
+	if (r >= 0 && opts->flags & UFFDCTL_WATCH_CHILDREN)
+		r = choose_children(w, it);
+	if (r >= 0 && opts->pids)
+		r = drop_ended(w, it);
+	return r;
+}
+
+UFFDCTL_EXPORT bool uffdctl_watch_ended(const struct uffdctl_watch *w)
+{
+	uint64_t key;
+
+	return w->config.flags & EV_WATCH_SOME && bpf_map_get_next_key(w->processes_fd, NULL, &key) < 0 &&
+	       errno == ENOENT;
+}
+
+static int find_governed(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct uffdctl_watch *w = arg;
+
+	return ev->mm && watch_is_wanted(w, ev->mm);
+}
+
+/* Whoever took the wrong process would wait for ever. */
+void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
+{
+	struct iter *it;
+
+	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
+		return;
+	if (opts->nr_pids == 1)
+		log_notice(w->u,
+			   "%d: no userfaultfd governs its memory so far; uffdctl list shows where there are some",
+			   opts->pids[0]);
+	else
+		log_notice(w->u, "no userfaultfd governs the memory of any of these processes so far; "
+				 "uffdctl list shows where there are some");
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Records of faults, made readable. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/inspect/vma.h"
+#include "lib/kernel/uapi.h"
+#include "lib/util.h"
+#include "lib/watch/watch.h"
+
+#define MAX_HANDED 1024 /* in one call */
+
+UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
+{
+	static const char *const names[] = { "woken", "signal", "released", "not_waited" };
+
+	return (size_t)end < ARRAY_SIZE(names) ? names[end] : NULL;
+}
+
+static enum uffdctl_kind kind_of_record(uint32_t kind)
+{
+	static const enum uffdctl_kind kinds[EV_NR_KINDS] = { UFFDCTL_KIND_MINOR, UFFDCTL_KIND_MISSING, UFFDCTL_KIND_WP,
+							      UFFDCTL_KIND_RWP };
+
+	return kinds[kind % EV_NR_KINDS];
+}
+
+/* Clocks of two CPUs may differ a little. */
+static uint64_t time_between(uint64_t from, uint64_t to)
+{
+	return to > from ? to - from : 0;
+}
+
+int watch_hand_out(void *arg, void *data, size_t size)
+{
+	struct uffdctl_watch *w = arg;
+	const struct ev_fault *ev = data;
+	struct watch_memory *m = watch_memory(w, ev);
+	const struct uffdctl_vma *v = m ? watch_mapping(w, m, ev->addr, ev->end_ns) : NULL;
+	struct uffdctl_fault f = {
+		.start_ns = ev->start_ns,
+		.wait_ns = ev->unmeasured ? UFFDCTL_UNKNOWN : time_between(ev->start_ns, ev->end_ns),
+		.queue_ns = !ev->read_ns || ev->unmeasured ? UFFDCTL_UNKNOWN : time_between(ev->start_ns, ev->read_ns),
+		.addr = ev->addr,
+		.ip = ev->ip ?: UFFDCTL_UNKNOWN,
+		.pid = ev->pid,
+		.tid = ev->tid,
+		.target_pid = m ? m->pid : 0,
+		.resolver_pid = ev->resolver_pid,
+		.kind = kind_of_record(ev->kind),
+		.access = ev->flags & UFFD_PAGEFAULT_FLAG_WRITE ? UFFDCTL_ACCESS_WRITE : UFFDCTL_ACCESS_READ,
+		.end = ev->end,
+		.op = ev->op == EV_OP_NONE ? NULL : uffdctl_ioctl_name(ev->op),
+		.name = v ? v->name : NULL,
+		.offset = v && v->inode ? v->offset + (ev->addr - v->range.start) : UFFDCTL_UNKNOWN,
+	};
+
+	(void)size;
+	memcpy(f.comm, ev->comm, sizeof(f.comm) - 1);
+	memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
+	w->fn(w->data, &f);
+	/* A caller who is slower than the faults wants to come to an end all the same. */
+	return ++w->nr_handed % MAX_HANDED ? 0 : -ECANCELED;
+}

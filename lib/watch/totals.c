@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Totals of the faults that were watched. */
+#include <errno.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "lib/log.h"
+#include "lib/util.h"
+#include "lib/watch/watch.h"
+
+_Static_assert(EV_NR_BUCKETS == UFFDCTL_NR_BUCKETS && (int)EV_NR_ENDS == (int)UFFDCTL_NR_ENDS, "the programs count so");
+
+static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
+{
+	for (int i = 0; i < EV_NR_KINDS; i++) {
+		sum->faults[i] += cpu->faults[i];
+		sum->messages[i] += cpu->messages[i];
+		sum->marked[i] += cpu->marked[i];
+	}
+	for (int i = 0; i < EV_NR_ENDS; i++)
+		sum->ended[i] += cpu->ended[i];
+	for (int i = 0; i < EV_NR_BUCKETS; i++)
+		sum->buckets[i] += cpu->buckets[i];
+	sum->blocked += cpu->blocked;
+	sum->delivered += cpu->delivered;
+	sum->lost += cpu->lost;
+	sum->missed += cpu->missed;
+	sum->unmeasured += cpu->unmeasured;
+	sum->max_wait_ns = MAX(sum->max_wait_ns, cpu->max_wait_ns);
+}
+
+static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
+{
+	int nr_cpus = libbpf_num_possible_cpus();
+	_cleanup_free_ struct ev_stats *cpus = NULL;
+	uint32_t zero = 0;
+
+	*ret = (struct ev_stats){};
+	if (nr_cpus < 0)
+		return nr_cpus;
+	cpus = calloc(nr_cpus, sizeof(*cpus));
+	if (!cpus)
+		return log_oom(w->u);
+	if (bpf_map_lookup_elem(w->stats_fd, &zero, cpus) < 0)
+		return fail(w->u, -errno, "reading totals: %s", strerror(errno));
+	for (int c = 0; c < nr_cpus; c++)
+		add_cpu(ret, &cpus[c]);
+	return 0;
+}
+
+/*
+ * A fault is marked before its message is counted. So what was counted at one time and is not marked at a later one
+ * are faults that showed in nothing else: neither asleep, nor woken, nor there when the reader's call ended. They may
+ * become fewer again: a queue that changed under a reader's sign may have hidden a fault from it, which is marked when
+ * it ends.
+ */
+static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
+{
+	struct ev_stats later;
+	int r = read_stats(w, &later);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < EV_NR_KINDS; i++) {
+		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
+
+		sum->delivered += sum->marked[i];
+		/* Of those that found no room messages are counted, too. */
+		if (sum->missed)
+			continue;
+		sum->delivered += unseen;
+		sum->faults[i] += unseen;
+		sum->ended[EV_NOT_WAITED] += unseen;
+		sum->unmeasured += unseen;
+		sum->lost += w->config.flags & EV_WATCH_STREAM ? unseen : 0;
+	}
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
+{
+	uint64_t faults = 0, ended = 0;
+	struct ev_stats sum;
+	int r = read_stats(w, &sum);
+
+	if (r >= 0 && w->backend->flags & WATCH_MARKS)
+		r = add_unseen(w, &sum);
+	if (r < 0)
+		return r;
+	for (int i = 0; i < EV_NR_KINDS; i++)
+		faults += sum.faults[i];
+	for (int i = 0; i < EV_NR_ENDS; i++)
+		ended += sum.ended[i];
+	*ret = (struct uffdctl_watch_stats){
+		.before = w->nr_before,
+		.before_left = watch_before_left(w),
+		/* CPUs are read one after the other, while they count on. */
+		.pending = faults > ended ? faults - ended : 0,
+		.blocked = sum.blocked,
+		.delivered = sum.delivered,
+		.lost_events = sum.lost,
+		.missed = sum.missed,
+		.max_wait_ns = sum.max_wait_ns,
+		.unknown_waits = sum.unmeasured,
+	};
+	if (w->backend->flags & WATCH_BLOCKED_AT_END)
+		ret->blocked += ret->pending;
+	memcpy(ret->faults, sum.faults, sizeof(ret->faults));
+	memcpy(ret->ended, sum.ended, sizeof(ret->ended));
+	memcpy(ret->buckets, sum.buckets, sizeof(ret->buckets));
+	return 0;
+}
