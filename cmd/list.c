@@ -37,7 +37,7 @@ static void get_target(const void *row, struct cell *ret)
 {
 	const struct uffdctl_uffd *d = row;
 
-	cell_number(ret, d->target_pid ? (uint64_t)d->target_pid : UFFDCTL_UNKNOWN);
+	cell_pid(ret, d->target_pid);
 }
 
 static void get_pending(const void *row, struct cell *ret)

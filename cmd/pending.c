@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/names.h"
 #include "cmd/pids.h"
 #include "cmd/progress.h"
 #include "cmd/source.h"
@@ -45,7 +46,7 @@ static void get_target(const void *row, struct cell *ret)
 {
 	const struct uffdctl_waiter *w = ((const struct row *)row)->w;
 
-	cell_number(ret, w->target_pid ? (uint64_t)w->target_pid : UFFDCTL_UNKNOWN);
+	cell_pid(ret, w->target_pid);
 }
 
 static void get_addr(const void *row, struct cell *ret)
@@ -63,16 +64,12 @@ static void get_kind(const void *row, struct cell *ret)
 
 static void get_access(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "read", "write" };
-
-	cell_text(ret, names[((const struct row *)row)->w->access]);
+	cell_text(ret, access_name(((const struct row *)row)->w->access));
 }
 
 static void get_state(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "queued", "delivered" };
-
-	cell_text(ret, names[((const struct row *)row)->w->state]);
+	cell_text(ret, wait_state_name(((const struct row *)row)->w->state));
 }
 
 static void get_slept(const void *row, struct cell *ret)

@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/names.h"
 #include "cmd/pids.h"
 #include "cmd/source.h"
-
-/* Mnemonics of smaps, by bit of the mode. */
-static const char *const mode_flags[] = { "um", "uw", "ui", "ur" };
 
 struct row {
 	pid_t pid;
@@ -60,10 +58,7 @@ static void get_flags(const void *arg, struct cell *ret)
 	const struct uffdctl_vma *v = ((const struct row *)arg)->vma;
 
 	if (!(maps_flags & UFFDCTL_MAPS_ALL)) {
-		cell_list(ret);
-		for (unsigned int i = 0; i < 4; i++)
-			if (v->modes >> i & 1)
-				cell_word(ret, mode_flags[i]);
+		cell_bits(ret, v->modes, mode_flag_name);
 		return;
 	}
 	if (!v->vm_flags)
@@ -108,55 +103,52 @@ static void get_holders(const void *arg, struct cell *ret)
 	cell_holders(ret, row->list, row->vma->ctx);
 }
 
-#define SIZE(i)                                                                         \
-	static void get_size_##i(const void *arg, struct cell *ret)                     \
-	{                                                                               \
-		const struct row *row = arg;                                            \
-                                                                                        \
-		cell_size(ret, row->vma->sizes ? row->vma->sizes[i] : UFFDCTL_UNKNOWN); \
-	}
-SIZE(0)
-SIZE(1)
-SIZE(2)
-SIZE(3) SIZE(4) SIZE(5) SIZE(6) SIZE(7) SIZE(8) SIZE(9) SIZE(10) SIZE(11) SIZE(12) SIZE(13) SIZE(14) SIZE(15) SIZE(16)
+/* The columns of --sizes have the names of the keys in smaps. */
+static void get_smaps_key(const void *arg, struct cell *ret)
+{
+	const uint64_t *sizes = ((const struct row *)arg)->vma->sizes;
 
-#define SIZES_HELP "with --sizes, as in smaps"
-#define SIZE_COLUMN(name, flags, i)                                             \
-	{                                                                       \
-		name, SIZES_HELP, COL_RIGHT | COL_EXTRA | (flags), get_size_##i \
+	for (unsigned int i = 0; sizes && i < UFFDCTL_NR_SIZES; i++)
+		if (!strcasecmp(uffdctl_smaps_key(i), ret->column))
+			cell_size(ret, sizes[i]);
+}
+
+#define SIZE_COLUMN(name, flags)                                                                  \
+	{                                                                                         \
+		name, "with --sizes, as in smaps", COL_RIGHT | COL_EXTRA | (flags), get_smaps_key \
 	}
 
-	static const struct column columns[] = {
-		{ "PID", "process", COL_RIGHT, get_pid },
-		{ "START", "first address", COL_RIGHT, get_start },
-		{ "END", "address behind the last", COL_RIGHT, get_end },
-		{ "SIZE", "bytes", COL_RIGHT, get_size },
-		{ "PERMS", "as in maps: r, w, x, and s (shared) or p (private)", 0, get_perms },
-		{ "FLAGS", "ui minor, um missing, uw write-protect, ur read-write-protect; with --all, all VmFlags", 0,
-		  get_flags },
-		{ "HOLDERS", "PID:FD of the userfaultfd that owns the mapping", 0, get_holders },
-		SIZE_COLUMN("RSS", COL_GROUP, 0),
-		SIZE_COLUMN("PSS", COL_GROUP, 1),
-		SIZE_COLUMN("PSS_DIRTY", 0, 2),
-		SIZE_COLUMN("SHARED_CLEAN", 0, 3),
-		SIZE_COLUMN("SHARED_DIRTY", 0, 4),
-		SIZE_COLUMN("PRIVATE_CLEAN", 0, 5),
-		SIZE_COLUMN("PRIVATE_DIRTY", 0, 6),
-		SIZE_COLUMN("REFERENCED", 0, 7),
-		SIZE_COLUMN("ANONYMOUS", 0, 8),
-		SIZE_COLUMN("ANONHUGEPAGES", 0, 9),
-		SIZE_COLUMN("SHMEMPMDMAPPED", 0, 10),
-		SIZE_COLUMN("FILEPMDMAPPED", 0, 11),
-		SIZE_COLUMN("SHARED_HUGETLB", COL_GROUP, 12),
-		SIZE_COLUMN("PRIVATE_HUGETLB", COL_GROUP, 13),
-		SIZE_COLUMN("SWAP", COL_GROUP, 14),
-		SIZE_COLUMN("SWAPPSS", 0, 15),
-		SIZE_COLUMN("LOCKED", 0, 16),
-		{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_HIDDEN, get_offset },
-		{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, get_page_size },
-		{ "NAME", "as in maps", COL_WIDE, get_name },
-		{}
-	};
+static const struct column columns[] = {
+	{ "PID", "process", COL_RIGHT, get_pid },
+	{ "START", "first address", COL_RIGHT, get_start },
+	{ "END", "address behind the last", COL_RIGHT, get_end },
+	{ "SIZE", "bytes", COL_RIGHT, get_size },
+	{ "PERMS", "as in maps: r, w, x, and s (shared) or p (private)", 0, get_perms },
+	{ "FLAGS", "ui minor, um missing, uw write-protect, ur read-write-protect; with --all, all VmFlags", 0,
+	  get_flags },
+	{ "HOLDERS", "PID:FD of the userfaultfd that owns the mapping", 0, get_holders },
+	SIZE_COLUMN("RSS", COL_GROUP),
+	SIZE_COLUMN("PSS", COL_GROUP),
+	SIZE_COLUMN("PSS_DIRTY", 0),
+	SIZE_COLUMN("SHARED_CLEAN", 0),
+	SIZE_COLUMN("SHARED_DIRTY", 0),
+	SIZE_COLUMN("PRIVATE_CLEAN", 0),
+	SIZE_COLUMN("PRIVATE_DIRTY", 0),
+	SIZE_COLUMN("REFERENCED", 0),
+	SIZE_COLUMN("ANONYMOUS", 0),
+	SIZE_COLUMN("ANONHUGEPAGES", 0),
+	SIZE_COLUMN("SHMEMPMDMAPPED", 0),
+	SIZE_COLUMN("FILEPMDMAPPED", 0),
+	SIZE_COLUMN("SHARED_HUGETLB", COL_GROUP),
+	SIZE_COLUMN("PRIVATE_HUGETLB", COL_GROUP),
+	SIZE_COLUMN("SWAP", COL_GROUP),
+	SIZE_COLUMN("SWAPPSS", 0),
+	SIZE_COLUMN("LOCKED", 0),
+	{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_HIDDEN, get_offset },
+	{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, get_page_size },
+	{ "NAME", "as in maps", COL_WIDE, get_name },
+	{}
+};
 
 enum {
 	OPT_FLAG = 'F',
@@ -178,11 +170,11 @@ static void parse_flags(const char *arg, struct argp_state *state)
 	char *rest = copy, *name;
 
 	while (copy && (name = strsep(&rest, ","))) {
-		size_t i = 0;
+		unsigned int i = 0;
 
-		while (i < 4 && strcmp(name, mode_flags[i]))
+		while (mode_flag_name(i) && strcmp(name, mode_flag_name(i)))
 			i++;
-		if (i == 4)
+		if (!mode_flag_name(i))
 			argp_error(state, "--flag=%s: write ui, um, uw, ur, or several with commas", arg);
 		only_modes |= UINT64_C(1) << i;
 	}

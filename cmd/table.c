@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One table of columns makes the listing, its JSON, -o and --list-columns. */
 #include <errno.h>
-#include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,101 +25,6 @@ struct table {
 	struct cell cell; /* large, so one for all */
 };
 
-/* ---- cells ---- */
-
-void cell_number(struct cell *c, uint64_t n)
-{
-	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_NUMBER;
-	c->number = n;
-}
-
-void cell_size(struct cell *c, uint64_t n)
-{
-	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_SIZE;
-	c->number = n;
-}
-
-void cell_duration(struct cell *c, uint64_t ns)
-{
-	c->type = ns == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_DURATION;
-	c->number = ns;
-}
-
-void cell_address(struct cell *c, uint64_t addr)
-{
-	c->type = CELL_ADDRESS;
-	c->number = addr;
-}
-
-void cell_text(struct cell *c, const char *text)
-{
-	c->type = text ? CELL_TEXT : CELL_NULL;
-	c->text = text;
-}
-
-void cell_list(struct cell *c)
-{
-	c->type = CELL_LIST;
-}
-
-void cell_word(struct cell *c, const char *word)
-{
-	size_t len = strlen(word) + 1;
-	char *p;
-
-	c->type = CELL_LIST;
-	if (c->words_len + len > c->words_alloc) {
-		p = realloc(c->words, (c->words_len + len) * 2);
-		if (!p) {
-			c->failed = true;
-			return;
-		}
-		c->words = p;
-		c->words_alloc = (c->words_len + len) * 2;
-	}
-	memcpy(c->words + c->words_len, word, len);
-	c->words_len += len;
-	c->nr_words++;
-}
-
-void cell_wordf(struct cell *c, const char *fmt, ...)
-{
-	_cleanup_free_ char *word = NULL;
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (vasprintf(&word, fmt, ap) < 0)
-		word = NULL;
-	va_end(ap);
-	if (word)
-		cell_word(c, word);
-	else
-		c->failed = true;
-}
-
-static const char *next_word(const struct cell *c, const char *word)
-{
-	word = word ? word + strlen(word) + 1 : c->words;
-	return word < c->words + c->words_len ? word : NULL;
-}
-
-void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit))
-{
-	if (bits == UFFDCTL_UNKNOWN) {
-		c->type = CELL_NULL;
-		return;
-	}
-	cell_list(c);
-	for (unsigned int bit = 0; bit < 64; bit++) {
-		if (!(bits >> bit & 1))
-			continue;
-		if (name(bit))
-			cell_word(c, name(bit));
-		else
-			cell_wordf(c, "bit%u", bit);
-	}
-}
-
 void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
 {
 	cell_list(c);
@@ -133,124 +36,11 @@ void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
 	}
 }
 
-/* 41ns, 41.0us, 1.2ms, 38.0s, 12m03s, 3h20m */
-char *human_duration(uint64_t ns)
-{
-	uint64_t s = ns / 1000000000;
-	char *text;
-	int n;
-
-	if (ns < 1000)
-		n = asprintf(&text, "%" PRIu64 "ns", ns);
-	else if (ns < 1000000)
-		n = asprintf(&text, "%.1fus", ns / 1e3);
-	else if (s < 1)
-		n = asprintf(&text, "%.1fms", ns / 1e6);
-	else if (s < 60)
-		n = asprintf(&text, "%.1fs", ns / 1e9);
-	else if (s < 3600)
-		n = asprintf(&text, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-	else
-		n = asprintf(&text, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
-	return n < 0 ? NULL : text;
-}
-
-/* 1.5G; whole numbers without a fraction. */
-static char *human_size(uint64_t n)
-{
-	static const char units[] = "BKMGTPE";
-	uint64_t tenths = n * 10;
-	int unit = 0;
-	char *s;
-
-	if (n < 1024)
-		return asprintf(&s, "%" PRIu64 "B", n) < 0 ? NULL : s;
-	for (tenths = n; tenths >= UINT64_C(1024) * 1024; unit++)
-		tenths /= 1024;
-	tenths = tenths * 10 / 1024;
-	unit++;
-	if (tenths % 10)
-		return asprintf(&s, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[unit]) < 0 ? NULL : s;
-	return asprintf(&s, "%" PRIu64 "%c", tenths / 10, units[unit]) < 0 ? NULL : s;
-}
-
-static char *join_words(const struct cell *c)
-{
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
-		return NULL;
-	for (const char *w = NULL; (w = next_word(c, w));)
-		fprintf(f, "%s%s", w > c->words ? "," : "", w);
-	return fclose(f) ? free(text), NULL : text;
-}
-
-/* What stands in the listing; NULL only when out of memory. */
-static char *cell_string(const struct cell *c)
-{
-	char *s = NULL;
-
-	/* Fields of --raw stand between blanks: none may be empty. */
-	if (common.raw && ((c->type == CELL_TEXT && !*c->text) || (c->type == CELL_LIST && !c->nr_words)))
-		return strdup("-");
-	switch (c->type) {
-	case CELL_NULL:
-		return strdup("-");
-	case CELL_SIZE:
-		if (!common.bytes)
-			return human_size(c->number);
-		/* fall through */
-	case CELL_NUMBER:
-		return asprintf(&s, "%" PRIu64, c->number) < 0 ? NULL : s;
-	case CELL_DURATION:
-		return human_duration(c->number);
-	case CELL_ADDRESS:
-		return asprintf(&s, "%" PRIx64, c->number) < 0 ? NULL : s;
-	case CELL_TEXT:
-		return uffdctl_escape(c->text, &s) < 0 ? NULL : s;
-	case CELL_LIST:
-		return join_words(c);
-	}
-	return NULL;
-}
-
-static json_object *cell_json(const struct cell *c)
-{
-	_cleanup_free_ char *s = NULL;
-	json_object *list;
-
-	switch (c->type) {
-	case CELL_NULL:
-		return NULL;
-	case CELL_NUMBER:
-	case CELL_SIZE:
-	case CELL_DURATION:
-		return json_object_new_uint64(c->number);
-	case CELL_ADDRESS:
-		return asprintf(&s, "0x%" PRIx64, c->number) < 0 ? NULL : json_object_new_string(s);
-	case CELL_TEXT:
-		return uffdctl_escape(c->text, &s) < 0 ? NULL : json_object_new_string(s);
-	case CELL_LIST:
-		list = json_object_new_array();
-		for (const char *w = NULL; (w = next_word(c, w));)
-			json_object_array_add(list, json_object_new_string(w));
-		return list;
-	}
-	return NULL;
-}
-
 static struct cell *get_cell(struct table *t, const struct column *col, const void *row)
 {
-	struct cell *c = &t->cell;
-
-	c->type = CELL_NULL;
-	c->nr_words = 0;
-	c->words_len = 0;
-	c->alert = false;
-	col->get(row, c);
-	return c;
+	cell_clear(&t->cell, col->name);
+	col->get(row, &t->cell);
+	return &t->cell;
 }
 
 /* ---- columns ---- */
@@ -444,7 +234,7 @@ static int scols_row(struct table *t, const void *row)
 		return -ENOMEM;
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		struct cell *c = get_cell(t, &t->columns[t->shown[i]], row);
-		char *s = cell_string(c);
+		char *s = cell_string(c, common.raw, common.bytes);
 
 		/* The line owns it from here on. */
 		if (c->failed || !s || scols_line_refer_data(line, i, s) < 0) {
@@ -483,7 +273,7 @@ int table_close(struct table *t)
 		if (r >= 0 && t->scols)
 			r = print_portion(t);
 	}
-	free(t->cell.words);
+	cell_free(&t->cell);
 	free(t);
 	return stdout_failed() ? -EIO : r;
 }

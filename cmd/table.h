@@ -3,39 +3,7 @@
 #ifndef CMD_TABLE_H
 #define CMD_TABLE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-
-enum cell_type {
-	CELL_NULL, /* not known: "-", JSON null */
-	CELL_NUMBER,
-	CELL_SIZE,     /* bytes: 1.5G, exact with -b and in JSON */
-	CELL_DURATION, /* nanoseconds: 1.5s, exact in JSON */
-	CELL_ADDRESS,  /* 7f…; JSON "0x7f…" */
-	CELL_TEXT,     /* from a target: escaped on the way out */
-	CELL_LIST,     /* words in an array */
-};
-
-struct cell {
-	enum cell_type type;
-	uint64_t number;
-	const char *text;
-	char *words; /* each ended by a NUL; the memory is kept from cell to cell */
-	size_t nr_words, words_len, words_alloc;
-	bool failed; /* out of memory */
-	bool alert;  /* red where there is colour */
-};
-
-void cell_number(struct cell *c, uint64_t n);	 /* UFFDCTL_UNKNOWN is null */
-void cell_size(struct cell *c, uint64_t n);	 /* likewise */
-void cell_duration(struct cell *c, uint64_t ns); /* likewise */
-void cell_address(struct cell *c, uint64_t addr);
-void cell_text(struct cell *c, const char *text); /* NULL is null */
-void cell_list(struct cell *c);			  /* an empty one */
-void cell_word(struct cell *c, const char *word);
-void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
+#include "cmd/cell.h"
 
 /* PID:FD of those that hold a userfaultfd of the list. */
 struct uffdctl_list;
@@ -67,9 +35,6 @@ void table_show(struct table *t, unsigned int flag);
 int table_row(struct table *t, const void *row);
 /* Prints what is left. -EIO: stdout can't be written. */
 int table_close(struct table *t);
-
-/* "1.5s"; free with free(). */
-char *human_duration(uint64_t ns);
 
 /* Flushes stdout; true, reported, if not all could be written. */
 bool stdout_failed(void);
