@@ -2,13 +2,14 @@
 /* One table of columns makes the listing, its JSON, -o and --list-columns. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <json-c/json.h>
 #include <libsmartcols.h>
 
-#include "cmd/cmd.h"
 #include "cmd/table.h"
+#include "lib/cleanup.h"
 
 /* A listing is printed in portions of this many rows, so that memory stays bounded. */
 #define PORTION 2048
@@ -17,24 +18,15 @@
 struct table {
 	const char *name;
 	const struct column *columns;
+	const struct table_style *style;
+	struct messages *messages;
 	unsigned int shown[MAX_COLUMNS];
 	size_t nr_shown;
 	size_t widths[MAX_COLUMNS]; /* of what was printed: later portions keep them */
 	struct libscols_table *scols;
-	size_t nr_pending, nr_rows;
+	size_t nr_in_portion, nr_rows;
 	struct cell cell; /* large, so one for all */
 };
-
-void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
-{
-	cell_list(c);
-	for (size_t i = 0; ctx && i < uffdctl_list_count(list); i++) {
-		const struct uffdctl_uffd *d = uffdctl_list_get(list, i);
-
-		if (d->ctx == ctx)
-			cell_wordf(c, "%d:%d", d->pid, d->fd);
-	}
-}
 
 static struct cell *get_cell(struct table *t, const struct column *col, const void *row)
 {
@@ -52,19 +44,18 @@ static void json_name(const struct column *col, char *buf, size_t size)
 		*p = *p >= 'A' && *p <= 'Z' ? *p - 'A' + 'a' : *p;
 }
 
-static const struct column *find_column(const struct column *columns, const char *name, size_t *ret)
+static const struct column *find_column(const struct column *columns, const char *name)
 {
-	for (size_t i = 0; columns[i].name; i++) {
-		if (strcasecmp(columns[i].name, name))
-			continue;
-		*ret = i;
-		return &columns[i];
-	}
+	for (const struct column *c = columns; c->name; c++)
+		if (!strcasecmp(c->name, name))
+			return c;
 	return NULL;
 }
 
-static void show_index(struct table *t, size_t i)
+static void show_column(struct table *t, const struct column *col)
 {
+	unsigned int i = col - t->columns;
+
 	for (size_t k = 0; k < t->nr_shown; k++)
 		if (t->shown[k] == i)
 			return;
@@ -72,52 +63,41 @@ static void show_index(struct table *t, size_t i)
 		t->shown[t->nr_shown++] = i;
 }
 
-static void show_default(struct table *t)
+/* The usual ones, and those with a flag of @more. */
+static void show_usual(struct table *t, unsigned int more)
 {
-	for (size_t i = 0; t->columns[i].name; i++)
-		if (!(t->columns[i].flags & (common.json ? COL_EXTRA : COL_EXTRA | COL_HIDDEN)))
-			show_index(t, i);
+	unsigned int without = t->style->json ? COL_EXTRA : COL_EXTRA | COL_HIDDEN;
+
+	for (const struct column *c = t->columns; c->name; c++)
+		if (c->flags & more || !(c->flags & without))
+			show_column(t, c);
 }
 
 static int show_chosen(struct table *t, const char *list)
 {
 	_cleanup_free_ char *copy = strdup(list);
 	char *rest = copy, *name;
-	size_t i;
 
 	if (!copy)
 		return -ENOMEM;
 	/* -o +COL adds to the usual ones, as in util-linux. */
 	if (*rest == '+') {
-		show_default(t);
+		show_usual(t, 0);
 		rest++;
 	}
 	while ((name = strsep(&rest, ","))) {
-		if (!find_column(t->columns, name, &i)) {
-			_cleanup_free_ char *s = NULL;
+		const struct column *c = find_column(t->columns, name);
 
-			uffdctl_escape(name, &s);
-			error("%s: no such column: see --list-columns", s ?: "?");
+		if (!c) {
+			error(t->messages, "%s: no such column: see --list-columns", name);
 			return -EINVAL;
 		}
-		show_index(t, i);
+		show_column(t, c);
 	}
 	return 0;
 }
 
-bool stdout_failed(void)
-{
-	static bool told;
-
-	if (!fflush(stdout) && !ferror(stdout))
-		return false;
-	if (!told)
-		error("stdout: %s", strerror(errno ?: EIO));
-	told = true;
-	return true;
-}
-
-int table_list_columns(const struct column *columns)
+void table_list_columns(const struct column *columns)
 {
 	size_t width = 0;
 
@@ -125,19 +105,58 @@ int table_list_columns(const struct column *columns)
 		width = strlen(c->name) > width ? strlen(c->name) : width;
 	for (const struct column *c = columns; c->name; c++)
 		printf("%-*s  %s\n", (int)width, c->name, c->help);
-	return stdout_failed() ? -EIO : 0;
 }
 
 /* ---- tables ---- */
 
+int table_new(const char *name, const struct column *columns, const struct table_style *style,
+	      struct messages *messages, struct table **ret)
+{
+	struct table *t = calloc(1, sizeof(*t));
+	int r = 0;
+
+	if (!t)
+		return -ENOMEM;
+	*t = (struct table){ .name = name, .columns = columns, .style = style, .messages = messages };
+	if (style->columns)
+		r = show_chosen(t, style->columns);
+	else
+		show_usual(t, 0);
+	if (r < 0) {
+		free(t);
+		return r;
+	}
+	*ret = t;
+	return 0;
+}
+
+void table_free(struct table *t)
+{
+	if (!t)
+		return;
+	scols_unref_table(t->scols);
+	cell_free(&t->cell);
+	free(t);
+}
+
+void table_show(struct table *t, unsigned int flag)
+{
+	if (t->style->columns)
+		return;
+	/* In the order of the table: the wide column stays the last. */
+	t->nr_shown = 0;
+	show_usual(t, flag);
+}
+
 static int begin_portion(struct table *t)
 {
+	t->nr_in_portion = 0;
 	t->scols = scols_new_table();
 	if (!t->scols)
 		return -ENOMEM;
-	scols_table_enable_noheadings(t->scols, common.noheadings || t->nr_rows > 0);
-	scols_table_enable_raw(t->scols, common.raw);
-	scols_table_enable_colors(t->scols, common.color);
+	scols_table_enable_noheadings(t->scols, t->style->noheadings || t->nr_rows > 0);
+	scols_table_enable_raw(t->scols, t->style->raw);
+	scols_table_enable_colors(t->scols, t->style->color);
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
 		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
@@ -149,50 +168,18 @@ static int begin_portion(struct table *t)
 		/* Backslashes are ours: names are escaped already. */
 		scols_column_set_safechars(c, "\\");
 	}
-	t->nr_pending = 0;
 	return 0;
 }
 
 static int print_portion(struct table *t)
 {
-	int r = t->nr_pending || (!t->nr_rows && !common.noheadings) ? scols_print_table(t->scols) : 0;
+	bool has_heading = !t->nr_rows && !t->style->noheadings;
+	int r = t->nr_in_portion || has_heading ? scols_print_table(t->scols) : 0;
 
 	scols_unref_table(t->scols);
 	t->scols = NULL;
+	t->nr_rows += t->nr_in_portion;
 	return r < 0 ? -EIO : 0;
-}
-
-int table_new(const char *name, const struct column *columns, struct table **ret)
-{
-	struct table *t = calloc(1, sizeof(*t));
-	int r = 0;
-
-	if (!t)
-		return -ENOMEM;
-	t->name = name;
-	t->columns = columns;
-	if (common.columns)
-		r = show_chosen(t, common.columns);
-	else
-		show_default(t);
-	if (r < 0) {
-		free(t);
-		return r;
-	}
-	*ret = t;
-	return 0;
-}
-
-void table_show(struct table *t, unsigned int flag)
-{
-	if (common.columns)
-		return;
-	/* In the order of the table: the wide column stays the last. */
-	t->nr_shown = 0;
-	for (size_t i = 0; t->columns[i].name; i++)
-		if (t->columns[i].flags & flag ||
-		    !(t->columns[i].flags & (common.json ? COL_EXTRA : COL_EXTRA | COL_HIDDEN)))
-			show_index(t, i);
 }
 
 static int json_row(struct table *t, const void *row)
@@ -219,61 +206,70 @@ static int json_row(struct table *t, const void *row)
 	return 0;
 }
 
+static int scols_cell(struct table *t, struct libscols_line *line, size_t i, const void *row)
+{
+	const struct column *col = &t->columns[t->shown[i]];
+	struct cell *c = get_cell(t, col, row);
+	char *s = cell_string(c, t->style->raw, t->style->bytes);
+
+	/* The line owns it from here on. */
+	if (c->failed || !s || scols_line_refer_data(line, i, s) < 0) {
+		free(s);
+		return -ENOMEM;
+	}
+	if (c->alert && c->type != CELL_NULL && t->style->color)
+		scols_cell_set_color(scols_line_get_cell(line, i), "red");
+	if (strlen(s) > t->widths[i] && !(col->flags & COL_WIDE))
+		t->widths[i] = strlen(s);
+	return 0;
+}
+
 static int scols_row(struct table *t, const void *row)
 {
 	struct libscols_line *line;
-	int r;
+	int r = t->scols ? 0 : begin_portion(t);
 
-	if (!t->scols) {
-		r = begin_portion(t);
-		if (r < 0)
-			return r;
-	}
+	if (r < 0)
+		return r;
 	line = scols_table_new_line(t->scols, NULL);
 	if (!line)
 		return -ENOMEM;
-	for (size_t i = 0; i < t->nr_shown; i++) {
-		struct cell *c = get_cell(t, &t->columns[t->shown[i]], row);
-		char *s = cell_string(c, common.raw, common.bytes);
-
-		/* The line owns it from here on. */
-		if (c->failed || !s || scols_line_refer_data(line, i, s) < 0) {
-			free(s);
-			return -ENOMEM;
-		}
-		if (c->alert && c->type != CELL_NULL && common.color)
-			scols_cell_set_color(scols_line_get_cell(line, i), "red");
-		if (strlen(s) > t->widths[i] && !(t->columns[t->shown[i]].flags & COL_WIDE))
-			t->widths[i] = strlen(s);
-	}
-	t->nr_pending++;
-	if (t->nr_pending < PORTION)
-		return 0;
-	r = print_portion(t);
-	t->nr_rows += t->nr_pending;
-	return r;
+	for (size_t i = 0; r >= 0 && i < t->nr_shown; i++)
+		r = scols_cell(t, line, i, row);
+	if (r < 0)
+		return r;
+	t->nr_in_portion++;
+	return t->nr_in_portion < PORTION ? 0 : print_portion(t);
 }
 
 int table_row(struct table *t, const void *row)
 {
-	return common.json ? json_row(t, row) : scols_row(t, row);
+	return t->style->json ? json_row(t, row) : scols_row(t, row);
 }
 
-int table_close(struct table *t)
+static void end_json(struct table *t)
+{
+	if (!t->nr_rows)
+		printf("{\n   \"%s\": [", t->name);
+	printf("%s   ]\n}\n", "\n");
+}
+
+static int end_scols(struct table *t)
+{
+	int r = !t->scols && !t->nr_rows ? begin_portion(t) : 0;
+
+	return r >= 0 && t->scols ? print_portion(t) : r;
+}
+
+int table_end(struct table *t)
 {
 	int r = 0;
 
-	if (common.json) {
-		if (!t->nr_rows)
-			printf("{\n   \"%s\": [", t->name);
-		printf("%s   ]\n}\n", "\n");
-	} else {
-		if (!t->scols && !t->nr_rows)
-			r = begin_portion(t);
-		if (r >= 0 && t->scols)
-			r = print_portion(t);
-	}
-	cell_free(&t->cell);
-	free(t);
-	return stdout_failed() ? -EIO : r;
+	if (t->style->json)
+		end_json(t);
+	else
+		r = end_scols(t);
+	t->nr_rows = 0;
+	memset(t->widths, 0, sizeof(t->widths));
+	return stdout_failed(t->messages) ? -EIO : r;
 }

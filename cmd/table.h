@@ -4,18 +4,15 @@
 #define CMD_TABLE_H
 
 #include "cmd/cell.h"
-
-/* PID:FD of those that hold a userfaultfd of the list. */
-struct uffdctl_list;
-void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx);
+#include "cmd/messages.h"
 
 enum column_flags {
 	COL_RIGHT = 1 << 0,
 	COL_HIDDEN = 1 << 1, /* in JSON and with -o, not in the listing */
 	COL_EXTRA = 1 << 2,  /* with -o only */
 	COL_WIDE = 1 << 3,   /* the one that gives way on a narrow terminal */
-	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
 	COL_GROUP = 1 << 4,  /* COL_EXTRA that an option of the command adds */
+	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
 };
 
 struct column {
@@ -25,21 +22,31 @@ struct column {
 	void (*get)(const void *row, struct cell *ret);
 };
 
+/* How listings are printed. */
+struct table_style {
+	bool json, noheadings, raw, color;
+	bool bytes;	     /* sizes without units */
+	const char *columns; /* -o, or NULL */
+};
+
 struct table;
 
-/* -EINVAL: a column in -o that does not exist, reported. Settings are those of struct common. */
-int table_new(const char *name, const struct column *columns, struct table **ret);
+/*
+ * @name: of the listing, in JSON
+ * @style, @messages: must outlive the table
+ * -EINVAL, reported: a column in -o that does not exist; -ENOMEM.
+ */
+int table_new(const char *name, const struct column *columns, const struct table_style *style,
+	      struct messages *messages, struct table **ret);
+void table_free(struct table *t);
 /* Add COL_EXTRA columns to what is shown, unless -o was given. */
 void table_show(struct table *t, unsigned int flag);
 /* The row need not outlive the call. */
 int table_row(struct table *t, const void *row);
-/* Prints what is left. -EIO: stdout can't be written. */
-int table_close(struct table *t);
-
-/* Flushes stdout; true, reported, if not all could be written. */
-bool stdout_failed(void);
+/* Prints what is left; the next row begins another listing. -EIO, reported: stdout can't be written. */
+int table_end(struct table *t);
 
 /* For --list-columns. */
-int table_list_columns(const struct column *columns);
+void table_list_columns(const struct column *columns);
 
 #endif

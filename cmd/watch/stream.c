@@ -158,7 +158,7 @@ static void line_fault(const struct uffdctl_fault *f)
 	const char *instruction = watch_symbol(f->pid, f->ip, SYMBOL_MS);
 	char line[512], *p = line;
 
-	if (!started && !common.noheadings)
+	if (!started && !watch_options.inv->style.noheadings)
 		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND",
 		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME SYMBOL");
 	started = true;
