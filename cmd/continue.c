@@ -27,15 +27,19 @@ static int run_continue(struct invocation *inv)
 		"the page cache has no page there (--from and --from-zero fill such pages, except past the end of the file)");
 }
 
+static const struct option_group continue_groups[] = {
+	{ &fill_argp, offsetof(struct resolve_options, contents) },
+	RESOLVE_GROUPS,
+	{},
+};
+
 const struct cmd cmd_continue = {
 	.name = "continue",
 	.summary = "Resolve minor faults in bulk, filling pages if asked",
 	.args = "PID RANGE...",
 	.options = continue_options,
 	.parse = parse_resolve,
-	.groups = (const struct option_group[]){ { &fill_argp, offsetof(struct resolve_options, contents) },
-						 RESOLVE_GROUPS,
-						 {} },
+	.groups = continue_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = continue_columns,
 	.run = run_continue,

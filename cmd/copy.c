@@ -43,19 +43,25 @@ static int run_zeropage(struct invocation *inv)
 	return run_resolve(inv, uffdctl_zeropage, PAST_END);
 }
 
+static const struct option_group copy_groups[] = {
+	{ &contents_argp, offsetof(struct resolve_options, contents) },
+	RESOLVE_GROUPS,
+	{},
+};
+
 const struct cmd cmd_copy = {
 	.name = "copy",
 	.summary = "Resolve missing faults in bulk: put pages where none are",
 	.args = "PID RANGE...",
 	.options = force_options,
 	.parse = parse_copy,
-	.groups = (const struct option_group[]){ { &contents_argp, offsetof(struct resolve_options, contents) },
-						 RESOLVE_GROUPS,
-						 {} },
+	.groups = copy_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = made_columns,
 	.run = run_copy,
 };
+
+static const struct option_group zeropage_groups[] = { RESOLVE_GROUPS, {} };
 
 const struct cmd cmd_zeropage = {
 	.name = "zeropage",
@@ -63,7 +69,7 @@ const struct cmd cmd_zeropage = {
 	.args = "PID RANGE...",
 	.options = force_options,
 	.parse = parse_resolve,
-	.groups = (const struct option_group[]){ RESOLVE_GROUPS, {} },
+	.groups = zeropage_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = made_columns,
 	.run = run_zeropage,

@@ -121,13 +121,17 @@ static int run_list(struct invocation *inv)
 	return failed ? EXIT_UNDONE : EXIT_DONE;
 }
 
+static const struct option_group list_groups[] = {
+	{ &pids_argp, offsetof(struct list_options, pids) },
+	{ &source_argp, offsetof(struct list_options, source) },
+	{},
+};
+
 const struct cmd cmd_list = {
 	.name = "list",
 	.summary = "List userfaultfds: holders, whose memory, what waits",
 	.args = "[PID...]",
-	.groups = (const struct option_group[]){ { &pids_argp, offsetof(struct list_options, pids) },
-						 { &source_argp, offsetof(struct list_options, source) },
-						 {} },
+	.groups = list_groups,
 	.options_size = sizeof(struct list_options),
 	.columns = list_columns,
 	.run = run_list,

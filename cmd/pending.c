@@ -201,37 +201,40 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 	return table_end(inv->table) < 0 ? -EIO : r;
 }
 
-/* Until Ctrl-C, or with --fail-if-any, which makes it an alarm, until a thread waits. */
-static int repeat(struct invocation *inv, struct seen *ret)
+/* Waits for the next listing, if there is one. */
+static bool goes_on(const struct pending_options *o, const struct seen *seen)
 {
-	struct pending_options *o = inv->options;
 	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
-	int r = 0;
 
-	interrupts_catch(true);
-	while (!interrupted()) {
-		r = list_waiters(inv, ret);
-		if (r < 0 || (o->fail_if_any && ret->any) || interrupted() || nanosleep(&interval, NULL) < 0)
-			break;
-		r = pids_check(&o->pids, inv);
-		if (r < 0)
-			break;
-	}
-	return r;
+	/* With both options it is an alarm: the first thread that waits ends it. */
+	if (!o->interval_ns || (o->fail_if_any && seen->any))
+		return false;
+	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
 }
 
 static int run_pending(struct invocation *inv)
 {
 	struct pending_options *o = inv->options;
 	struct seen seen = {};
-	int r = pids_check(&o->pids, inv);
+	int r;
 
-	if (r >= 0)
-		r = o->interval_ns ? repeat(inv, &seen) : list_waiters(inv, &seen);
+	if (o->interval_ns)
+		interrupts_catch(true);
+	do {
+		r = pids_check(&o->pids, inv);
+		if (r >= 0)
+			r = list_waiters(inv, &seen);
+	} while (r >= 0 && goes_on(o, &seen));
 	pids_free(&o->pids);
 	/* A health check that can't see has not found all well. */
 	return r < 0 || (o->fail_if_any && (seen.any || seen.hidden)) ? EXIT_UNDONE : EXIT_DONE;
 }
+
+static const struct option_group pending_groups[] = {
+	{ &pids_argp, offsetof(struct pending_options, pids) },
+	{ &source_argp, offsetof(struct pending_options, source) },
+	{},
+};
 
 const struct cmd cmd_pending = {
 	.name = "pending",
@@ -239,9 +242,7 @@ const struct cmd cmd_pending = {
 	.args = "[PID...]",
 	.options = pending_options,
 	.parse = parse_pending,
-	.groups = (const struct option_group[]){ { &pids_argp, offsetof(struct pending_options, pids) },
-						 { &source_argp, offsetof(struct pending_options, source) },
-						 {} },
+	.groups = pending_groups,
 	.options_size = sizeof(struct pending_options),
 	.columns = pending_columns,
 	.run = run_pending,

@@ -43,13 +43,14 @@ static const struct column register_columns[] = {
 	{}
 };
 
-static const struct column unregister_columns[] = { RANGE_COLUMNS,
-						    { "MODE", "modes that the part had", 0, result_modes },
-						    FD_COLUMN,
-						    { "IOCTLS", "none any more", COL_HIDDEN, no_ioctls },
-						    { "ERROR", "why the part was not unregistered", COL_WIDE,
-						      result_error },
-						    {} };
+static const struct column unregister_columns[] = {
+	RANGE_COLUMNS,
+	{ "MODE", "modes that the part had", 0, result_modes },
+	FD_COLUMN,
+	{ "IOCTLS", "none any more", COL_HIDDEN, no_ioctls },
+	{ "ERROR", "why the part was not unregistered", COL_WIDE, result_error },
+	{},
+};
 
 static const struct argp_option register_options[] = {
 	{ "mode", 'm', "MODES", 0, "Kinds of faults: minor (the default), missing, wp, rwp, or several with commas",
@@ -107,10 +108,12 @@ static int run_unregister(struct invocation *inv)
 	return run(inv, do_unregister);
 }
 
-static const struct option_group groups[] = { { &drive_argp, offsetof(struct register_options, drive) },
-					      { &lock_argp, offsetof(struct register_options, drive) },
-					      { &handshake_argp, offsetof(struct register_options, drive) },
-					      {} };
+static const struct option_group register_groups[] = {
+	{ &drive_argp, offsetof(struct register_options, drive) },
+	{ &lock_argp, offsetof(struct register_options, drive) },
+	{ &handshake_argp, offsetof(struct register_options, drive) },
+	{},
+};
 
 const struct cmd cmd_register = {
 	.name = "register",
@@ -118,7 +121,7 @@ const struct cmd cmd_register = {
 	.args = "PID RANGE...",
 	.options = register_options,
 	.parse = parse_register,
-	.groups = groups,
+	.groups = register_groups,
 	.options_size = sizeof(struct register_options),
 	.columns = register_columns,
 	.run = run_register,
@@ -128,7 +131,7 @@ const struct cmd cmd_unregister = {
 	.name = "unregister",
 	.summary = "Unregister ranges, and wake who waits there",
 	.args = "PID RANGE...",
-	.groups = groups,
+	.groups = register_groups,
 	.options_size = sizeof(struct register_options),
 	.columns = unregister_columns,
 	.run = run_unregister,

@@ -239,15 +239,19 @@ static int run_smaps(struct invocation *inv)
 	return failed ? EXIT_UNDONE : EXIT_DONE;
 }
 
+static const struct option_group smaps_groups[] = {
+	{ &pids_argp, offsetof(struct smaps_options, pids) },
+	{ &source_argp, offsetof(struct smaps_options, source) },
+	{},
+};
+
 const struct cmd cmd_smaps = {
 	.name = "smaps",
 	.summary = "List mappings with a userfaultfd flag, and their owners",
 	.args = "PID...",
 	.options = smaps_options,
 	.parse = parse_smaps,
-	.groups = (const struct option_group[]){ { &pids_argp, offsetof(struct smaps_options, pids) },
-						 { &source_argp, offsetof(struct smaps_options, source) },
-						 {} },
+	.groups = smaps_groups,
 	.options_size = sizeof(struct smaps_options),
 	.columns = smaps_columns,
 	.run = run_smaps,

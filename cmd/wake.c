@@ -25,11 +25,13 @@ static int run_wake(struct invocation *inv)
 	return run_drive(&d, do_wake);
 }
 
+static const struct option_group wake_groups[] = { { &drive_argp, 0 }, { &handshake_argp, 0 }, {} };
+
 const struct cmd cmd_wake = {
 	.name = "wake",
 	.summary = "Wake the threads that wait in ranges: they try again",
 	.args = "PID RANGE...",
-	.groups = (const struct option_group[]){ { &drive_argp, 0 }, { &handshake_argp, 0 }, {} },
+	.groups = wake_groups,
 	.options_size = sizeof(struct drive_options),
 	.columns = wake_columns,
 	.run = run_wake,
