@@ -73,7 +73,7 @@ static const struct argp main_argp = {
 };
 
 /* Returns false when the call ends here, with *status. */
-static bool parse(struct invocation *inv, unsigned int flags, void *input, int *status)
+static bool parse_line(struct invocation *inv, unsigned int flags, void *input, int *status)
 {
 	error_t err;
 
@@ -143,7 +143,7 @@ static int parse_and_run(struct invocation *inv)
 				   .children = children };
 	snprintf(inv->name, sizeof(inv->name), "uffdctl %s", cmd->name);
 	set_log(inv);
-	if (!parse(inv, 0, inv->options, &status))
+	if (!parse_line(inv, 0, inv->options, &status))
 		return status;
 	set_log(inv);
 	return cmd->run(inv);
@@ -198,7 +198,7 @@ int main(int argc, char **argv)
 		return EXIT_UNDONE;
 
 	options_default(&inv);
-	if (parse(&inv, ARGP_IN_ORDER, NULL, &status))
+	if (parse_line(&inv, ARGP_IN_ORDER, NULL, &status))
 		status = run_command(&inv);
 	return stdout_failed(&inv.messages) ? EXIT_UNDONE : status;
 }

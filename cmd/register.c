@@ -88,7 +88,7 @@ static int do_unregister(struct drive *d)
 	return uffdctl_unregister(d->handle, d->options->ranges, d->options->flags, drive_result, d);
 }
 
-static int run(struct invocation *inv, int (*work)(struct drive *d))
+static int change_registration(struct invocation *inv, int (*work)(struct drive *d))
 {
 	struct register_options *o = inv->options;
 	struct drive d = { .inv = inv,
@@ -100,12 +100,12 @@ static int run(struct invocation *inv, int (*work)(struct drive *d))
 
 static int run_register(struct invocation *inv)
 {
-	return run(inv, do_register);
+	return change_registration(inv, do_register);
 }
 
 static int run_unregister(struct invocation *inv)
 {
-	return run(inv, do_unregister);
+	return change_registration(inv, do_unregister);
 }
 
 static const struct option_group register_groups[] = {

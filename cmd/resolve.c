@@ -112,7 +112,7 @@ static void sum_up(struct resolve *res, int r, double s)
 		     s > 0 ? res->mapped / s / (1 << 20) : 0);
 }
 
-static int work(struct drive *d)
+static int do_resolve(struct drive *d)
 {
 	struct resolve *res = (struct resolve *)d;
 	int r;
@@ -148,7 +148,7 @@ int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent)
 	/* First: a file that does not open keeps us waiting with nothing of the process's in hand, and Ctrl-C ends it. */
 	if (contents_given(&o->contents))
 		res.opened = open_contents(&o->contents, &res.opts, &inv->messages);
-	status = run_drive(&res.drive, work);
+	status = run_drive(&res.drive, do_resolve);
 	cleanup_close(&res.opts.from_fd);
 	return status;
 }

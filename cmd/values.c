@@ -46,7 +46,7 @@ error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret)
 }
 
 /* "auto, always or never" */
-static char *join(const char *const *words)
+static char *list_words(const char *const *words)
 {
 	char *text = NULL;
 	size_t size;
@@ -70,7 +70,7 @@ error_t parse_word(const struct argp_state *state, const char *option, const cha
 		*ret = i;
 		return 0;
 	}
-	all = join(words);
+	all = list_words(words);
 	return usage_error(state, "--%s=%s: write %s", option, text, all ?: "another");
 }
 
