@@ -90,11 +90,10 @@ static const struct argp_option handshake_options[] = {
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
 };
 
-static error_t parse_handshake(int key, char *arg, struct argp_state *state)
+static error_t parse_handshake(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
 	struct drive_options *o = state->input;
 
-	(void)arg;
 	if (key != OPT_HANDSHAKE)
 		return ARGP_ERR_UNKNOWN;
 	o->handshake = true;

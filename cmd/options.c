@@ -92,14 +92,15 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 const struct argp common_argp = { .options = common_options, .parser = parse_common };
 
 /* Texts and their translations are those of argp. */
-static const struct argp_option help_options[] = { { "help", '?', NULL, 0, "Give this help list", -1 },
-						   { "usage", OPT_USAGE, NULL, 0, "Give a short usage message", 0 },
-						   { "version", 'V', NULL, 0, "Print program version", -1 },
-						   {} };
+static const struct argp_option help_options[] = {
+	{ "help", '?', NULL, 0, "Give this help list", -1 },
+	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", 0 },
+	{ "version", 'V', NULL, 0, "Print program version", -1 },
+	{},
+};
 
-static error_t parse_help(int key, char *arg, struct argp_state *state)
+static error_t parse_help(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
-	(void)arg;
 	switch (key) {
 	case '?':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);

@@ -41,11 +41,10 @@ static error_t parse_work(int key, char *arg, struct argp_state *state)
 
 const struct argp work_argp = { .options = work_options, .parser = parse_work };
 
-error_t parse_resolve(int key, char *arg, struct argp_state *state)
+error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
 	struct resolve_options *o = state->input;
 
-	(void)arg;
 	switch (key) {
 	case OPT_WP:
 		o->drive.flags |= UFFDCTL_WRITE_PROTECT;
