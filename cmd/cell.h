@@ -31,7 +31,7 @@ struct cell {
 	bool alert;  /* red where there is colour */
 };
 
-/* Makes it a null of this column; what it holds is used again. */
+/* Empties it for a column; its memory is kept. */
 void cell_clear(struct cell *c, const char *column);
 void cell_free(struct cell *c);
 

@@ -16,7 +16,7 @@ enum {
 	EXIT_USAGE = 2,
 };
 
-/* Options that several commands have. */
+/* Options that several commands share. */
 struct option_group {
 	const struct argp *argp; /* its input is where it records */
 	size_t offset;		 /* in the command's own struct */

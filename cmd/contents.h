@@ -14,7 +14,7 @@ struct contents_options {
 	enum uffdctl_elsewhere elsewhere;
 };
 
-/* Both record in a struct contents_options: for pages that may be there, and for such as are missing. */
+/* Both record in a struct contents_options; fill_argp has --elsewhere too. */
 extern const struct argp fill_argp, contents_argp;
 
 static inline bool contents_given(const struct contents_options *o)
@@ -23,8 +23,8 @@ static inline bool contents_given(const struct contents_options *o)
 }
 
 /*
- * Opens them, and has them in the options of the library. May wait, as for the writer of a FIFO.
- * A negative errno, reported, if they can't be had.
+ * Opens them, and sets the members of @opts that describe them. May block, as on a file system that does not answer.
+ * 0 or a negative errno, reported.
  */
 int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts *opts, struct messages *m);
 

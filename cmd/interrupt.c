@@ -5,7 +5,7 @@
 
 #include "cmd/interrupt.h"
 
-/* Signals are the process's: no struct of a command reaches into their handler. */
+/* A signal handler gets no argument, so this can't be in a struct of the command. */
 static volatile sig_atomic_t has_come;
 
 static void on_signal(int sig)
@@ -14,7 +14,7 @@ static void on_signal(int sig)
 	has_come = 1;
 }
 
-void interrupts_catch(bool only_looks)
+void interrupts_catch(bool changes_nothing)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
@@ -24,10 +24,10 @@ void interrupts_catch(bool only_looks)
 
 		/*
 		 * What was ignored, as by nohup, stays so. A script's shell ignores SIGINT for what it
-		 * starts in the background, and kill -INT is how what only looks is ended there.
+		 * starts in the background, and kill -INT is how a command that only shows something is ended there.
 		 */
 		if (sigaction(sigs[i], NULL, &old) == 0 &&
-		    (old.sa_handler != SIG_IGN || (only_looks && sigs[i] == SIGINT)))
+		    (old.sa_handler != SIG_IGN || (changes_nothing && sigs[i] == SIGINT)))
 			sigaction(sigs[i], &sa, NULL);
 	}
 }

@@ -7,9 +7,9 @@
 
 /*
  * From now on they stop the work cleanly instead of killing us.
- * @only_looks: SIGINT does so even where it was ignored
+ * @changes_nothing: what the command does; then SIGINT is caught even where it was ignored
  */
-void interrupts_catch(bool only_looks);
+void interrupts_catch(bool changes_nothing);
 
 /* Has one come? */
 bool interrupted(void);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl list: who holds which userfaultfd, and whose memory it governs. */
+#include <string.h>
+
 #include "cmd/options.h"
 #include "cmd/pids.h"
 #include "cmd/source.h"
@@ -56,24 +58,12 @@ static void uffd_total(const void *row, struct cell *ret)
 	cell_waiters(ret, uffd_of(row)->total);
 }
 
-static void uffd_missing(const void *row, struct cell *ret)
+/* The columns have the names of the modes. */
+static void uffd_registered(const void *row, struct cell *ret)
 {
-	cell_size(ret, uffd_of(row)->bytes[0]);
-}
-
-static void uffd_wp(const void *row, struct cell *ret)
-{
-	cell_size(ret, uffd_of(row)->bytes[1]);
-}
-
-static void uffd_minor(const void *row, struct cell *ret)
-{
-	cell_size(ret, uffd_of(row)->bytes[2]);
-}
-
-static void uffd_rwp(const void *row, struct cell *ret)
-{
-	cell_size(ret, uffd_of(row)->bytes[3]);
+	for (unsigned int bit = 0; bit < 4; bit++)
+		if (!strcasecmp(uffdctl_mode_name(bit), ret->column))
+			cell_size(ret, uffd_of(row)->bytes[bit]);
 }
 
 static void uffd_waits(const void *row, struct cell *ret)
@@ -94,10 +84,10 @@ static const struct column list_columns[] = {
 	{ "TARGET_PID", "process whose memory the userfaultfd governs", COL_RIGHT, uffd_target },
 	{ "PENDING", "threads that wait with a message that nobody has read", COL_RIGHT, uffd_pending },
 	{ "TOTAL", "all threads that wait; those beyond PENDING were read and not resolved", COL_RIGHT, uffd_total },
-	{ "MINOR", "bytes registered for minor faults", COL_RIGHT, uffd_minor },
-	{ "MISSING", "bytes registered for missing faults", COL_RIGHT, uffd_missing },
-	{ "WP", "bytes registered for write-protect faults", COL_RIGHT, uffd_wp },
-	{ "RWP", "bytes registered for read-write-protect faults", COL_RIGHT | COL_HIDDEN, uffd_rwp },
+	{ "MINOR", "bytes registered for minor faults", COL_RIGHT, uffd_registered },
+	{ "MISSING", "bytes registered for missing faults", COL_RIGHT, uffd_registered },
+	{ "WP", "bytes registered for write-protect faults", COL_RIGHT, uffd_registered },
+	{ "RWP", "bytes registered for read-write-protect faults", COL_RIGHT | COL_HIDDEN, uffd_registered },
 	{ "WAITS", "1: somebody waits for messages just now, 0: nobody", COL_RIGHT | COL_EXTRA, uffd_waits },
 	{ "FEATURES", "what its UFFDIO_API asked for; unknown before that", COL_WIDE, uffd_features },
 	{}

@@ -14,7 +14,7 @@ struct pids {
 /* Records in a struct pids. */
 extern const struct argp pids_argp;
 
-/* -ENOENT, reported, if one does not exist or may not be looked at: that is not one without userfaultfds. */
+/* Are they all there, and may they be inspected? 0, or a negative errno, reported. */
 int pids_check(struct pids *p, struct invocation *inv);
 void pids_free(struct pids *p);
 

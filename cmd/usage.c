@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Errors of usage. argp and getopt(3) would print arguments as they are: here they are escaped. */
+/* Errors of usage, with arguments escaped: argp and getopt(3) print them as they are. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Errors of usage. argp and getopt(3) would print arguments as they are: here they are escaped. */
+/* Errors of usage, with arguments escaped: argp and getopt(3) print them as they are. */
 #ifndef CMD_USAGE_H
 #define CMD_USAGE_H
 
@@ -14,9 +14,9 @@ error_t usage_error(const struct argp_state *state, const char *fmt, ...)
 #pragma GCC poison argp_error argp_failure
 
 /*
- * What getopt(3) would print by itself is checked before.
- * @in_order: what is behind the first argument that is no option is somebody else's
- * -EINVAL, reported: an argument that is not fit to print is no option.
+ * Checks what getopt(3) would print by itself; to be called before it.
+ * @in_order: end at the first argument that is not an option
+ * -EINVAL, reported: an unknown option that is not fit to print.
  */
 int usage_check(const struct argp *argp, int argc, char **argv, bool in_order, struct messages *m);
 
