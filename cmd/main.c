@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The command table. */
+/* The command table; a call is parsed and run here, and ends here. */
 #include <errno.h>
 #include <fcntl.h>
 #include <locale.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/cmd.h"
+#include "cmd/options.h"
 
 static const struct cmd *const cmds[] = {
 	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_register, &cmd_unregister,
@@ -16,12 +16,6 @@ static const struct cmd *const cmds[] = {
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))
-
-static void print_version(FILE *f, struct argp_state *state)
-{
-	(void)state;
-	fprintf(f, "uffdctl %s\n", UFFDCTL_VERSION);
-}
 
 static const struct cmd *find_cmd(const char *name)
 {
@@ -50,24 +44,21 @@ static char *help_filter(int key, const char *text, void *input)
 	return list;
 }
 
-static const struct cmd *chosen;
-static char **chosen_argv;
-static int chosen_argc;
-
 static error_t parse_main(int key, char *arg, struct argp_state *state)
 {
+	struct invocation *inv = invocation_of(state);
+
 	switch (key) {
 	case ARGP_KEY_ARG:
-		chosen = find_cmd(arg);
-		if (!chosen)
-			argp_error(state, "%s: no such command: see uffdctl --help", arg);
-		chosen_argc = state->argc - state->next + 1;
-		chosen_argv = state->argv + state->next - 1;
+		inv->cmd = find_cmd(arg);
+		if (!inv->cmd)
+			return usage_error(state, "%s: no such command: see uffdctl --help", arg);
+		inv->argc = state->argc - state->next + 1;
+		inv->argv = state->argv + state->next - 1;
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		argp_error(state, "no command given");
-		return 0;
+		return usage_error(state, "no command given");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -78,40 +69,99 @@ static const struct argp main_argp = {
 	.args_doc = "COMMAND [OPTION...] [ARG...]",
 	.doc = "Inspect and drive the userfaultfds of other, running processes.\v ",
 	.help_filter = help_filter,
-	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, {} },
+	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },
 };
+
+/* Returns false when the call ends here, with *status. */
+static bool parse_line(struct invocation *inv, unsigned int flags, void *input, int *status)
+{
+	error_t err;
+
+	/* Whoever starts it chooses that, and it is printed. */
+	inv->argv[0] = inv->name;
+	program_invocation_name = program_invocation_short_name = inv->name;
+	err = usage_check(&inv->argp, inv->argc, inv->argv, flags & ARGP_IN_ORDER, &inv->messages);
+	if (!err)
+		err = argp_parse(&inv->argp, inv->argc, inv->argv, flags | ARGP_NO_EXIT | ARGP_NO_HELP, NULL, input);
+	if (err == ENOMEM)
+		error(&inv->messages, "out of memory");
+	*status = err == ECANCELED ? EXIT_DONE : err == ENOMEM ? EXIT_UNDONE : EXIT_USAGE;
+	return !err;
+}
 
 /* ---- uffdctl COMMAND ---- */
 
-static char *cmd_usage;
+#define MAX_GROUPS 8
 
-static error_t parse_cmd(int key, char *arg, struct argp_state *state)
+static error_t end_parsing(struct invocation *inv)
 {
-	if (key == ARGP_KEY_INIT)
-		for (size_t i = 0; state->root_argp->children[i].argp; i++)
-			state->child_inputs[i] = state->input;
-	return common.cmd->parse ? common.cmd->parse(key, arg, state) : ARGP_ERR_UNKNOWN;
+	return inv->cmd->columns
+		       ? -table_new(inv->cmd->name, inv->cmd->columns, &inv->style, &inv->messages, &inv->table)
+		       : 0;
 }
 
-static int run_cmd(const struct cmd *cmd, int argc, char **argv)
+static error_t parse_command(int key, char *arg, struct argp_state *state)
 {
-	struct argp argp = {
-		.options = cmd->options,
-		.parser = parse_cmd,
-		.args_doc = cmd->args,
-		.doc = cmd->summary,
-		.children = cmd->children,
-	};
+	struct invocation *inv = invocation_of(state);
+	const struct cmd *cmd = inv->cmd;
+	error_t err;
 
-	common.cmd = cmd;
-	/* argp takes the name that it shows from here. */
-	if (asprintf(&cmd_usage, "uffdctl %s", cmd->name) < 0)
-		return EXIT_UNDONE;
-	argv[0] = cmd_usage;
-	program_invocation_short_name = cmd_usage;
-	options_check(&argp, argc, argv, false);
-	argp_parse(&argp, argc, argv, 0, NULL, NULL);
-	return cmd->run();
+	if (key == ARGP_KEY_INIT)
+		for (size_t i = 0; cmd->groups[i].argp; i++)
+			state->child_inputs[i] = (char *)inv->options + cmd->groups[i].offset;
+	err = cmd->parse ? cmd->parse(key, arg, state) : ARGP_ERR_UNKNOWN;
+	/* The last parser that this is handed to. */
+	if (key == ARGP_KEY_END && (!err || err == ARGP_ERR_UNKNOWN))
+		err = end_parsing(inv);
+	return err;
+}
+
+static void set_log(struct invocation *inv)
+{
+	uffdctl_set_log(inv->context,
+			inv->messages.quiet ? UFFDCTL_LOG_ERROR
+			: inv->verbose	    ? UFFDCTL_LOG_DEBUG
+					    : UFFDCTL_LOG_NOTICE,
+			on_log, &inv->messages);
+}
+
+static int parse_and_run(struct invocation *inv)
+{
+	const struct cmd *cmd = inv->cmd;
+	struct argp_child children[MAX_GROUPS + 3] = {};
+	size_t n = 0;
+	int status;
+
+	for (; n < MAX_GROUPS && cmd->groups[n].argp; n++)
+		children[n].argp = cmd->groups[n].argp;
+	children[n++].argp = &common_argp;
+	children[n].argp = &help_argp;
+	inv->argp = (struct argp){ .options = cmd->options,
+				   .parser = parse_command,
+				   .args_doc = cmd->args,
+				   .doc = cmd->summary,
+				   .children = children };
+	snprintf(inv->name, sizeof(inv->name), "uffdctl %s", cmd->name);
+	set_log(inv);
+	if (!parse_line(inv, 0, inv->options, &status))
+		return status;
+	set_log(inv);
+	return cmd->run(inv);
+}
+
+static int run_command(struct invocation *inv)
+{
+	int status = EXIT_UNDONE;
+
+	inv->options = calloc(1, inv->cmd->options_size);
+	if (inv->options && uffdctl_new(&inv->context) == 0)
+		status = parse_and_run(inv);
+	else
+		error(&inv->messages, "out of memory");
+	table_free(inv->table);
+	free(inv->options);
+	uffdctl_free(inv->context);
+	return status;
 }
 
 /*
@@ -119,10 +169,10 @@ static int run_cmd(const struct cmd *cmd, int argc, char **argv)
  * would be written into it, and it may be a target's memory. A stdin that was closed can
  * be told by what it is open for.
  */
-static int check_stdio(void)
+static int check_stdio(struct messages *m)
 {
 	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-		error("stdout is closed");
+		error(m, "stdout is closed");
 		return -EBADF;
 	}
 	for (int fd = open("/dev/null", O_WRONLY); fd >= 0; fd = open("/dev/null", O_WRONLY)) {
@@ -134,31 +184,21 @@ static int check_stdio(void)
 	return 0;
 }
 
-/* argp prints --help and --version, and exits, by itself. */
-static void check_stdout(void)
-{
-	if (stdout_failed())
-		_exit(EXIT_UNDONE);
-}
-
 int main(int argc, char **argv)
 {
+	struct invocation inv = { .argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl" };
+	int status;
+
 	setlocale(LC_ALL, "");
 	/* A closed pipe is an error like others, told and cleaned up after. */
 	signal(SIGPIPE, SIG_IGN);
 	/* What is too large for ulimit -f is an error that can be told. */
 	signal(SIGXFSZ, SIG_IGN);
-	argp_program_version_hook = print_version;
-	argp_err_exit_status = EXIT_USAGE;
-	if (check_stdio() < 0)
+	if (check_stdio(&inv.messages) < 0)
 		return EXIT_UNDONE;
 
-	atexit(check_stdout);
-	/* Whoever starts it chooses that, and it is printed. */
-	argv[0] = (char *)"uffdctl";
-	program_invocation_name = program_invocation_short_name = argv[0];
-	options_check(&main_argp, argc, argv, true);
-	argp_parse(&main_argp, argc, argv, ARGP_IN_ORDER, NULL, NULL);
-	/* argp_error() has ended us where there is none. */
-	return chosen ? run_cmd(chosen, chosen_argc, chosen_argv) : EXIT_USAGE;
+	options_default(&inv);
+	if (parse_line(&inv, ARGP_IN_ORDER, NULL, &status))
+		status = run_command(&inv);
+	return stdout_failed(&inv.messages) ? EXIT_UNDONE : status;
 }

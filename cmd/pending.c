@@ -1,124 +1,125 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl pending: which threads are blocked in a userfault now. */
 #include <errno.h>
-#include <inttypes.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <time.h>
 
+#include "cmd/columns.h"
+#include "cmd/interrupt.h"
+#include "cmd/names.h"
+#include "cmd/options.h"
 #include "cmd/pids.h"
-#include "cmd/progress.h"
 #include "cmd/source.h"
+#include "cmd/values.h"
 
-struct row {
-	const struct uffdctl_waiter *w;
+struct pending_options {
+	struct pids pids;
+	enum uffdctl_source source;
+	uint64_t interval_ns; /* --watch; 0: look once */
+	uint64_t min_slept_ns;
+	bool fail_if_any;
+};
+
+struct waiter_row {
+	const struct uffdctl_waiter *waiter;
 	const struct uffdctl_list *list;
 };
 
-static struct timespec interval;
-static bool repeat, fail_if_any;
-static uint64_t min_slept_ns;
-
-static void get_ctx(const void *row, struct cell *ret)
+static const struct uffdctl_waiter *waiter_of(const void *row)
 {
-	const struct uffdctl_waiter *w = ((const struct row *)row)->w;
-
-	cell_number(ret, w->ctx && w->ctx != UFFDCTL_CTX_UNHELD ? w->ctx : UFFDCTL_UNKNOWN);
+	return ((const struct waiter_row *)row)->waiter;
 }
 
-static void get_pid(const void *row, struct cell *ret)
+static void waiter_ctx(const void *row, struct cell *ret)
 {
-	cell_number(ret, ((const struct row *)row)->w->pid);
+	uint32_t ctx = waiter_of(row)->ctx;
+
+	cell_number(ret, ctx && ctx != UFFDCTL_CTX_UNHELD ? ctx : UFFDCTL_UNKNOWN);
 }
 
-static void get_tid(const void *row, struct cell *ret)
+static void waiter_pid(const void *row, struct cell *ret)
 {
-	cell_number(ret, ((const struct row *)row)->w->tid);
+	cell_pid(ret, waiter_of(row)->pid);
 }
 
-static void get_comm(const void *row, struct cell *ret)
+static void waiter_tid(const void *row, struct cell *ret)
 {
-	cell_text(ret, ((const struct row *)row)->w->comm);
+	cell_pid(ret, waiter_of(row)->tid);
 }
 
-static void get_target(const void *row, struct cell *ret)
+static void waiter_comm(const void *row, struct cell *ret)
 {
-	const struct uffdctl_waiter *w = ((const struct row *)row)->w;
-
-	cell_number(ret, w->target_pid ? (uint64_t)w->target_pid : UFFDCTL_UNKNOWN);
+	cell_text(ret, waiter_of(row)->comm);
 }
 
-static void get_addr(const void *row, struct cell *ret)
+static void waiter_target(const void *row, struct cell *ret)
 {
-	const struct uffdctl_waiter *w = ((const struct row *)row)->w;
-
-	if (w->addr != UFFDCTL_UNKNOWN)
-		cell_address(ret, w->addr);
+	cell_pid(ret, waiter_of(row)->target_pid);
 }
 
-static void get_kind(const void *row, struct cell *ret)
+static void waiter_addr(const void *row, struct cell *ret)
 {
-	cell_text(ret, uffdctl_kind_name(((const struct row *)row)->w->kind));
+	if (waiter_of(row)->addr != UFFDCTL_UNKNOWN)
+		cell_address(ret, waiter_of(row)->addr);
 }
 
-static void get_access(const void *row, struct cell *ret)
+static void waiter_kind(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "read", "write" };
-
-	cell_text(ret, names[((const struct row *)row)->w->access]);
+	cell_text(ret, uffdctl_kind_name(waiter_of(row)->kind));
 }
 
-static void get_state(const void *row, struct cell *ret)
+static void waiter_access(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "queued", "delivered" };
-
-	cell_text(ret, names[((const struct row *)row)->w->state]);
+	cell_text(ret, access_name(waiter_of(row)->access));
 }
 
-static void get_slept(const void *row, struct cell *ret)
+static void waiter_state(const void *row, struct cell *ret)
 {
-	const struct uffdctl_waiter *w = ((const struct row *)row)->w;
-
-	cell_duration(ret, w->slept_ns);
-	ret->alert = w->slept_ns != UFFDCTL_UNKNOWN && w->slept_ns > UINT64_C(1000000000);
+	cell_text(ret, wait_state_name(waiter_of(row)->state));
 }
 
-static void get_name(const void *row, struct cell *ret)
+static void waiter_slept(const void *row, struct cell *ret)
 {
-	cell_text(ret, ((const struct row *)row)->w->name);
+	uint64_t ns = waiter_of(row)->slept_ns;
+
+	cell_duration(ret, ns);
+	ret->alert = ns != UFFDCTL_UNKNOWN && ns > UINT64_C(1000000000);
 }
 
-static void get_offset(const void *row, struct cell *ret)
+static void waiter_name(const void *row, struct cell *ret)
 {
-	cell_number(ret, ((const struct row *)row)->w->offset);
+	cell_text(ret, waiter_of(row)->name);
 }
 
-static void get_holders(const void *arg, struct cell *ret)
+static void waiter_offset(const void *row, struct cell *ret)
 {
-	const struct row *row = arg;
-
-	if (row->w->ctx)
-		cell_holders(ret, row->list, row->w->ctx);
+	cell_number(ret, waiter_of(row)->offset);
 }
 
-static const struct column columns[] = {
-	{ "CTX", "userfaultfd: the number that it has in the same look", COL_RIGHT | COL_HIDDEN, get_ctx },
-	{ "TID", "thread that waits", COL_RIGHT, get_tid },
-	{ "PID", "its process", COL_RIGHT, get_pid },
-	{ "COMM", "the thread's name", 0, get_comm },
-	{ "TARGET_PID", "process whose memory it waits for", COL_RIGHT | COL_HIDDEN, get_target },
-	{ "SLEPT", "since it last ran, by the scheduler's clock; in JSON slept_ns", COL_RIGHT | COL_NS, get_slept },
-	{ "KIND", "minor, missing, wp or rwp; or the event it is stuck in: fork, remap, remove or unmap", 0, get_kind },
-	{ "ACCESS", "read or write", 0, get_access },
-	{ "STATE", "queued: no handler has read the message; delivered: read and not resolved", 0, get_state },
-	{ "ADDR", "address that it waits for", COL_RIGHT, get_addr },
-	{ "HOLDERS", "PID:FD of the userfaultfd", 0, get_holders },
-	{ "OFFSET", "of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, get_offset },
-	{ "NAME", "mapping, as in maps", COL_WIDE, get_name },
+static void waiter_holders(const void *row, struct cell *ret)
+{
+	if (waiter_of(row)->ctx)
+		cell_holders(ret, ((const struct waiter_row *)row)->list, waiter_of(row)->ctx);
+}
+
+static const struct column pending_columns[] = {
+	{ "CTX", "userfaultfd: the number that it has in the same look", COL_RIGHT | COL_HIDDEN, waiter_ctx },
+	{ "TID", "thread that waits", COL_RIGHT, waiter_tid },
+	{ "PID", "its process", COL_RIGHT, waiter_pid },
+	{ "COMM", "the thread's name", 0, waiter_comm },
+	{ "TARGET_PID", "process whose memory it waits for", COL_RIGHT | COL_HIDDEN, waiter_target },
+	{ "SLEPT", "since it last ran, by the scheduler's clock; in JSON slept_ns", COL_RIGHT | COL_NS, waiter_slept },
+	{ "KIND", "minor, missing, wp or rwp; or the event it is stuck in: fork, remap, remove or unmap", 0,
+	  waiter_kind },
+	{ "ACCESS", "read or write", 0, waiter_access },
+	{ "STATE", "queued: no handler has read the message; delivered: read and not resolved", 0, waiter_state },
+	{ "ADDR", "address that it waits for", COL_RIGHT, waiter_addr },
+	{ "HOLDERS", "PID:FD of the userfaultfd", 0, waiter_holders },
+	{ "OFFSET", "of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, waiter_offset },
+	{ "NAME", "mapping, as in maps", COL_WIDE, waiter_name },
 	{}
 };
 
-static const struct argp_option options[] = {
+static const struct argp_option pending_options[] = {
 	{ "watch", 'w', "TIME", 0, "Look again each time that this has passed (2, 500ms), until Ctrl-C", 10 },
 	{ "min-slept", 's', "TIME", 0,
 	  "Only threads that have slept this long: 500ms, 10s; or for how long is not known", 10 },
@@ -126,97 +127,123 @@ static const struct argp_option options[] = {
 	{}
 };
 
-static void parse_interval(const char *arg, struct argp_state *state)
+static error_t parse_pending(int key, char *arg, struct argp_state *state)
 {
-	uint64_t ns;
+	struct pending_options *o = state->input;
 
-	if (parse_time(arg, &ns) < 0 || ns < 10000000 || ns > UINT64_C(86400000000000))
-		argp_error(state, "--watch=%s: write a time such as 2 (seconds) or 500ms, of 10ms to a day", arg);
-	interval.tv_sec = ns / 1000000000;
-	interval.tv_nsec = ns % 1000000000;
-	repeat = true;
-}
-
-static error_t parse(int key, char *arg, struct argp_state *state)
-{
 	switch (key) {
 	case 'w':
-		parse_interval(arg, state);
+		if (parse_time(arg, &o->interval_ns) < 0 || o->interval_ns < 10000000 ||
+		    o->interval_ns > UINT64_C(86400000000000))
+			return usage_error(state,
+					   "--watch=%s: write a time such as 2 (seconds) or 500ms, of 10ms to a day",
+					   arg);
 		return 0;
 	case 'e':
-		fail_if_any = true;
+		o->fail_if_any = true;
 		return 0;
 	case 's':
-		if (parse_time(arg, &min_slept_ns) < 0)
-			argp_error(state, "--min-slept=%s: write a time such as 100us, 5ms or 2s", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		pids_add(arg, state);
+		if (parse_time(arg, &o->min_slept_ns) < 0)
+			return usage_error(state, "--min-slept=%s: write a time such as 100us, 5ms or 2s", arg);
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
 }
 
-/* 1: a thread waits; 0: none; or a negative errno. */
-static int look(bool *hidden)
-{
-	struct uffdctl_pending *p = NULL;
-	struct table *table;
-	int r, any = 0;
+/* What one listing had. */
+struct seen {
+	bool any;    /* a thread that waits */
+	bool hidden; /* processes that could not be looked into */
+};
 
-	if (table_new("pending", columns, &table) < 0)
-		exit(EXIT_USAGE);
-	r = uffdctl_pending(ctx(), source, pids, nr_pids, &p);
+static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
+{
+	const struct pending_options *o = inv->options;
+	int r = 0;
+
 	for (size_t i = 0; r >= 0 && i < uffdctl_pending_count(p); i++) {
-		struct row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
+		struct waiter_row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
 
 		/* Where it is not known how long it slept, it counts. */
-		if (row.w->slept_ns < min_slept_ns)
+		if (row.waiter->slept_ns < o->min_slept_ns)
 			continue;
-		any = 1;
-		r = table_row(table, &row);
+		*any = true;
+		r = table_row(inv->table, &row);
 	}
-	*hidden = r >= 0 && uffdctl_pending_hidden(p);
-	if (r >= 0 && !any && !common.json)
-		note(min_slept_ns ? "no thread has waited that long in a userfaultfd"
-		     : *hidden	  ? "no thread that can be seen waits in a userfaultfd"
-				  : "no thread waits in a userfaultfd");
-	uffdctl_pending_free(p);
-	if (table_close(table) < 0)
-		return -EIO;
-	return r < 0 ? r : any;
+	return r;
 }
 
-static int run(void)
+static void note_none(struct invocation *inv, bool hidden)
 {
-	int failed = pids_check(), r = 0, any = 0;
-	bool hidden = false;
+	const struct pending_options *o = inv->options;
 
-	if (repeat)
-		progress_begin(true);
-	while (!failed && !progress_interrupted()) {
-		r = look(&hidden);
-		any |= r == 1;
-		/* With both options it is an alarm: the first thread that waits ends it. */
-		if (r < 0 || !repeat || (fail_if_any && any) || progress_interrupted() ||
-		    nanosleep(&interval, NULL) < 0)
-			break;
-		failed = pids_check();
-	}
-	pids_free();
-	uffdctl_free(ctx());
-	/* A health check that can't see has not found all well. */
-	return failed || r < 0 || (fail_if_any && (any || hidden)) ? EXIT_UNDONE : EXIT_DONE;
+	if (!inv->style.json)
+		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long in a userfaultfd"
+				     : hidden	     ? "no thread that can be seen waits in a userfaultfd"
+						     : "no thread waits in a userfaultfd");
 }
+
+static int list_waiters(struct invocation *inv, struct seen *ret)
+{
+	const struct pending_options *o = inv->options;
+	struct uffdctl_pending *p = NULL;
+	int r = uffdctl_pending(inv->context, o->source, o->pids.list, o->pids.nr, &p);
+
+	*ret = (struct seen){};
+	if (r >= 0) {
+		r = add_rows(inv, p, &ret->any);
+		ret->hidden = uffdctl_pending_hidden(p);
+	}
+	if (r >= 0 && !ret->any)
+		note_none(inv, ret->hidden);
+	uffdctl_pending_free(p);
+	return table_end(inv->table) < 0 ? -EIO : r;
+}
+
+/* Waits for the next listing, if there is one. */
+static bool goes_on(const struct pending_options *o, const struct seen *seen)
+{
+	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
+
+	/* With both options it is an alarm: the first thread that waits ends it. */
+	if (!o->interval_ns || (o->fail_if_any && seen->any))
+		return false;
+	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
+}
+
+static int run_pending(struct invocation *inv)
+{
+	struct pending_options *o = inv->options;
+	struct seen seen = {};
+	int r;
+
+	if (o->interval_ns)
+		interrupts_catch(true);
+	do {
+		r = pids_check(&o->pids, inv);
+		if (r >= 0)
+			r = list_waiters(inv, &seen);
+	} while (r >= 0 && goes_on(o, &seen));
+	pids_free(&o->pids);
+	/* A health check that can't see has not found all well. */
+	return r < 0 || (o->fail_if_any && (seen.any || seen.hidden)) ? EXIT_UNDONE : EXIT_DONE;
+}
+
+static const struct option_group pending_groups[] = {
+	{ &pids_argp, offsetof(struct pending_options, pids) },
+	{ &source_argp, offsetof(struct pending_options, source) },
+	{},
+};
 
 const struct cmd cmd_pending = {
 	.name = "pending",
 	.summary = "List the threads that wait in a userfaultfd now",
 	.args = "[PID...]",
-	.options = options,
-	.parse = parse,
-	.children = (const struct argp_child[]){ { &source_argp, 0, NULL, 0 }, { &common_argp, 0, NULL, 0 }, {} },
-	.columns = columns,
-	.run = run,
+	.options = pending_options,
+	.parse = parse_pending,
+	.groups = pending_groups,
+	.options_size = sizeof(struct pending_options),
+	.columns = pending_columns,
+	.run = run_pending,
 };

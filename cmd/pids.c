@@ -1,51 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* PID... as the arguments of a command. */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "cmd/pids.h"
+#include "cmd/values.h"
 
-pid_t *pids;
-size_t nr_pids;
-
-void pids_add(const char *arg, struct argp_state *state)
+static error_t add_pid(struct pids *p, const char *arg, const struct argp_state *state)
 {
-	pid_t *p = reallocarray(pids, nr_pids + 1, sizeof(*pids));
+	pid_t *more = reallocarray(p->list, p->nr + 1, sizeof(*more));
 
-	if (!p) {
-		argp_failure(state, EXIT_UNDONE, 0, "out of memory");
-		return;
-	}
-	pids = p;
-	if (parse_pid(arg, &pids[nr_pids++]) < 0)
-		argp_error(state, "%s: not a PID", arg);
+	if (!more)
+		return ENOMEM;
+	p->list = more;
+	return parse_pid(state, arg, &p->list[p->nr++]);
 }
 
-/* Held from the first check on, so that a PID that is used again is not taken for the same process. */
-static struct uffdctl_target **held;
-
-int pids_check(void)
+static error_t parse_pids(int key, char *arg, struct argp_state *state)
 {
-	int failed = 0;
-
-	if (held) {
-		for (size_t i = 0; i < nr_pids; i++)
-			failed |= uffdctl_target_check(held[i]) < 0;
-		return failed;
+	switch (key) {
+	case ARGP_KEY_ARG:
+		return add_pid(state->input, arg, state);
+	case ARGP_KEY_ERROR:
+		pids_free(state->input);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
 	}
-	held = calloc(nr_pids + 1, sizeof(struct uffdctl_target *));
-	if (!held) {
-		error("out of memory");
-		return 1;
-	}
-	for (size_t i = 0; i < nr_pids; i++)
-		failed |= uffdctl_target_open(ctx(), pids[i], &held[i]) < 0;
-	return failed;
 }
 
-void pids_free(void)
+const struct argp pids_argp = { .parser = parse_pids };
+
+int pids_check(struct pids *p, struct invocation *inv)
 {
-	for (size_t i = 0; held && i < nr_pids; i++)
-		uffdctl_target_close(held[i]);
-	free(held);
-	free(pids);
+	bool is_first = !p->held;
+	int r = 0;
+
+	/* Held, so that a PID that is used again is not taken for the same process. */
+	if (is_first)
+		p->held = calloc(p->nr + 1, sizeof(struct uffdctl_target *));
+	if (!p->held) {
+		error(&inv->messages, "out of memory");
+		return -ENOMEM;
+	}
+	for (size_t i = 0; i < p->nr; i++)
+		if ((is_first ? uffdctl_target_open(inv->context, p->list[i], &p->held[i])
+			      : uffdctl_target_check(p->held[i])) < 0)
+			r = -ENOENT;
+	return r;
+}
+
+void pids_free(struct pids *p)
+{
+	for (size_t i = 0; p->held && i < p->nr; i++)
+		uffdctl_target_close(p->held[i]);
+	free(p->held);
+	free(p->list);
 }

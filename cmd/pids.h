@@ -3,16 +3,19 @@
 #ifndef CMD_PIDS_H
 #define CMD_PIDS_H
 
-#include "cmd/cmd.h"
+#include "cmd/command.h"
 
-extern pid_t *pids;
-extern size_t nr_pids;
+struct pids {
+	pid_t *list; /* NULL: none given */
+	size_t nr;
+	struct uffdctl_target **held; /* from the first check on */
+};
 
-/* For ARGP_KEY_ARG. */
-void pids_add(const char *arg, struct argp_state *state);
+/* Records in a struct pids. */
+extern const struct argp pids_argp;
 
-/* 1, reported, if one does not exist or may not be looked at: that is not one without userfaultfds. */
-int pids_check(void);
-void pids_free(void);
+/* Are they all there, and may they be inspected? 0, or a negative errno, reported. */
+int pids_check(struct pids *p, struct invocation *inv);
+void pids_free(struct pids *p);
 
 #endif

@@ -1,53 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl register and unregister. */
-#include "cmd/cmd.h"
+#include "cmd/drive.h"
+#include "cmd/usage.h"
 
-static uint64_t modes = UFFDCTL_MODE_MINOR;
+struct register_options {
+	struct drive_options drive;
+	uint64_t modes;
+};
 
-static void get_mode(const void *row, struct cell *ret)
+static void result_modes(const void *row, struct cell *ret)
 {
-	cell_bits(ret, ((const struct act_row *)row)->result->modes, uffdctl_mode_name);
+	cell_bits(ret, result_of(row)->modes, uffdctl_mode_name);
 }
 
-static void get_fd(const void *row, struct cell *ret)
+static void result_fd(const void *row, struct cell *ret)
 {
-	(void)row;
-	cell_number(ret, uffdctl_handle_fd(act.handle));
+	cell_number(ret, ((const struct result_row *)row)->fd);
 }
 
-static void get_ioctls(const void *row, struct cell *ret)
+static void result_ioctls(const void *row, struct cell *ret)
 {
-	const struct uffdctl_result *res = ((const struct act_row *)row)->result;
-
-	cell_bits(ret, res->error ? UFFDCTL_UNKNOWN : res->ioctls, uffdctl_ioctl_name);
+	cell_bits(ret, result_of(row)->error ? UFFDCTL_UNKNOWN : result_of(row)->ioctls, uffdctl_ioctl_name);
 }
 
-static void get_no_ioctls(const void *row, struct cell *ret)
+static void no_ioctls(const void *row, struct cell *ret)
 {
 	(void)row;
 	cell_list(ret);
 }
 
+#define FD_COLUMN                                                                          \
+	{                                                                                  \
+		"FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, result_fd \
+	}
+
 static const struct column register_columns[] = {
-	{ "PID", "process", COL_RIGHT, col_act_pid },
-	{ "START", "first address", COL_RIGHT, col_act_start },
-	{ "END", "address behind the last", COL_RIGHT, col_act_end },
-	{ "MODE", "modes that the part has now, those that were there included", 0, get_mode },
-	{ "FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, get_fd },
-	{ "IOCTLS", "what the kernel grants on the range; unknown in a dry run", 0, get_ioctls },
-	{ "ERROR", "why the part was not registered", COL_WIDE, col_act_error },
+	RANGE_COLUMNS,
+	{ "MODE", "modes that the part has now, those that were there included", 0, result_modes },
+	FD_COLUMN,
+	{ "IOCTLS", "what the kernel grants on the range; unknown in a dry run", 0, result_ioctls },
+	{ "ERROR", "why the part was not registered", COL_WIDE, result_error },
 	{}
 };
 
 static const struct column unregister_columns[] = {
-	{ "PID", "process", COL_RIGHT, col_act_pid },
-	{ "START", "first address", COL_RIGHT, col_act_start },
-	{ "END", "address behind the last", COL_RIGHT, col_act_end },
-	{ "MODE", "modes that the part had", 0, get_mode },
-	{ "FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, get_fd },
-	{ "IOCTLS", "none any more", COL_HIDDEN, get_no_ioctls },
-	{ "ERROR", "why the part was not unregistered", COL_WIDE, col_act_error },
-	{}
+	RANGE_COLUMNS,
+	{ "MODE", "modes that the part had", 0, result_modes },
+	FD_COLUMN,
+	{ "IOCTLS", "none any more", COL_HIDDEN, no_ioctls },
+	{ "ERROR", "why the part was not unregistered", COL_WIDE, result_error },
+	{},
 };
 
 static const struct argp_option register_options[] = {
@@ -58,41 +60,59 @@ static const struct argp_option register_options[] = {
 
 static error_t parse_register(int key, char *arg, struct argp_state *state)
 {
-	if (key != 'm')
+	struct register_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		o->modes = UFFDCTL_MODE_MINOR;
+		return 0;
+	case 'm':
+		if (uffdctl_modes_parse(arg, &o->modes) < 0)
+			return usage_error(state, "--mode=%s: write minor, missing, wp, rwp, or several with commas",
+					   arg);
+		return 0;
+	default:
 		return ARGP_ERR_UNKNOWN;
-	if (uffdctl_modes_parse(arg, &modes) < 0)
-		argp_error(state, "--mode=%s: write minor, missing, wp, rwp, or several with commas", arg);
-	return 0;
+	}
 }
 
-static int end(int r)
+static int do_register(struct drive *d)
 {
-	if (r == -EINTR)
-		error("%d: interrupted while it waited: nothing was changed", act.pid);
-	return act_close(r);
+	const struct register_options *o = d->inv->options;
+
+	return uffdctl_register(d->handle, o->drive.ranges, o->modes, o->drive.flags, drive_result, d);
 }
 
-static int run_register(void)
+static int do_unregister(struct drive *d)
 {
-	int r = act_open();
-
-	if (r >= 0)
-		r = uffdctl_register(act.handle, act.ranges, modes, act.flags, act_result, NULL);
-	return end(r);
+	return uffdctl_unregister(d->handle, d->options->ranges, d->options->flags, drive_result, d);
 }
 
-static int run_unregister(void)
+static int change_registration(struct invocation *inv, int (*work)(struct drive *d))
 {
-	int r = act_open();
+	struct register_options *o = inv->options;
+	struct drive d = { .inv = inv,
+			   .options = &o->drive,
+			   .if_interrupted = "interrupted while it waited: nothing was changed" };
 
-	if (r >= 0)
-		r = uffdctl_unregister(act.handle, act.ranges, act.flags, act_result, NULL);
-	return end(r);
+	return run_drive(&d, work);
 }
 
-static const struct argp_child children[] = {
-	{ &act_argp, 0, NULL, 0 },    { &lock_argp, 0, NULL, 0 }, { &handshake_argp, 0, NULL, 0 },
-	{ &common_argp, 0, NULL, 0 }, {}
+static int run_register(struct invocation *inv)
+{
+	return change_registration(inv, do_register);
+}
+
+static int run_unregister(struct invocation *inv)
+{
+	return change_registration(inv, do_unregister);
+}
+
+static const struct option_group register_groups[] = {
+	{ &drive_argp, offsetof(struct register_options, drive) },
+	{ &lock_argp, offsetof(struct register_options, drive) },
+	{ &handshake_argp, offsetof(struct register_options, drive) },
+	{},
 };
 
 const struct cmd cmd_register = {
@@ -101,7 +121,8 @@ const struct cmd cmd_register = {
 	.args = "PID RANGE...",
 	.options = register_options,
 	.parse = parse_register,
-	.children = children,
+	.groups = register_groups,
+	.options_size = sizeof(struct register_options),
 	.columns = register_columns,
 	.run = run_register,
 };
@@ -110,7 +131,8 @@ const struct cmd cmd_unregister = {
 	.name = "unregister",
 	.summary = "Unregister ranges, and wake who waits there",
 	.args = "PID RANGE...",
-	.children = children,
+	.groups = register_groups,
+	.options_size = sizeof(struct register_options),
 	.columns = unregister_columns,
 	.run = run_unregister,
 };

@@ -1,40 +1,39 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands that resolve faults in bulk share: options, contents, columns, the sum. */
+/* What the commands that resolve faults in bulk share: options, columns, progress, the sum. */
 #ifndef CMD_RESOLVE_H
 #define CMD_RESOLVE_H
 
-#include "cmd/cmd.h"
+#include "cmd/contents.h"
+#include "cmd/drive.h"
+#include "cmd/progress.h"
 
-/* One parser knows them all; which of them a command has is said by its tables of options. */
+struct resolve_options {
+	struct drive_options drive;
+	struct contents_options contents;
+	struct progress progress;
+	unsigned int nr_threads;
+};
+
+/* These record in a struct resolve_options: --threads and --no-wake; OPT_WP and OPT_FORCE of a command. */
+extern const struct argp work_argp;
+error_t parse_resolve(int key, char *arg, struct argp_state *state);
 enum {
 	OPT_WP = 0x300,
-	OPT_NO_WAKE,
-	OPT_FROM,
-	OPT_FROM_ZERO,
 	OPT_FORCE,
-	OPT_BY_OFFSET,
-	OPT_ELSEWHERE,
 };
-error_t resolve_parse(int key, char *arg, struct argp_state *state);
 
-/* --threads, --no-wake */
-extern const struct argp work_argp;
-/* --from, --from-zero, --by-offset: for what is there, or for what is missing */
-extern const struct argp fill_argp, contents_argp;
-
-void col_mapped(const void *row, struct cell *ret);
-void col_already(const void *row, struct cell *ret);
-void col_absent(const void *row, struct cell *ret);
-void col_filled(const void *row, struct cell *ret);
-void col_elsewhere(const void *row, struct cell *ret);
-
-/* Of the commands that make pages. */
-extern const struct column made_columns[];
+/* clang-format off */
+#define RESOLVE_GROUPS \
+	{ &work_argp, 0 }, \
+	{ &drive_argp, offsetof(struct resolve_options, drive) }, \
+	{ &lock_argp, offsetof(struct resolve_options, drive) }, \
+	{ &progress_argp, offsetof(struct resolve_options, progress) }
+/* clang-format on */
 
 typedef int (*resolve_fn)(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 			  const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
 
-/* The whole of a command: opens, does, reports; returns its exit status. */
-int run_resolve(resolve_fn fn, const char *why_absent);
+/* The whole of a command, whose options are a struct resolve_options; returns an exit status. */
+int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent);
 
 #endif

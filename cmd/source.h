@@ -3,9 +3,9 @@
 #ifndef CMD_SOURCE_H
 #define CMD_SOURCE_H
 
-#include "cmd/cmd.h"
+#include <argp.h>
 
-extern enum uffdctl_source source;
+/* Records in an enum uffdctl_source. */
 extern const struct argp source_argp;
 
 #endif

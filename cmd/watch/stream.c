@@ -6,6 +6,7 @@
 
 #include <json-c/json.h>
 
+#include "cmd/duration.h"
 #include "cmd/watch/watch.h"
 
 /* Long enough for the first one of a large program; the stream has room for what comes meanwhile. */
@@ -108,7 +109,7 @@ static char *put_right(char *p, uint64_t n, unsigned int base, int width, char p
 	return p;
 }
 
-/* As human_duration(), right in nine columns. */
+/* As duration_text(), right in nine columns. */
 static char *put_wait(char *p, uint64_t ns)
 {
 	static const struct {
@@ -119,9 +120,9 @@ static char *put_wait(char *p, uint64_t ns)
 	if (ns == UFFDCTL_UNKNOWN)
 		return p + sprintf(p, "%9s ", "-");
 	if (ns >= UINT64_C(60000000000)) {
-		_cleanup_free_ char *text = human_duration(ns);
+		char text[DURATION_SIZE];
 
-		return p + sprintf(p, "%9s ", text);
+		return p + sprintf(p, "%9s ", duration_text(text, ns, 0));
 	}
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
 		uint64_t tenths = ns / (units[i].ns / 10);
@@ -157,7 +158,7 @@ static void line_fault(const struct uffdctl_fault *f)
 	const char *instruction = watch_symbol(f->pid, f->ip, SYMBOL_MS);
 	char line[512], *p = line;
 
-	if (!started && !common.noheadings)
+	if (!started && !watch_options.inv->style.noheadings)
 		printf("%15s %8s %-15s %-7s %-6s %12s %9s %-10s %8s %-15s %s\n", "TIME", "TID", "COMM", "KIND",
 		       "ACCESS", "ADDR", "WAIT", "ENDED", "RESOLVER", "", "NAME SYMBOL");
 	started = true;
@@ -279,19 +280,19 @@ static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const
 	static struct uffdctl_watch_stats last;
 	static uint64_t last_ns;
 	double s = (ns - last_ns) / 1e9;
-	_cleanup_free_ char *p99 = NULL;
+	char p99[DURATION_SIZE];
 	struct uffdctl_watch_stats since = *st;
 
 	(void)name;
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
 		since.buckets[i] -= last.buckets[i];
-	if (watch_percentile(&since, 0.99) != UFFDCTL_UNKNOWN)
-		p99 = human_duration(watch_percentile(&since, 0.99));
-	printf("%8.1f s %10.0f faults/s:", ns / 1e9, watch_grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
+	printf("%8.1f s %10.0f faults/s:", ns / 1e9,
+	       watch_grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
 	for (int i = 0; i < 4; i++)
-		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), watch_grown(st->faults[i], last.faults[i]) / s);
-	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending, p99 ?: "-",
-	       watch_grown(st->lost_events, last.lost_events));
+		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i),
+		       watch_grown(st->faults[i], last.faults[i]) / s);
+	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending,
+	       duration_text(p99, watch_percentile(&since, 0.99), 0), watch_grown(st->lost_events, last.lost_events));
 	last = *st;
 	last_ns = ns;
 }
@@ -317,17 +318,19 @@ static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 		return;
 	printf("wait");
 	for (int i = 0; i < 3; i++) {
-		_cleanup_free_ char *s = human_duration(watch_percentile(st, points[i]));
+		char s[DURATION_SIZE];
 
-		printf(" %s <= %s,", labels[i], s);
+		printf(" %s <= %s,", labels[i], duration_text(s, watch_percentile(st, points[i]), 0));
 	}
-	_cleanup_free_ char *max = human_duration(st->max_wait_ns);
-	printf(" max %s\n", max);
+	char max[DURATION_SIZE];
+	printf(" max %s\n", duration_text(max, st->max_wait_ns, 0));
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
 		most = st->buckets[i] > most ? st->buckets[i] : most;
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
 		static const char bar[] = "########################################";
-		_cleanup_free_ char *s = human_duration(UINT64_C(1000) << i);
+		char s[DURATION_SIZE];
+
+		duration_text(s, UINT64_C(1000) << i, 0);
 
 		if (st->buckets[i])
 			printf("%10s %10" PRIu64 " %.*s\n", i < UFFDCTL_NR_BUCKETS - 1 ? s : "more", st->buckets[i],

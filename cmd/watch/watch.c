@@ -7,8 +7,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "cmd/pids.h"
-#include "cmd/progress.h"
+#include "cmd/interrupt.h"
+#include "cmd/options.h"
+#include "cmd/values.h"
 #include "cmd/watch/watch.h"
 
 static struct uffdctl_watch_opts opts;
@@ -53,7 +54,7 @@ static const struct argp_option options[] = {
 	{}
 };
 
-static void parse_kinds(const char *arg, struct argp_state *state)
+static error_t parse_kinds(const char *arg, struct argp_state *state)
 {
 	_cleanup_free_ char *copy = strdup(arg);
 	char *rest = copy, *name;
@@ -64,43 +65,55 @@ static void parse_kinds(const char *arg, struct argp_state *state)
 		while (k <= UFFDCTL_KIND_RWP && strcmp(name, uffdctl_kind_name(k)))
 			k++;
 		if (k > UFFDCTL_KIND_RWP)
-			argp_error(state, "--kind=%s: write minor, missing, wp, rwp, or several with commas", arg);
+			return usage_error(state, "--kind=%s: write minor, missing, wp, rwp, or several with commas",
+					   arg);
 		opts.kinds |= 1u << k;
 	}
+	return 0;
 }
 
-static void parse_access(const char *arg, struct argp_state *state)
+static error_t parse_access(const char *arg, struct argp_state *state)
 {
 	if (!strcmp(arg, "read"))
 		opts.access = 1u << UFFDCTL_ACCESS_READ;
 	else if (!strcmp(arg, "write"))
 		opts.access = 1u << UFFDCTL_ACCESS_WRITE;
 	else
-		argp_error(state, "--access=%s: write read or write", arg);
+		return usage_error(state, "--access=%s: write read or write", arg);
+	return 0;
 }
 
 static bool has_view(void)
 {
-	return !common.json && !watch_options.lines && !watch_options.summary_only && view_usable();
+	return !watch_options.inv->style.json && !watch_options.lines && !watch_options.summary_only && view_usable();
 }
 
-static void check_options(struct argp_state *state)
+static error_t check_options(struct argp_state *state)
 {
-	if (common.columns)
-		argp_error(state, "--output: this command has no columns");
+	const struct pids *p = state->input;
+
+	if (watch_options.inv->style.columns)
+		return usage_error(state, "--output: this command has no columns");
 	if (watch_options.control && !has_view())
-		argp_error(state, "--control: only the view has it, which needs a terminal");
+		return usage_error(state, "--control: only the view has it, which needs a terminal");
 	if (watch_options.summary_only && (watch_options.min_wait_ns || max_count != UINT64_MAX))
-		argp_error(state, "--summary shows no single fault: --min-wait and --count do without it");
-	if (ranges && nr_pids != 1)
-		argp_error(state, "--range is of one process: give its PID");
-	if (opts.flags & UFFDCTL_WATCH_CHILDREN && !nr_pids)
-		argp_error(state, "--children: of which PID? Without one, all processes are watched");
+		return usage_error(state, "--summary shows no single fault: --min-wait and --count do without it");
+	if (ranges && p->nr != 1)
+		return usage_error(state, "--range is of one process: give its PID");
+	if (opts.flags & UFFDCTL_WATCH_CHILDREN && !p->nr)
+		return usage_error(state, "--children: of which PID? Without one, all processes are watched");
+	return 0;
 }
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	switch (key) {
+	case ARGP_KEY_INIT:
+		watch_options.inv = invocation_of(state);
+		return 0;
+	case ARGP_KEY_ERROR:
+		uffdctl_ranges_free(ranges);
+		return 0;
 	case OPT_LINE:
 		watch_options.lines = true;
 		return 0;
@@ -112,27 +125,26 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_BACKEND:
 		if (strcmp(arg, "tracepoint") && strcmp(arg, "fentry") && strcmp(arg, "kprobe") && strcmp(arg, "sched"))
-			argp_error(state, "--backend=%s: write tracepoint, fentry, kprobe or sched", arg);
+			return usage_error(state, "--backend=%s: write tracepoint, fentry, kprobe or sched", arg);
 		opts.backend = arg;
 		return 0;
 	case 'k':
-		parse_kinds(arg, state);
-		return 0;
+		return parse_kinds(arg, state);
 	case 'a':
-		parse_access(arg, state);
-		return 0;
+		return parse_access(arg, state);
 	case OPT_MIN_WAIT:
 		if (parse_time(arg, &watch_options.min_wait_ns) < 0)
-			argp_error(state, "--min-wait=%s: write a time such as 100us, 5ms or 2s", arg);
+			return usage_error(state, "--min-wait=%s: write a time such as 100us, 5ms or 2s", arg);
 		return 0;
 	case 'd':
 		if (parse_time(arg, &duration_ns) < 0)
-			argp_error(state, "--duration=%s: write a time such as 500ms, 10s or 5m", arg);
+			return usage_error(state, "--duration=%s: write a time such as 500ms, 10s or 5m", arg);
 		return 0;
 	case OPT_INTERVAL:
 		if (parse_time(arg, &watch_options.interval_ns) < 0 || watch_options.interval_ns < 10000000)
-			argp_error(state, "--interval=%s: write a time such as 500ms, 10s or 5m, of 10ms at least",
-				   arg);
+			return usage_error(state,
+					   "--interval=%s: write a time such as 500ms, 10s or 5m, of 10ms at least",
+					   arg);
 		return 0;
 	case OPT_LINES:
 		watch_options.source_lines = true;
@@ -141,21 +153,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		opts.flags |= UFFDCTL_WATCH_CHILDREN;
 		return 0;
 	case OPT_RANGE:
-		if (!ranges && uffdctl_ranges_new(ctx(), &ranges) < 0)
-			exit(EXIT_UNDONE);
-		if (uffdctl_ranges_add(ranges, arg) < 0)
-			exit(EXIT_USAGE);
-		return 0;
+		if (!ranges && uffdctl_ranges_new(watch_options.inv->context, &ranges) < 0)
+			return ENOMEM;
+		return uffdctl_ranges_add(ranges, arg) < 0 ? EINVAL : 0;
 	case 'c':
 		if (uffdctl_size_parse(arg, &max_count) < 0 || !max_count)
-			argp_error(state, "--count=%s: write a number from 1 on", arg);
-		return 0;
-	case ARGP_KEY_ARG:
-		pids_add(arg, state);
+			return usage_error(state, "--count=%s: write a number from 1 on", arg);
 		return 0;
 	case ARGP_KEY_END:
-		check_options(state);
-		return 0;
+		return check_options(state);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -180,8 +186,8 @@ const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms)
 
 	if (ip == UFFDCTL_UNKNOWN)
 		return NULL;
-	if (!symbols &&
-	    uffdctl_symbols_new(ctx(), watch_options.source_lines ? UFFDCTL_SYMBOLS_LINES : 0, &symbols) < 0)
+	if (!symbols && uffdctl_symbols_new(watch_options.inv->context,
+					    watch_options.source_lines ? UFFDCTL_SYMBOLS_LINES : 0, &symbols) < 0)
 		return NULL;
 	return uffdctl_symbols_get(symbols, pid, ip, timeout_ms, &text) == 0 ? text : NULL;
 }
@@ -239,7 +245,7 @@ static int show_totals(struct uffdctl_watch *w, uint64_t passed)
 /* In the view there is still something to look at. */
 static bool is_over(struct uffdctl_watch *w)
 {
-	return progress_interrupted() || (!dress->wait && uffdctl_watch_ended(w));
+	return interrupted() || (!dress->wait && uffdctl_watch_ended(w));
 }
 
 static uint64_t passed_ns(const struct uffdctl_watch *w)
@@ -272,37 +278,38 @@ static int watch(struct uffdctl_watch *w, struct uffdctl_watch_stats *st, uint64
 	return r;
 }
 
-static int run(void)
+static int run(struct invocation *inv)
 {
 	struct uffdctl_watch_stats st;
 	struct uffdctl_watch *w = NULL;
 	uint64_t passed = 0;
 	int r;
 
-	if (pids_check())
+	watch_options.pids = *(struct pids *)inv->options;
+	if (pids_check(&watch_options.pids, inv) < 0)
 		return EXIT_UNDONE;
-	dress = common.json ? &dress_json : has_view() ? &dress_view : &dress_lines;
-	progress_begin(true);
-	opts.pids = pids;
-	opts.nr_pids = nr_pids;
+	dress = watch_options.inv->style.json ? &dress_json : has_view() ? &dress_view : &dress_lines;
+	interrupts_catch(true);
+	opts.pids = watch_options.pids.list;
+	opts.nr_pids = watch_options.pids.nr;
 	opts.ranges = ranges;
 	if (!watch_options.summary_only)
 		opts.flags |= UFFDCTL_WATCH_STREAM;
-	r = uffdctl_watch_open(ctx(), &opts, &w);
+	r = uffdctl_watch_open(watch_options.inv->context, &opts, &w);
 	if (r >= 0) {
-		if (common.verbose)
-			note("watching by backend %s", uffdctl_watch_backend(w));
+		if (watch_options.inv->verbose)
+			note(&inv->messages, "watching by backend %s", uffdctl_watch_backend(w));
 		if (dress == &dress_lines && uffdctl_watch_stats(w, &st) == 0 && st.before)
-			note("%" PRIu64 " thread%s already: see uffdctl pending", st.before, st.before == 1 ? " waits" : "s wait");
+			note(&inv->messages, "%" PRIu64 " thread%s already: see uffdctl pending", st.before,
+			     st.before == 1 ? " waits" : "s wait");
 		r = watch(w, &st, &passed);
 		dress->end(r < 0 ? NULL : &st, passed, uffdctl_watch_backend(w));
 	}
 	uffdctl_watch_close(w);
 	uffdctl_symbols_free(symbols);
 	uffdctl_ranges_free(ranges);
-	pids_free();
-	uffdctl_free(ctx());
-	if (stdout_failed())
+	pids_free(&watch_options.pids);
+	if (stdout_failed(&inv->messages))
 		return EXIT_UNDONE;
 	return r < 0 ? EXIT_UNDONE : EXIT_DONE;
 }
@@ -313,6 +320,7 @@ const struct cmd cmd_watch = {
 	.args = "[PID...]",
 	.options = options,
 	.parse = parse,
-	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, {} },
+	.groups = (const struct option_group[]){ { &pids_argp, 0 }, {} },
+	.options_size = sizeof(struct pids),
 	.run = run,
 };

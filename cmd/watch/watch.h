@@ -5,9 +5,13 @@
 
 #include <stdint.h>
 
-#include "cmd/cmd.h"
+#include "cmd/command.h"
+#include "cmd/pids.h"
+#include "lib/cleanup.h"
 
 struct watch_options {
+	struct invocation *inv;
+	struct pids pids;
 	bool summary_only, lines, control;
 	bool source_lines;    /* of instructions */
 	uint64_t interval_ns; /* 0: the dress's own */

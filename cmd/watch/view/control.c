@@ -74,7 +74,7 @@ static int drop_stale_pages(void)
 	int r = uffdctl_target_check(plan.t);
 
 	if (r >= 0)
-		r = uffdctl_pending(ctx(), UFFDCTL_SOURCE_AUTO, &plan.pid, 1, &p);
+		r = uffdctl_pending(watch_options.inv->context, UFFDCTL_SOURCE_AUTO, &plan.pid, 1, &p);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < plan.nr_pages; i++)
@@ -94,7 +94,7 @@ static int do_continue(void)
 
 	if (r < 0 || !plan.nr_pages)
 		return r;
-	r = uffdctl_ranges_new(ctx(), &ranges);
+	r = uffdctl_ranges_new(watch_options.inv->context, &ranges);
 	if (r >= 0)
 		r = add_pages(ranges);
 	if (r >= 0)
@@ -177,7 +177,7 @@ static bool plan_for(const struct view *v, const struct waiter *w)
 	const struct mapping *map = model_find(v->m, w->target_pid, w->addr);
 
 	view_forget_plan();
-	if (uffdctl_target_open(ctx(), w->target_pid, &plan.t) < 0)
+	if (uffdctl_target_open(watch_options.inv->context, w->target_pid, &plan.t) < 0)
 		return false;
 	memcpy(plan.name, w->name, sizeof(plan.name));
 	plan.pid = w->target_pid;

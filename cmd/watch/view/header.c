@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "cmd/pids.h"
 #include "cmd/watch/view/view.h"
 
 /* ---- the header ---- */
@@ -25,10 +24,10 @@ static void add_targets(const struct view *v, struct line *l, int end)
 	int max = l->max;
 	size_t i;
 
-	if (!nr_pids)
+	if (!watch_options.pids.nr)
 		line_add(l, STYLE_PLAIN, "all processes");
 	l->max = end;
-	for (i = 0; nr_pids && i < look->nr_targets; i++) {
+	for (i = 0; watch_options.pids.nr && i < look->nr_targets; i++) {
 		const struct target *t = &look->targets[i];
 		int need = 10 + text_width(t->comm, v->utf8) + (t->gone ? 8 : 0);
 
@@ -37,7 +36,7 @@ static void add_targets(const struct view *v, struct line *l, int end)
 		line_add(l, STYLE_PLAIN, i ? ", " : "");
 		add_target(l, t, 24);
 	}
-	if (nr_pids && i < look->nr_targets)
+	if (watch_options.pids.nr && i < look->nr_targets)
 		line_addf(l, STYLE_PLAIN, " +%zu", look->nr_targets - i);
 	l->max = max;
 }

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "cmd/pids.h"
 #include "cmd/watch/view/view.h"
 
 #define WIDTH 200
@@ -92,8 +91,8 @@ static int create(char *name, size_t size)
 	struct tm tm;
 	int fd = -1;
 
-	if (nr_pids)
-		snprintf(who, sizeof(who), "%d", pids[0]);
+	if (watch_options.pids.nr)
+		snprintf(who, sizeof(who), "%d", watch_options.pids.list[0]);
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
 	snprintf(name, size, "uffdctl-watch-%s-%s.txt", who, when);
 	for (int i = 2; i < MAX_TRIES; i++) {

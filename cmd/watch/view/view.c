@@ -7,7 +7,6 @@
 #include <stdarg.h>
 #include <string.h>
 
-#include "cmd/pids.h"
 #include "cmd/watch/view/draw.h"
 
 #define MS UINT64_C(1000000)
@@ -43,8 +42,9 @@ void view_say(struct view *to, bool bad, const char *fmt, ...)
 		wanted = DRAW_LINES;
 }
 
-static void on_message(const char *msg)
+static void on_message(void *data, const char *msg)
 {
+	(void)data;
 	snprintf(v->messages[v->nr_messages++ % VIEW_NR_MESSAGES], VIEW_MESSAGE, "%s", msg);
 	view_say(v, true, "%s", msg);
 }
@@ -55,7 +55,7 @@ static void repeat_messages(void)
 	size_t nr = v->nr_messages < VIEW_NR_MESSAGES ? v->nr_messages : VIEW_NR_MESSAGES;
 
 	for (size_t i = v->nr_messages - nr; i < v->nr_messages; i++)
-		error("%s", v->messages[i % VIEW_NR_MESSAGES]);
+		error(&watch_options.inv->messages, "%s", v->messages[i % VIEW_NR_MESSAGES]);
 }
 
 /* ---- pausing ---- */
@@ -84,7 +84,7 @@ static int view_begin(struct uffdctl_watch *w)
 	v = calloc(1, sizeof(*v));
 	look = calloc(1, sizeof(*look));
 	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
-		error("out of memory");
+		error(&watch_options.inv->messages, "out of memory");
 		return -ENOMEM;
 	}
 	model_init(v->live, uffdctl_watch_began_ns(w), uffdctl_watch_backend(w));
@@ -95,17 +95,17 @@ static int view_begin(struct uffdctl_watch *w)
 	v->symbol = symbol_of;
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		v->sort[i].column = 1;
-	r = looker_start(pids, nr_pids, &looker);
+	r = looker_start(watch_options.pids.list, watch_options.pids.nr, &looker);
 	if (r < 0)
-		error("starting a thread: %s", strerror(-r));
+		error(&watch_options.inv->messages, "starting a thread: %s", strerror(-r));
 	else
-		r = screen_begin(common.color);
+		r = screen_begin(watch_options.inv->style.color);
 	if (r < 0) {
 		looker_stop(looker);
 		looker = NULL;
 		return r;
 	}
-	messages_to(on_message);
+	watch_options.inv->messages.sink = on_message;
 	wanted = DRAW_SCREEN;
 	return 0;
 }
@@ -113,7 +113,7 @@ static int view_begin(struct uffdctl_watch *w)
 static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *name)
 {
 	if (looker) {
-		messages_to(NULL);
+		watch_options.inv->messages.sink = NULL;
 		screen_end();
 		view_forget_plan();
 		looker_stop(looker);
@@ -150,7 +150,8 @@ static void say_who_ended(void)
 	for (size_t i = 0; i < look->nr_targets; i++) {
 		const struct target *t = &look->targets[i];
 
-		if (t->gone && nr_pids && i < old->nr_targets && old->targets[i].pid == t->pid && !old->targets[i].gone)
+		if (t->gone && watch_options.pids.nr && i < old->nr_targets && old->targets[i].pid == t->pid &&
+		    !old->targets[i].gone)
 			view_say(v, true, "%d %s has ended; its faults stay on show", t->pid, t->comm);
 	}
 }

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A command, and one call of it. */
+#ifndef CMD_COMMAND_H
+#define CMD_COMMAND_H
+
+#include <argp.h>
+#include <stddef.h>
+
+#include "cmd/messages.h"
+#include "cmd/table.h"
+#include "lib/uffdctl.h"
+
+enum {
+	EXIT_DONE = 0,
+	EXIT_UNDONE = 1, /* something was not done; stderr says what */
+	EXIT_USAGE = 2,
+};
+
+/* Options that several commands share. */
+struct option_group {
+	const struct argp *argp; /* its input is where it records */
+	size_t offset;		 /* in the command's own struct */
+};
+
+/* One call: what was parsed, and what it works with. */
+struct invocation {
+	const struct cmd *cmd;
+	int argc; /* from the command's name on */
+	char **argv;
+	char name[32];	  /* "uffdctl list", as argp prints it */
+	struct argp argp; /* what parses it */
+
+	/* Options that mean the same everywhere (uffdctl(1), COMMON OPTIONS). */
+	struct table_style style;
+	int verbose;
+	struct messages messages;
+
+	struct uffdctl *context;
+	struct table *table; /* NULL: the command has no columns */
+	void *options;	     /* the command's own */
+};
+
+/*
+ * Parsers record, and return what ends the parsing: ENOMEM; ECANCELED when all that was asked for is printed; else an
+ * error of usage, reported. At ARGP_KEY_ERROR they free what they recorded.
+ */
+struct cmd {
+	const char *name;
+	const char *summary; /* one line, for uffdctl --help */
+	const char *args;    /* "PID RANGE..." */
+	const struct argp_option *options;
+	error_t (*parse)(int key, char *arg, struct argp_state *state); /* its input: the command's own struct */
+	const struct option_group *groups;
+	size_t options_size; /* of the command's own struct, zeroed before parsing */
+	const struct column *columns;
+	int (*run)(struct invocation *inv); /* returns an exit status */
+};
+
+extern const struct cmd cmd_continue, cmd_copy, cmd_list, cmd_pending, cmd_register, cmd_smaps, cmd_unregister,
+	cmd_wake, cmd_watch, cmd_zeropage;
+
+#endif

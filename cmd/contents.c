@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* --from and the like: what pages are filled with. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd/contents.h"
+#include "cmd/values.h"
+#include "lib/cleanup.h"
+
+enum {
+	OPT_FROM = 0x380,
+	OPT_FROM_ZERO,
+	OPT_BY_OFFSET,
+	OPT_ELSEWHERE,
+};
+
+#define BY_OFFSET                                                                                                \
+	{                                                                                                        \
+		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                             \
+			"Contents lie as in the file that is mapped, not end to end: FILE is an image of it", 15 \
+	}
+
+static const struct argp_option fill_options[] = {
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
+	  "Fill pages that are not mapped with these contents; - is standard input", 15 },
+	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 15 },
+	BY_OFFSET,
+	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
+	  "What to do with pages that are also mapped elsewhere: refuse (the default), overwrite or keep", 15 },
+	{}
+};
+
+static const struct argp_option contents_options[] = {
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0, "Contents for the pages that are missing; - is standard input", 15 },
+	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, zeros", 15 },
+	BY_OFFSET,
+	{}
+};
+
+static error_t parse_elsewhere(struct contents_options *o, const char *arg, const struct argp_state *state)
+{
+	static const char *const words[] = {
+		[UFFDCTL_ELSEWHERE_REFUSE] = "refuse",
+		[UFFDCTL_ELSEWHERE_OVERWRITE] = "overwrite",
+		[UFFDCTL_ELSEWHERE_KEEP] = "keep",
+		NULL,
+	};
+	unsigned int word = 0;
+	error_t err = parse_word(state, "elsewhere", arg, words, &word);
+
+	o->elsewhere = word;
+	return err;
+}
+
+static error_t check_contents(const struct contents_options *o, const struct argp_state *state)
+{
+	if (o->from && o->from_zero)
+		return usage_error(state, "--from and --from-zero exclude each other");
+	if (o->by_offset && !o->from)
+		return usage_error(state, "--by-offset needs --from");
+	if (o->elsewhere && !contents_given(o))
+		return usage_error(state, "--elsewhere needs --from or --from-zero");
+	return 0;
+}
+
+static error_t parse_contents(int key, char *arg, struct argp_state *state)
+{
+	struct contents_options *o = state->input;
+
+	switch (key) {
+	case OPT_FROM:
+		o->from = arg;
+		return 0;
+	case OPT_FROM_ZERO:
+		o->from_zero = true;
+		return 0;
+	case OPT_BY_OFFSET:
+		o->by_offset = true;
+		return 0;
+	case OPT_ELSEWHERE:
+		return parse_elsewhere(o, arg, state);
+	case ARGP_KEY_END:
+		return check_contents(o, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp fill_argp = { .options = fill_options, .parser = parse_contents };
+const struct argp contents_argp = { .options = contents_options, .parser = parse_contents };
+
+/* ---- opening ---- */
+
+static int open_path(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* What was read of it before is not ours: contents begin where it stands. */
+static int open_stdin(uint64_t *offset)
+{
+	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+	int flags = fcntl(STDIN_FILENO, F_GETFL), fd;
+
+	if (flags < 0 || (flags & O_ACCMODE) == O_WRONLY)
+		return -EBADF;
+	*offset += at > 0 ? at : 0;
+	fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+static bool is_directory(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static const char *contents_hint(int err, bool has_offset)
+{
+	switch (err) {
+	case -ENOENT:
+		return has_offset ? ": a file whose name ends in @NUMBER is written with @0 behind it" : "";
+	case -EISDIR:
+		return ": --from takes a file";
+	case -EBADF:
+		return ": standard input is closed, or not open for reading";
+	default:
+		return "";
+	}
+}
+
+int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts *opts, struct messages *m)
+{
+	_cleanup_free_ char *path = strdup(o->from_zero ? "/dev/zero" : o->from);
+	_cleanup_close_ int fd = -1;
+	char *at;
+	int r;
+
+	if (!path) {
+		error(m, "out of memory");
+		return -ENOMEM;
+	}
+	/* Behind the last @ stands an offset, if it is one: names may hold an @ too. */
+	at = strrchr(path, '@');
+	if (at && uffdctl_size_parse(at + 1, &opts->from_offset) == 0)
+		*at = '\0';
+	fd = strcmp(path, "-") ? open_path(path) : open_stdin(&opts->from_offset);
+	r = fd < 0 ? fd : is_directory(fd) ? -EISDIR : 0;
+	if (r < 0) {
+		error(m, "%s: %s%s", path, strerror(-r), contents_hint(r, at && !*at));
+		return r;
+	}
+	opts->from_fd = steal_fd(fd);
+	opts->elsewhere = o->elsewhere;
+	opts->flags |= o->by_offset ? UFFDCTL_BY_OFFSET : 0;
+	return 0;
+}

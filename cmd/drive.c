@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the commands that drive a process have in common: PID RANGE..., the userfaultfd, results. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "cmd/drive.h"
+#include "cmd/interrupt.h"
+#include "cmd/options.h"
+#include "cmd/values.h"
+
+enum {
+	OPT_HANDSHAKE = 0x200,
+	OPT_DRY_RUN,
+	OPT_WAIT_LOCK,
+};
+
+static const struct argp_option drive_options[] = {
+	{ "fd", 'f', "[PID:]FD", 0,
+	  "Use this userfaultfd; by default the only one there is, or the one that owns the ranges", 50 },
+	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check all, change nothing", 50 },
+	{}
+};
+
+/* FD is the target's own; PID:FD, as in HOLDERS, is anybody's. */
+static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_state *state)
+{
+	char *colon = strchr(arg, ':');
+	int pid;
+
+	if (parse_number(colon ? colon + 1 : arg, &o->fd) < 0)
+		return usage_error(state, "--fd=%s: write FD or PID:FD, as in the column HOLDERS of uffdctl smaps",
+				   arg);
+	if (!colon)
+		return 0;
+	*colon = '\0';
+	if (parse_number(arg, &pid) < 0 || !pid)
+		return usage_error(state, "--fd=%s:%s: not a PID", arg, colon + 1);
+	o->holder = pid;
+	return 0;
+}
+
+static error_t parse_argument(struct drive_options *o, const char *arg, const struct argp_state *state)
+{
+	if (state->arg_num == 0)
+		return parse_pid(state, arg, &o->pid);
+	if (!o->ranges && uffdctl_ranges_new(invocation_of(state)->context, &o->ranges) < 0)
+		return ENOMEM;
+	return uffdctl_ranges_add(o->ranges, arg) < 0 ? EINVAL : 0;
+}
+
+static error_t check_arguments(const struct drive_options *o, const struct argp_state *state)
+{
+	if (!o->pid)
+		return usage_error(state, "no PID given");
+	if (!o->ranges)
+		return usage_error(state,
+				   "no RANGE given: START-END, START+LEN, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
+	return 0;
+}
+
+static error_t parse_drive(int key, char *arg, struct argp_state *state)
+{
+	struct drive_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		o->fd = -1;
+		return 0;
+	case 'f':
+		return parse_fd(o, arg, state);
+	case OPT_DRY_RUN:
+		o->flags |= UFFDCTL_DRY_RUN;
+		return 0;
+	case ARGP_KEY_ARG:
+		return parse_argument(o, arg, state);
+	case ARGP_KEY_END:
+		return check_arguments(o, state);
+	case ARGP_KEY_ERROR:
+		uffdctl_ranges_free(o->ranges);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp drive_argp = { .options = drive_options, .parser = parse_drive };
+
+static const struct argp_option handshake_options[] = {
+	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
+};
+
+static error_t parse_handshake(int key, char *arg __attribute__((unused)), struct argp_state *state)
+{
+	struct drive_options *o = state->input;
+
+	if (key != OPT_HANDSHAKE)
+		return ARGP_ERR_UNKNOWN;
+	o->handshake = true;
+	return 0;
+}
+
+const struct argp handshake_argp = { .options = handshake_options, .parser = parse_handshake };
+
+static const struct argp_option lock_options[] = {
+	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,
+	  "Wait so long (as 5s) for another command that changes the same memory; by default, fail at once", 50 },
+	{}
+};
+
+static error_t parse_lock(int key, char *arg, struct argp_state *state)
+{
+	struct drive_options *o = state->input;
+
+	if (key != OPT_WAIT_LOCK)
+		return ARGP_ERR_UNKNOWN;
+	if (parse_time(arg, &o->wait_lock_ns) < 0)
+		return usage_error(state, "--wait-lock=%s: write a time, as 500ms, 5s or 2m", arg);
+	return 0;
+}
+
+const struct argp lock_argp = { .options = lock_options, .parser = parse_lock };
+
+/* ---- at work ---- */
+
+static int is_interrupted(void *data)
+{
+	(void)data;
+	return interrupted();
+}
+
+static unsigned int handle_flags(const struct drive_options *o)
+{
+	if (!o->handshake)
+		return 0;
+	return o->flags & UFFDCTL_DRY_RUN ? UFFDCTL_HANDSHAKE_DRY : UFFDCTL_HANDSHAKE;
+}
+
+static int open_handle(struct drive *d)
+{
+	const struct drive_options *o = d->options;
+	int r = uffdctl_target_open(d->inv->context, o->pid, &d->target);
+
+	if (r >= 0)
+		r = uffdctl_handle_open(d->target, o->holder, o->fd, o->ranges, handle_flags(o), &d->handle);
+	if (r >= 0)
+		uffdctl_handle_wait_lock(d->handle, o->wait_lock_ns, is_interrupted, NULL);
+	return r;
+}
+
+int run_drive(struct drive *d, int (*work)(struct drive *d))
+{
+	int r;
+
+	/* What is begun is done, or stopped where it can be said, and in each case reported. */
+	interrupts_catch(false);
+	r = open_handle(d);
+	if (r >= 0)
+		r = work(d);
+	if (r == -EINTR && d->if_interrupted)
+		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
+	if (table_end(d->inv->table) < 0 || r < 0)
+		d->failed = true;
+	uffdctl_handle_close(d->handle);
+	uffdctl_target_close(d->target);
+	uffdctl_ranges_free(d->options->ranges);
+	return d->failed ? EXIT_UNDONE : EXIT_DONE;
+}
+
+void drive_result(void *data, const struct uffdctl_result *result)
+{
+	struct drive *d = data;
+	struct result_row row = { { d->options->pid, result->range }, result, uffdctl_handle_fd(d->handle) };
+
+	if (table_row(d->inv->table, &row) < 0)
+		d->failed = true;
+	if (result->error)
+		error(&d->inv->messages, "%d: %" PRIx64 "-%" PRIx64 ": %s", d->options->pid, result->range.start,
+		      result->range.end, result->error_text);
+}

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Ctrl-C and the like. */
+#include <signal.h>
+#include <stddef.h>
+
+#include "cmd/interrupt.h"
+
+/* A signal handler gets no argument, so this can't be in a struct of the command. */
+static volatile sig_atomic_t has_come;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	has_come = 1;
+}
+
+void interrupts_catch(bool changes_nothing)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		struct sigaction old;
+
+		/*
+		 * What was ignored, as by nohup, stays so. A script's shell ignores SIGINT for what it
+		 * starts in the background, and kill -INT is how a command that only shows something is ended there.
+		 */
+		if (sigaction(sigs[i], NULL, &old) == 0 &&
+		    (old.sa_handler != SIG_IGN || (changes_nothing && sigs[i] == SIGINT)))
+			sigaction(sigs[i], &sa, NULL);
+	}
+}
+
+bool interrupted(void)
+{
+	return has_come;
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Ctrl-C and the like. */
+#ifndef CMD_INTERRUPT_H
+#define CMD_INTERRUPT_H
+
+#include <stdbool.h>
+
+/*
+ * From now on they stop the work cleanly instead of killing us.
+ * @changes_nothing: what the command does; then SIGINT is caught even where it was ignored
+ */
+void interrupts_catch(bool changes_nothing);
+
+/* Has one come? */
+bool interrupted(void);
+
+#endif

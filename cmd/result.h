@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Rows and columns of what became of the parts of a range. */
+#ifndef CMD_RESULT_H
+#define CMD_RESULT_H
+
+#include "cmd/columns.h"
+
+struct result_row {
+	struct range_row place;
+	const struct uffdctl_result *result;
+	int fd; /* of the userfaultfd, at its holder */
+};
+
+static inline const struct uffdctl_result *result_of(const void *row)
+{
+	return ((const struct result_row *)row)->result;
+}
+
+void result_error(const void *row, struct cell *ret);
+
+/* Sizes in bytes. */
+void result_mapped(const void *row, struct cell *ret);
+void result_already(const void *row, struct cell *ret);
+void result_absent(const void *row, struct cell *ret);
+void result_filled(const void *row, struct cell *ret);
+void result_elsewhere(const void *row, struct cell *ret);
+
+#endif

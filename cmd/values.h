@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What users write behind options and as arguments: numbers, PIDs, times, words. */
+#ifndef CMD_VALUES_H
+#define CMD_VALUES_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "cmd/usage.h"
+
+/* Digits alone, up to INT32_MAX; -EINVAL. */
+int parse_number(const char *text, int *ret);
+/* "100us", "5ms", "2"; -EINVAL. */
+int parse_time(const char *text, uint64_t *ret_ns);
+
+/* From here on: 0, or EINVAL, reported, for the parser to return. */
+error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret);
+/*
+ * @option: its long name
+ * @words: what may be written, ended by NULL
+ * @ret: out, which of them it is
+ */
+error_t parse_word(const struct argp_state *state, const char *option, const char *text, const char *const *words,
+		   unsigned int *ret);
+
+/* Of options such as --color=WHEN. */
+enum when {
+	WHEN_AUTO,
+	WHEN_ALWAYS,
+	WHEN_NEVER,
+};
+error_t parse_when(const struct argp_state *state, const char *option, const char *text, enum when *ret);
+
+#endif

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* uffdctl wake. */
+#include "cmd/drive.h"
+
+static const struct column wake_columns[] = {
+	RANGE_COLUMNS,
+	{ "MAPPED", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_mapped },
+	{ "ALREADY", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_already },
+	{ "ABSENT", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_absent },
+	{ "FILLED", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_filled },
+	{ "ELSEWHERE", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_elsewhere },
+	{ "ERROR", "what went wrong", COL_WIDE, result_error },
+	{}
+};
+
+static int do_wake(struct drive *d)
+{
+	return uffdctl_wake(d->handle, d->options->ranges, d->options->flags, drive_result, d);
+}
+
+static int run_wake(struct invocation *inv)
+{
+	struct drive d = { .inv = inv, .options = inv->options };
+
+	return run_drive(&d, do_wake);
+}
+
+static const struct option_group wake_groups[] = { { &drive_argp, 0 }, { &handshake_argp, 0 }, {} };
+
+const struct cmd cmd_wake = {
+	.name = "wake",
+	.summary = "Wake the threads that wait in ranges: they try again",
+	.args = "PID RANGE...",
+	.groups = wake_groups,
+	.options_size = sizeof(struct drive_options),
+	.columns = wake_columns,
+	.run = run_wake,
+};
