@@ -24,8 +24,8 @@ struct uffdctl {
 	void (*iter_close)(struct iter *it);
 	int iter_err; /* why it can't be, asked once */
 	struct vmflags *vmflags;
-	struct pending_bpf *pending;
-	void (*pending_close)(struct pending_bpf *p);
+	struct pending_bpf *waiters;
+	void (*waiters_close)(struct pending_bpf *w);
 };
 
 #endif

@@ -51,7 +51,7 @@ static const char *objection(const struct job *job, const struct segment *seg)
 
 	if (fill_wanted(job) && !(modes & UFFDCTL_MODE_MINOR))
 		return "not registered for minor: the process could touch pages while they are filled";
-	if (vma_kind(job->h->t, seg->vma) == VMA_ANON)
+	if (seg->vma->kind == VMA_ANON)
 		return "anonymous memory has no minor faults: nothing to continue (see uffdctl unregister)";
 	if (job->opts->flags & UFFDCTL_WRITE_PROTECT && !(modes & UFFDCTL_MODE_WP))
 		return "not registered for wp";

@@ -131,7 +131,8 @@ static int zeropage_chunk(struct chunk *c)
 
 static const char *zeropage_objection(const struct job *job, const struct segment *seg)
 {
-	if (vma_kind(job->h->t, seg->vma) == VMA_HUGETLB)
+	(void)job;
+	if (seg->vma->kind == VMA_HUGETLB)
 		return "the kernel has no zero page for hugetlbfs: " TEXT_COPY_ZEROS;
 	if (seg->vma->modes & UFFDCTL_MODE_WP)
 		return "registered for wp, and UFFDIO_ZEROPAGE can't write-protect: " TEXT_COPY_ZEROS;

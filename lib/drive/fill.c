@@ -29,7 +29,6 @@
 #include "lib/drive/fill.h"
 #include "lib/inspect/alias.h"
 #include "lib/inspect/pagecache.h"
-#include "lib/inspect/vma.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/uapi.h"
 #include "lib/kernel/uffd.h"
@@ -126,14 +125,9 @@ static void cut(struct step *s, uint64_t at, int err)
 
 /* ---- which pages are to be filled ---- */
 
-static bool same_file(const struct uffdctl_vma *v, const struct uffdctl_vma *w)
-{
-	return v->inode == w->inode && v->dev_major == w->dev_major && v->dev_minor == w->dev_minor;
-}
-
 static bool shares_pages(const struct part *p, struct uffdctl_range r, const struct part *q)
 {
-	return same_file(p->seg.vma, q->seg.vma) && file_offset(p, r.start) < file_offset(q, q->seg.range.end) &&
+	return vma_same_file(p->seg.vma, q->seg.vma) && file_offset(p, r.start) < file_offset(q, q->seg.range.end) &&
 	       file_offset(p, r.end) > file_offset(q, q->seg.range.start);
 }
 
@@ -528,7 +522,7 @@ static int fill_window(struct step *s)
 		r = look(s);
 		/* Where the mapping is gone the page table is as empty as where nothing was touched. */
 		if (r >= 0)
-			r = look_is_still(&c->job->look, c->job->h, c->part->seg.vma, s->range);
+			r = recheck_file(&c->job->recheck, c->job->h, c->part->seg.vma, s->range);
 		drop_mapped(s);
 		if (r >= 0)
 			r = look_elsewhere(s);
@@ -722,7 +716,7 @@ static int open_file(struct job *job, struct part *p)
 	int r;
 
 	for (size_t i = 0; i < filling->nr_files && !p->file; i++)
-		if (same_file(filling->files[i].vma, v))
+		if (vma_same_file(filling->files[i].vma, v))
 			p->file = &filling->files[i];
 	if (p->file)
 		return 0;

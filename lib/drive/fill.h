@@ -5,6 +5,12 @@
 
 #include "lib/drive/resolve.h"
 
+/* Beside enum pte_state. */
+enum {
+	PTE_ELSEWHERE = 1 << 3, /* mapped through another mapping of the file: not to be touched */
+	PTE_FILLED = 1 << 4,	/* written just now */
+};
+
 /* Are there contents to fill with? */
 bool fill_wanted(const struct job *job);
 

@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 
 #include "lib/drive/governs.h"
+#include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"
 #include "lib/util.h"
@@ -143,7 +144,7 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	_cleanup_free_ char *fd = handle_describe(h);
 	int r;
 
-	if (h->ctx || !segs->nr)
+	if (h->uffd_id || !segs->nr)
 		return 0;
 	r = proc_each_number(AT_FDCWD, "/proc", look_into, &s);
 	if (s.other)

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "lib/drive/handle.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
@@ -61,13 +62,13 @@ static int owner_of(struct uffdctl_handle *h, const struct uffdctl_ranges *range
 		if (ranges->specs[i].kind != RANGE_ALL)
 			r = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
 	for (size_t i = 0; i < segs.nr; i++) {
-		if (!segs.segs[i].ctx)
+		if (!segs.segs[i].owner)
 			continue;
-		if (ctx && segs.segs[i].ctx != ctx) {
+		if (ctx && segs.segs[i].owner != ctx) {
 			ctx = 0;
 			break;
 		}
-		ctx = segs.segs[i].ctx;
+		ctx = segs.segs[i].owner;
 	}
 	segments_free(&segs);
 	uffdctl_maps_free(maps);
@@ -199,9 +200,9 @@ static int identify(struct uffdctl_handle *h)
 		return 0;
 	r = iter_get(h->t->u, &it);
 	if (r >= 0)
-		r = list_find_fd(it, getpid(), h->uffd, &ev);
+		r = iter_find_fd(it, getpid(), h->uffd, &ev);
 	if (r >= 0)
-		r = list_find_task(it, h->t->pid, &task);
+		r = iter_find_task(it, h->t->pid, &task);
 	/* After an exec it would seem to be another's, and when it is gone there is no task. */
 	if (target_check(h->t) < 0)
 		return -ESRCH;
@@ -211,7 +212,7 @@ static int identify(struct uffdctl_handle *h)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
-	h->ctx = ev.ctx;
+	h->uffd_id = ev.ctx;
 	return 0;
 }
 
@@ -268,7 +269,7 @@ enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma
 {
 	if (!v->modes && !ctx)
 		return OWNER_NONE;
-	return !h->ctx || ctx == h->ctx ? OWNER_US : OWNER_OTHER;
+	return !h->uffd_id || ctx == h->uffd_id ? OWNER_US : OWNER_OTHER;
 }
 
 char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v)
@@ -301,13 +302,13 @@ int handle_has_reader(const struct uffdctl_handle *h)
 	bool delivered = false;
 	int r;
 
-	if (!h->ctx)
+	if (!h->uffd_id)
 		return -EOPNOTSUPP;
 	/* A handler that is at work does not wait just then: look more than once. */
 	for (int i = 0; i < 8; i++) {
 		r = iter_get(h->t->u, &it);
 		if (r >= 0)
-			r = list_find_fd(it, getpid(), h->uffd, &ev);
+			r = iter_find_fd(it, getpid(), h->uffd, &ev);
 		if (r >= 0)
 			r = handle_fdinfo(h, &info);
 		if (r < 0)

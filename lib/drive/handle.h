@@ -4,8 +4,8 @@
 #define UFFDCTL_HANDLE_H
 
 #include "lib/inspect/list.h"
-#include "lib/inspect/range.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/maps.h"
+#include "lib/inspect/segments.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/target.h"
 
@@ -14,7 +14,7 @@ struct uffdctl_handle {
 	int uffd;     /* ours */
 	pid_t pid;    /* whose it is */
 	int fd;	      /* its number there */
-	uint64_t ctx; /* its kernel address; 0 without BPF */
+	uint64_t uffd_id; /* what bpf/event.h calls ctx; 0 without BPF */
 	uint64_t features;
 	struct uffdctl_list *list;
 
@@ -35,7 +35,7 @@ enum owner {
 };
 
 /* Without BPF the owner can't be told: what is registered is taken for ours, as the user chose the handle. */
-enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t ctx);
+enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t owner);
 
 /* "registered on another userfaultfd (4211:7)"; free with free(). */
 char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v);

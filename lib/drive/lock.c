@@ -98,10 +98,10 @@ void lock_release(struct uffdctl_handle *h)
 
 static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t ctx)
 {
-	bool known = ctx == h->ctx;
+	bool known = ctx == h->uffd_id;
 
 	for (size_t i = 0; i < nr && !known; i++)
-		known = h->list->ctxs[i] == ctx;
+		known = h->list->ids[i] == ctx;
 	return known;
 }
 
@@ -132,9 +132,9 @@ static bool is_other(const struct uffdctl_handle *h, size_t i)
 {
 	const struct uffdctl_uffd *d = &h->list->uffds[i];
 
-	if (!h->ctx)
+	if (!h->uffd_id)
 		return d->pid == h->t->pid && (d->pid != h->pid || d->fd != h->fd);
-	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ctxs[i]);
+	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ids[i]);
 }
 
 static int take_others(struct uffdctl_handle *h)

@@ -8,7 +8,7 @@
 
 #include "lib/drive/governs.h"
 #include "lib/drive/lock.h"
-#include "lib/inspect/pagecache.h"
+#include "lib/kernel/kind.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
@@ -96,7 +96,7 @@ static bool held_by_target(const struct uffdctl_handle *h)
 	if (h->pid == h->t->pid)
 		return true;
 	for (size_t i = 0; i < h->list->nr; i++)
-		if (h->list->uffds[i].pid == h->t->pid && h->list->ctxs && h->list->ctxs[i] == h->ctx)
+		if (h->list->uffds[i].pid == h->t->pid && h->list->ids && h->list->ids[i] == h->uffd_id)
 			return true;
 	return false;
 }
@@ -142,7 +142,7 @@ static void warn_handler(struct action *a)
 		const struct uffdctl_uffd *d = &h->list->uffds[i];
 		bool used = false;
 
-		if (h->list->ctxs[i] != h->ctx)
+		if (h->list->ids[i] != h->uffd_id)
 			continue;
 		for (int m = 0; m < NR_MODES; m++)
 			used |= d->bytes[m] != 0;
@@ -225,7 +225,7 @@ static bool can_have(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 {
 	struct action *a = arg;
 
-	return handle_owner(a->h, v, ctx) != OWNER_OTHER && !impossible(a, v, a->modes, vma_kind(a->h->t, v));
+	return handle_owner(a->h, v, ctx) != OWNER_OTHER && !impossible(a, v, a->modes, v->kind);
 }
 
 /*
@@ -240,10 +240,10 @@ static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 	int r;
 
 	/* One that had the modes before tells nothing. */
-	if (!a->h->ctx && (seg->vma->modes & modes) == modes)
+	if (!a->h->uffd_id && (seg->vma->modes & modes) == modes)
 		return 0;
 	a->verified = true;
-	if (a->h->ctx)
+	if (a->h->uffd_id)
 		return 0;
 	r = handle_maps(a->h, &maps);
 	if (r < 0)
@@ -270,17 +270,17 @@ static void register_segment(struct action *a, const struct segment *seg)
 	enum vma_kind kind;
 	int r;
 
-	if (handle_owner(a->h, seg->vma, seg->ctx) == OWNER_OTHER) {
+	if (handle_owner(a->h, seg->vma, seg->owner) == OWNER_OTHER) {
 		res.modes = seg->vma->modes;
 		report_other(a, seg, &res);
 		return;
 	}
 	/* The ioctl replaces the modes: those that are there must be known to be kept. */
-	if (seg->ctx && !seg->vma->modes) {
+	if (seg->owner && !seg->vma->modes) {
 		report(a, &res, -EPROTO, "its modes can't be told on this kernel, and would be lost");
 		return;
 	}
-	kind = vma_kind(a->h->t, seg->vma);
+	kind = seg->vma->kind;
 	if (a->flags & UFFDCTL_DRY_RUN && kind == VMA_UNKNOWN) {
 		report(a, &res, -EOPNOTSUPP,
 		       "whether it can be registered can't be told without BPF, or without trying");
@@ -314,7 +314,7 @@ static void unregister_segment(struct action *a, const struct segment *seg)
 	struct uffdctl_result res = { .range = seg->range, .modes = seg->vma->modes };
 	int r = 0;
 
-	switch (handle_owner(a->h, seg->vma, seg->ctx)) {
+	switch (handle_owner(a->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
 		report(a, &res, -ENOENT, "not registered");
 		return;
@@ -351,7 +351,7 @@ static void wake_segment(struct action *a, const struct segment *seg)
 {
 	struct uffdctl_result res = { .range = seg->range };
 
-	if (handle_owner(a->h, seg->vma, seg->ctx) == OWNER_OTHER)
+	if (handle_owner(a->h, seg->vma, seg->owner) == OWNER_OTHER)
 		report_other(a, seg, &res);
 	else
 		wake(a, seg->range);
@@ -431,7 +431,7 @@ static int before_register(struct action *a, const struct segments *segs)
 	for (size_t i = 0; passing.segs && i < segs->nr; i++) {
 		const struct segment *seg = &segs->segs[i];
 
-		if (can_have(seg->vma, seg->ctx, a))
+		if (can_have(seg->vma, seg->owner, a))
 			passing.segs[passing.nr++] = *seg;
 	}
 	if (passing.nr) {
@@ -474,13 +474,13 @@ static int wake_addresses(struct action *a, const struct range_spec *spec)
 	if (r < 0)
 		return r;
 	for (i = maps_find(a->maps, spec->range.start); i < a->maps->nr; i++) {
-		struct segment seg = { spec->range, &a->maps->vmas[i], a->maps->ctxs ? a->maps->ctxs[i] : 0, spec };
+		struct segment seg = { spec->range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
 
 		if (seg.vma->range.start >= spec->range.end) {
 			i = a->maps->nr;
 			break;
 		}
-		if (handle_owner(a->h, seg.vma, seg.ctx) == OWNER_OTHER) {
+		if (handle_owner(a->h, seg.vma, seg.owner) == OWNER_OTHER) {
 			wake_segment(a, &seg);
 			break;
 		}

@@ -444,7 +444,7 @@ static int look_at_piece(struct chunk *c)
 	int r;
 
 	c->vma = *seg.vma;
-	r = look_again(&c->job->look, c->job->h, &c->vma, &c->range);
+	r = recheck_mapping(&c->job->recheck, c->job->h, &c->vma, &c->range);
 	seg.vma = &c->vma;
 	return r == 0 && c->job->op->objection && c->job->op->objection(c->job, &seg) ? -ENOENT : r;
 }
@@ -650,7 +650,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 {
 	const char *text;
 
-	switch (handle_owner(job->h, seg->vma, seg->ctx)) {
+	switch (handle_owner(job->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
 		*ret_err = -ENOENT;
 		return strdup("not registered");
@@ -863,7 +863,7 @@ static bool same_plan(struct job *job, const struct plan *a, const struct plan *
 	for (size_t i = 0; i < a->segs.nr; i++) {
 		const struct segment *s = &a->segs.segs[i];
 
-		if (look_is_still(&job->look, job->h, s->vma, s->range) < 0)
+		if (recheck_file(&job->recheck, job->h, s->vma, s->range) < 0)
 			return false;
 		for (uint64_t at = s->range.start; at < s->range.end; at += len) {
 			const struct uffdctl_range *r = k < b->segs.nr ? &b->segs.segs[k].range : NULL;
@@ -915,7 +915,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		.op = op,
 		.contents = { .fd = -1 },
 		.pagemap = -1,
-		.look = { .lock = PTHREAD_MUTEX_INITIALIZER },
+		.recheck = { .lock = PTHREAD_MUTEX_INITIALIZER },
 		.lock = PTHREAD_MUTEX_INITIALIZER,
 		.ended = PTHREAD_COND_INITIALIZER,
 	};

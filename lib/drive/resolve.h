@@ -7,7 +7,7 @@
 
 #include "lib/drive/contents.h"
 #include "lib/drive/handle.h"
-#include "lib/drive/look.h"
+#include "lib/drive/recheck.h"
 
 /* What one thread takes at a time: two page tables, so that no two threads contend for one's lock. */
 #define CHUNK_BYTES (UINT64_C(4) << 20)
@@ -50,7 +50,7 @@ struct job {
 	int pagemap;
 	bool needs_pagemap; /* nothing can be done without */
 	void *op_data;
-	struct look look;
+	struct recheck recheck;
 
 	pthread_mutex_t lock; /* of all below */
 	pthread_cond_t ended;

@@ -28,6 +28,10 @@ int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, voi
  */
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
 
+/* One record of these; -ENOENT if there is none. */
+int iter_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret);
+int iter_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
+
 /* struct ev_vma: the mappings of a process, in the order of their addresses. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
 

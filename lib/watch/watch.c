@@ -9,14 +9,13 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-#include "lib/inspect/list.h"
-#include "lib/inspect/pending.h"
-#include "lib/inspect/range.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/segments.h"
 #include "lib/kernel/iter.h"
+#include "lib/kernel/names.h"
 #include "lib/kernel/target.h"
 #include "lib/kernel/uapi.h"
 #include "lib/kernel/vmflags.h"
+#include "lib/kernel/waiters.h"
 #include "lib/log.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
@@ -108,7 +107,7 @@ static int want_pids(struct uffdctl_watch *w, const pid_t *pids, size_t nr_pids)
 
 	w->config->some_only = pids != NULL;
 	for (size_t i = 0; r >= 0 && pids && i < nr_pids; i++) {
-		r = list_find_task(it, pids[i], &task);
+		r = iter_find_task(it, pids[i], &task);
 		if (r < 0)
 			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", pids[i]);
 		r = want(w, &task);
@@ -353,9 +352,11 @@ static int note_all_before(struct uffdctl_watch *w)
 		w->slots = NULL;
 		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
 	}
-	r = pending_visit(w->u, note_before, w);
+	r = waiters_find(w->u);
+	if (r >= 0)
+		r = waiters_visit(w->u, note_before, w);
 	/* Of a queue that could not be walked whole, who waited before may look like one who came since. */
-	w->config->all_seen = !pending_torn(w->u, NULL, 0);
+	w->config->all_seen = !waiters_torn(w->u, NULL, 0);
 	return r;
 }
 
