@@ -67,7 +67,7 @@ static void warn_writers(const struct job *job)
 {
 	_cleanup_free_ char *fd = handle_describe(job->h);
 
-	if (!(job->h->features & UFFD_FEATURE_WP_ASYNC) && handle_has_reader(job->h) == 0)
+	if (!(job->h->features & UFFD_FEATURE_WP_ASYNC) && handle_reader(job->h) == READER_NONE)
 		log_warning(job->h->t->u,
 			    "%d: ranges registered for wp get write-protected pages, and nobody is seen reading %s: who writes there waits",
 			    job->h->t->pid, fd);

@@ -623,8 +623,8 @@ static int check_reader(const struct job *job)
 
 	if (is_forced(job))
 		return 0;
-	reader = handle_has_reader(h);
-	if (reader == HANDLE_DELIVERED)
+	reader = handle_reader(h);
+	if (reader == READER_DELIVERED)
 		return fail(h->t->u, -EBUSY,
 			    "%d: a handler has read a message of fd %d and not resolved the fault, and may fill the same pages: if it is dead, do \"uffdctl wake %d all\" first; --force fills all the same",
 			    h->pid, h->fd, h->t->pid);
