@@ -81,7 +81,8 @@ static uint64_t only_owner(const struct segments *segs)
 
 		if (next && owner && next != owner)
 			return 0;
-		owner = next ?: owner;
+		if (next)
+			owner = next;
 	}
 	return owner;
 }

@@ -11,7 +11,7 @@ static inline uint64_t chunk_page_size(const struct chunk *c)
 	return c->part->seg.vma->page_size;
 }
 
-/* Of an address in the file beneath. */
+/* The offset of an address in the file beneath. */
 static inline uint64_t part_offset(const struct part *p, uint64_t addr)
 {
 	return vma_offset(p->seg.vma, addr);

@@ -5,6 +5,13 @@
 #include "lib/drive/filling.h"
 #include "lib/kernel/pagemap.h"
 
+struct fill_part *filling_part(const struct job *job, const struct part *p)
+{
+	struct filling *f = job->op_data;
+
+	return &f->parts[p - job->parts];
+}
+
 bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, struct uffdctl_range *ret)
 {
 	uint64_t page = chunk_page_size(s->c);
@@ -19,7 +26,7 @@ bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, stru
 }
 
 /* A huge page that moves shows as one that is marked, for a moment. */
-static void settle(struct chunk *c, uint64_t addr, uint8_t *state)
+static void wait_until_sure(struct chunk *c, uint64_t addr, uint8_t *state)
 {
 	static const struct timespec pause = { .tv_nsec = 1000 * 1000L };
 	struct uffdctl_range page = { addr, addr + chunk_page_size(c) };
@@ -38,6 +45,6 @@ int step_read_states(struct step *s)
 	int r = pagemap_read(c->job->pagemap, &c->vma, s->range, c->states);
 
 	for (uint64_t i = 0; r >= 0 && chunk_page_size(c) > base_page_size() && i < step_nr_pages(s); i++)
-		settle(c, s->range.start + i * chunk_page_size(c), &c->states[i]);
+		wait_until_sure(c, s->range.start + i * chunk_page_size(c), &c->states[i]);
 	return r;
 }

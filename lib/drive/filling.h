@@ -58,12 +58,7 @@ struct step {
 	uint8_t pages[CONTENTS_BYTES / 4096]; /* enum page_fill */
 };
 
-static inline struct fill_part *filling_part(const struct job *job, const struct part *p)
-{
-	struct filling *f = job->op_data;
-
-	return &f->parts[p - job->parts];
-}
+struct fill_part *filling_part(const struct job *job, const struct part *p);
 
 static inline bool filling_is_forced(const struct job *job)
 {

@@ -29,7 +29,7 @@ static int keep_found(const void *arg_ev, void *arg)
 	return is_found(s);
 }
 
-/* Of a process that changes mappings all the time, it is found among all: that way waits until it may look. */
+/* Where the process changes mappings all the time, it is sought among all of them: that walk waits for its lock. */
 static int find(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 {
 	struct search s = { .addr = addr };
@@ -169,6 +169,6 @@ int recheck_mapping(struct recheck *rc, struct uffdctl_handle *h, struct uffdctl
 	}
 	still = recheck_file(rc, h, v, *range);
 	r = still < 0 ? still : r;
-	/* Of a process that ends, the mappings go first. */
+	/* When a process ends, its mappings go first. */
 	return r == -ENOENT && target_is_gone(h->t) ? -ESRCH : r;
 }

@@ -99,7 +99,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		.recheck = { .lock = PTHREAD_MUTEX_INITIALIZER },
 	};
 	struct plan plan = {};
-	/* Nobody shall wait for the lock as long as we wait for a pipe. */
+	/* While we wait for a pipe, the lock is free for others. */
 	int r = contents_is_pipe(opts->from_fd) ? 0 : lock(&job);
 
 	if (r < 0)

@@ -43,8 +43,8 @@ static uint64_t need_of(const struct job *job, const struct part *p)
 }
 
 /*
- * At the limit of its memory cgroup the kernel kills a process, and no signal of ours would tell whom. What the
- * target is charged is refused before, unless it is insisted on; what we are charged is told.
+ * At the limit of a memory cgroup the kernel kills a process in it, and nothing shows why. So pages that the target
+ * would pay for are refused before that, unless it is forced; where we would pay for them, it is warned of.
  */
 int room_check(struct job *job)
 {

@@ -140,7 +140,7 @@ static void wait_and_show(struct workers *w)
 		if (!o->progress)
 			continue;
 		done = w->done_bytes;
-		/* It may write to a slow terminal: nobody else shall wait for that. */
+		/* It may write to a slow terminal: nobody else may wait for that. */
 		pthread_mutex_unlock(&w->lock);
 		if (o->progress(o->data, done, w->job->total_bytes))
 			job_stop(w->job, -EINTR);

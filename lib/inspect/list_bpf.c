@@ -10,7 +10,7 @@
 #include "lib/kernel/vmflags.h"
 #include "lib/util.h"
 
-/* One walk tells of processes first, then of the files that were found. */
+/* One walk finds processes first, then userfaultfds. */
 struct bpf_walk {
 	struct uffdctl_list *l;
 	struct ev_task *tasks;

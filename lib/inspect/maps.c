@@ -9,13 +9,12 @@
 #include "lib/log.h"
 
 /* smaps knows sizes but no owners: take those of the mappings that BPF found at the same place. */
-static int add_owners(struct builder *b, struct uffdctl_maps *owners)
+static int add_owners(struct uffdctl_maps *m, const struct uffdctl_maps *owners)
 {
-	struct uffdctl_maps *m = b->m;
+	uint64_t *ids = calloc(m->nr + 1, sizeof(*ids));
 	size_t at = 0;
 
-	m->owners = calloc(m->nr, sizeof(*m->owners));
-	if (!m->owners && m->nr)
+	if (!ids)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->nr; i++) {
 		while (at < owners->nr && owners->vmas[at].range.end <= m->vmas[i].range.start)
@@ -25,12 +24,13 @@ static int add_owners(struct builder *b, struct uffdctl_maps *owners)
 		m->vmas[i].ctx = owners->vmas[at].ctx;
 		m->vmas[i].kind = owners->vmas[at].kind;
 		m->vmas[i].fs_dev = owners->vmas[at].fs_dev;
-		m->owners[i] = owners->owners[at];
+		ids[i] = owners->owners[at];
 	}
+	m->owners = ids;
 	return 0;
 }
 
-static int gather_both(struct builder *b)
+static int gather_both(struct builder *b, struct uffdctl_maps *m)
 {
 	struct uffdctl_maps owners = {};
 	struct builder ob = { .t = b->t, .m = &owners, .list = b->list, .owners_only = true };
@@ -39,7 +39,7 @@ static int gather_both(struct builder *b)
 	if (r >= 0)
 		r = maps_from_smaps(b);
 	if (r >= 0)
-		r = add_owners(b, &owners);
+		r = add_owners(m, &owners);
 	maps_clear(&owners);
 	return r;
 }
@@ -55,20 +55,21 @@ static bool all_flags_known(const struct uffdctl_maps *m)
 static int gather(struct builder *b, enum uffdctl_source wanted)
 {
 	struct uffdctl *u = b->t->u;
-	int r = source_choose(u, wanted, &b->m->source, NULL);
+	struct uffdctl_maps *m = b->m;
+	int r = source_choose(u, wanted, &m->source, NULL);
 
 	if (r < 0)
 		return fail(u, r, "%d: %s", b->t->pid, iter_why(r));
-	if (b->m->source == UFFDCTL_SOURCE_PROC)
+	if (m->source == UFFDCTL_SOURCE_PROC)
 		return maps_from_smaps(b);
-	r = b->flags & UFFDCTL_MAPS_SIZES ? gather_both(b) : maps_from_bpf(b);
-	if (r < 0 || (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) != UFFDCTL_MAPS_ALL || all_flags_known(b->m))
+	r = b->flags & UFFDCTL_MAPS_SIZES ? gather_both(b, m) : maps_from_bpf(b);
+	if (r < 0 || (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) != UFFDCTL_MAPS_ALL || all_flags_known(m))
 		return r;
 	if (wanted == UFFDCTL_SOURCE_BPF)
 		return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are new to uffdctl: use source proc",
 			    b->t->pid);
-	b->m->source = UFFDCTL_SOURCE_PROC;
-	return gather_both(b);
+	m->source = UFFDCTL_SOURCE_PROC;
+	return gather_both(b, m);
 }
 
 UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags,

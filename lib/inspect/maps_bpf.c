@@ -85,7 +85,7 @@ static int fill_from_line(const struct maps_line *l, void *arg)
 	return r;
 }
 
-/* Before Linux 6.11: all of /proc/PID/maps, beside the mappings that BPF told of. */
+/* Before Linux 6.11: all of /proc/PID/maps, beside the mappings from BPF. */
 static int fill_by_maps(struct builder *b)
 {
 	struct line_walk walk = { .b = b };

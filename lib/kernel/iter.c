@@ -22,7 +22,7 @@ struct iter {
 	struct iter_bpf *skel;
 };
 
-/* Of what a walk is: all processes, one thread, or all threads of a process. */
+/* What a walk covers: all processes, one thread, or all threads of a process. */
 enum scope {
 	ALL,
 	THREAD,
@@ -330,9 +330,14 @@ static int open_iter(struct iter **ret)
 	return 0;
 }
 
+bool iter_is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 int iter_get(struct uffdctl *u, struct iter **ret)
 {
-	if (!u->iter && !u->iter_err)
+	if (!u->iter && (!u->iter_err || iter_is_shortage(u->iter_err)))
 		u->iter_err = open_iter(&u->iter);
 	if (!u->iter)
 		return u->iter_err;

@@ -12,6 +12,8 @@
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
 const char *iter_why(int err);
+/* Not a kernel or a user without BPF, but we ourselves without means, as may be over by the next time. */
+bool iter_is_shortage(int err);
 
 /* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
 typedef int (*iter_fn)(const void *ev, void *arg);

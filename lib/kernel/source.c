@@ -5,18 +5,12 @@
 #include "lib/kernel/iter.h"
 #include "lib/kernel/source.h"
 
-/* Not a kernel or a user without BPF, but we ourselves without means. */
-static bool is_shortage(int err)
-{
-	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
-}
-
 int source_choose(struct uffdctl *u, enum uffdctl_source wanted, enum uffdctl_source *ret, const char **why)
 {
 	struct iter *it;
 	int r = wanted == UFFDCTL_SOURCE_PROC ? -EOPNOTSUPP : iter_get(u, &it);
 
-	if (r < 0 && (wanted == UFFDCTL_SOURCE_BPF || is_shortage(r)))
+	if (r < 0 && (wanted == UFFDCTL_SOURCE_BPF || iter_is_shortage(r)))
 		return r;
 	*ret = r < 0 ? UFFDCTL_SOURCE_PROC : UFFDCTL_SOURCE_BPF;
 	if (why)
