@@ -55,90 +55,91 @@ static bool is_cached(struct chunk *c, uint64_t addr)
 	return vma_is_shared(&c->vma) && c->vma.inode && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
-/*
- * What is done where the ioctl stopped with an errno at the beginning of what is left, which is cut.
- * False: there is no use in going on.
- */
-typedef bool (*outcome_fn)(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since);
+/* A run of pages, as far as it is left. */
+struct attempt {
+	struct uffdctl_range left;
+	int err;	/* why the ioctl stopped at its beginning */
+	uint64_t since; /* when it was first tried again; 0: it was not */
+};
 
-static bool give_up(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+/* What is done with an error: what it concerns is cut from what is left. False: there is no use in going on. */
+typedef bool (*outcome_fn)(struct chunk *c, struct attempt *a);
+
+static bool give_up(struct chunk *c, struct attempt *a)
 {
-	(void)since;
-	chunk_gone(c, err, left->start);
+	chunk_gone(c, a->err, a->left.start);
 	return false;
 }
 
 /* The mapping changes, or an event is unread. */
-static bool try_again(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool try_again(struct chunk *c, struct attempt *a)
 {
-	return chunk_pause(c, since) || give_up(c, left, job_stopped(c->job) ?: err, since);
+	if (chunk_pause(c, &a->since))
+		return true;
+	a->err = job_stopped(c->job) ?: a->err;
+	return give_up(c, a);
 }
 
 /* A page is there that the ioctl would have made. Woken, a thread waits there anew: for continue. */
-static bool skip_present(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool skip_present(struct chunk *c, struct attempt *a)
 {
 	const struct resolve_op *op = c->job->op;
-	uint64_t page = chunk_page_size(c);
-	bool mapped = !op->makes_pages || c->job->pagemap < 0 || is_mapped(c, left->start);
+	uint64_t page = chunk_page_size(c), addr = a->left.start;
+	bool mapped = !op->makes_pages || c->job->pagemap < 0 || is_mapped(c, addr);
 
-	(void)err, (void)since;
-	if (!mapped && op->may_exist && !op->may_exist(c, left->start)) {
-		chunk_gone(c, -ENOMEM, left->start);
-	} else {
-		if (!mapped && c->vma.modes & UFFDCTL_MODE_MINOR)
-			c->tally.unmapped += page;
-		page_already(c, left->start);
+	a->left.start += page;
+	if (!mapped && op->may_exist && !op->may_exist(c, addr)) {
+		chunk_gone(c, -ENOMEM, addr);
+		return false;
 	}
-	left->start += page;
+	if (!mapped && c->vma.modes & UFFDCTL_MODE_MINOR)
+		c->tally.unmapped += page;
+	page_already(c, addr);
 	return true;
 }
 
-static bool end_at_file(struct chunk *c, struct uffdctl_range *left)
+static bool end_at_file(struct chunk *c, struct attempt *a)
 {
-	if (!is_past_end(c, left->start))
+	if (!is_past_end(c, a->left.start))
 		return false;
-	c->tally.absent += range_len(*left);
-	left->start = left->end;
+	c->tally.absent += range_len(a->left);
+	a->left.start = a->left.end;
 	return true;
 }
 
 /* No page is there; or, if the ioctl would have made one, none can be. */
-static bool skip_absent(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool skip_absent(struct chunk *c, struct attempt *a)
 {
 	uint64_t page = chunk_page_size(c);
 
-	(void)since;
-	if (is_mapped(c, left->start))
-		page_already(c, left->start);
+	if (is_mapped(c, a->left.start))
+		page_already(c, a->left.start);
 	else if (!c->job->op->makes_pages)
 		c->tally.absent += page;
-	else if (end_at_file(c, left))
+	else if (end_at_file(c, a))
 		return true;
 	else
-		chunk_error(c, err, left->start);
-	left->start += page;
+		chunk_error(c, a->err, a->left.start);
+	a->left.start += page;
 	return true;
 }
 
-static bool skip_poisoned(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool skip_poisoned(struct chunk *c, struct attempt *a)
 {
-	(void)since;
-	chunk_error(c, err, left->start);
-	left->start += chunk_page_size(c);
+	chunk_error(c, a->err, a->left.start);
+	a->left.start += chunk_page_size(c);
 	return true;
 }
 
-static bool check_end(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool check_end(struct chunk *c, struct attempt *a)
 {
-	return end_at_file(c, left) || give_up(c, left, err, since);
+	return end_at_file(c, a) || give_up(c, a);
 }
 
 /* The kernel wants room for a page before it sees that one is there. */
-static bool check_room(struct chunk *c, struct uffdctl_range *left, int err, uint64_t *since)
+static bool check_room(struct chunk *c, struct attempt *a)
 {
-	if (c->job->op->makes_pages && is_cached(c, left->start))
-		return skip_present(c, left, err, since);
-	return check_end(c, left, err, since);
+	return c->job->op->makes_pages && is_cached(c, a->left.start) ? skip_present(c, a) : check_end(c, a);
 }
 
 static const struct {
@@ -159,22 +160,23 @@ static outcome_fn outcome_of(int err)
 
 void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp)
 {
-	uint64_t page = chunk_page_size(c), since = 0, done;
+	struct attempt a = { .left = range };
+	uint64_t page = chunk_page_size(c), done;
 
-	while (range.start < range.end && !c->gone) {
-		struct uffdctl_range r = range;
-		int err = c->job->op->issue(c, r, wp, &done);
+	while (a.left.start < a.left.end && !c->gone) {
+		struct uffdctl_range r = a.left;
 
+		a.err = c->job->op->issue(c, r, wp, &done);
 		/* The mapping may have been split meanwhile: the call takes no more than one. */
-		while (err == -ENOENT && range_len(r) > page) {
+		while (a.err == -ENOENT && range_len(r) > page) {
 			r.end = r.start + round_up(range_len(r) / 2, page);
-			err = c->job->op->issue(c, r, wp, &done);
+			a.err = c->job->op->issue(c, r, wp, &done);
 		}
 		c->tally.mapped += done;
-		range.start += done;
+		a.left.start += done;
 		if (done)
-			since = 0;
-		else if (!outcome_of(err)(c, &range, err, &since))
+			a.since = 0;
+		else if (!outcome_of(a.err)(c, &a))
 			break;
 	}
 	wake_asleep(c);
