@@ -30,9 +30,9 @@ int action_run(struct action *a, const struct uffdctl_ranges *ranges);
 /* The parts of one range. What is wrong with it is noted; an error is one that ends all. */
 int action_resolve(struct action *a, const struct range_spec *spec, struct segments *ret);
 
-/* @text: NULL for the errno's own */
+/* Hand out a result. @text: NULL for the errno's own */
 void action_report(struct action *a, struct uffdctl_result *res, int err, const char *text);
-/* It belongs to another userfaultfd. */
+/* Likewise: the mapping is registered on another userfaultfd. */
 void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res);
 
 /* For the filter. */

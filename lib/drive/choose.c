@@ -29,7 +29,7 @@ static const struct uffdctl_uffd *first_candidate(const struct uffdctl_handle *h
 	return first;
 }
 
-/* One userfaultfd's descriptor of the target's own comes first: it lives as long as the target. */
+/* Where several processes hold it, the target's own descriptor comes first: it lives as long as the target. */
 static const struct uffdctl_uffd *best_of(const struct uffdctl_handle *h, uint32_t ctx)
 {
 	const struct uffdctl_uffd *best = NULL;

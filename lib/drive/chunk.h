@@ -31,7 +31,7 @@ bool chunk_stopped(const struct chunk *c);
 
 /* ---- a mapping that changes, or an event that is unread ---- */
 
-/* Before the kernel is asked again. @since: 0 at first; false: it has lasted too long, or all end their work */
+/* Wait a little before the kernel is asked again. @since: 0 at first. False: it has lasted too long, or all end. */
 bool chunk_pause(struct chunk *c, uint64_t *since);
 
 /*
@@ -42,14 +42,14 @@ bool chunk_wait_changing(struct chunk *c, uint64_t addr);
 
 /* ---- contents ---- */
 
-/* Memory of our own for at least so many bytes of them. -ENOMEM. */
+/* Have memory of our own for at least so many bytes of them. -ENOMEM. */
 int chunk_reserve(struct chunk *c, uint64_t bytes);
 /*
- * Those of a range, for which there is room.
+ * Read those of a range, for which there must be room.
  * @done: out, bytes that were read, whole pages, also where an error is returned
  */
 int chunk_read(struct chunk *c, struct uffdctl_range range, uint64_t *done);
-/* Those of an address, within what was read. */
+/* Where those of an address are, within what was read. */
 static inline char *chunk_at(const struct chunk *c, uint64_t addr)
 {
 	return c->contents.bytes + (addr - c->contents.addr);

@@ -147,7 +147,7 @@ static void read_contents(struct step *s, struct uffdctl_range want)
 	step_cut(s, want.start + done, err);
 }
 
-/* 1: it is over, which is noted. */
+/* 1: nothing more can be done here; the error is noted. */
 static int fill_wanted_pages(struct step *s, struct uffdctl_range want)
 {
 	uint64_t nr = step_nr_pages(s);

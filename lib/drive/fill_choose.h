@@ -7,11 +7,11 @@
 
 /* The part of the range that is to be filled, empty for nothing. */
 struct uffdctl_range step_choose(struct step *s);
-/* What is swapped out may not be to be filled, after all. */
+/* Pages that are swapped out may have to be left alone, after all. */
 void step_leave_swapped(struct step *s);
 /* What becomes of a page that somebody has mapped elsewhere, or may have had. */
 enum page_fill step_elsewhere(const struct step *s, enum page_fill overwrite);
-/* What was done with them is done with the pages of the file. */
+/* Remember which pages of the file other parts need not fill. */
 void step_note_settled(struct step *s);
 /* Do a range of one part and another part show the same pages? */
 bool parts_share_pages(const struct part *p, struct uffdctl_range r, const struct part *q);

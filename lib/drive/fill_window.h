@@ -5,14 +5,14 @@
 
 #include "lib/drive/filling.h"
 
-/* -errno; what is mapped is s->mapped, nothing where the file has ended */
+/* Map as much of the range as the file has, as s->mapped. -errno */
 int window_open(struct step *s);
 void window_close(struct step *s);
-/* Every page that is wanted into the page cache and into the window. */
+/* Bring every page that is wanted into the page cache and into the window. */
 void window_enter(struct step *s);
-/* Which of those that were there already are mapped by somebody else, be it the target, elsewhere. -errno */
+/* Find those that were there already and that somebody else has mapped, be it the target, elsewhere. -errno */
 int window_find_elsewhere(struct step *s);
-/* The contents into those that were there already. */
+/* Write the contents into those that were there already. */
 void window_write(struct step *s);
 
 #endif

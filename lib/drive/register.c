@@ -10,7 +10,7 @@
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
-/* What an action has for these alone. */
+/* What only register keeps with an action. */
 struct registering {
 	uint64_t modes;
 	bool verified; /* that the userfaultfd governs the target's memory */

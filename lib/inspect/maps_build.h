@@ -32,8 +32,9 @@ struct builder {
 	const struct uffdctl_list *list;
 };
 
-/* Free all but m itself, or forget what was gathered. */
+/* Free all but m itself. */
 void maps_clear(struct uffdctl_maps *m);
+/* Begin anew: forget what was gathered. */
 void builder_clear(struct builder *b);
 /* What a line of /proc/PID/maps says of a mapping. */
 int builder_fill(struct builder *b, struct uffdctl_vma *v, const struct maps_line *l);
