@@ -21,8 +21,8 @@ UFFDCTL_EXPORT void uffdctl_free(struct uffdctl *u)
 		return;
 	if (u->iter)
 		u->iter_close(u->iter);
-	if (u->pending)
-		u->pending_close(u->pending);
+	if (u->waiters)
+		u->waiters_close(u->waiters);
 	free(u->vmflags);
 	free(u);
 }

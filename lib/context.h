@@ -22,10 +22,10 @@ struct uffdctl {
 	/* Made on first use, with what frees it: the context is beneath all of them. */
 	struct iter *iter;
 	void (*iter_close)(struct iter *it);
-	int iter_err; /* why it can't be, asked once */
+	int iter_err; /* why it can't be: asked once, unless we were short of something */
 	struct vmflags *vmflags;
-	struct pending_bpf *pending;
-	void (*pending_close)(struct pending_bpf *p);
+	struct pending_bpf *waiters;
+	void (*waiters_close)(struct pending_bpf *w);
 };
 
 #endif

@@ -111,28 +111,77 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 	return 0;
 }
 
-/* ---- all ---- */
+/* ---- devices ---- */
 
 /* How much it will yield can't be asked, but whether it yields anything. */
-static int try_device(struct uffdctl *u, const struct contents *c)
+static int open_device(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
 	uint64_t done;
 	char byte;
-	int r = contents_read(c, 0, &byte, 1, &done);
+	int r = 0;
 
+	if (opts->flags & UFFDCTL_DRY_RUN && need)
+		r = contents_read(ret, 0, &byte, 1, &done);
 	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
 }
+
+/* ---- files ---- */
+
+static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+{
+	/* Where the offset of the descriptor stands is not ours to change. */
+	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
+	uint64_t size = end;
+
+	if (end < 0 || lseek(ret->fd, at, SEEK_SET) < 0)
+		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
+	if (opts->from_offset > size || size - opts->from_offset < need)
+		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
+	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && size > need)
+		log_notice(u, "the ranges take the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need, size);
+	return 0;
+}
+
+/* ---- all ---- */
 
 bool contents_is_pipe(int fd)
 {
 	return fd >= 0 && lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
 }
 
+static bool is_pipe(int fd, const struct stat *st)
+{
+	(void)st;
+	return contents_is_pipe(fd);
+}
+
+static bool is_device(int fd, const struct stat *st)
+{
+	(void)fd;
+	return S_ISCHR(st->st_mode);
+}
+
+static bool is_any(int fd, const struct stat *st)
+{
+	(void)fd, (void)st;
+	return true;
+}
+
+/* The first that it is. */
+static const struct {
+	bool (*is)(int fd, const struct stat *st);
+	int (*open)(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret);
+} kinds[] = {
+	{ is_pipe, open_pipe },
+	{ is_device, open_device },
+	{ is_any, open_file },
+};
+
 int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
 	int fd = opts->from_fd;
 	struct stat st;
-	off_t at, size;
+	size_t i = 0;
 
 	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
 	if (fd < 0)
@@ -145,22 +194,9 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 			    "the contents: offset %" PRIu64 " and %" PRIu64
 			    " bytes reach beyond the end of any file (2^63 bytes)",
 			    opts->from_offset, need);
-	if (contents_is_pipe(fd))
-		return open_pipe(u, opts, need, ret);
-	at = lseek(fd, 0, SEEK_CUR);
-	if (S_ISCHR(st.st_mode))
-		return opts->flags & UFFDCTL_DRY_RUN && need ? try_device(u, ret) : 0;
-	/* Where the offset of the descriptor stands is not ours to change. */
-	size = at < 0 ? at : lseek(fd, 0, SEEK_END);
-	if (size < 0 || lseek(fd, at, SEEK_SET) < 0)
-		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
-	if (opts->from_offset > (uint64_t)size || (uint64_t)size - opts->from_offset < need)
-		return too_short(u, MAX((uint64_t)size, opts->from_offset) - opts->from_offset, opts->from_offset,
-				 need);
-	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && (uint64_t)size > need)
-		log_notice(u, "the ranges take the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
-			   (uint64_t)size);
-	return 0;
+	while (!kinds[i].is(fd, &st))
+		i++;
+	return kinds[i].open(u, opts, need, ret);
 }
 
 void contents_close(struct contents *c)

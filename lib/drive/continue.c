@@ -3,12 +3,12 @@
 #include <errno.h>
 
 #include "lib/drive/fill.h"
-#include "lib/inspect/pagecache.h"
-#include "lib/kernel/pagemap.h"
-#include "lib/kernel/uapi.h"
+#include "lib/drive/pages.h"
+#include "lib/drive/resolve.h"
+#include "lib/kernel/kind.h"
 #include "lib/kernel/uffd.h"
 
-static int act(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
+static int issue(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
 	unsigned int flags = c->job->opts->flags;
 	uint64_t mode = (flags & UFFDCTL_NO_WAKE ? UFFDIO_CONTINUE_MODE_DONTWAKE : 0) |
@@ -17,18 +17,9 @@ static int act(const struct chunk *c, struct uffdctl_range range, bool wp, uint6
 	return uffd_continue(c->job->h->uffd, range, mode, done);
 }
 
-static enum verdict judge(const struct chunk *c, uint8_t state)
-{
-	if (!fill_wanted(c->job))
-		return ACT;
-	if (state & PTE_MAPPED)
-		return LEAVE;
-	return state & PTE_ELSEWHERE ? KEEP_OUT : state & PTE_FILLED ? ACT_FILLED : ACT;
-}
-
 static int do_chunk(struct chunk *c)
 {
-	return fill_wanted(c->job) ? fill_chunk(c) : resolve_range(c, c->range);
+	return fill_wanted(c->job) ? fill_chunk(c) : resolve_keeping_marks(c, c->range);
 }
 
 static const char *error_text(int err)
@@ -51,7 +42,7 @@ static const char *objection(const struct job *job, const struct segment *seg)
 
 	if (fill_wanted(job) && !(modes & UFFDCTL_MODE_MINOR))
 		return "not registered for minor: the process could touch pages while they are filled";
-	if (vma_kind(job->h->t, seg->vma) == VMA_ANON)
+	if (seg->vma->kind == VMA_ANON)
 		return "anonymous memory has no minor faults: nothing to continue (see uffdctl unregister)";
 	if (job->opts->flags & UFFDCTL_WRITE_PROTECT && !(modes & UFFDCTL_MODE_WP))
 		return "not registered for wp";
@@ -69,14 +60,15 @@ static const struct resolve_op op = {
 	.takes_memory = takes_memory,
 	.mode = UFFDCTL_MODE_MINOR,
 	.marks = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
-	.act = act,
+	.issue = issue,
 	.do_chunk = do_chunk,
-	.end_thread = chunk_free_buf,
-	.judge = judge,
+	.judge = fill_judge,
+	.resolve_filled = fill_resolve,
 	.prepare = fill_prepare,
 	.add_part = fill_add_part,
 	.objection = objection,
 	.finish = fill_finish,
+	.left_written = fill_left_written,
 	.error_text = error_text,
 };
 

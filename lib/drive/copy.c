@@ -2,16 +2,16 @@
 /* UFFDIO_COPY and UFFDIO_ZEROPAGE in bulk. */
 #include <errno.h>
 
+#include "lib/drive/chunk.h"
+#include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
 #include "lib/inspect/pagecache.h"
-#include "lib/kernel/uapi.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
-#include "lib/util.h"
 
 /* ---- copy ---- */
 
-static int act_copy(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
+static int issue_copy(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
 	uint64_t mode = c->job->opts->flags & UFFDCTL_NO_WAKE ? UFFDIO_COPY_MODE_DONTWAKE : 0;
 
@@ -22,25 +22,24 @@ static int act_copy(const struct chunk *c, struct uffdctl_range range, bool wp, 
 	 */
 	if (c->vma.modes & UFFDCTL_MODE_WP)
 		mode |= UFFDIO_COPY_MODE_WP;
-	return uffd_copy(c->job->h->uffd, range, c->buf + (range.start - c->held.start), mode, done);
+	return uffd_copy(c->job->h->uffd, range, chunk_at(c, range.start), mode, done);
 }
 
 static int copy_chunk(struct chunk *c)
 {
-	uint64_t unit = MAX(FILL_BYTES, page_of(c)), done;
-	int r = chunk_buf(c, unit);
+	uint64_t unit = MAX(CONTENTS_BYTES, chunk_page_size(c)), done;
+	struct uffdctl_range step = c->range;
+	int r = chunk_reserve(c, unit);
 
-	c->held = c->range;
-	for (; c->held.start < c->range.end && !c->gone && r >= 0 && !chunk_stopped(c); c->held.start = c->held.end) {
+	for (; step.start < c->range.end && !c->gone && r >= 0 && !chunk_stopped(c); step.start = step.end) {
 		int err;
 
-		c->held.end = MIN(c->held.start + unit, c->range.end);
-		err = contents_read(&c->job->contents, c->part->from + (c->held.start - c->part->seg.range.start),
-				    c->buf, range_len(c->held), &done);
-		c->held.end = c->held.start + round_down(done, page_of(c));
-		r = resolve_range(c, c->held);
+		step.end = MIN(step.start + unit, c->range.end);
+		err = chunk_read(c, step, &done);
+		step.end = step.start + done;
+		r = resolve_keeping_marks(c, step);
 		if (err < 0)
-			chunk_unreadable(c, err, c->held.end);
+			chunk_unreadable(c, err, step.end);
 	}
 	return r;
 }
@@ -51,10 +50,10 @@ static int copy_chunk(struct chunk *c)
  */
 static bool may_exist(struct chunk *c, uint64_t addr)
 {
-	if (page_of(c) == base_page_size())
+	if (chunk_page_size(c) == base_page_size())
 		return true;
 	/* What a private mapping has is in its page table, or nowhere. */
-	return c->vma.perms[3] == 's' && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
+	return vma_is_shared(&c->vma) && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
 static const char *copy_error_text(int err)
@@ -67,7 +66,7 @@ static void warn_writers(const struct job *job)
 {
 	_cleanup_free_ char *fd = handle_describe(job->h);
 
-	if (!(job->h->features & UFFD_FEATURE_WP_ASYNC) && handle_has_reader(job->h) == 0)
+	if (!(job->h->features & UFFD_FEATURE_WP_ASYNC) && handle_reader(job->h) == READER_NONE)
 		log_warning(job->h->t->u,
 			    "%d: ranges registered for wp get write-protected pages, and nobody is seen reading %s: who writes there waits",
 			    job->h->t->pid, fd);
@@ -96,9 +95,8 @@ static bool copy_takes_memory(const struct job *job, const struct uffdctl_vma *v
 static const struct resolve_op copy_op = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
-	.act = act_copy,
+	.issue = issue_copy,
 	.do_chunk = copy_chunk,
-	.end_thread = chunk_free_buf,
 	.may_exist = may_exist,
 	.prepare = prepare_copy,
 	.takes_memory = copy_takes_memory,
@@ -116,7 +114,7 @@ UFFDCTL_EXPORT int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_r
 
 #define TEXT_COPY_ZEROS "copy zeros instead (uffdctl copy --from-zero)"
 
-static int act_zeropage(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
+static int issue_zeropage(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
 	uint64_t mode = c->job->opts->flags & UFFDCTL_NO_WAKE ? UFFDIO_ZEROPAGE_MODE_DONTWAKE : 0;
 
@@ -126,12 +124,13 @@ static int act_zeropage(const struct chunk *c, struct uffdctl_range range, bool 
 
 static int zeropage_chunk(struct chunk *c)
 {
-	return resolve_range(c, c->range);
+	return resolve_keeping_marks(c, c->range);
 }
 
 static const char *zeropage_objection(const struct job *job, const struct segment *seg)
 {
-	if (vma_kind(job->h->t, seg->vma) == VMA_HUGETLB)
+	(void)job;
+	if (seg->vma->kind == VMA_HUGETLB)
 		return "the kernel has no zero page for hugetlbfs: " TEXT_COPY_ZEROS;
 	if (seg->vma->modes & UFFDCTL_MODE_WP)
 		return "registered for wp, and UFFDIO_ZEROPAGE can't write-protect: " TEXT_COPY_ZEROS;
@@ -148,13 +147,13 @@ static const char *zeropage_error_text(int err)
 static bool zeropage_takes_memory(const struct job *job, const struct uffdctl_vma *v)
 {
 	(void)job;
-	return v->perms[3] == 's';
+	return vma_is_shared(v);
 }
 
 static const struct resolve_op zeropage_op = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
-	.act = act_zeropage,
+	.issue = issue_zeropage,
 	.do_chunk = zeropage_chunk,
 	.objection = zeropage_objection,
 	.takes_memory = zeropage_takes_memory,

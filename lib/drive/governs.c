@@ -12,11 +12,10 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <string.h>
-#include <sys/syscall.h>
 
 #include "lib/drive/governs.h"
+#include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"
 #include "lib/util.h"
@@ -38,50 +37,31 @@ static bool overlaps(const struct segments *segs, struct uffdctl_range r)
 	return false;
 }
 
+static int is_overlapping(const struct maps_line *l, void *arg)
+{
+	return overlaps(arg, l->range);
+}
+
 /* Is anything mapped there at all? Most processes are done with this. -errno: it can't be told. */
 static int has_mapping(int procfd, const struct segments *segs)
 {
-	_cleanup_fclose_ FILE *f = NULL;
-	_cleanup_free_ char *line = NULL;
 	int fd = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
-	struct maps_line l;
-	size_t size = 0;
 
-	f = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!f)
-		return -errno;
-	while (errno = 0, getline(&line, &size, f) > 0)
-		if (maps_line_parse(line, &l) == 0 && overlaps(segs, l.range))
-			return 1;
-	return -errno;
-}
-
-/* A process made with CLONE_VM has the target's own memory. */
-static bool shares_memory(pid_t a, pid_t b)
-{
-	return syscall(SYS_kcmp, a, b, KCMP_VM, 0, 0) == 0;
+	return proc_each_mapping(fd < 0 ? -errno : fd, is_overlapping, (void *)segs);
 }
 
 static int has_registered(struct search *s, pid_t pid)
 {
-	struct uffdctl *u = s->h->t->u;
-	struct uffdctl_target *t = NULL;
 	struct uffdctl_maps *maps = NULL;
-	int level = u->log_level, r;
+	int r = maps_of_process(s->h->t->u, pid, UFFDCTL_SOURCE_PROC, &maps);
 
-	u->log_level = -1;
-	r = uffdctl_target_open(u, pid, &t);
-	if (r >= 0)
-		r = uffdctl_maps(t, UFFDCTL_SOURCE_PROC, 0, NULL, &maps);
-	u->log_level = level;
 	for (size_t i = 0; maps && i < maps->nr && r == 0; i++)
 		r = overlaps(s->segs, maps->vmas[i].range);
 	uffdctl_maps_free(maps);
-	uffdctl_target_close(t);
 	return r == -ESRCH ? 0 : r;
 }
 
-static int look_into(uint32_t pid, void *arg)
+static int search_process(uint32_t pid, void *arg)
 {
 	struct search *s = arg;
 	_cleanup_close_ int procfd = -1;
@@ -92,8 +72,9 @@ static int look_into(uint32_t pid, void *arg)
 	r = proc_open_live(pid, &procfd, NULL);
 	if (r >= 0)
 		r = has_mapping(procfd, s->segs);
+	/* A process made with CLONE_VM has the target's own memory. */
 	if (r > 0)
-		r = shares_memory(pid, s->h->t->pid) ? 0 : has_registered(s, pid);
+		r = kcmp_same_memory(pid, s->h->t->pid) ? 0 : has_registered(s, pid);
 	if (r > 0)
 		s->other = pid;
 	s->hidden |= r < 0 && r != -ESRCH && r != -ENOENT;
@@ -107,8 +88,6 @@ static bool sees_all_processes(void)
 	return readlink("/proc/self/ns/pid", ns, sizeof(ns) - 1) > 0 && !strcmp(ns, INITIAL_PID_NS) &&
 	       access("/proc/1", F_OK) == 0;
 }
-
-#define PF_FORKNOEXEC 0x00000040 /* include/linux/sched.h */
 
 static bool has_called_exec(struct uffdctl_target *t)
 {
@@ -143,9 +122,9 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	_cleanup_free_ char *fd = handle_describe(h);
 	int r;
 
-	if (h->ctx || !segs->nr)
+	if (h->uffd_id || !segs->nr)
 		return 0;
-	r = proc_each_number(AT_FDCWD, "/proc", look_into, &s);
+	r = proc_each_number(AT_FDCWD, "/proc", search_process, &s);
 	if (s.other)
 		return fail(h->t->u, -EXDEV,
 			    "%d: %s may govern the memory of process %d, which has the same addresses registered, and only BPF can tell: run as root, or with CAP_BPF and CAP_PERFMON",

@@ -4,27 +4,30 @@
 #define UFFDCTL_HANDLE_H
 
 #include "lib/inspect/list.h"
-#include "lib/inspect/range.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/segments.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/target.h"
 
-struct uffdctl_handle {
-	struct uffdctl_target *t;
-	int uffd;     /* ours */
-	pid_t pid;    /* whose it is */
-	int fd;	      /* its number there */
-	uint64_t ctx; /* its kernel address; 0 without BPF */
-	uint64_t features;
-	struct uffdctl_list *list;
-
-	/* lock.c */
+/* lock.c's. */
+struct handle_lock {
 	int *others; /* the other userfaultfds of this memory, in our hands */
 	size_t nr_others, others_alloc;
 	bool others_taken;
-	uint64_t lock_wait_ns;
-	int (*lock_stop)(void *data);
-	void *lock_data;
+	uint64_t wait_ns;
+	int (*stop)(void *data);
+	void *data;
+};
+
+struct uffdctl_handle {
+	struct uffdctl_target *t;
+	int uffd;	  /* ours */
+	pid_t pid;	  /* whose it is */
+	int fd;		  /* its number there */
+	uint64_t uffd_id; /* what bpf/event.h calls ctx; 0 without BPF */
+	uint64_t features;
+	struct uffdctl_list *list;
+
+	struct handle_lock lock;
 };
 
 /* Who owns a mapping, as far as this handle goes. */
@@ -35,7 +38,7 @@ enum owner {
 };
 
 /* Without BPF the owner can't be told: what is registered is taken for ours, as the user chose the handle. */
-enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t ctx);
+enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t owner);
 
 /* "registered on another userfaultfd (4211:7)"; free with free(). */
 char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v);
@@ -49,11 +52,12 @@ char *handle_describe(const struct uffdctl_handle *h);
 /* What the kernel says of it now. */
 int handle_fdinfo(const struct uffdctl_handle *h, struct uffd_fdinfo *ret);
 
-/* Is somebody waiting for its messages, or has somebody read one that is not resolved? 0: no; -errno: can't be told. */
+/* Who reads its messages, as far as that shows: looked for several times, in 40 ms. -errno: it can't be told. */
 enum {
-	HANDLE_WAITS = 1,
-	HANDLE_DELIVERED = 2,
+	READER_NONE,
+	READER_WAITING,	  /* somebody waits in read, poll or epoll */
+	READER_DELIVERED, /* somebody has read one that is not resolved */
 };
-int handle_has_reader(const struct uffdctl_handle *h);
+int handle_reader(const struct uffdctl_handle *h);
 
 #endif

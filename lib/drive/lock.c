@@ -19,9 +19,10 @@
 #include <sys/random.h>
 
 #include "lib/drive/lock.h"
-#include "lib/kernel/target.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/record_lock.h"
+#include "lib/kernel/target.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
@@ -34,42 +35,24 @@ enum {
 #define MAX_COLLISIONS 200
 #define POLL_NS 20000000
 
-static int set(int fd, short type, off_t byte)
-{
-	struct flock l = { .l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
-
-	return fcntl(fd, F_SETLK, &l) < 0 ? -errno : 0;
-}
-
-/* Has another process a lock on the byte? 1, with its PID, 0 where that is in no namespace of ours; 0; -errno. */
-static int get(int fd, off_t byte, pid_t *ret_pid)
-{
-	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
-
-	if (fcntl(fd, F_GETLK, &l) < 0)
-		return -errno;
-	*ret_pid = l.l_type == F_UNLCK ? 0 : l.l_pid;
-	return l.l_type != F_UNLCK;
-}
-
 static void unset(int fd)
 {
-	set(fd, F_UNLCK, BYTE_HELD);
-	set(fd, F_UNLCK, BYTE_CLAIM);
+	record_lock_unset(fd, BYTE_HELD);
+	record_lock_unset(fd, BYTE_CLAIM);
 }
 
 /* -EBUSY: another process holds it; -EAGAIN: another tries too. */
 static int claim(int fd, pid_t *ret_pid)
 {
-	int r = get(fd, BYTE_HELD, ret_pid);
+	int r = record_lock_find(fd, BYTE_HELD, ret_pid);
 
 	if (r)
 		return r < 0 ? r : -EBUSY;
-	r = set(fd, F_RDLCK, BYTE_CLAIM);
+	r = record_lock_set(fd, BYTE_CLAIM);
 	if (r >= 0)
-		r = get(fd, BYTE_CLAIM, ret_pid);
+		r = record_lock_find(fd, BYTE_CLAIM, ret_pid);
 	if (r == 0)
-		r = set(fd, F_RDLCK, BYTE_HELD);
+		r = record_lock_set(fd, BYTE_HELD);
 	if (r == 0)
 		return 0;
 	unset(fd);
@@ -80,8 +63,8 @@ static int claim_all(struct uffdctl_handle *h, pid_t *ret_pid)
 {
 	int r = claim(h->uffd, ret_pid);
 
-	for (size_t i = 0; r >= 0 && i < h->nr_others; i++)
-		r = claim(h->others[i], ret_pid);
+	for (size_t i = 0; r >= 0 && i < h->lock.nr_others; i++)
+		r = claim(h->lock.others[i], ret_pid);
 	if (r < 0)
 		lock_release(h);
 	return r;
@@ -90,18 +73,18 @@ static int claim_all(struct uffdctl_handle *h, pid_t *ret_pid)
 void lock_release(struct uffdctl_handle *h)
 {
 	unset(h->uffd);
-	for (size_t i = 0; i < h->nr_others; i++)
-		unset(h->others[i]);
+	for (size_t i = 0; i < h->lock.nr_others; i++)
+		unset(h->lock.others[i]);
 }
 
 /* ---- the other userfaultfds of the same memory ---- */
 
-static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t ctx)
+static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t id)
 {
-	bool known = ctx == h->ctx;
+	bool known = id == h->uffd_id;
 
 	for (size_t i = 0; i < nr && !known; i++)
-		known = h->list->ctxs[i] == ctx;
+		known = h->list->ids[i] == id;
 	return known;
 }
 
@@ -120,7 +103,7 @@ static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!proc_is_uffd(AT_FDCWD, path))
 		return 0;
-	place = vec_add(h->others, h->nr_others, h->others_alloc);
+	place = vec_add(h->lock.others, h->lock.nr_others, h->lock.others_alloc);
 	if (!place)
 		return -ENOMEM;
 	*place = steal_fd(fd);
@@ -132,21 +115,21 @@ static bool is_other(const struct uffdctl_handle *h, size_t i)
 {
 	const struct uffdctl_uffd *d = &h->list->uffds[i];
 
-	if (!h->ctx)
+	if (!h->uffd_id)
 		return d->pid == h->t->pid && (d->pid != h->pid || d->fd != h->fd);
-	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ctxs[i]);
+	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ids[i]);
 }
 
 static int take_others(struct uffdctl_handle *h)
 {
 	int r = 0;
 
-	if (h->others_taken)
+	if (h->lock.others_taken)
 		return 0;
 	for (size_t i = 0; r >= 0 && i < h->list->nr; i++)
 		if (is_other(h, i))
 			r = take_other(h, &h->list->uffds[i]);
-	h->others_taken = r >= 0;
+	h->lock.others_taken = r >= 0;
 	return r;
 }
 
@@ -180,12 +163,12 @@ static int fail_busy(struct uffdctl_handle *h, pid_t pid)
 
 bool lock_is_unwanted(struct uffdctl_handle *h)
 {
-	return h->lock_stop && h->lock_stop(h->lock_data);
+	return h->lock.stop && h->lock.stop(h->lock.data);
 }
 
 int lock_take(struct uffdctl_handle *h)
 {
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + h->lock_wait_ns;
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + h->lock.wait_ns;
 	int r, collisions = 0;
 	bool told = false;
 	pid_t pid = 0;
@@ -224,7 +207,7 @@ int lock_take(struct uffdctl_handle *h)
 UFFDCTL_EXPORT void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data),
 					     void *data)
 {
-	h->lock_wait_ns = wait_ns;
-	h->lock_stop = stop;
-	h->lock_data = data;
+	h->lock.wait_ns = wait_ns;
+	h->lock.stop = stop;
+	h->lock.data = data;
 }

@@ -83,7 +83,7 @@ static size_t lower_bound(const struct alias_index *idx, const struct uffdctl_vm
 int alias_visit(const struct alias_index *idx, const struct uffdctl_vma *v, struct uffdctl_range range, alias_fn fn,
 		void *arg)
 {
-	uint64_t start = v->offset + (range.start - v->range.start), end = start + range_len(range);
+	uint64_t start = vma_offset(v, range.start), end = start + range_len(range);
 
 	for (size_t i = lower_bound(idx, v, end); i-- > 0;) {
 		const struct uffdctl_vma *w = &idx->maps->vmas[idx->order[i]];

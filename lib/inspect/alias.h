@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_ALIAS_H
 #define UFFDCTL_ALIAS_H
 
-#include "lib/inspect/vma.h"
+#include "lib/inspect/maps.h"
 
 struct alias_index {
 	const struct uffdctl_maps *maps;

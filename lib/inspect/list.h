@@ -3,23 +3,19 @@
 #ifndef UFFDCTL_LIST_H
 #define UFFDCTL_LIST_H
 
-#include "lib/kernel/iter.h"
+#include "lib/inspect/list_entries.h"
 
-struct uffdctl_list {
-	struct uffdctl_uffd *uffds;
-	uint64_t *ctxs, *mms; /* beside uffds; NULL from proc */
-	size_t nr, alloc, ctxs_alloc, mms_alloc;
-	enum uffdctl_source source;
-};
+/* All there are, as uffdctl_list(). @with_bytes: count what is registered on each, which reads all mappings. */
+int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret);
 
-/* The number that a userfaultfd has in the list: UFFDCTL_CTX_UNHELD, or 0 for no userfaultfd. */
-uint32_t list_ctx(const struct uffdctl_list *l, uint64_t ctx);
+/* The number that users know a userfaultfd by: UFFDCTL_CTX_UNHELD, or 0 for no userfaultfd. */
+uint32_t list_ctx(const struct uffdctl_list *l, uint64_t id);
 
-/* One record of the kernel's, and the memory of one process; -ENOENT if there is none. */
-int list_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret);
-int list_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
+/* "4211:14, 4377:9": those of the list that are wanted; free with free(). */
+char *list_name(const struct uffdctl_list *l, bool (*is_wanted)(const struct uffdctl_uffd *d, const void *arg),
+		const void *arg);
 
-/* "4211:14, 4377:9": who holds a userfaultfd; free with free(). */
+/* Likewise: who holds a userfaultfd; free with free(). */
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx);
 
 #endif

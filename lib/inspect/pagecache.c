@@ -2,37 +2,35 @@
 /* The second mapping: the file beneath a target's mapping, opened for ourselves. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "lib/inspect/pagecache.h"
-#include "lib/inspect/vma.h"
+#include "lib/kernel/mincore.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
 #include "lib/util.h"
+#include "lib/vma.h"
 
 /*
  * Is this, opened by O_PATH, the file that is mapped? It need not be: descriptors and mappings change. So
  * nothing is asked of its file system, which might not answer: what is known of an inode is enough.
  */
-static bool same_file(int fd, const struct uffdctl_vma *v)
+static bool is_file_of(int fd, const struct uffdctl_vma *v)
 {
 	struct statx st;
 
 	return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_INO | STATX_TYPE, &st) == 0 &&
-	       S_ISREG(st.stx_mode) && st.stx_ino == v->inode && st.stx_dev_major == v->dev_major &&
-	       st.stx_dev_minor == v->dev_minor;
+	       S_ISREG(st.stx_mode) && vma_has_file(v, st.stx_dev_major, st.stx_dev_minor, st.stx_ino);
 }
 
 struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_vma *v;
-	bool look; /* O_PATH is enough */
-	int mode;  /* O_RDWR or O_RDONLY */
+	int mode; /* O_RDWR, O_RDONLY, or O_PATH for no more than a look at it */
 	int err;
 	int found;
 };
@@ -47,18 +45,18 @@ static bool allows(int fd, int mode)
 /* Opened twice: by O_PATH, which no file system learns of, and as it is wanted when it is the one. */
 static int try_path(struct search *s, const char *path)
 {
-	_cleanup_close_ int look = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
+	_cleanup_close_ int path_fd = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
 	char self[64];
 
-	if (look < 0)
+	if (path_fd < 0)
 		return s->err = -errno;
-	if (!same_file(look, s->v))
+	if (!is_file_of(path_fd, s->v))
 		return s->err = -ESTALE;
-	if (s->look) {
-		s->found = steal_fd(look);
+	if (s->mode == O_PATH) {
+		s->found = steal_fd(path_fd);
 		return 0;
 	}
-	snprintf(self, sizeof(self), "/proc/self/fd/%d", look);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", path_fd);
 	s->found = open(self, s->mode | O_CLOEXEC);
 	return s->found < 0 ? s->err = -errno : 0;
 }
@@ -91,8 +89,8 @@ static int try_descriptor(uint32_t n, void *arg)
 	r = try_path(s, path);
 	if (r >= 0)
 		return 1;
-	if (r == -ESTALE || s->look || pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 ||
-	    !allows(fd, s->mode) || !same_file(fd, s->v))
+	if (r == -ESTALE || s->mode == O_PATH || pidfd_take_fd(s->t->pid, s->t->pidfd, n, &fd) < 0 ||
+	    !allows(fd, s->mode) || !is_file_of(fd, s->v))
 		return 0;
 	s->found = steal_fd(fd);
 	return 1;
@@ -109,13 +107,13 @@ static bool is_opened(const struct uffdctl_vma *v)
 /* map_files is for the privileged; a descriptor that the process holds serves as well. */
 static int open_file(struct search *s)
 {
-	char path[64];
+	char path[PROC_MAP_FILE_BYTES];
 	int first;
 
 	s->found = -1;
 	if (!is_opened(s->v))
 		return s->err = -EOPNOTSUPP;
-	snprintf(path, sizeof(path), "map_files/%" PRIx64 "-%" PRIx64, s->v->range.start, s->v->range.end);
+	proc_map_file(s->v->range, path);
 	first = try_path(s, path);
 	if (first < 0)
 		proc_each_number(s->t->procfd, "fd", try_descriptor, s);
@@ -124,7 +122,7 @@ static int open_file(struct search *s)
 
 int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct stat *ret)
 {
-	struct search s = { .t = t, .v = v, .look = true };
+	struct search s = { .t = t, .v = v, .mode = O_PATH };
 	int r = open_file(&s);
 
 	if (r < 0)
@@ -134,9 +132,30 @@ int pagecache_stat(struct uffdctl_target *t, const struct uffdctl_vma *v, struct
 	return r;
 }
 
-static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int mode, int *ret)
+static int fail_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int mode, int err)
 {
 	_cleanup_free_ char *what = vma_describe(v);
+
+	switch (err) {
+	case -EOPNOTSUPP:
+		return fail(t->u, err,
+			    "%d: %s: its file is not opened, since %s: a file of a network or user-space file system could hang uffdctl",
+			    t->pid, what,
+			    v->kind == VMA_UNKNOWN ? "without BPF its file system can't be told"
+						   : "it is not known to be of tmpfs or hugetlbfs itself");
+	case -ENXIO:
+		return fail(t->u, err,
+			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",
+			    t->pid, what);
+	default:
+		return fail(t->u, err,
+			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",
+			    t->pid, what, strerror(-err), mode == O_RDWR ? "writing" : "reading");
+	}
+}
+
+static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int mode, int *ret)
+{
 	struct search s = { .t = t, .v = v, .mode = mode };
 	int r;
 
@@ -146,20 +165,8 @@ static int open_for(struct uffdctl_target *t, const struct uffdctl_vma *v, int m
 		cleanup_close(&s.found);
 		return r;
 	}
-	if (s.found < 0 && s.err == -EOPNOTSUPP)
-		return fail(t->u, s.err,
-			    "%d: %s: its file is not opened, since %s: a file of a network or user-space file system could hang uffdctl",
-			    t->pid, what,
-			    v->kind == VMA_UNKNOWN ? "without BPF its file system can't be told"
-						   : "it is not known to be of tmpfs or hugetlbfs itself");
-	if (s.found < 0 && s.err == -ENXIO)
-		return fail(t->u, s.err,
-			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",
-			    t->pid, what);
 	if (s.found < 0)
-		return fail(t->u, s.err,
-			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",
-			    t->pid, what, strerror(-s.err), mode == O_RDWR ? "writing" : "reading");
+		return fail_open(t, v, mode, s.err);
 	*ret = s.found;
 	return 0;
 }
@@ -172,19 +179,6 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret)
 {
 	return open_for(t, v, O_RDONLY, ret);
-}
-
-int pagecache_holds(int fd, uint64_t offset)
-{
-	void *p = mmap(NULL, base_page_size(), PROT_READ, MAP_SHARED, fd, (off_t)offset);
-	unsigned char state = 0;
-	int r;
-
-	if (p == MAP_FAILED)
-		return -errno;
-	r = mincore(p, base_page_size(), &state) < 0 ? -errno : state & 1;
-	munmap(p, base_page_size());
-	return r;
 }
 
 /* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
@@ -211,11 +205,11 @@ static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
 
 int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
 {
-	uint64_t offset = v->offset + (addr - v->range.start);
+	uint64_t offset = vma_offset(v, addr);
 	_cleanup_close_ int fd = -1;
 	int r = pagecache_open(t, v, &fd);
 
 	if (r < 0)
 		return r;
-	return v->page_size > base_page_size() ? holds_huge(fd, offset, v) : pagecache_holds(fd, offset);
+	return v->page_size > base_page_size() ? holds_huge(fd, offset, v) : mincore_has(fd, offset);
 }

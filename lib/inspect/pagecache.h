@@ -27,7 +27,4 @@ int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, i
  */
 int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr);
 
-/* Likewise, for the page at an offset of an open file; not for hugetlbfs. */
-int pagecache_holds(int fd, uint64_t offset);
-
 #endif

@@ -3,11 +3,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
+#include "lib/inspect/maps.h"
 #include "lib/inspect/pagecache.h"
-#include "lib/inspect/vma.h"
+#include "lib/kernel/mincore.h"
+#include "lib/kernel/process_vm.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
 #include "lib/util.h"
@@ -24,7 +25,7 @@ static ssize_t read_mapped(int fd, uint64_t offset, void *buf, size_t len)
 	if (p == MAP_FAILED)
 		return -1;
 	if (uffd_guard(&guard) >= 0 && uffd_register(guard, own, UFFDIO_REGISTER_MODE_MISSING, NULL) >= 0)
-		n = process_vm_readv(getpid(), &(struct iovec){ buf, len }, 1, &(struct iovec){ p + skip, len }, 1, 0);
+		n = process_vm_read_own(p + skip, buf, len);
 	munmap(p, page);
 	return n;
 }
@@ -32,7 +33,7 @@ static ssize_t read_mapped(int fd, uint64_t offset, void *buf, size_t len)
 static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr, void *buf, size_t len,
 		struct uffdctl_peek *ret)
 {
-	uint64_t offset = v->offset + (addr - v->range.start), left = v->page_size - offset % v->page_size;
+	uint64_t offset = vma_offset(v, addr), left = v->page_size - offset % v->page_size;
 	_cleanup_close_ int fd = -1;
 	ssize_t n = 0;
 	int r;
@@ -44,7 +45,7 @@ static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t 
 		return r;
 	ret->page_size = v->page_size;
 	ret->cached = UFFDCTL_UNKNOWN;
-	if (v->page_size == base_page_size() && (r = pagecache_holds(fd, round_down(offset, v->page_size))) >= 0)
+	if (v->page_size == base_page_size() && (r = mincore_has(fd, round_down(offset, v->page_size))) >= 0)
 		ret->cached = r;
 	/* What is swapped out counts as not cached, but has contents; a hole has none. */
 	if (ret->cached && len) {
@@ -65,8 +66,8 @@ UFFDCTL_EXPORT int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *b
 
 	if (r < 0)
 		return r;
-	v = uffdctl_maps_get(maps, maps_find(maps, addr));
-	if (v && v->range.start <= addr)
+	v = maps_at(maps, addr);
+	if (v)
 		r = peek(t, v, addr, buf, len, ret);
 	else
 		r = fail(t->u, -ENOENT, "%d: %" PRIx64 ": there is no mapping", t->pid, addr);

@@ -22,7 +22,7 @@ struct iter {
 	struct iter_bpf *skel;
 };
 
-/* Of what a walk is: all processes, one thread, or all threads of a process. */
+/* What a walk covers: all processes, one thread, or all threads of a process. */
 enum scope {
 	ALL,
 	THREAD,
@@ -131,6 +131,51 @@ int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
 
 	return pid ? walk_process(prog_fd, pid, sizeof(struct ev_task), fn, arg)
 		   : walk(prog_fd, ALL, 0, sizeof(struct ev_task), fn, arg);
+}
+
+struct fd_search {
+	int fd;
+	struct ev_file *ret;
+	bool found;
+};
+
+static int keep_fd(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	struct fd_search *f = arg;
+
+	if ((int)ev->fd != f->fd)
+		return 0;
+	*f->ret = *ev;
+	f->found = true;
+	return 0;
+}
+
+int iter_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret)
+{
+	struct fd_search f = { fd, ret, false };
+	int r = iter_files(it, pid, keep_fd, NULL, &f);
+
+	return r < 0 ? r : f.found ? 0 : -ENOENT;
+}
+
+static int keep_task(const void *ev, void *arg)
+{
+	*(struct ev_task *)arg = *(const struct ev_task *)ev;
+	return 0;
+}
+
+int iter_find_task(struct iter *it, pid_t pid, struct ev_task *ret)
+{
+	struct ev_task task = {};
+	int r = iter_tasks(it, pid, keep_task, &task);
+
+	if (r < 0)
+		return r;
+	if (!task.mm)
+		return -ENOENT;
+	*ret = task;
+	return 0;
 }
 
 struct vma_walk {
@@ -284,9 +329,14 @@ static int open_iter(struct iter **ret)
 	return 0;
 }
 
+bool iter_is_shortage(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM;
+}
+
 int iter_get(struct uffdctl *u, struct iter **ret)
 {
-	if (!u->iter && !u->iter_err)
+	if (!u->iter && (!u->iter_err || iter_is_shortage(u->iter_err)))
 		u->iter_err = open_iter(&u->iter);
 	if (!u->iter)
 		return u->iter_err;

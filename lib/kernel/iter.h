@@ -12,6 +12,8 @@
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
 const char *iter_why(int err);
+/* Not a kernel or a user without BPF, but we ourselves without means, as may be over by the next time. */
+bool iter_is_shortage(int err);
 
 /* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
 typedef int (*iter_fn)(const void *ev, void *arg);
@@ -27,6 +29,10 @@ int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, voi
  * ended, once for each other thread.
  */
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
+
+/* One record of these; -ENOENT if there is none. */
+int iter_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret);
+int iter_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
 
 /* struct ev_vma: the mappings of a process, in the order of their addresses. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);

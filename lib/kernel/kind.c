@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/kernel/kind.h"
 #include "lib/util.h"
+#include "lib/vma.h"
 
 struct device {
 	uint32_t dev_major, dev_minor;
@@ -144,7 +145,7 @@ static enum vma_kind find_kind(struct devices *d, const struct uffdctl_vma *v)
 		return VMA_GUEST_MEMFD;
 	if (*v->name != '/' && !has_prefix(v->name, "[anon_shmem:"))
 		return VMA_OTHER;
-	if (!strcmp(v->name, "/dev/zero") && v->perms[3] == 'p')
+	if (!strcmp(v->name, "/dev/zero") && !vma_is_shared(v))
 		return VMA_ANON;
 	kind = kind_of_device(d, v->dev_major, v->dev_minor);
 	/* Memory of a device, whose node may lie on a tmpfs. */
@@ -173,10 +174,4 @@ void kinds_find(int procfd, struct uffdctl_vma *vmas, size_t nr)
 			vmas[i].kind = VMA_OTHER;
 	}
 	free(d.devices);
-}
-
-enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v)
-{
-	(void)t;
-	return v->kind;
 }

@@ -21,8 +21,6 @@ enum vma_kind {
 /* As far as BPF can tell it without a name. */
 enum vma_kind kind_of_event(const struct ev_vma *ev);
 
-enum vma_kind vma_kind(struct uffdctl_target *t, const struct uffdctl_vma *v);
-
 /*
  * With their names known: give each mapping of which BPF told no kind one by its device, as far as that is mounted where the
  * process, we or process 1 can see it.

@@ -8,12 +8,14 @@
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/uapi.h"
 #include "lib/util.h"
+#include "lib/vma.h"
 
 /* Documentation/admin-guide/mm/pagemap.rst */
 #define PM_PRESENT (UINT64_C(1) << 63)
 #define PM_SWAP (UINT64_C(1) << 62)
 #define PM_FILE (UINT64_C(1) << 61)
 #define PM_UFFD_WP (UINT64_C(1) << 57)
+#define PM_MMAP_EXCLUSIVE (UINT64_C(1) << 56)
 #define PM_FRAME ((UINT64_C(1) << 55) - 1)
 
 /* include/linux/swap.h: the last of 32 swap types; include/linux/swapops.h: its bits. */
@@ -43,7 +45,7 @@ static uint8_t swap_state(uint64_t e, const struct uffdctl_vma *v)
 		return PTE_MAPPED | (e & PM_UFFD_WP ? PTE_WP : 0);
 	if (e & PM_FILE)
 		return PTE_MAPPED | PTE_WP;
-	return v->perms[3] == 's' ? PTE_WP : PTE_MAPPED | PTE_WP | PTE_UNSURE;
+	return vma_is_shared(v) ? PTE_WP : PTE_MAPPED | PTE_WP | PTE_UNSURE;
 }
 
 static uint8_t pte_state(uint64_t e, const struct uffdctl_vma *v)
@@ -135,4 +137,37 @@ int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range 
 {
 	return v->page_size > base_page_size() ? scan_huge(pagemap, v, range, states)
 					       : read_base(pagemap, v, range, states);
+}
+
+int pagemap_open_own(int *ret)
+{
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	*ret = fd;
+	return 0;
+}
+
+static enum own_state own_state(uint64_t e)
+{
+	if (!(e & PM_PRESENT))
+		return OWN_ABSENT;
+	return e & PM_MMAP_EXCLUSIVE ? OWN_EXCLUSIVE : OWN_SHARED;
+}
+
+int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states)
+{
+	uint64_t entries[512], first = (uintptr_t)addr / base_page_size(), n;
+
+	for (; nr; nr -= n, first += n) {
+		size_t bytes = sizeof(*entries) * (n = MIN(nr, (uint64_t)ARRAY_SIZE(entries)));
+		ssize_t got = pread(pagemap, entries, bytes, (off_t)(first * sizeof(*entries)));
+
+		if (got != (ssize_t)bytes)
+			return got < 0 ? -errno : -EIO;
+		for (uint64_t i = 0; i < n; i++)
+			*states++ = own_state(entries[i]);
+	}
+	return 0;
 }

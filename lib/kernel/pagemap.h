@@ -6,12 +6,9 @@
 #include "lib/kernel/target.h"
 
 enum pte_state {
-	PTE_MAPPED = 1 << 0,	/* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
-	PTE_WP = 1 << 1,	/* the userfaultfd write-protect mark, on a page or in place of one */
-	PTE_UNSURE = 1 << 2,	/* PTE_MAPPED may be a mark in place of a page, or a page that moves */
-	/* Set by fill.c. */
-	PTE_ELSEWHERE = 1 << 3, /* mapped through another mapping of the file: not to be touched */
-	PTE_FILLED = 1 << 4,	/* written just now */
+	PTE_MAPPED = 1 << 0, /* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
+	PTE_WP = 1 << 1,     /* the userfaultfd write-protect mark, on a page or in place of one */
+	PTE_UNSURE = 1 << 2, /* PTE_MAPPED may be a mark in place of a page, or a page that moves */
 };
 
 int pagemap_open(struct uffdctl_target *t, int *ret);
@@ -22,5 +19,17 @@ int pagemap_open(struct uffdctl_target *t, int *ret);
  * Beneath: /proc/PID/pagemap, PAGEMAP_SCAN for huge pages where the kernel has it.
  */
 int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states);
+
+/* What our own page table has of a page. */
+enum own_state {
+	OWN_ABSENT,    /* no entry, or one that moves */
+	OWN_SHARED,    /* others may have it mapped, too */
+	OWN_EXCLUSIVE, /* it is the only entry there is, in any process */
+};
+
+int pagemap_open_own(int *ret);
+
+/* @states: out, enum own_state of nr pages of the base size, from addr on; a huge page's first speaks for it. */
+int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states);
 
 #endif

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* pidfd_open(2), pidfd_getfd(2), kcmp(2). */
+/* pidfd_open(2), pidfd_getfd(2). */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -91,11 +90,4 @@ int pidfd_take_fd(pid_t pid, int pidfd, int fd, int *ret)
 		return -ESRCH;
 	}
 	return r == 1 ? 0 : w.err;
-}
-
-int pidfd_same_file(pid_t pid1, int fd1, pid_t pid2, int fd2)
-{
-	long r = syscall(SYS_kcmp, pid1, pid2, KCMP_FILE, fd1, fd2);
-
-	return r < 0 ? -errno : r == 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pidfd_open(2), pidfd_getfd(2), kcmp(2). */
+/* pidfd_open(2), pidfd_getfd(2). */
 #ifndef UFFDCTL_PIDFD_H
 #define UFFDCTL_PIDFD_H
 
@@ -14,8 +14,5 @@ bool pidfd_exited(int pidfd);
  * of a thread that lives. -EOPNOTSUPP: that needs Linux 6.9.
  */
 int pidfd_take_fd(pid_t pid, int pidfd, int fd, int *ret);
-
-/* Do two descriptors stand for the same open file? 1, 0, or -EPERM and other errnos. */
-int pidfd_same_file(pid_t pid1, int fd1, pid_t pid2, int fd2);
 
 #endif

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,6 +61,25 @@ int maps_line_parse(char *line, struct maps_line *ret)
 	l.name = at + strspn(at, " ");
 	*ret = l;
 	return 0;
+}
+
+int proc_each_mapping(int fd, int (*fn)(const struct maps_line *l, void *arg), void *arg)
+{
+	_cleanup_fclose_ FILE *f = fd < 0 ? NULL : fdopen(fd, "r");
+	_cleanup_free_ char *line = NULL;
+	struct maps_line l;
+	size_t size = 0;
+	int r = 0;
+
+	if (fd < 0)
+		return fd;
+	if (!f) {
+		close(fd);
+		return -ENOMEM;
+	}
+	while (r == 0 && (errno = 0, getline(&line, &size, f) > 0))
+		r = maps_line_parse(line, &l) < 0 ? -EPROTO : fn(&l, arg);
+	return r ? r : -errno;
 }
 
 /* Order of proc_pid_smaps(5). */
@@ -301,6 +321,26 @@ int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *ar
 			return r;
 	}
 	return -errno;
+}
+
+uint64_t proc_stack_pointer(int procfd, uint32_t tid)
+{
+	char path[64], buf[512];
+	const char *p;
+
+	snprintf(path, sizeof(path), "task/%u/syscall", tid);
+	if (proc_read(procfd, path, buf, sizeof(buf)) < 0)
+		return 0;
+	/* "NR ARG… SP PC", or "running" */
+	p = strrchr(buf, ' ');
+	for (; p > buf && p[-1] != ' '; p--)
+		;
+	return p > buf ? strtoull(p, NULL, 16) : 0;
+}
+
+void proc_map_file(struct uffdctl_range range, char *buf)
+{
+	snprintf(buf, PROC_MAP_FILE_BYTES, "map_files/%" PRIx64 "-%" PRIx64, range.start, range.end);
 }
 
 bool proc_is_uffd(int dirfd, const char *path)

@@ -23,6 +23,13 @@ struct maps_line {
 /* -EINVAL: not such a line. The line is changed: its newline is cut off. */
 int maps_line_parse(char *line, struct maps_line *ret);
 
+/*
+ * Each line of /proc/PID/maps. fn returns 0 to go on; anything else ends it and is returned.
+ * @fd: of the file, closed in any case; a negative errno is returned as it is
+ * -EPROTO: not such a file.
+ */
+int proc_each_mapping(int fd, int (*fn)(const struct maps_line *l, void *arg), void *arg);
+
 /* "Key:   N kB" of smaps: the index of the key, or -1; *ret in bytes. */
 int smaps_size_parse(const char *line, uint64_t *ret);
 #define SMAPS_KERNEL_PAGE_SIZE UFFDCTL_NR_SIZES
@@ -40,10 +47,14 @@ struct uffd_fdinfo {
 /* -EINVAL: of something else. */
 int fdinfo_parse(const char *text, struct uffd_fdinfo *ret);
 
+/* include/linux/sched.h */
+#define PF_FORKNOEXEC 0x00000040
+#define PF_KTHREAD 0x00200000
+
 struct proc_stat {
 	char comm[16];
 	char state;
-	uint32_t flags; /* PF_* of include/linux/sched.h */
+	uint32_t flags; /* PF_* */
 };
 
 int stat_parse(const char *text, struct proc_stat *ret);
@@ -69,6 +80,13 @@ pid_t proc_tgid(int procfd);
 
 /* Names of a directory that are numbers, ascending as they come; fn returns 0 to go on. */
 int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *arg), void *arg);
+
+/* Where the stack of a thread is that waits in a system call; 0: it does not, or it can't be told. */
+uint64_t proc_stack_pointer(int procfd, uint32_t tid);
+
+/* The name of a mapping's own file under /proc/PID. */
+#define PROC_MAP_FILE_BYTES 64
+void proc_map_file(struct uffdctl_range range, char *buf);
 
 /* Is dirfd/path (fd/N) a userfaultfd? */
 bool proc_is_uffd(int dirfd, const char *path);

@@ -9,8 +9,6 @@
 #include "lib/log.h"
 #include "lib/util.h"
 
-#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
-
 static bool has_memory(struct uffdctl_target *t)
 {
 	char c;

@@ -3,10 +3,9 @@
 #ifndef UFFDCTL_UFFD_H
 #define UFFDCTL_UFFD_H
 
+#include "lib/kernel/names.h"
 #include "lib/kernel/uapi.h"
 #include "lib/uffdctl.h"
-
-#define NR_MODES 4
 
 /* A userfaultfd for our own use, without handshake. */
 int uffd_create(int *ret);

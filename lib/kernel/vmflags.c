@@ -12,10 +12,10 @@
 
 /* show_smap_vma_flags() in fs/proc/task_mmu.c; bits that have not moved between Linux 6.1 and 7.3. */
 static const char fixed_names[64][3] = {
-	[0] = "rd",  [1] = "wr",  [2] = "ex",  [3] = "sh",  [4] = "mr",	 [5] = "mw",  [6] = "me",  [7] = "ms",
-	[8] = "gd",  [9] = "um",  [10] = "pf", [12] = "uw", [13] = "lo", [14] = "io", [15] = "sr", [16] = "rr",
-	[17] = "dc", [18] = "de", [19] = "lf", [20] = "ac", [21] = "nr", [22] = "ht", [23] = "sf", [25] = "wf",
-	[26] = "dd", [27] = "sd", [28] = "mm", [29] = "hg", [30] = "nh", [31] = "mg",
+	[0] = "rd",  [1] = "wr",  [2] = "ex",  [3] = "sh",  [4] = "mr",	 [5] = "mw",  [6] = "me",
+	[7] = "ms",  [8] = "gd",  [10] = "pf", [13] = "lo", [14] = "io", [15] = "sr", [16] = "rr",
+	[17] = "dc", [18] = "de", [19] = "lf", [20] = "ac", [21] = "nr", [22] = "ht", [23] = "sf",
+	[25] = "wf", [26] = "dd", [27] = "sd", [28] = "mm", [29] = "hg", [30] = "nh", [31] = "mg",
 #if defined(__aarch64__)
 	[24] = "bt", [36] = "mt",
 #else
@@ -23,6 +23,8 @@ static const char fixed_names[64][3] = {
 #endif
 };
 
+#define VM_UFFD_MISSING (1 << 9)
+#define VM_UFFD_WP (1 << 12)
 #define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they stand in ProtectionKey */
 
 static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
@@ -114,14 +116,13 @@ static int learn(struct iter *it, struct vmflags *ret)
 	for (int bit = 0; bit < 64; bit++)
 		if (f.names[bit][0])
 			f.known |= UINT64_C(1) << bit;
-	/* VM_UFFD_MISSING and VM_UFFD_WP stand in the table, as bits 9 and 12. */
-	f.mode_bits[0] = 1 << 9;
-	f.mode_bits[1] = 1 << 12;
+	f.mode_bits[0] = VM_UFFD_MISSING;
+	f.mode_bits[1] = VM_UFFD_WP;
 	r = learn_modes(it, &f.mode_bits[2], &f.mode_bits[3]);
 	if (r < 0)
 		return r;
-	learn_name(&f, f.mode_bits[2], mode_mnemonics[2]);
-	learn_name(&f, f.mode_bits[3], mode_mnemonics[3]);
+	for (int i = 0; i < NR_MODES; i++)
+		learn_name(&f, f.mode_bits[i], mode_mnemonics[i]);
 	*ret = f;
 	return 0;
 }

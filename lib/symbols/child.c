@@ -18,7 +18,7 @@
 #include "lib/symbols/child.h"
 #include "lib/util.h"
 
-#define LOOK_MS 100
+#define POLL_MS 100
 #define END_MS 100
 
 /* Shared with the child. */
@@ -155,11 +155,11 @@ int child_receive(struct child *c, const sigset_t *mask, void *buf, size_t size,
 	int idle_ms = 0, silent_ms = 0, r;
 	ssize_t n;
 
-	while ((r = ppoll(&p, 1, &(struct timespec){ .tv_nsec = LOOK_MS * 1000000L }, mask)) == 0) {
+	while ((r = ppoll(&p, 1, &(struct timespec){ .tv_nsec = POLL_MS * 1000000L }, mask)) == 0) {
 		now = run_ns(c);
-		idle_ms = now == ran ? idle_ms + LOOK_MS : 0;
+		idle_ms = now == ran ? idle_ms + POLL_MS : 0;
 		ran = now;
-		silent_ms += LOOK_MS;
+		silent_ms += POLL_MS;
 		if (idle_ms >= CHILD_IDLE_MS || silent_ms >= CHILD_SILENCE_MS)
 			return -ETIMEDOUT;
 	}

@@ -149,7 +149,7 @@ static int read_symbols(struct code *c, Elf *elf, GElf_Word type)
 	return r;
 }
 
-/* Of those at one place the one to show comes first. */
+/* Several at one place: the one to show comes first. */
 static int cmp_function(const void *a, const void *b)
 {
 	const struct function *fa = a, *fb = b;

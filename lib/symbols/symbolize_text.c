@@ -21,6 +21,7 @@
 #include "lib/symbols/symbolize_elf.h"
 #include "lib/symbols/symbolize_text.h"
 #include "lib/util.h"
+#include "lib/vma.h"
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
@@ -323,12 +324,9 @@ static struct code *code_of(struct texts *s, struct process *p, struct mapping *
 /* "libfoo.so.1" of "/usr/lib/libfoo.so.1 (deleted)". */
 static void show_name(const struct mapping *m, char *buf, size_t size)
 {
-	static const char deleted[] = " (deleted)";
 	const char *slash = m->is_file ? strrchr(m->name, '/') : NULL, *base = slash ? slash + 1 : m->name;
-	size_t len = strlen(base);
+	size_t len = m->is_file ? vma_name_len(base) : strlen(base);
 
-	if (m->is_file && len > strlen(deleted) && !strcmp(base + len - strlen(deleted), deleted))
-		len -= strlen(deleted);
 	snprintf(buf, size, "%.*s", (int)MIN(len, (size_t)NAME_MAX_SHOWN), base);
 }
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "lib/inspect/pending.h"
+#include "lib/kernel/waiters.h"
 #include "lib/log.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
@@ -74,9 +74,11 @@ int watch_note_before(struct uffdctl_watch *w)
 		w->slots = NULL;
 		return fail(w->u, -errno, "mapping the slots of threads: %s", strerror(errno));
 	}
-	r = pending_visit(w->u, note_waiter, w);
+	r = waiters_find(w->u);
+	if (r >= 0)
+		r = waiters_visit(w->u, note_waiter, w);
 	/* Of a queue that could not be walked whole, who waited before may look like one who came since. */
-	*w->all_seen = !pending_torn(w->u, NULL, 0);
+	*w->all_seen = !waiters_torn(w->u, NULL, 0);
 	return r;
 }
 

@@ -5,9 +5,7 @@
 
 #include <bpf/bpf.h>
 
-#include "lib/inspect/list.h"
-#include "lib/inspect/range.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/segments.h"
 #include "lib/kernel/iter.h"
 #include "lib/kernel/target.h"
 #include "lib/kernel/vmflags.h"
@@ -129,7 +127,7 @@ int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 	int r = iter_get(w->u, &it);
 
 	for (size_t i = 0; r >= 0 && opts->pids && i < opts->nr_pids; i++) {
-		r = list_find_task(it, opts->pids[i], &task);
+		r = iter_find_task(it, opts->pids[i], &task);
 		if (r < 0)
 			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", opts->pids[i]);
 		r = choose(w, &task);

@@ -2,8 +2,7 @@
 /* Whose memory a fault was in, and in which mapping. */
 #include <errno.h>
 
-#include "lib/inspect/list.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/maps.h"
 #include "lib/kernel/iter.h"
 #include "lib/kernel/target.h"
 #include "lib/util.h"
@@ -98,7 +97,7 @@ static bool is_still_there(struct uffdctl_watch *w, const struct watch_memory *m
 	struct ev_task task;
 	struct iter *it;
 
-	return iter_get(w->u, &it) == 0 && list_find_task(it, m->pid, &task) == 0 && task.mm == m->mm &&
+	return iter_get(w->u, &it) == 0 && iter_find_task(it, m->pid, &task) == 0 && task.mm == m->mm &&
 	       task.start_ns == m->start_ns;
 }
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/inspect/vma.h"
+#include "lib/inspect/maps.h"
 #include "lib/kernel/uapi.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"

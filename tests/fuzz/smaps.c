@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* A whole smaps file, in which a target chooses the names. The first byte of the input holds the flags. */
-#include "lib/inspect/vma.c"
+#include "lib/inspect/maps.h"
+#include "lib/inspect/maps_smaps.c"
 
 #include "fuzz.h"
 
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (read_smaps(&b, f) == 0)
 		check(&m, b.flags);
 	fclose(f);
-	maps_clear(&m);
+	builder_clear(&b);
 	free(text);
 	return 0;
 }

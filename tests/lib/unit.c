@@ -19,8 +19,7 @@
 #include <bpf/libbpf.h>
 
 #include "../unit.h"
-#include "lib/inspect/range.h"
-#include "lib/inspect/vma.h"
+#include "lib/inspect/segments.h"
 #include "lib/kernel/bpf_print.h"
 #include "lib/kernel/kind.h"
 #include "lib/kernel/memcg.h"
@@ -682,8 +681,8 @@ static struct uffdctl_vma vmas[] = {
 	  .modes = UFFDCTL_MODE_WP },
 	{ .range = { 0x1000000, 0x1010000 }, .perms = "rw-p", .name = "[h]" },
 };
-static uint64_t ctxs[] = { 7, 0, 0, 8, 0 };
-static struct uffdctl_maps maps = { .vmas = vmas, .ctxs = ctxs, .nr = ARRAY_SIZE(vmas) };
+static uint64_t owners[] = { 7, 0, 0, 8, 0 };
+static struct uffdctl_maps maps = { .vmas = vmas, .owners = owners, .nr = ARRAY_SIZE(vmas) };
 
 static void maps_setup(void)
 {
@@ -691,20 +690,20 @@ static void maps_setup(void)
 		vmas[i].page_size = i == 3 ? HUGE_PAGE : base_page_size();
 }
 
-static bool is_any(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+static bool is_any(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 {
-	(void)v, (void)ctx, (void)arg;
+	(void)v, (void)owner, (void)arg;
 	return true;
 }
 
-static bool is_owned(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
+static bool is_owned(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 {
 	(void)v;
-	return ctx == *(uint64_t *)arg;
+	return owner == *(uint64_t *)arg;
 }
 
 static const struct range_filter any = { .all = is_any };
-static const struct range_filter owned = { .all = is_owned, .arg = &ctxs[3], .glob_registered = true };
+static const struct range_filter owned = { .all = is_owned, .arg = &owners[3], .glob_registered = true };
 
 /* The segments that a range comes to, "START-END:OWNER" each; or "" and the error. */
 static int resolve(const char *text, const struct range_filter *filter, char *buf, size_t size)
@@ -725,7 +724,7 @@ static int resolve(const char *text, const struct range_filter *filter, char *bu
 		OK(segs.segs[i].spec == &rs->specs[0]);
 		OK(segs.segs[i].vma->range.start <= segs.segs[i].range.start);
 		len += (size_t)snprintf(buf + len, size - len, "%s%" PRIx64 "-%" PRIx64 ":%" PRIu64, len ? " " : "",
-					segs.segs[i].range.start, segs.segs[i].range.end, segs.segs[i].ctx);
+					segs.segs[i].range.start, segs.segs[i].range.end, segs.segs[i].owner);
 	}
 	segments_free(&segs);
 	OK(!segs.segs && !segs.nr);

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What register, unregister and wake have in common: one ioctl for each part of a range, and a result of each. */
+#ifndef UFFDCTL_ACTION_H
+#define UFFDCTL_ACTION_H
+
+#include "lib/drive/handle.h"
+
+struct action {
+	struct uffdctl_handle *h;
+	struct range_filter filter; /* its arg is the action */
+	unsigned int flags;	    /* UFFDCTL_DRY_RUN */
+	uffdctl_result_fn fn;
+	void *data;
+	/* Called once with all parts, before anything is done; may be NULL. Failures are logged. */
+	int (*before)(struct action *a, const struct segments *segs);
+	void (*each)(struct action *a, const struct segment *seg);
+	void *op_data; /* for these two */
+
+	struct uffdctl_maps *maps; /* of the target */
+	bool failed;
+	bool gone; /* no use in going on */
+};
+
+/*
+ * Do it, with the lock on the memory unless it is a dry run.
+ * 0: all of it was done; -EIO: some of it was not, as the results say; others end it before anything was done.
+ */
+int action_run(struct action *a, const struct uffdctl_ranges *ranges);
+
+/* The parts of one range. What is wrong with it is noted; an error is one that ends all. */
+int action_resolve(struct action *a, const struct range_spec *spec, struct segments *ret);
+
+/* Hand out a result. @text: NULL for the errno's own */
+void action_report(struct action *a, struct uffdctl_result *res, int err, const char *text);
+/* Likewise: the mapping is registered on another userfaultfd. */
+void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res);
+
+/* For the filter. */
+bool action_is_ours(const struct uffdctl_vma *v, uint64_t owner, void *arg);
+
+#endif

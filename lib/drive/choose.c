@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Which userfaultfd an action uses, where the user names none. */
+#include <errno.h>
+
+#include "lib/drive/choose.h"
+#include "lib/log.h"
+
+static bool is_candidate(const struct uffdctl_uffd *d, const void *arg)
+{
+	const struct uffdctl_handle *h = arg;
+
+	return h->list->source == UFFDCTL_SOURCE_BPF ? d->target_pid == h->t->pid : d->pid == h->t->pid;
+}
+
+/* The first candidate, and whether there are others that are another userfaultfd, or may be. */
+static const struct uffdctl_uffd *first_candidate(const struct uffdctl_handle *h, bool *several)
+{
+	const struct uffdctl_uffd *first = NULL;
+
+	*several = false;
+	for (size_t i = 0; i < h->list->nr; i++) {
+		const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+		if (!is_candidate(d, h))
+			continue;
+		*several |= first && (!d->ctx || d->ctx != first->ctx);
+		first = first ?: d;
+	}
+	return first;
+}
+
+/* Where several processes hold it, the target's own descriptor comes first: it lives as long as the target. */
+static const struct uffdctl_uffd *best_of(const struct uffdctl_handle *h, uint32_t ctx)
+{
+	const struct uffdctl_uffd *best = NULL;
+
+	for (size_t i = 0; i < h->list->nr; i++) {
+		const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+		if (d->ctx == ctx && is_candidate(d, h) && (!best || (best->pid != h->t->pid && d->pid == h->t->pid)))
+			best = d;
+	}
+	return best;
+}
+
+/* It may hold one that governs other memory. */
+static int fail_none(struct uffdctl_handle *h)
+{
+	for (size_t i = 0; i < h->list->nr; i++) {
+		const struct uffdctl_uffd *d = &h->list->uffds[i];
+
+		if (d->pid != h->t->pid)
+			continue;
+		if (!d->target_pid)
+			return fail(h->t->u, -ESRCH, "%d: holds fd %d, which governs memory that is gone (an exit?)",
+				    h->t->pid, d->fd);
+		return fail(h->t->u, -EXDEV, "%d: holds fd %d, which governs the memory of process %d: give that PID",
+			    h->t->pid, d->fd, d->target_pid);
+	}
+	return fail(h->t->u, -ENOENT,
+		    "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)",
+		    h->t->pid);
+}
+
+static int fail_several(struct uffdctl_handle *h)
+{
+	_cleanup_free_ char *text = list_name(h->list, is_candidate, h);
+
+	return text ? fail(h->t->u, -ENOTUNIQ, "%d: has several userfaultfds (%s): choose one with --fd", h->t->pid,
+			   text)
+		    : log_oom(h->t->u);
+}
+
+/* The one owner of whatever is registered there, 0 if it is not just one. */
+static uint64_t only_owner(const struct segments *segs)
+{
+	uint64_t owner = 0;
+
+	for (size_t i = 0; i < segs->nr; i++) {
+		uint64_t next = segs->segs[i].owner;
+
+		if (next && owner && next != owner)
+			return 0;
+		if (next)
+			owner = next;
+	}
+	return owner;
+}
+
+/*
+ * What is found here is not kept for the action: the memory is not locked yet, and who holds the lock may be about to
+ * change which modes are registered there.
+ */
+static int find_owner(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t *ret)
+{
+	struct range_filter filter = { .glob_registered = true };
+	struct segments segs = {};
+	struct uffdctl_maps *maps;
+	int r = handle_maps(h, &maps);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < ranges->nr && r >= 0; i++)
+		if (ranges->specs[i].kind != RANGE_ALL)
+			r = range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
+	*ret = only_owner(&segs);
+	segments_free(&segs);
+	uffdctl_maps_free(maps);
+	return r;
+}
+
+int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_uffd **ret)
+{
+	bool several;
+	const struct uffdctl_uffd *first = first_candidate(h, &several);
+	uint64_t owner = 0;
+	int r;
+
+	if (!first)
+		return fail_none(h);
+	if (several && h->list->source == UFFDCTL_SOURCE_BPF && ranges) {
+		r = find_owner(h, ranges, &owner);
+		if (r < 0)
+			return r;
+	}
+	if (several && !owner)
+		return fail_several(h);
+	if (first->ctx)
+		first = best_of(h, several ? list_ctx(h->list, owner) : first->ctx);
+	/* The owner may be one that nobody in sight holds. */
+	if (!first)
+		return fail_several(h);
+	*ret = first;
+	return 0;
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* What filling keeps: of the whole job, of each part, and of the few pages that are filled at a time (step). */
+#ifndef UFFDCTL_FILLING_H
+#define UFFDCTL_FILLING_H
+
+#include "lib/drive/chunk.h"
+#include "lib/inspect/alias.h"
+
+/* How often a page that is taken from the file under our hands is tried again. */
+#define FILL_TRIES 100
+
+struct file {
+	const struct uffdctl_vma *vma; /* one that shows it */
+	int fd;
+};
+
+/* Beside struct part. */
+struct fill_part {
+	const struct file *file; /* that of the second mapping */
+	uint8_t *mapped_before;	 /* a bit a page; NULL: what appears may be the target's doing */
+	uint8_t *settled;	 /* likewise; no other part is to fill these pages of the file */
+	uint64_t written;	 /* bytes, whatever came of it */
+	uint64_t continued;	 /* of these: mapped, or there already, or gone from the file again */
+};
+
+struct filling {
+	struct file *files; /* room for one a part, so that they stay where they are */
+	size_t nr_files;
+	struct fill_part *parts; /* beside job->parts */
+	size_t nr_parts;
+	struct alias_index aliases;
+	size_t *first_part; /* by mapping: its first part's number + 1 */
+	int guard;
+	int own_pagemap;
+	bool several; /* ranges, which may show the same pages */
+	bool absent;  /* the last page was not in the page cache: neighbours are alike */
+};
+
+enum page_fill {
+	KEEP,	/* mapped, or filled by another part, or past the end of the file */
+	WANTED, /* to be filled */
+	CACHED, /* in the page cache, and in the window */
+	MADE,	/* put there by us */
+	WRITTEN,
+	ELSEWHERE, /* not to be written, since somebody has it mapped */
+};
+
+/* What is filled at a time. */
+struct step {
+	struct chunk *c;
+	struct filling *f;
+	struct fill_part *part;
+	struct uffdctl_range range;
+	struct uffdctl_range mapped; /* that the window shows */
+	char *window;
+	int err;			      /* why the rest of range is not done */
+	bool unreadable;		      /* that is for want of contents */
+	uint8_t pages[CONTENTS_BYTES / 4096]; /* enum page_fill */
+};
+
+struct fill_part *filling_part(const struct job *job, const struct part *p);
+
+static inline bool filling_is_forced(const struct job *job)
+{
+	return job->opts->flags & UFFDCTL_FORCE;
+}
+
+/* ---- pages of a step ---- */
+
+static inline uint64_t step_nr_pages(const struct step *s)
+{
+	return range_len(s->range) / chunk_page_size(s->c);
+}
+
+static inline uint64_t step_index(const struct step *s, uint64_t addr)
+{
+	return (addr - s->range.start) / chunk_page_size(s->c);
+}
+
+static inline void step_set_pages(struct step *s, struct uffdctl_range r, enum page_fill what)
+{
+	for (; r.start < r.end; r.start += chunk_page_size(s->c))
+		s->pages[step_index(s, r.start)] = what;
+}
+
+/* The next run of pages alike from *at on; false when there is none. */
+bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, struct uffdctl_range *ret);
+
+/* What is done ends here, with the error for what follows. */
+static inline void step_cut(struct step *s, uint64_t at, int err)
+{
+	s->range.end = at;
+	s->err = err;
+}
+
+/* What the target's page table has of them now, as c->states. -errno */
+int step_read_states(struct step *s);
+
+#endif

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Taking a userfaultfd of a target into our hands. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/drive/choose.h"
+#include "lib/kernel/iter.h"
+#include "lib/kernel/pidfd.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/uffd.h"
+#include "lib/log.h"
+
+static int fail_take(const struct uffdctl_handle *h, int err)
+{
+	struct uffdctl *u = h->t->u;
+
+	switch (err) {
+	case -EBADF:
+		return fail(u, err, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
+	case -EPERM:
+		return fail(u, err,
+			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE, or the same user, if the process is dumpable, and Yama's consent)",
+			    h->pid, h->fd, strerror(-err));
+	case -EOPNOTSUPP:
+		return fail(u, err,
+			    "%d: fd %d: the process's first thread has ended, and a descriptor can be taken from another since Linux 6.9 only: name one that another process holds, with --fd=PID:FD (see uffdctl list %d)",
+			    h->pid, h->fd, h->pid);
+	default:
+		return fail(u, err, "%d: pidfd_getfd of fd %d: %s", h->pid, h->fd, strerror(-err));
+	}
+}
+
+static int take(struct uffdctl_handle *h)
+{
+	_cleanup_close_ int other = -1;
+	char path[64];
+	int r = 0;
+
+	if (h->pid != h->t->pid)
+		r = pidfd_open_process(h->pid, &other);
+	if (r >= 0)
+		r = pidfd_take_fd(h->pid, other >= 0 ? other : h->t->pidfd, h->fd, &h->uffd);
+	/* Whatever is not found any more, its end or its exec is the reason to tell. */
+	if (r < 0 && target_check(h->t) < 0)
+		return -ESRCH;
+	if (r < 0)
+		return fail_take(h, r);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", h->uffd);
+	if (!proc_is_uffd(AT_FDCWD, path))
+		return fail(h->t->u, -EBADF, "%d: fd %d is no userfaultfd (see uffdctl list %d)", h->pid, h->fd,
+			    h->pid);
+	return 0;
+}
+
+static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
+{
+	struct uffdctl *u = h->t->u;
+	struct uffd_fdinfo info;
+	int r = handle_fdinfo(h, &info);
+
+	if (r < 0)
+		return fail(u, r, "/proc/self/fdinfo/%d: %s", h->uffd, strerror(-r));
+	h->features = info.features;
+	if (info.handshake)
+		return 0;
+	if (flags & UFFDCTL_HANDSHAKE_DRY)
+		return 0;
+	if (!(flags & UFFDCTL_HANDSHAKE))
+		return fail(u, -EPROTO,
+			    "%d: fd %d never had its handshake (UFFDIO_API): nothing can be registered on it yet, and ours would make the process's own fail; uffdctl register --handshake insists",
+			    h->pid, h->fd);
+	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own will fail with EINVAL",
+		    h->pid, h->fd);
+	r = uffd_handshake(h->uffd, 0, NULL);
+	return r < 0 ? fail(u, r, "%d: fd %d: UFFDIO_API: %s", h->pid, h->fd, strerror(-r)) : 0;
+}
+
+/* With the very descriptor in our own table, the kernel tells which userfaultfd it is. */
+static int identify(struct uffdctl_handle *h)
+{
+	struct ev_file ev = {};
+	struct iter *it;
+	struct ev_task task;
+	int r;
+
+	if (h->list->source != UFFDCTL_SOURCE_BPF)
+		return 0;
+	r = iter_get(h->t->u, &it);
+	if (r >= 0)
+		r = iter_find_fd(it, getpid(), h->uffd, &ev);
+	if (r >= 0)
+		r = iter_find_task(it, h->t->pid, &task);
+	/* After an exec it would seem to be another's, and when it is gone there is no task. */
+	if (target_check(h->t) < 0)
+		return -ESRCH;
+	if (r < 0)
+		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
+	if (ev.mm != task.mm)
+		return fail(h->t->u, -EXDEV,
+			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
+			    h->pid, h->fd);
+	h->uffd_id = ev.ctx;
+	return 0;
+}
+
+UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
+				       unsigned int flags, struct uffdctl_handle **ret)
+{
+	struct uffdctl_handle *h = calloc(1, sizeof(*h));
+	const struct uffdctl_uffd *chosen;
+	int r;
+
+	if (!h)
+		return log_oom(t->u);
+	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = pid ?: t->pid, .fd = fd };
+	/* What is registered is counted where it is asked for: when the mappings are read. */
+	r = list_open(t->u, UFFDCTL_SOURCE_AUTO, false, &h->list);
+	if (r >= 0 && fd < 0) {
+		r = choose_uffd(h, ranges, &chosen);
+		if (r >= 0) {
+			h->pid = chosen->pid;
+			h->fd = chosen->fd;
+		}
+	}
+	if (r >= 0)
+		r = take(h);
+	if (r >= 0)
+		r = check_handshake(h, flags);
+	if (r >= 0)
+		r = identify(h);
+	if (r < 0) {
+		uffdctl_handle_close(h);
+		return r;
+	}
+	log_debug(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
+	*ret = h;
+	return 0;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What is said before ranges are registered: which threads may wait for good. */
+#include <string.h>
+
+#include "lib/drive/register_warn.h"
+#include "lib/kernel/names.h"
+#include "lib/kernel/proc.h"
+#include "lib/kernel/robust_list.h"
+#include "lib/log.h"
+
+struct thread_warning {
+	struct uffdctl_handle *h;
+	const struct segments *segs;
+	bool *warned;
+};
+
+static void warn_address(struct thread_warning *w, uint64_t addr, uint32_t tid, const char *what)
+{
+	for (size_t i = 0; i < w->segs->nr; i++) {
+		const struct segment *seg = &w->segs->segs[i];
+		_cleanup_free_ char *vma = NULL;
+
+		if (addr < seg->range.start || addr >= seg->range.end || w->warned[i])
+			continue;
+		vma = vma_describe(seg->vma);
+		log_warning(w->h->t->u,
+			    "%d: %s holds the %s of thread %u: if that thread handles faults, it will wait for itself",
+			    w->h->t->pid, vma, what, tid);
+		w->warned[i] = true;
+	}
+}
+
+static int warn_thread(uint32_t tid, void *arg)
+{
+	struct thread_warning *w = arg;
+	uint64_t tls = robust_list_head(tid), stack;
+
+	if (tls)
+		warn_address(w, tls, tid, "TLS");
+	stack = proc_stack_pointer(w->h->t->procfd, tid);
+	if (stack)
+		warn_address(w, stack, tid, "stack");
+	return 0;
+}
+
+static bool held_by_target(const struct uffdctl_handle *h)
+{
+	if (h->pid == h->t->pid)
+		return true;
+	for (size_t i = 0; i < h->list->nr; i++)
+		if (h->list->uffds[i].pid == h->t->pid && h->list->ids && h->list->ids[i] == h->uffd_id)
+			return true;
+	return false;
+}
+
+void warn_own_memory(struct uffdctl_handle *h, const struct segments *segs)
+{
+	_cleanup_free_ bool *warned = calloc(segs->nr + 1, sizeof(*warned));
+	struct thread_warning w = { .h = h, .segs = segs, .warned = warned };
+
+	/* A handler in another process needs none of this memory. */
+	if (!warned || !held_by_target(h))
+		return;
+	for (size_t i = 0; i < segs->nr; i++) {
+		const struct uffdctl_vma *v = segs->segs[i].vma;
+		_cleanup_free_ char *vma = vma_describe(v);
+
+		if (strcmp(v->name, "[heap]") && strcmp(v->name, "[stack]"))
+			continue;
+		log_warning(h->t->u,
+			    "%d: %s is memory that the process's own handler may need: it would wait for itself",
+			    h->t->pid, vma);
+		warned[i] = true;
+	}
+	proc_each_number(h->t->procfd, "task", warn_thread, &w);
+}
+
+/* The modes that the userfaultfd has anything registered for. */
+static uint64_t used_modes(const struct uffdctl_handle *h, const struct uffdctl_maps *maps)
+{
+	uint64_t modes = 0;
+
+	for (size_t i = 0; i < maps->nr; i++)
+		if (maps_owner(maps, i) == h->uffd_id)
+			modes |= maps->vmas[i].modes;
+	return modes;
+}
+
+void warn_handler(struct uffdctl_handle *h, const struct uffdctl_maps *maps, uint64_t modes)
+{
+	struct uffdctl *u = h->t->u;
+	_cleanup_free_ char *fd = handle_describe(h);
+	int reader = handle_reader(h);
+	uint64_t used;
+
+	if (reader == READER_NONE)
+		log_warning(u,
+			    "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue and copy do",
+			    h->t->pid, fd);
+	if (reader < 0)
+		log_warning(u,
+			    "%d: whether anybody reads %s can't be told without BPF: if nobody does, threads that fault in these ranges wait until somebody resolves their faults",
+			    h->t->pid, fd);
+	used = reader > 0 ? used_modes(h, maps) : 0;
+	for (int m = 0; used && m < NR_MODES; m++)
+		if (modes >> m & 1 && !(used >> m & 1))
+			log_warning(u,
+				    "%d: nothing was registered for %s on %s before: its handler may not know such faults",
+				    h->t->pid, uffdctl_mode_name(m), fd);
+}

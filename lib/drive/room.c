@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Is there room for the pages that are made, before the kernel kills somebody for them? */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "lib/drive/room.h"
+#include "lib/inspect/pagecache.h"
+#include "lib/kernel/memcg.h"
+#include "lib/kernel/pagemap.h"
+#include "lib/log.h"
+
+static uint64_t nr_unmapped(const struct job *job, const struct part *p)
+{
+	struct uffdctl_range r = { p->seg.range.start, p->seg.range.start }, whole = p->seg.range;
+	uint64_t page = p->seg.vma->page_size, nr = 0;
+	uint8_t states[512];
+
+	for (; r.start < whole.end; r.start = r.end) {
+		r.end = MIN(r.start + sizeof(states) * page, whole.end);
+		if (pagemap_read(job->pagemap, p->seg.vma, r, states) < 0)
+			return range_len(whole) / page;
+		for (uint64_t i = 0; i < range_len(r) / page; i++)
+			nr += !(states[i] & PTE_MAPPED);
+	}
+	return nr;
+}
+
+/* Bytes of memory that a part may need, at most. Huge pages are not charged like others. */
+static uint64_t need_of(const struct job *job, const struct part *p)
+{
+	const struct uffdctl_vma *v = p->seg.vma;
+	uint64_t need, there;
+	struct stat st;
+
+	if (p->gone || v->page_size > base_page_size() || !job->op->takes_memory(job, v))
+		return 0;
+	need = nr_unmapped(job, p) * v->page_size;
+	if (!vma_is_shared(v) || pagecache_stat(job->h->t, v, &st) < 0)
+		return need;
+	there = MIN((uint64_t)st.st_size, (uint64_t)st.st_blocks * 512);
+	return MIN(need, st.st_size - there);
+}
+
+/*
+ * At the limit of a memory cgroup the kernel kills a process in it, and nothing shows why. So pages that the target
+ * would pay for are refused before that, unless it is forced; where we would pay for them, it is warned of.
+ */
+int room_check(struct job *job)
+{
+	bool ours = !job->op->makes_pages;
+	_cleanup_close_ int self = ours ? open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	uint64_t room = memcg_room(ours ? self : job->h->t->procfd), need = 0;
+
+	if (job->total_bytes <= room || job->opts->flags & UFFDCTL_FORCE)
+		return 0;
+	for (size_t i = 0; i < job->nr_parts; i++)
+		need += need_of(job, &job->parts[i]);
+	if (need <= room)
+		return 0;
+	if (!ours)
+		return fail(job->h->t->u, -ENOMEM,
+			    "%d: these pages may need %" PRIu64 " bytes, and its memory cgroup has room for %" PRIu64
+			    ": at the limit the kernel would kill it (raise the limit; --force does it all the same)",
+			    job->h->t->pid, need, room);
+	log_warning(job->h->t->u,
+		    "%d: these pages may need %" PRIu64
+		    " bytes, and uffdctl's own memory cgroup, which pays for them, has room for %" PRIu64,
+		    job->h->t->pid, need, room);
+	return 0;
+}

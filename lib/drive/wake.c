@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Waking who waits in ranges. */
+#include <errno.h>
+
+#include "lib/drive/action.h"
+#include "lib/drive/lock.h"
+#include "lib/kernel/uffd.h"
+
+static void wake(struct action *a, struct uffdctl_range range)
+{
+	struct uffdctl_result res = {
+		.range = range,
+		.mapped = UFFDCTL_UNKNOWN,
+		.already = UFFDCTL_UNKNOWN,
+		.absent = UFFDCTL_UNKNOWN,
+		.filled = UFFDCTL_UNKNOWN,
+		.elsewhere = UFFDCTL_UNKNOWN,
+	};
+
+	action_report(a, &res, a->flags & UFFDCTL_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
+}
+
+static void wake_segment(struct action *a, const struct segment *seg)
+{
+	struct uffdctl_result res = { .range = seg->range };
+
+	if (handle_owner(a->h, seg->vma, seg->owner) == OWNER_OTHER)
+		action_report_other(a, seg, &res);
+	else
+		wake(a, seg->range);
+}
+
+/* Addresses need not be mapped: threads may wait where a mapping was. */
+static void wake_addresses(struct action *a, const struct range_spec *spec)
+{
+	for (size_t i = maps_find(a->maps, spec->range.start);
+	     i < a->maps->nr && a->maps->vmas[i].range.start < spec->range.end; i++) {
+		struct segment seg = { spec->range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
+
+		if (handle_owner(a->h, seg.vma, seg.owner) == OWNER_OTHER) {
+			wake_segment(a, &seg);
+			return;
+		}
+	}
+	wake(a, spec->range);
+}
+
+static int wake_named(struct action *a, const struct range_spec *spec)
+{
+	struct segments segs = {};
+	int r = action_resolve(a, spec, &segs);
+
+	if (r >= 0 && lock_is_unwanted(a->h))
+		r = -EINTR;
+	for (size_t i = 0; r >= 0 && i < segs.nr; i++)
+		wake_segment(a, &segs.segs[i]);
+	segments_free(&segs);
+	return r;
+}
+
+UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
+				uffdctl_result_fn fn, void *data)
+{
+	struct action a = {
+		.h = h,
+		.filter = { .all = action_is_ours, .glob_registered = true },
+		.flags = flags,
+		.fn = fn,
+		.data = data,
+	};
+	int r = handle_maps(h, &a.maps);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
+		if (ranges->specs[i].kind == RANGE_ADDRESS)
+			wake_addresses(&a, &ranges->specs[i]);
+		else
+			r = wake_named(&a, &ranges->specs[i]);
+	}
+	uffdctl_maps_free(a.maps);
+	return r < 0 ? r : a.failed ? -EIO : 0;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The mappings of a target. */
+#include <errno.h>
+
+#include "lib/inspect/maps.h"
+#include "lib/kernel/iter.h"
+#include "lib/kernel/kind.h"
+#include "lib/kernel/source.h"
+#include "lib/log.h"
+
+/* smaps knows sizes but no owners: take those of the mappings that BPF found at the same place. */
+static int add_owners(struct uffdctl_maps *m, const struct uffdctl_maps *owners)
+{
+	uint64_t *ids = calloc(m->nr + 1, sizeof(*ids));
+	size_t at = 0;
+
+	if (!ids)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->nr; i++) {
+		while (at < owners->nr && owners->vmas[at].range.end <= m->vmas[i].range.start)
+			at++;
+		if (at == owners->nr || owners->vmas[at].range.start > m->vmas[i].range.start)
+			continue;
+		m->vmas[i].ctx = owners->vmas[at].ctx;
+		m->vmas[i].kind = owners->vmas[at].kind;
+		m->vmas[i].fs_dev = owners->vmas[at].fs_dev;
+		ids[i] = owners->owners[at];
+	}
+	m->owners = ids;
+	return 0;
+}
+
+static int gather_both(struct builder *b, struct uffdctl_maps *m)
+{
+	struct uffdctl_maps owners = {};
+	struct builder ob = { .t = b->t, .m = &owners, .list = b->list, .owners_only = true };
+	int r = maps_from_bpf(&ob);
+
+	if (r >= 0)
+		r = maps_from_smaps(b);
+	if (r >= 0)
+		r = add_owners(m, &owners);
+	maps_clear(&owners);
+	return r;
+}
+
+static bool all_flags_known(const struct uffdctl_maps *m)
+{
+	for (size_t i = 0; i < m->nr; i++)
+		if (!m->vmas[i].vm_flags)
+			return false;
+	return true;
+}
+
+static int gather(struct builder *b, enum uffdctl_source wanted)
+{
+	struct uffdctl *u = b->t->u;
+	struct uffdctl_maps *m = b->m;
+	int r = source_choose(u, wanted, &m->source, NULL);
+
+	if (r < 0)
+		return fail(u, r, "%d: %s", b->t->pid, iter_why(r));
+	if (m->source == UFFDCTL_SOURCE_PROC)
+		return maps_from_smaps(b);
+	r = b->flags & UFFDCTL_MAPS_SIZES ? gather_both(b, m) : maps_from_bpf(b);
+	if (r < 0 || (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) != UFFDCTL_MAPS_ALL || all_flags_known(m))
+		return r;
+	if (wanted == UFFDCTL_SOURCE_BPF)
+		return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are new to uffdctl: use source proc",
+			    b->t->pid);
+	m->source = UFFDCTL_SOURCE_PROC;
+	return gather_both(b, m);
+}
+
+UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags,
+				const struct uffdctl_list *list, struct uffdctl_maps **ret)
+{
+	struct uffdctl_maps *m = calloc(1, sizeof(*m));
+	struct builder b = { .t = t, .m = m, .flags = flags, .list = list };
+	int r;
+
+	if (!m)
+		return log_oom(t->u);
+	r = gather(&b, source);
+	if (r >= 0)
+		kinds_find(t->procfd, m->vmas, m->nr);
+	if (r == -ENOMEM)
+		log_oom(t->u);
+	if (r < 0) {
+		uffdctl_maps_free(m);
+		return r;
+	}
+	for (size_t i = 0; m->sizes && i < m->nr; i++)
+		m->vmas[i].sizes = m->sizes + i * UFFDCTL_NR_SIZES;
+	*ret = m;
+	return 0;
+}
+
+UFFDCTL_EXPORT void uffdctl_maps_free(struct uffdctl_maps *m)
+{
+	if (!m)
+		return;
+	maps_clear(m);
+	free(m);
+}
+
+UFFDCTL_EXPORT size_t uffdctl_maps_count(const struct uffdctl_maps *m)
+{
+	return m->nr;
+}
+
+UFFDCTL_EXPORT const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_maps *m, size_t i)
+{
+	return i < m->nr ? &m->vmas[i] : NULL;
+}
+
+UFFDCTL_EXPORT enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m)
+{
+	return m->source;
+}
+
+size_t maps_find(const struct uffdctl_maps *m, uint64_t addr)
+{
+	size_t lo = 0, hi = m->nr;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (m->vmas[mid].range.end <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+const struct uffdctl_vma *maps_at(const struct uffdctl_maps *m, uint64_t addr)
+{
+	const struct uffdctl_vma *v = uffdctl_maps_get(m, maps_find(m, addr));
+
+	return v && v->range.start <= addr ? v : NULL;
+}
+
+int maps_of_process(struct uffdctl *u, pid_t pid, enum uffdctl_source source, struct uffdctl_maps **ret)
+{
+	struct uffdctl_target *t = NULL;
+	int level = u->log_level, r;
+
+	u->log_level = -1;
+	r = uffdctl_target_open(u, pid, &t);
+	if (r >= 0)
+		r = uffdctl_maps(t, source, 0, NULL, ret);
+	u->log_level = level;
+	uffdctl_target_close(t);
+	return r;
+}

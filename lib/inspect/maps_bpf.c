@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* The mappings of a target from BPF, with their names and files from PROCMAP_QUERY or /proc/PID/maps. */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "lib/inspect/maps_build.h"
+#include "lib/kernel/kind.h"
+#include "lib/kernel/procmap.h"
+#include "lib/log.h"
+
+static int add_event(const void *arg_ev, void *arg)
+{
+	const struct ev_vma *ev = arg_ev;
+	struct builder *b = arg;
+	struct uffdctl_maps *m = b->m;
+	struct uffdctl_vma *v;
+	uint64_t *owner;
+	char text[64 * 3];
+	size_t nr = m->nr;
+
+	v = vec_add(m->vmas, m->nr, b->vmas_alloc);
+	owner = vec_add(m->owners, nr, b->owners_alloc);
+	if (!v || !owner)
+		return -ENOMEM;
+	*owner = ev->ctx;
+	*v = (struct uffdctl_vma){
+		.range = { ev->start, ev->end },
+		.modes = vmflags_modes(b->vmflags, ev->vm_flags),
+		.page_size = ev->page_size ?: base_page_size(),
+		.ctx = b->list ? list_ctx(b->list, ev->ctx) : 0,
+		.kind = kind_of_event(ev),
+		.fs_dev = ev->dev,
+	};
+	if (ev->vm_flags & ~b->vmflags->known)
+		return 0;
+	vmflags_text(b->vmflags, ev->vm_flags, text);
+	v->vm_flags = strpool_get(&m->strings, text);
+	return v->vm_flags ? 0 : -ENOMEM;
+}
+
+static bool has_range(const struct uffdctl_vma *v, const struct maps_line *l)
+{
+	return l->range.start == v->range.start && l->range.end == v->range.end;
+}
+
+/* -EAGAIN: there is another mapping now. */
+static int fill_by_query(struct builder *b, struct uffdctl_vma *v)
+{
+	char name[PROCMAP_NAME_BYTES];
+	struct maps_line l;
+	uint64_t page_size;
+	int r = procmap_query(b->t->mapsfd, v->range.start, name, &l, &page_size);
+
+	if (r < 0)
+		return r == -ENOENT ? -EAGAIN : r;
+	if (!has_range(v, &l))
+		return -EAGAIN;
+	v->page_size = page_size;
+	return builder_fill(b, v, &l);
+}
+
+struct line_walk {
+	struct builder *b;
+	size_t i; /* the mapping that is filled next */
+};
+
+#define ALL_FILLED 1
+
+static int fill_from_line(const struct maps_line *l, void *arg)
+{
+	struct line_walk *walk = arg;
+	struct uffdctl_maps *m = walk->b->m;
+	struct uffdctl_vma *v = &m->vmas[walk->i];
+	int r;
+
+	if (walk->i == m->nr)
+		return ALL_FILLED;
+	if (l->range.end <= v->range.start)
+		return 0;
+	if (!has_range(v, l))
+		return -EAGAIN;
+	r = builder_fill(walk->b, v, l);
+	walk->i++;
+	return r;
+}
+
+/* Before Linux 6.11: all of /proc/PID/maps, beside the mappings from BPF. */
+static int fill_by_maps(struct builder *b)
+{
+	struct line_walk walk = { .b = b };
+	int fd, r = target_open_file(b->t, "maps", O_RDONLY, &fd);
+
+	if (r >= 0)
+		r = proc_each_mapping(fd, fill_from_line, &walk);
+	if (r < 0)
+		return r;
+	return walk.i < b->m->nr ? -EAGAIN : 0;
+}
+
+/* Mostly the process is gone. */
+static int mappings_error(struct builder *b, int err)
+{
+	int r = target_check(b->t);
+
+	return r < 0 ? r : fail(b->t->u, err, "%d: mappings: %s", b->t->pid, strerror(-err));
+}
+
+static int fill(struct builder *b)
+{
+	int r;
+
+	for (size_t i = 0; i < b->m->nr; i++) {
+		r = fill_by_query(b, &b->m->vmas[i]);
+		/* It takes no name of 4096 bytes and more. */
+		if (r == -ENOTTY || r == -ENAMETOOLONG)
+			return fill_by_maps(b);
+		if (r < 0)
+			return r == -EAGAIN ? r : mappings_error(b, r);
+	}
+	return 0;
+}
+
+int maps_from_bpf(struct builder *b)
+{
+	struct uffdctl *u = b->t->u;
+	struct iter *it;
+	int r = iter_get(u, &it);
+
+	if (r < 0)
+		return r;
+	r = vmflags_get(u, it, &b->vmflags);
+	if (r < 0)
+		return r;
+
+	/* The mappings may change between the iterator's look and ours: look again. */
+	for (int tries = 0; tries < 16; tries++) {
+		builder_clear(b);
+		r = iter_vmas(it, b->t->pid, !(b->flags & UFFDCTL_MAPS_ALL), add_event, b);
+		r = r < 0 ? mappings_error(b, r) : target_check(b->t);
+		if (r >= 0 && !b->owners_only)
+			r = fill(b);
+		if (r != -EAGAIN)
+			return r;
+	}
+	return fail(u, r, "%d: the mappings change faster than they can be read: try again", b->t->pid);
+}

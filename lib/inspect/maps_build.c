@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* A target's mappings, and how they are gathered, from one source or from both. */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/inspect/maps_build.h"
+
+void maps_clear(struct uffdctl_maps *m)
+{
+	free(m->vmas);
+	free(m->owners);
+	free(m->sizes);
+	strpool_free(&m->strings);
+	*m = (struct uffdctl_maps){ .source = m->source };
+}
+
+void builder_clear(struct builder *b)
+{
+	maps_clear(b->m);
+	b->vmas_alloc = b->owners_alloc = b->sizes_alloc = 0;
+}
+
+int builder_fill(struct builder *b, struct uffdctl_vma *v, const struct maps_line *l)
+{
+	memcpy(v->perms, l->perms, sizeof(v->perms));
+	v->offset = l->offset;
+	v->inode = l->inode;
+	v->dev_major = l->dev_major;
+	v->dev_minor = l->dev_minor;
+	v->name = strpool_get(&b->m->strings, l->name);
+	return v->name ? 0 : -ENOMEM;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* How the threads that wait are gathered, from one source or the other. */
+#ifndef UFFDCTL_PENDING_BUILD_H
+#define UFFDCTL_PENDING_BUILD_H
+
+#include "lib/inspect/list.h"
+#include "lib/util.h"
+
+struct uffdctl_pending {
+	struct uffdctl_waiter *waiters;
+	size_t nr, alloc;
+	struct uffdctl_list *list;
+	struct strpool strings;
+	size_t nr_hidden;
+};
+
+/* What waiters_find() has found. */
+int pending_from_bpf(struct uffdctl *u, struct uffdctl_pending *p);
+int pending_from_proc(struct uffdctl_pending *p);
+
+#endif

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* What the ranges that users write come to in a target. */
+#include <errno.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/inspect/segments.h"
+#include "lib/log.h"
+#include "lib/symbols/elf.h"
+#include "lib/util.h"
+
+/* One range, and in what it is looked for. */
+struct search {
+	struct uffdctl_target *t;
+	const struct uffdctl_maps *maps;
+	const struct range_spec *spec;
+	const struct range_filter *filter;
+};
+
+void segments_free(struct segments *s)
+{
+	free(s->segs);
+	*s = (struct segments){};
+}
+
+static int add_segment(struct segments *s, const struct uffdctl_maps *maps, size_t i, struct uffdctl_range range,
+		       const struct range_spec *spec)
+{
+	const struct uffdctl_vma *v = &maps->vmas[i];
+	struct segment *seg = vec_add(s->segs, s->nr, s->alloc);
+
+	if (!seg)
+		return -ENOMEM;
+	*seg = (struct segment){
+		.range = range_common(range, v->range),
+		.vma = v,
+		.owner = maps_owner(maps, i),
+		.spec = spec,
+	};
+	return 0;
+}
+
+/* The mappings on both sides of a hole, for a message. */
+static int fail_hole(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
+		     uint64_t addr, size_t next)
+{
+	_cleanup_free_ char *before = next ? vma_describe(&maps->vmas[next - 1]) : NULL;
+	_cleanup_free_ char *after = next < maps->nr ? vma_describe(&maps->vmas[next]) : NULL;
+
+	return fail(t->u, -EFAULT, "%d: %s: nothing is mapped at %" PRIx64 "; nearest: %s%s%s", t->pid, spec->text,
+		    addr, before ? before : "", before && after ? ", " : "", after ? after : "");
+}
+
+static int fail_unaligned(struct uffdctl_target *t, const struct range_spec *spec, const struct uffdctl_vma *v)
+{
+	struct uffdctl_range r = spec->range;
+	bool mega = v->page_size >= 1 << 20;
+
+	return fail(t->u, -EINVAL,
+		    "%d: %s: is not on the bounds of %" PRIu64 "%c pages; the pages that it touches are %" PRIx64
+		    "-%" PRIx64,
+		    t->pid, spec->text, v->page_size >> (mega ? 20 : 10), mega ? 'M' : 'K',
+		    round_down(r.start, v->page_size), round_up(r.end, v->page_size));
+}
+
+/* ---- addresses ---- */
+
+/* All of a range must be mapped; ret is as it was where it is not. */
+static int add_addresses(const struct search *s, struct uffdctl_range range, struct segments *ret)
+{
+	const struct uffdctl_maps *maps = s->maps;
+	size_t nr = ret->nr, i = maps_find(maps, range.start);
+	uint64_t at = range.start;
+	int r = 0;
+
+	for (; at < range.end && r >= 0; i++) {
+		const struct uffdctl_vma *v = &maps->vmas[i];
+
+		if (i == maps->nr || v->range.start > at)
+			r = fail_hole(s->t, maps, s->spec, at, i);
+		else if (s->spec->kind == RANGE_ADDRESS &&
+			 (at % v->page_size || MIN(range.end, v->range.end) % v->page_size))
+			r = fail_unaligned(s->t, s->spec, v);
+		else
+			r = add_segment(ret, maps, i, range, s->spec);
+		at = i < maps->nr ? v->range.end : at;
+	}
+	if (r < 0)
+		ret->nr = nr;
+	return r;
+}
+
+static int resolve_address(const struct search *s, struct segments *ret)
+{
+	return add_addresses(s, s->spec->range, ret);
+}
+
+/* ---- symbols ---- */
+
+static int resolve_symbol(const struct search *s, struct segments *ret)
+{
+	uint64_t page = base_page_size();
+	struct uffdctl_range range, whole;
+	int r = elf_find_object(s->t, s->maps->vmas, s->maps->nr, s->spec->module, s->spec->pattern, &range);
+
+	if (r < 0)
+		return r;
+	whole = (struct uffdctl_range){ round_down(range.start, page), round_up(range.end, page) };
+	if (range.start % page || range.end % page)
+		log_notice(s->t->u,
+			   "%d: %s is %" PRIu64 " bytes; its whole pages %" PRIx64 "-%" PRIx64
+			   " are meant, with what else lies on them",
+			   s->t->pid, s->spec->text, range_len(range), whole.start, whole.end);
+	return add_addresses(s, whole, ret);
+}
+
+/* ---- names ---- */
+
+/* The name as it is, or without the mark of an unlinked file. */
+static bool glob_matches(const char *glob, const char *name)
+{
+	_cleanup_free_ char *plain = NULL;
+
+	if (!fnmatch(glob, name, 0))
+		return true;
+	plain = strndup(name, vma_name_len(name));
+	return plain && !fnmatch(glob, plain, 0);
+}
+
+static int add_matches(const struct search *s, bool registered, struct segments *ret)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->maps->nr && r >= 0; i++) {
+		const struct uffdctl_vma *v = &s->maps->vmas[i];
+
+		if (v->name && *v->name && (v->modes || !registered) && glob_matches(s->spec->pattern, v->name))
+			r = add_segment(ret, s->maps, i, v->range, s->spec);
+	}
+	return r;
+}
+
+static int resolve_glob(const struct search *s, struct segments *ret)
+{
+	size_t nr = ret->nr;
+	int r = add_matches(s, s->filter->glob_registered, ret);
+
+	if (r >= 0 && ret->nr == nr)
+		r = add_matches(s, false, ret);
+	if (r < 0 || ret->nr > nr)
+		return r;
+	return fail(s->t->u, -ENOENT,
+		    "%d: %s: no mapping has such a name; it must match whole: * stands for any rest, \\[ for a bracket (see uffdctl smaps --all %d)",
+		    s->t->pid, s->spec->text, s->t->pid);
+}
+
+/* ---- all ---- */
+
+static int resolve_all(const struct search *s, struct segments *ret)
+{
+	size_t nr = ret->nr;
+	int r = 0;
+
+	for (size_t i = 0; i < s->maps->nr && r >= 0; i++)
+		if (s->filter->all(&s->maps->vmas[i], maps_owner(s->maps, i), s->filter->arg))
+			r = add_segment(ret, s->maps, i, s->maps->vmas[i].range, s->spec);
+	if (r < 0 || ret->nr > nr)
+		return r;
+	return fail(s->t->u, -ENOENT, "%d: %s: no mapping that this can be done on%s (see uffdctl smaps --all %d)",
+		    s->t->pid, s->spec->text, s->filter->glob_registered ? " through this userfaultfd" : "", s->t->pid);
+}
+
+/* ---- any ---- */
+
+int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
+		  const struct range_filter *filter, struct segments *ret)
+{
+	static int (*const resolvers[])(const struct search *s, struct segments *ret) = {
+		[RANGE_ADDRESS] = resolve_address,
+		[RANGE_GLOB] = resolve_glob,
+		[RANGE_SYMBOL] = resolve_symbol,
+		[RANGE_ALL] = resolve_all,
+	};
+	struct search s = { t, maps, spec, filter };
+
+	return resolvers[spec->kind](&s, ret);
+}

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* cachestat(2) (Linux 6.5): what the page cache holds of a file. */
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "lib/kernel/cachestat.h"
+
+#define NR_CACHESTAT 451
+
+struct cachestat_range {
+	uint64_t off, len;
+};
+
+struct cachestat {
+	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
+};
+
+bool cachestat_has_evicted(int fd, uint64_t offset, uint64_t len)
+{
+	struct cachestat_range range = { offset, len };
+	struct cachestat st;
+
+	return syscall(NR_CACHESTAT, fd, &range, &st, 0) == 0 && st.nr_evicted;
+}

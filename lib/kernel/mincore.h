@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* mincore(2): which pages of a file are in the page cache. */
+#ifndef UFFDCTL_MINCORE_H
+#define UFFDCTL_MINCORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Is the page at an offset of an open file in the page cache? 1, 0, or a negative errno. Makes none. Not for
+ * hugetlbfs, where mincore(2) looks into the page table alone.
+ */
+int mincore_has(int fd, uint64_t offset);
+
+/* Are all pages there? False too where it can't be told. */
+bool mincore_has_all(int fd, uint64_t offset, uint64_t len);
+
+#endif
