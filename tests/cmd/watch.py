@@ -293,10 +293,11 @@ def watch_ends():
         consistent(s)
         eq((s["faults"]["minor"], s["ended"]["released"]), (3, 3), "released")
 
-        m = t.memory(size=8 * PAGE, seed=1, name="third", mode="minor", uffd=t.userfaultfd())
+        u = t.userfaultfd()
+        m = t.memory(size=8 * PAGE, seed=1, name="third", mode="minor", uffd=u)
         w = start(t.pid)
         t.touch(id=m["id"], access="read", threads=3, split=True)
-        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 3, "three wait")
+        wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
         t.kill()
         faults, s = w.stop()
         consistent(s)
