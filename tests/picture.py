@@ -5,16 +5,14 @@ What it shows is real: a QEMU that receives a guest by post-copy migration, whos
 a capture of the terminal.
 """
 import html
-import os
 import re
 import signal
 import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import Machine, post_copy
-from screen import Screen
+from harness.machine import Machine, post_copy
+from harness.screen import Screen
 
 SIZE = (110, 30)
 CELL = (8.4, 18)

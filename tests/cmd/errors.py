@@ -8,20 +8,12 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, main, ok, run, skip, smaps_flags, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import (HELPERS, PAGE, ROOT, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, skip, smaps_flags,
+                     spawn, stat, target, test, wait_until)
 
-PAGE = 4096
 NOBODY = 65534
 ACTIONS = ("register", "unregister", "continue", "wake")
-
-
-def target(**kw):
-    t = Target(**kw)
-    t.u = t.uffd(features=["minor_shmem"], user_mode_only="as_user" in kw)["fd"]
-    m = t.map(kind="memfd", size=16 * PAGE)
-    m["start"] = int(m["addr"], 16)
-    return t, m
 
 
 def each(args, rc, *texts, commands=ACTIONS, **kw):
@@ -32,66 +24,63 @@ def each(args, rc, *texts, commands=ACTIONS, **kw):
         eq(r.out, "", f"{c}: nothing on stdout")
 
 
-@test("error-no-such-process")
-def _():
+@test
+def error_no_such_process():
     each((999999999, "all"), 1, "999999999: no such process")
     contains(run("smaps", 999999999, check=1).err, "no such process")
     contains(run("list", 999999999, check=1).err, "no such process")
 
 
-@test("error-not-a-pid")
-def _():
+@test
+def error_not_a_pid():
     for text in ("", "abc", "-5", "0", "12x", "99999999999999999999", " 1"):
         each((text, "all"), 2) if text != "-5" else each(("--", text, "all"), 2, "not a PID")
         run("smaps", "--", text, check=2)
         run("list", "--", text, check=2)
 
 
-@test("error-kernel-thread")
-def _():
+@test
+def error_kernel_thread():
     if not os.path.exists("/proc/2") or os.readlink("/proc/self/ns/pid") != os.readlink("/proc/2/ns/pid"):
         skip("no kernel thread in sight; the initial pid namespace runs this")
     each((2, "all"), 1, "is a kernel thread")
 
 
-@test("error-zombie")
-def _():
+@test
+def error_zombie():
     child = os.fork()
     if not child:
         os._exit(0)
-    wait_until(lambda: open(f"/proc/{child}/stat").read().rsplit(")", 1)[1].split()[0] == "Z", "a zombie")
+    wait_until(lambda: stat(child)[1] == "Z", "a zombie")
     each((child, "all"), 1, "is a zombie")
     os.waitpid(child, 0)
 
 
-@test("error-thread")
-def _():
-    t, m = target()
-    with t:
-        th = t.threads_idle(n=1)
+@test
+def error_thread():
+    with target() as (t, _):
+        t.threads_idle(n=1)
         tid = [int(x) for x in os.listdir(f"/proc/{t.pid}/task") if int(x) != t.pid][0]
         each((tid, "all"), 1, f"{tid}: is a thread of process {t.pid}")
 
 
-@test("error-not-ours")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_not_ours():
+    with target() as (t, _):
         each((t.pid, "all"), 1, "needs ptrace access", user=NOBODY)
         contains(run("smaps", t.pid, user=NOBODY, check=1).err, "needs ptrace access")
 
 
-@test("error-no-userfaultfd")
-def _():
+@test
+def error_no_userfaultfd():
     with Target() as t:
-        m = t.map(kind="memfd", size=PAGE)
+        m = t.memory(size=PAGE)
         each((t.pid, m["addr"] + "+4K"), 1, f"{t.pid}: has no userfaultfd")
 
 
-@test("error-fd")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_fd():
+    with target() as (t, m):
         each((t.pid, "all", "-f", 999), 1, "has no descriptor 999")
         each((t.pid, "all", "-f", m["fd"]), 1, f"fd {m['fd']} is no userfaultfd")
         each((t.pid, "all", "-f", "x"), 2, "write FD or PID:FD")
@@ -100,12 +89,11 @@ def _():
         each((t.pid, "all", "-f", f"999999999:3"), 1, "No such process")
 
 
-@test("error-ranges")
-def _():
+@test
+def error_ranges():
     """Each names the text and what would do; a usage error, before the process is touched."""
-    t, m = target()
-    a = m["start"]
-    with t:
+    with target() as (t, m):
+        a = m["start"]
         for text, part in ((f"{a + 1:x}+4K", f"{a:x}-{a + 2 * PAGE:x}"), (f"{a:x}+100", f"{a:x}-{a + PAGE:x}"),
                            (f"{a:x}-{a:x}", "is empty"), (f"{a:x}+0", "is empty"),
                            (f"{a + PAGE:x}-{a:x}", "ends before it starts"),
@@ -117,10 +105,9 @@ def _():
             each((t.pid, text), 2, text, part)
 
 
-@test("error-holes")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_holes():
+    with target() as (t, m):
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
         a = m["start"]
@@ -136,8 +123,8 @@ def _():
         contains(run("unregister", t.pid, "@*libc.so*", check=1).err, "not registered")
 
 
-@test("error-usage")
-def _():
+@test
+def error_usage():
     run(check=2)
     contains(run("frob", check=2).err, "frob: no such command")
     for c in ACTIONS:
@@ -153,10 +140,9 @@ def _():
     contains(run("--version", check=0).out, "uffdctl 0.")
 
 
-@test("error-stdout-full")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_stdout_full():
+    with target() as (t, _):
         for c in (("list",), ("list", "-J"), ("smaps", "--all", t.pid), ("list", "--list-columns"),
                   ("register", t.pid, "all")):
             with open("/dev/full", "w") as full:
@@ -166,11 +152,10 @@ def _():
             contains(err.decode(), "No space left on device")
 
 
-@test("error-stdout-closed")
-def _():
+@test
+def error_stdout_closed():
     """A descriptor that we open must not be taken for stdout."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         t.fill(id=m["id"], seed=1)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         for c in (("list",), ("continue", t.pid, "all", "--from-zero"), ("--version",)):
@@ -186,10 +171,9 @@ def _():
         eq(t.peek(id=m["id"], offset=0, len=64, through="second")["hex"], "00" * 64, "nothing but zeros was written")
 
 
-@test("error-stdout-pipe")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_stdout_pipe():
+    with target() as (t, _):
         r, w = os.pipe()
         os.close(r)
         p = spawn("smaps", "--all", t.pid, stdout=w)
@@ -199,52 +183,43 @@ def _():
         contains(err.decode(), "Broken pipe")
 
 
-@test("error-recycled-pid", rule="identified-once")
-def _():
+@test(rule="identified-once")
+def error_recycled_pid():
     """A PID that another process got meanwhile: the new one is not touched."""
     code = r"""
-import os, signal, sys, time
+import sys
 sys.path.insert(0, 'tests')
-import tap
-t = tap.Target()
-u = t.uffd(features=['minor_shmem'])['fd']
-m = t.map(kind='memfd', size=1 << 30)
-t.fallocate(id=m['id'], offset=0, len=1 << 30, mode='alloc')
-t.register(uffd=u, id=m['id'], mode=['minor'])
-p = tap.spawn('continue', '-J', t.pid, 'all', '--threads', '1')
-holds = lambda: any('userfaultfd' in os.readlink('/proc/%d/fd/%s' % (p.pid, f)) for f in os.listdir('/proc/%d/fd' % p.pid))
-try:
-    tap.wait_until(lambda: p.poll() is not None or holds(), 'it is at work')
-except OSError:
-    pass
+from harness import Target, links, run, spawn, wait_until
+t = Target()
+t.userfaultfd()
+t.memory(size=1 << 30, alloc=True, mode='minor')
+p = spawn('continue', '-J', t.pid, 'all', '--threads', '1')
+wait_until(lambda: p.poll() is not None or any('userfaultfd' in x for x in links(p.pid)), 'it is at work')
 t.kill()
 with open('/proc/sys/kernel/ns_last_pid', 'w') as f:
     f.write(str(t.pid - 1))
-n = tap.Target()
+n = Target()
 assert n.pid == t.pid, (n.pid, t.pid)
-u = n.uffd(features=['minor_shmem'])['fd']
-k = n.map(kind='memfd', size=1 << 20)
-n.fill(id=k['id'], seed=1)
-n.register(uffd=u, id=k['id'], mode=['minor'])
+n.userfaultfd()
+n.memory(size=1 << 20, seed=1, mode='minor')
 out, err = p.communicate()
 assert p.returncode in (0, 1), p.returncode
-mapped = tap.run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
+mapped = run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
 assert mapped['already'] == 0, mapped
 """
-    root = os.path.join(os.path.dirname(__file__), "../..")
-    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=root,
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=ROOT,
                        capture_output=True, text=True)
     if "Operation not permitted" in p.stderr or "ns_last_pid" in p.stderr:
         skip("a pid namespace with ns_last_pid can't be had; root and CONFIG_CHECKPOINT_RESTORE run this")
     eq((p.returncode, p.stderr), (0, ""), "in the namespace")
 
 
-@test("error-debug-file-is-a-fifo")
-def _():
+@test
+def error_debug_file_is_a_fifo():
     """What a target's ELF file names as its debug file is not opened unless it is a regular file."""
     with tempfile.TemporaryDirectory() as d:
         program = os.path.join(d, "target")
-        shutil.copy(os.path.join(os.environ.get("O", "build"), "tests/helpers/target"), program)
+        shutil.copy(os.path.join(HELPERS, "target"), program)
         open(program + ".debug", "w").close()
         for c in (["strip", "--strip-all", "--remove-section=.note.gnu.build-id"],
                   ["objcopy", f"--add-gnu-debuglink={program}.debug"]):
@@ -252,14 +227,14 @@ def _():
         os.unlink(program + ".debug")
         os.mkfifo(program + ".debug")
         with Target(program=program) as t:
-            t.uffd(features=["minor_shmem"])
+            t.userfaultfd()
             contains(run("register", t.pid, ":scratch", timeout=10, check=1).err, "no data object scratch")
 
 
-@test("error-other-proc")
-def _():
+@test
+def error_other_proc():
     """A /proc of another pid namespace would mix two processes."""
-    p = subprocess.run(["unshare", "--pid", "--fork", os.path.join(os.environ.get("O", "build"), "uffdctl"), "list"],
+    p = subprocess.run(["unshare", "--pid", "--fork", UFFDCTL, "list"],
                        capture_output=True, text=True)
     if "unshare:" in p.stderr:
         skip("unshare: not permitted; root runs this")
@@ -267,8 +242,8 @@ def _():
     contains(p.stderr, "another pid namespace")
 
 
-@test("error-help-into-full-disk")
-def _():
+@test
+def error_help_into_full_disk():
     for c in (("--help",), ("register", "--help"), ("--version",)):
         with open("/dev/full", "w") as full:
             p = spawn(*c, stdout=full)
@@ -277,39 +252,36 @@ def _():
         contains(err.decode(), "No space left")
 
 
-@test("error-few-descriptors")
-def _():
+@test
+def error_few_descriptors():
     """Too few descriptors for ourselves is an error, not a machine without userfaultfds."""
-    t, m = target()
-    with t:
+    with target() as (t, _):
         for n in range(4, 20):
             p = spawn("list", preexec_fn=lambda n=n: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
             out, err = p.communicate()
             ok(p.returncode == 1 or str(t.pid) in out.decode(), f"{n} descriptors: {p.returncode}: {out} {err}")
 
 
-@test("error-holds-anothers")
-def _():
-    t, m = target()
-    with t:
+@test
+def error_holds_anothers():
+    with target() as (t, m):
         child = t.child_handler(uffd=t.u, action="none")["pid"]
         r = run("continue", child, "all", check=1)
         contains(r.err, f"governs the memory of process {t.pid}: give that PID")
         # Without BPF only the deed tells; what went to the parent is taken back.
         fd = int(re.search(r"holds fd (\d+)", r.err)[1])
         p = subprocess.run(["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-bpf,-perfmon,-sys_admin",
-                            os.path.join(os.environ.get("O", "build"), "uffdctl"), "register", str(child),
+                            UFFDCTL, "register", str(child),
                             m["addr"] + "+64K", "-f", str(fd)], capture_output=True, text=True)
         eq(p.returncode, 1, f"refused: {p.stderr}")
         contains(p.stderr, "another process's memory")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing is left in the other process")
 
 
-@test("error-long-path")
-def _():
+@test
+def error_long_path():
     """A mapping whose path no buffer takes is no shield for the others."""
-    t, m = target()
-    with t, tempfile.TemporaryDirectory() as d:
+    with target() as (t, m), tempfile.TemporaryDirectory() as d:
         here = os.getcwd()
         os.chdir(d)
         try:
@@ -318,7 +290,7 @@ def _():
                 os.chdir("x" * 200)
             with open("file", "w") as f:
                 f.truncate(PAGE)
-            t.map(kind="file", size=PAGE, path=f"/proc/{os.getpid()}/cwd/file", shared=False)
+            t.memory("file", PAGE, path=f"/proc/{os.getpid()}/cwd/file", shared=False)
         finally:
             os.chdir(here)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
@@ -331,11 +303,10 @@ def _():
 
 # ---- without privileges ----
 
-@test("user-own-process")
-def _():
+@test
+def user_own_process():
     """register, continue, smaps and list on one's own process, with a userfaultfd for user-mode faults."""
-    t, m = target(as_user=NOBODY)
-    with t:
+    with target(user=NOBODY) as (t, m):
         t.fill(id=m["id"], seed=1)
         r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
         contains(r.err, "BPF is not permitted")
@@ -354,8 +325,7 @@ def _():
         row = run("continue", "-J", t.pid, "all", "--from-zero", "--force", user=NOBODY, check=0).json()["continue"][0]
         eq((row["mapped"], row["already"]), (8 * PAGE, 8 * PAGE), "--from-zero by the process's own descriptor of the file")
         ok(t.join(thread=th)["done"], "the thread is through")
-        n = t.map(kind="anon", size=4 * PAGE)
-        t.register(uffd=t.u, id=n["id"], mode=["missing"])
+        n = t.memory("anon", 4 * PAGE, mode="missing")
         row = run("copy", "-J", t.pid, f"{n['addr']}+4K", "--from-zero", user=NOBODY, check=0).json()["copy"][0]
         eq(row["mapped"], PAGE, "copy")
         row = run("zeropage", "-J", t.pid, "all", user=NOBODY, check=0).json()["zeropage"][0]
@@ -365,19 +335,18 @@ def _():
         contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")
 
 
-@test("user-several-userfaultfds")
-def _():
-    t, m = target(as_user=NOBODY)
-    with t:
-        other = t.uffd(features=["minor_shmem"], user_mode_only=True)["fd"]
+@test
+def user_several_userfaultfds():
+    with target(user=NOBODY) as (t, _):
+        other = t.userfaultfd()
         r = run("register", t.pid, "all", user=NOBODY, check=1)
         contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
         run("register", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
         run("unregister", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
 
 
-@test("errors-arguments-are-escaped")
-def _():
+@test
+def errors_arguments_are_escaped():
     """What an argument holds can't act on the terminal, in whichever place and by whomever it is printed."""
     help_of = {c: run(c, "--help", check=0).out for c in re.findall(r"^  ([a-z]+) ", run("--help", check=0).out, re.M)}
     for evil, shown in (("\033[31m", "\\x1b[31m"), ("\n", "\\x0a"), ("\r", "\\x0d"), ("\u009b", "\\xc2\\x9b"),

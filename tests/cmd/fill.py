@@ -12,26 +12,11 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from tap import (Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, take_fd, test,
-                 uffdctl_path, wait_until)
+sys.path[0] += "/.."
+from harness import (FEATURES, HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok,
+                     pattern_page, run, skip, take_fd, target, test, wait_until)
 
-PAGE = 4096
-HUGE = 2 << 20
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs"]
 OLD, NEW = 1, 9  # seeds of contents
-
-
-def target(nr=16, kind="memfd", page=PAGE, fill=True, mode=("minor",), **kw):
-    """A VMM in miniature: its memory is mapped twice, and the first mapping is registered."""
-    t = Target()
-    t.u = t.uffd(features=FEATURES)["fd"]
-    m = t.map(kind=kind, size=nr * page, **kw)
-    if fill:
-        t.fill(id=m["id"], seed=OLD)
-    t.register(uffd=t.u, id=m["id"], mode=list(mode))
-    return t, m
 
 
 def result(*args, rc=0):
@@ -53,42 +38,41 @@ def pattern(seed, page, size=PAGE):
 
 # ---- pages that are mapped elsewhere ----
 
-def elsewhere(kind, page, other_process):
+def elsewhere(kind, page, other_process, what):
     """Four of eight pages are mapped elsewhere: left alone unless one says what to do, and then just that."""
-    for what in ("refuse", "overwrite", "keep"):
-        t, m = target(8, kind, page)
-        with t, Target() as other, image(8, NEW, page) as img:
-            owner = other if other_process else t
-            n = owner.map(kind="file" if other_process else kind, size=8 * page,
-                          **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
-            # Written, since a read maps the neighbours of a page too (fault-around).
-            for i in range(4):
-                owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
-            th = t.touch(id=m["id"], access="read", len=page)["threads"][0]
-            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits for the first page")
-            row, err = result(t.pid, f"{m['addr']}+{8 * page}", "--from", img.name, f"--elsewhere={what}",
-                              rc=what == "refuse")
-            half = 4 * page
-            eq(counts(row), {"refuse": (half, half, 0, 0, half), "overwrite": (2 * half, 2 * half, 0, 0, 0),
-                             "keep": (2 * half, half, 0, 0, 0)}[what], what)
-            for i in range(8):
-                seed = OLD if i < 4 and what != "overwrite" else NEW
-                eq(head(t, m, i, size=page), pattern(seed, i, page), f"{what}: page {i}")
-            if what == "refuse":
-                contains(err, f"{half} bytes are mapped elsewhere")
-                contains(err, "--elsewhere=overwrite")
-                contains(err, "--elsewhere=keep")
-                eq(fdinfo(t.pid, t.u)["total"], 1, "who waits there waits on")
-                run("continue", t.pid, f"{m['addr']}+{page}", check=0)
-            ok(t.join(thread=th)["done"], "the thread goes on")
+    with target(kind, 8 * page, seed=OLD, mode="minor") as (t, m), Target() as other, image(8, NEW, page) as img:
+        owner = other if other_process else t
+        n = owner.memory("file" if other_process else kind, 8 * page,
+                         **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
+        # Written, since a read maps the neighbours of a page too (fault-around).
+        for i in range(4):
+            owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
+        th = t.touch(id=m["id"], access="read", len=page)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits for the first page")
+        row, err = result(t.pid, f"{m['addr']}+{8 * page}", "--from", img.name, f"--elsewhere={what}",
+                          rc=what == "refuse")
+        half = 4 * page
+        eq(counts(row), {"refuse": (half, half, 0, 0, half), "overwrite": (2 * half, 2 * half, 0, 0, 0),
+                         "keep": (2 * half, half, 0, 0, 0)}[what], what)
+        for i in range(8):
+            seed = OLD if i < 4 and what != "overwrite" else NEW
+            eq(head(t, m, i, size=page), pattern(seed, i, page), f"{what}: page {i}")
+        if what == "refuse":
+            contains(err, f"{half} bytes are mapped elsewhere")
+            contains(err, "--elsewhere=overwrite")
+            contains(err, "--elsewhere=keep")
+            eq(fdinfo(t.pid, t.u)["total"], 1, "who waits there waits on")
+            run("continue", t.pid, f"{m['addr']}+{page}", check=0)
+        ok(t.join(thread=th)["done"], "the thread goes on")
 
 
-for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUGE)):
-    for _where in ("the-process-itself", "another-process"):
-        def _run(kind=_kind, page=_page, other=_where == "another-process"):
-            with hugepages(8 if kind == "hugetlb" else 0):
-                elsewhere(kind, page, other)
-        test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
+@test(rule="elsewhere", each={f"{name}-{where}": (kind, page, where)
+                              for name, kind, page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUGE))
+                              for where in ("the-process-itself", "another-process")})
+def fill_elsewhere(kind, page, where):
+    with hugepages(8 if kind == "hugetlb" else 0):
+        for what in ("refuse", "overwrite", "keep"):
+            elsewhere(kind, page, where == "another-process", what)
 
 
 @contextlib.contextmanager
@@ -107,13 +91,12 @@ def swap(size):
         os.unlink(path)
 
 
-@test("fill-swapped-out", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def fill_swapped_out():
     """What is swapped out is in no page table: it may have been mapped in the range and written there."""
     nr = 64
     for what in ("refuse", "keep", "overwrite"):
-        t, m = target(nr)
-        with t, image(nr, NEW) as img, swap(64 << 20):
+        with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img, swap(64 << 20):
             t.continue_(uffd=t.u, id=m["id"])
             t.touch(id=m["id"], access="write", value=0x77)
             t.madvise(id=m["id"], advice="pageout")
@@ -127,12 +110,11 @@ def _():
             eq(new, swapped // PAGE if what == "overwrite" else 0, f"{what}: pages written")
 
 
-@test("fill-elsewhere-second-range", rule="elsewhere")
-def _():
+@test(rule="elsewhere")
+def fill_elsewhere_second_range():
     """What is left alone in one range is so in the next one too, which shows the same pages."""
-    t, m = target()
-    with t, image(32, NEW) as img:
-        second, own = (t.map(kind="memfd", size=16 * PAGE, of=m["id"]) for _ in range(2))
+    with target(seed=OLD, mode="minor") as (t, m), image(32, NEW) as img:
+        second, own = (t.memory(of=m["id"]) for _ in range(2))
         t.register(uffd=t.u, id=second["id"], mode=["minor"])
         for i in range(4):
             t.poke(id=own["id"], offset=i * PAGE, hex=pattern(OLD, i), through="self")
@@ -143,11 +125,10 @@ def _():
             eq(head(t, m, i), pattern(OLD if i < 4 else NEW, i), f"page {i}")
 
 
-@test("fill-one-range-twice", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def fill_one_range_twice():
     """The second time all of it is mapped, and by nobody else than us."""
-    t, m = target()
-    with t, image(40, NEW) as img:
+    with target(seed=OLD, mode="minor") as (t, m), image(40, NEW) as img:
         first, whole = f"{m['addr']}+{8 * PAGE}", f"{m['addr']}+{16 * PAGE}"
         r = run("continue", "-J", t.pid, first, whole, whole, "--from", img.name, check=0)
         eq([counts(x) for x in r.json()["continue"]],
@@ -157,10 +138,9 @@ def _():
             eq(head(t, m, i), pattern(NEW, i if i < 8 else i + 8), f"page {i}")
 
 
-@test("fill-elsewhere-usage")
-def _():
-    t, m = target()
-    with t:
+@test
+def fill_elsewhere_usage():
+    with target(seed=OLD, mode="minor") as (t, _):
         contains(run("continue", t.pid, "all", "--from-zero", "--elsewhere=what", check=2).err, "refuse, overwrite or keep")
         contains(run("continue", t.pid, "all", "--elsewhere=keep", check=2).err, "needs --from")
 
@@ -179,7 +159,7 @@ class slow:
         if subprocess.run(["strace", "-V"], capture_output=True).returncode:
             skip("needs strace; apt-get install strace runs this")
         self.path = path
-        self.child = subprocess.Popen(["sh", "-c", 'kill -STOP $$ && exec "$@"', "sh", uffdctl_path(), *map(str, args)],
+        self.child = subprocess.Popen(["sh", "-c", 'kill -STOP $$ && exec "$@"', "sh", UFFDCTL, *map(str, args)],
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_until(lambda: self.status("State").startswith("T"), "it has stopped before it begins")
         self.strace = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e",
@@ -193,11 +173,14 @@ class slow:
 
     def wait_at_read(self):
         """Until it is held up at a read of the file."""
+        with Target() as t:
+            pread64 = str(t.syscall_nr(name="pread64")["nr"])
+
         def reads():
             with contextlib.suppress(OSError):
                 for tid in os.listdir(f"/proc/{self.child.pid}/task"):
                     call = open(f"/proc/{tid}/syscall").read().split()
-                    if call[0] == "17" and os.readlink(f"/proc/{tid}/fd/{int(call[1], 16)}") == self.path:
+                    if call[0] == pread64 and os.readlink(f"/proc/{tid}/fd/{int(call[1], 16)}") == self.path:
                         return True
             return False
         wait_until(reads, f"it reads {self.path}", timeout=30)
@@ -215,12 +198,11 @@ class slow:
         return self.child.returncode, json.loads(out) if out else None, err.decode()
 
 
-@test("fill-read-error-leaves-nothing", rule="whole-pages")
-def _():
+@test(rule="whole-pages")
+def fill_read_error_leaves_nothing():
     """The third read of the contents fails: what came before is there whole, and not one page more."""
     nr = 512
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         rc, out, err = slow(img.name, "error=EIO:when=3", "continue", "-J", "-t", "1", t.pid, "all",
                             "--from", img.name).end()
         row = out["continue"][0]
@@ -232,12 +214,11 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-contents-end-early")
-def _():
+@test
+def fill_contents_end_early():
     """The file of the contents has become shorter when it is read the third time."""
     nr = 512
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         rc, out, err = slow(img.name, "retval=0:when=3", "continue", "-J", "-t", "1", t.pid, "all", "--from",
                             img.name).end()
         row = out["continue"][0]
@@ -249,14 +230,12 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-read-error-and-a-second-range", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_read_error_and_a_second_range():
     """What could not be filled in one range is not continued as it was in another that shows the same pages."""
     nr = 256
-    t, m = target(nr)
-    with t, image(2 * nr, NEW) as img:
-        n = t.map(kind="memfd", size=nr * PAGE, of=m["id"])
-        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(2 * nr, NEW) as img:
+        n = t.memory(size=nr * PAGE, mode="minor", of=m["id"])
         rc, out, err = slow(img.name, "error=EIO:when=2+", "continue", "-J", "-t", "1", t.pid,
                             *(f"{x['addr']}+{nr * PAGE}" for x in (m, n)), "--from", img.name).end()
         eq(rc, 1, f"exit status: {err}")
@@ -270,13 +249,12 @@ def _():
             eq(head(t, m, i), pattern(NEW, i if i < done // PAGE else i + nr), f"page {i}")
 
 
-@test("fill-interrupted-with-a-slow-source")
-def _():
+@test
+def fill_interrupted_with_a_slow_source():
     """An interrupt ends the work after the step that is under way: not after sixteen reads of a slow source."""
     nr = 1024
     for command, mode in (("continue", "minor"), ("copy", "missing")):
-        t, m = target(nr, fill=False, mode=(mode,))
-        with t, image(nr, NEW) as img:
+        with target(size=nr * PAGE, mode=mode) as (t, m), image(nr, NEW) as img:
             p = slow(img.name, "delay_enter=1000000", command, "-J", "-t", "1", t.pid, "all", "--from", img.name)
             wait_until(lambda: cached(t, m), "it is at work", timeout=20)
             p.interrupt()
@@ -300,26 +278,24 @@ def small_tmpfs(size):
             subprocess.run(["umount", "-l", d], check=True)
 
 
-@test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
-def _():
+@test(rule="whole-pages")
+def fill_full_tmpfs_leaves_nothing():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
     nr = 512
     with small_tmpfs(nr // 2 * PAGE) as d:
-        t, m = target(nr, "tmpfs", fill=False, path=f"{d}/guest")
-        with t, image(nr, NEW) as img:
+        with target("tmpfs", nr * PAGE, mode="minor", path=f"{d}/guest") as (t, m), image(nr, NEW) as img:
             row, err = result(t.pid, "all", "--from", img.name, "-t", 1, rc=1)
             contains(err, "no room in the file system")
             ok(row["mapped"] > 0 and row["mapped"] == row["filled"], "some were done")
             eq(cached(t, m), row["mapped"], "no page is there that was not filled")
 
 
-@test("copy-full-tmpfs")
-def _():
+@test
+def copy_full_tmpfs():
     """A page that is there needs no room: it is left, and who waits on it is woken."""
     nr = 16
     with small_tmpfs(nr * PAGE) as d:
-        t, m = target(nr, "tmpfs", fill=False, mode=("missing",), path=f"{d}/guest")
-        with t, image(nr, NEW) as img:
+        with target("tmpfs", nr * PAGE, mode="missing", path=f"{d}/guest") as (t, m), image(nr, NEW) as img:
             t.fill(id=m["id"], seed=OLD, len=nr // 2 * PAGE)
             with open(f"{d}/rest", "wb") as f, contextlib.suppress(OSError):
                 f.write(bytes(nr * PAGE))
@@ -331,16 +307,12 @@ def _():
 
 # ---- what is written and can't be continued ----
 
-@test("fill-with-an-unread-event", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_with_an_unread_event():
     """The kernel refuses all resolving then: nothing is written that could not be continued."""
     nr = 64
-    t = Target()
-    with t, image(nr, NEW) as img:
-        u = t.uffd(features=FEATURES + ["event_remove"])["fd"]
-        m = t.map(kind="memfd", size=2 * nr * PAGE)
-        t.fill(id=m["id"], seed=OLD)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=2 * nr * PAGE, features=FEATURES + ["event_remove"], seed=OLD, mode="minor") as (t, m), \
+            image(nr, NEW) as img:
         t.madvise(id=m["id"], offset=nr * PAGE, len=PAGE, advice="dontneed", async_=True)
         wait_until(lambda: run("pending", "-J", t.pid, check=0).json()["pending"], "its thread is stuck")
         for what in ("refuse", "overwrite"):
@@ -350,12 +322,11 @@ def _():
             eq(t.check_file(id=m["id"], seed=OLD)["differ"], 0, "the file is as it was")
 
 
-@test("fill-unmapped-meanwhile", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_unmapped_meanwhile():
     """Pages that were made, and whose mapping has gone before they were continued, are reported."""
     nr = 256
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
         t.munmap(id=m["id"])
@@ -369,18 +340,11 @@ def _():
         contains(row["error"], f"; {left} bytes were written, but not continued")
 
 
-def nr_free_huge():
-    with open("/proc/meminfo") as f:
-        info = dict(line.split()[:2] for line in f)
-    return int(info["HugePages_Free:"]) - int(info["HugePages_Rsvd:"])
-
-
-@test("fill-no-huge-page-leaves-nothing")
-def _():
+@test
+def fill_no_huge_page_leaves_nothing():
     with hugepages(4):
-        nr = nr_free_huge() + 4
-        t, m = target(nr, "hugetlb", HUGE, fill=False, noreserve=True)
-        with t:
+        nr = hugepages.nr_free() + 4
+        with target("hugetlb", nr * HUGE, mode="minor", noreserve=True) as (t, m):
             row, err = result(t.pid, "all", "--from-zero", "-t", 1, rc=1)
             contains(err, "no free huge page")
             eq(row["mapped"], row["filled"], "filled")
@@ -388,17 +352,13 @@ def _():
             eq(cached(t, m), row["mapped"], "no page is there that was not filled")
 
 
-@test("copy-no-huge-page")
-def _():
+@test
+def copy_no_huge_page():
     """Where no huge page is free, the kernel says EEXIST: it is not believed, and nobody is left waiting."""
     for shared in (True, False):
         with hugepages(1):
-            nr = nr_free_huge() + 4
-            t = Target()
-            with t:
-                t.u = t.uffd(features=FEATURES)["fd"]
-                m = t.map(kind="hugetlb", size=nr * HUGE, shared=shared, noreserve=True)
-                t.register(uffd=t.u, id=m["id"], mode=["missing"])
+            nr = hugepages.nr_free() + 4
+            with target("hugetlb", nr * HUGE, mode="missing", shared=shared, noreserve=True) as (t, _):
                 r = run("copy", "-J", "-t", 1, t.pid, "all", "--from-zero", check=1)
                 row = r.json()["copy"][0]
                 contains(r.err, "no free huge page")
@@ -407,11 +367,10 @@ def _():
 
 # ---- what the target does meanwhile ----
 
-@test("fill-while-the-file-grows", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_while_the_file_grows():
     """What lay past the end of the file when the command began is filled, and not taken as it is."""
-    t, m = target(64, fill=False)
-    with t, image(64, NEW) as img:
+    with target(size=64 * PAGE, mode="minor") as (t, m), image(64, NEW) as img:
         t.truncate(id=m["id"], size=16 * PAGE)
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
@@ -425,15 +384,14 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-slow-contents", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_slow_contents():
     """
     The target writes through its own second mapping while the contents are awaited. That page is mapped
     elsewhere then, and its word is not lost, however slow the source.
     """
-    t, m = target(16)
-    with t, image(16, NEW) as img:
-        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
+    with target(seed=OLD, mode="minor") as (t, m), image(16, NEW) as img:
+        n = t.memory(of=m["id"])
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, f"{m['addr']}+64K",
                  "--from", img.name)
         p.wait_at_read()
@@ -481,12 +439,11 @@ class Poller:
         os.close(self.fd)
 
 
-@test("fill-beside-a-polling-handler", rule="not-beside-a-reader", limit=120)
-def _():
+@test(rule="not-beside-a-reader", limit=120)
+def fill_beside_a_polling_handler():
     """It is not seen before, but by the pages that it maps: the work stops, and says so."""
     nr = 4096
-    t, m = target(nr)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img:
         poller = Poller(t)
         for _ in range(3):
             t.touch(id=m["id"], access="read", order="random", delay_us=1000)
@@ -518,8 +475,8 @@ sys.stdin.read()
 """
 
 
-@test("fill-not-what-the-target-may-not-write")
-def _():
+@test
+def fill_not_what_the_target_may_not_write():
     """A private mapping needs no more than the right to read: a fill by root does not write root's file for it."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as f:
         f.write(b"R" * 4 * PAGE)
@@ -538,12 +495,11 @@ def _():
             p.wait()
 
 
-@test("fill-while-a-page-is-punched-and-touched")
-def _():
+@test
+def fill_while_a_page_is_punched_and_touched():
     """Without missing, the target maps a page that it has punched before: nobody is accused alone of that."""
     nr = 256
-    t, m = target(nr)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img:
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
         t.madvise(id=m["id"], offset=200 * PAGE, len=PAGE, advice="remove")
@@ -557,11 +513,10 @@ def _():
 
 # ---- contents ----
 
-@test("fill-offset-overflows")
-def _():
+@test
+def fill_offset_overflows():
     """An offset that wraps is refused, not taken for another."""
-    t, m = target()
-    with t:
+    with target(seed=OLD, mode="minor") as (t, m):
         for args in (["--by-offset", "--from", "/dev/zero@0xfffffffffffff000"], ["--from", "/dev/zero@0xfffffffffffff000"],
                      ["--from", "/dev/zero@0x7ffffffffffff000"]):
             r = run("continue", t.pid, "all", *args, check=1)

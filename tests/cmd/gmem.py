@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """guest_memfd: what is shown and refused on every kernel, and faults on one with the series of kernel-patches/."""
+import contextlib
 import errno
-import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from screen import Screen
-from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, spawn,
-                 test, wait_until)
+sys.path[0] += "/.."
+from harness import (PAGE, Target, TargetError, contains, eq, fdinfo, image, main, ok, pattern_page, run, skip,
+                     smaps_flags, spawn, test, wait_until)
+from harness.screen import Screen
 
-PAGE = 4096
 NR = 16
 FEATURES = ["missing_guest_memfd", "minor_guest_memfd"]
 NAMES = ("anon_inode:[kvm-gmem]", "/[kvm-gmem] (deleted)")
@@ -21,29 +19,24 @@ def supported():
         return set(t.uffd()["supported"])
 
 
-def target(patched, mode=(), size=NR * PAGE, **kw):
-    """One with a guest_memfd, on a kernel whose userfaultfd knows it or not, as the test needs; or skips."""
+@contextlib.contextmanager
+def guest_memfd(patched=None, mode="", size=NR * PAGE):
+    """A target with a guest_memfd, where userfaultfd knows it, where it does not, or (None) on any kernel; or skips."""
     has = supported() >= set(FEATURES)
-    if has != patched:
+    if patched not in (None, has):
         skip("this kernel has userfaultfd for guest_memfd; one without the patches runs this" if has else
              "this kernel has no userfaultfd for guest_memfd; one with the patches of kernel-patches/7.3 runs this")
-    t = Target()
-    try:
-        m = t.map(kind="guest_memfd", size=size, **kw)
-    except TargetError as e:
-        t.kill()
-        if e.errno in (errno.ENOENT, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.ENOTTY):
-            skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
-        raise
-    t.u = t.uffd(features=FEATURES if patched else [])["fd"]
-    m["start"] = int(m["addr"], 16)
-    if mode:
-        run("register", "-q", t.pid, f"{m['addr']}+{size}", "-m", ",".join(mode), check=0)
-    return t, m
-
-
-def any_target(**kw):
-    return target(supported() >= set(FEATURES), **kw)
+    with Target() as t:
+        t.userfaultfd(FEATURES if has else [])
+        try:
+            m = t.memory("guest_memfd", size)
+        except TargetError as e:
+            if e.errno in (errno.ENOENT, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.ENOTTY):
+                skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
+            raise
+        if mode:
+            run("register", "-q", t.pid, f"{m['addr']}+{size}", "-m", mode, check=0)
+        yield t, m
 
 
 def counts(command, *args, rc=0):
@@ -57,10 +50,9 @@ def peek(t, m, page, through="self"):
 
 # ---- every kernel ----
 
-@test("gmem-smaps")
-def _():
-    t, m = any_target()
-    with t:
+@test
+def gmem_smaps():
+    with guest_memfd() as (t, m):
         rows = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
         row = next(r for r in rows if r["start"] == m["addr"])
         ok(row["name"] in NAMES, f"the name: {row['name']}")
@@ -69,25 +61,23 @@ def _():
         contains(run("continue", t.pid, m["addr"] + "+4K", "--from-zero", check=1).err, "not registered")
 
 
-@test("gmem-refused-without-the-patches")
-def _():
-    t, m = target(False)
-    with t:
+@test
+def gmem_refused_without_the_patches():
+    with guest_memfd(False) as (t, m):
         for mode in ("minor", "missing", "minor,missing"):
             for dry in ([], ["--dry-run"]):
                 r = run("register", "-J", t.pid, m["addr"] + "+64K", "-m", mode, *dry, check=1)
                 contains(r.json()["register"][0]["error"], "no userfaultfd for guest_memfd")
                 contains(r.err, "kernel-patches/")
         contains(run("register", t.pid, "@*kvm-gmem*", check=1).err, "no userfaultfd for guest_memfd")
-        n = t.map(kind="memfd", size=PAGE)
+        n = t.memory(size=PAGE)
         rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
         eq([r["start"] for r in rows if r["start"] in (m["addr"], n["addr"])], [n["addr"]], "all leaves it out")
 
 
-@test("gmem-no-wp")
-def _():
-    t, m = any_target()
-    with t:
+@test
+def gmem_no_wp():
+    with guest_memfd() as (t, m):
         for mode in ("wp", "minor,wp"):
             r = run("register", t.pid, m["addr"] + "+64K", "-m", mode, check=1)
             contains(r.err, "guest_memfd can't be registered for wp or rwp")
@@ -96,10 +86,9 @@ def _():
 
 # ---- with the patches ----
 
-@test("gmem-listed")
-def _():
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
+@test
+def gmem_listed():
+    with guest_memfd(True, mode="minor,missing") as (t, m):
         ok({"ui", "um"} <= smaps_flags(t.pid, m["addr"]), "the kernel's flags")
         row = run("smaps", "-J", t.pid, check=0).json()["smaps"][0]
         eq((row["start"], row["flags"], row["page_size"]), (m["addr"], ["um", "ui"], PAGE), "smaps")
@@ -107,11 +96,10 @@ def _():
         eq((row["features"], row["minor"], row["missing"]), (FEATURES, NR * PAGE, NR * PAGE), "list")
 
 
-@test("gmem-missing")
-def _():
+@test
+def gmem_missing():
     """A thread on a page that is not there waits, and gets just what copy puts there."""
-    t, m = target(True, mode=("missing",))
-    with t, image(NR, 7) as img:
+    with guest_memfd(True, mode="missing") as (t, m), image(NR, 7) as img:
         th = t.touch(id=m["id"], access="read", seed=7)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
         w = run("pending", "-J", t.pid, check=0).json()["pending"][0]
@@ -127,10 +115,9 @@ def _():
             eq(peek(t, m, i, "second"), pattern_page(7, i).hex(), f"page {i} of the file")
 
 
-@test("gmem-zeropage")
-def _():
-    t, m = target(True, mode=("missing",))
-    with t:
+@test
+def gmem_zeropage():
+    with guest_memfd(True, mode="missing") as (t, m):
         r = run("zeropage", "-J", t.pid, "all")
         row = r.json()["zeropage"][0]
         if r.rc:
@@ -141,11 +128,10 @@ def _():
         eq([peek(t, m, i) for i in range(NR)], ["00" * PAGE] * NR, "zeros")
 
 
-@test("gmem-minor")
-def _():
+@test
+def gmem_minor():
     """A page that is there faults minor, and shows what the second mapping wrote before continue."""
-    t, m = target(True, mode=("minor",))
-    with t:
+    with guest_memfd(True, mode="minor") as (t, m):
         t.fill(id=m["id"], seed=1, through="second")
         th = t.touch(id=m["id"], access="read", seed=2)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
@@ -158,11 +144,10 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it saw what was written last")
 
 
-@test("gmem-peek")
-def _():
+@test
+def gmem_peek():
     """What waits to be continued is shown by the view, though the file can't be read."""
-    t, m = target(True, mode=("minor",))
-    with t:
+    with guest_memfd(True, mode="minor") as (t, m):
         t.fill(id=m["id"], seed=1, through="second")
         t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read", name="stuck")
         with Screen("--control", t.pid) as s:
@@ -172,11 +157,10 @@ def _():
             s.wait(pattern_page(1, 5)[:16].hex(" "))
 
 
-@test("gmem-absent")
-def _():
+@test
+def gmem_absent():
     """Pages that the file has not: absent for continue; those that it has: already for copy."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t, image(NR) as img:
+    with guest_memfd(True, mode="minor,missing") as (t, m), image(NR) as img:
         t.fill(id=m["id"], offset=4 * PAGE, len=4 * PAGE, seed=1, through="second")
         eq(counts("copy", t.pid, "all", "--from", img.name), (12 * PAGE, 4 * PAGE, 0, None), "copy")
         eq(counts("continue", t.pid, "all"), (4 * PAGE, 12 * PAGE, 0, None), "what it left")
@@ -186,22 +170,20 @@ def _():
         eq(counts("continue", t.pid, "all", rc=1), (0, 14 * PAGE, 2 * PAGE, None), "a hole")
 
 
-@test("gmem-continue-from")
-def _():
+@test
+def gmem_continue_from():
     """Pages are filled through a second mapping of the process's own descriptor, which can't be opened again."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t, image(NR) as img:
+    with guest_memfd(True, mode="minor,missing") as (t, m), image(NR) as img:
         th = t.touch(id=m["id"], access="read", seed=9)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a thread waits")
         eq(counts("continue", t.pid, "all", "--from", img.name), (NR * PAGE, 0, 0, None), "all")
         eq(t.join(thread=th)["mismatches"], 0, "it saw the contents")
 
 
-@test("gmem-continue-from-mapped-elsewhere")
-def _():
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
-        n = t.map(kind="guest_memfd", size=NR * PAGE, of=m["id"])
+@test
+def gmem_continue_from_mapped_elsewhere():
+    with guest_memfd(True, mode="minor,missing") as (t, m):
+        n = t.memory("guest_memfd", NR * PAGE, of=m["id"])
         t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
         r = run("continue", "-J", t.pid, m["addr"] + "+64K", "--from-zero", check=1)
         row = r.json()["continue"][0]
@@ -211,12 +193,11 @@ def _():
         eq(peek(t, m, 3)[:16], "00" * 8, "now it was")
 
 
-@test("gmem-copy-while-punched")
-def _():
+@test
+def gmem_copy_while_punched():
     """Pages are taken out of the file while they are copied: a hole waits again, and is filled by the next copy."""
     nr = 2048
-    t, m = target(True, mode=("missing",), size=nr * PAGE)
-    with t, image(nr) as img:
+    with guest_memfd(True, mode="missing", size=nr * PAGE) as (t, m), image(nr) as img:
         for _ in range(5):
             p = spawn("copy", t.pid, "all", "--from", img.name)
             while p.poll() is None:
@@ -231,19 +212,17 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, nr, 0), "contents of all pages")
 
 
-@test("gmem-register-all")
-def _():
-    t, m = target(True)
-    with t:
+@test
+def gmem_register_all():
+    with guest_memfd(True) as (t, m):
         rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
         eq([(r["start"], r["mode"]) for r in rows], [(m["addr"], ["minor"])], "all takes it")
 
 
-@test("gmem-no-descriptor")
-def _():
+@test
+def gmem_no_descriptor():
     """A process that closed its descriptor can't be given a second mapping."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
+    with guest_memfd(True, mode="minor,missing") as (t, m):
         t.close(fd=m["fd"])
         contains(run("continue", t.pid, "all", "--from-zero", check=1).err, "can't be opened a second time (ENXIO)")
         eq(counts("copy", t.pid, "all", "--from-zero"), (NR * PAGE, 0, 0, None), "copy needs none")

@@ -11,22 +11,9 @@ import struct
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from tap import (Target, contains, eq, main, ok, run, skip, smaps_flags, spawn, take_fd, test, uffdctl_path,
-                 wait_until)
-
-PAGE = 4096
-FEATURES = ["minor_shmem", "missing_shmem"]
-
-
-def target(nr=16, **kw):
-    t = Target(**kw)
-    t.u = t.uffd(features=FEATURES)["fd"]
-    m = t.map(kind="memfd", size=nr * PAGE)
-    t.fill(id=m["id"], seed=1)
-    t.register(uffd=t.u, id=m["id"], mode=["minor"])
-    return t, m
+sys.path[0] += "/.."
+from harness import (PAGE, UFFDCTL, contains, eq, image, main, ok, run, skip, smaps_flags, spawn, take_fd, target,
+                     test, wait_until)
 
 
 class held:
@@ -36,7 +23,7 @@ class held:
         self.image = image(m["size"] // PAGE)
         self.child = subprocess.Popen(
             ["strace", "-f", "-qq", "-o", "/dev/null", "-P", self.image.name,
-             "-e", "inject=pread64:delay_enter=60000000", uffdctl_path(), "continue", "-t", "1", str(t.pid),
+             "-e", "inject=pread64:delay_enter=60000000", UFFDCTL, "continue", "-t", "1", str(t.pid),
              f"{m['addr']}+{m['size']}", "--from", self.image.name, *map(str, args)], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **popen)
         self.pid = None
@@ -73,11 +60,10 @@ class held:
         self.image.close()
 
 
-@test("lock-names-its-holder", rule="exclusive")
-def _():
+@test(rule="exclusive")
+def lock_names_its_holder():
     """Whatever changes the memory says who is at it and fails at once; what looks does not mind."""
-    t, m = target()
-    with t, held(t, m) as other:
+    with target(seed=1, mode="minor") as (t, m), held(t, m) as other:
         area = f"{m['addr']}+{m['size']}"
         for command in (["continue", t.pid, area], ["continue", t.pid, area, "--from-zero"],
                         ["copy", t.pid, area, "--from-zero"], ["zeropage", t.pid, area],
@@ -92,11 +78,10 @@ def _():
             run(*command, check=0)
 
 
-@test("lock-waits")
-def _():
+@test
+def lock_waits():
     """--wait-lock TIME: until the other has ended, or the time is up."""
-    t, m = target()
-    with t, held(t, m) as other:
+    with target(seed=1, mode="minor") as (t, m), held(t, m) as other:
         r = run("continue", t.pid, "all", "--wait-lock=100ms", check=1)
         contains(r.err, f"waiting for process {other.pid}")
         contains(r.err, "is changing this memory")
@@ -107,10 +92,9 @@ def _():
         eq((p.returncode, json.loads(out)["continue"][0]["mapped"]), (0, m["size"]), "the lock ends with its holder")
 
 
-@test("lock-wait-for-a-process-that-ends")
-def _():
-    t, m = target()
-    with t, held(t, m):
+@test
+def lock_wait_for_a_process_that_ends():
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         p = spawn("continue", t.pid, "all", "--wait-lock=1m")
         ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
         os.kill(t.pid, signal.SIGKILL)
@@ -119,10 +103,9 @@ def _():
         contains(err.decode(), "exit")
 
 
-@test("lock-wait-interrupted")
-def _():
-    t, m = target()
-    with t, held(t, m):
+@test
+def lock_wait_interrupted():
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         for command in ("continue", "unregister"):
             p = spawn(command, t.pid, "all", "--wait-lock=1m")
             ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
@@ -132,13 +115,12 @@ def _():
             contains(err.decode(), "interrupted")
 
 
-@test("lock-other-pid-namespace")
-def _():
+@test
+def lock_other_pid_namespace():
     """The lock is the machine's: one who works in another PID namespace is seen, though not by a number."""
-    t, m = target()
     if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode:
         skip("no PID namespace can be made; root runs this")
-    with t, held(t, m):
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         fd = take_fd(t.pid, t.u)
         code = ("import fcntl, struct\n"
                 f"l = fcntl.fcntl({fd}, fcntl.F_GETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))\n"
@@ -151,11 +133,10 @@ def _():
         ok(pid <= 0, f"the PID means nothing there: {pid}")
 
 
-@test("lock-not-for-others")
-def _():
+@test
+def lock_not_for_others():
     """Another user, who may not take the userfaultfd, can't keep anybody from working."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, _):
         for path in (f"/proc/{t.pid}", f"/proc/{t.pid}/status", f"/proc/{t.pid}/cmdline"):
             f = os.open(path, os.O_RDONLY)
             fcntl.flock(f, fcntl.LOCK_EX)
@@ -163,11 +144,10 @@ def _():
         run("continue", t.pid, "all", check=0)
 
 
-@test("lock-free-after-each-end")
-def _():
+@test
+def lock_free_after_each_end():
     """Nothing is left in /proc/locks by one that ended, failed or was killed."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, _):
         fd = take_fd(t.pid, t.u)
         inode = os.fstat(fd).st_ino
         os.close(fd)
@@ -179,16 +159,15 @@ def _():
         ok(not [x for x in open("/proc/locks") if f":{inode} " in x], "no lock")
 
 
-@test("lock-two-that-fill", rule="exclusive", limit=180)
-def _():
+@test(rule="exclusive", limit=180)
+def lock_two_that_fill():
     """
     Two continue --from at once on a target whose threads write: one works, the other fails or waits, and no
     word that the target has written is overwritten.
     """
     nr = 2048
     for round in range(6):
-        t, m = target(nr)
-        with t, image(nr) as img:
+        with target(size=nr * PAGE, seed=1, mode="minor") as (t, m), image(nr) as img:
             ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=2, order="random")["threads"]
             wait = ["--wait-lock=1m"] if round % 2 else []
             both = [spawn("continue", "-J", t.pid, "all", "--from", img.name, *wait) for _ in range(2)]
@@ -201,12 +180,11 @@ def _():
             eq(t.check_file(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, "each page has contents and the write")
 
 
-@test("lock-plain-continue-beside-a-fill")
-def _():
+@test
+def lock_plain_continue_beside_a_fill():
     """A plain continue, which would map pages that are not filled yet, has to wait."""
     nr = 4096
-    t, m = target(nr)
-    with t, image(nr) as img:
+    with target(size=nr * PAGE, seed=1, mode="minor") as (t, m), image(nr) as img:
         p = spawn("continue", "-J", t.pid, "all", "--from", img.name, "-t", "1")
         q = spawn("continue", "-J", t.pid, "all", "--wait-lock=1m")
         q.communicate(timeout=60)
@@ -216,27 +194,23 @@ def _():
         ok(differ in (0, nr), f"all pages or none have the contents, but {differ} of {nr} differ: {row}")
 
 
-@test("lock-all-userfaultfds-of-a-memory")
-def _():
+@test
+def lock_all_userfaultfds_of_a_memory():
     """Two userfaultfds of one memory: their ranges may show the same pages, so the lock is on both."""
-    t, m = target()
-    with t:
-        v = t.uffd(features=FEATURES)["fd"]
-        n = t.map(kind="memfd", size=m["size"], of=m["id"])
-        t.register(uffd=v, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
+        v = t.userfaultfd()
+        n = t.memory(size=m["size"], of=m["id"], mode="minor", uffd=v)
         with held(t, m) as other:
             r = run("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, check=1)
             contains(r.err, f"process {other.pid} is changing this memory")
 
 
-@test("lock-all-userfaultfds-without-bpf", rule="exclusive")
-def _():
+@test(rule="exclusive")
+def lock_all_userfaultfds_without_bpf():
     """Which of them govern this memory is not known then: all that the process holds are locked."""
-    t, m = target()
-    with t:
-        v = t.uffd(features=FEATURES)["fd"]
-        n = t.map(kind="memfd", size=m["size"], of=m["id"])
-        t.register(uffd=v, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
+        v = t.userfaultfd()
+        n = t.memory(size=m["size"], of=m["id"], mode="minor", uffd=v)
         with held(t, m, "-f", t.u, "--force", preexec_fn=without_bpf) as other:
             for preexec in (None, without_bpf):
                 p = spawn("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, preexec_fn=preexec)
@@ -245,14 +219,12 @@ def _():
                 eq(p.returncode, 1, "exit status")
 
 
-@test("lock-needs-descriptors")
-def _():
+@test
+def lock_needs_descriptors():
     """Where there is no room for all userfaultfds of a memory, it is not worked on unlocked."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         for _ in range(40):
-            n = t.map(kind="memfd", size=PAGE, of=m["id"])
-            t.register(uffd=t.uffd(features=FEATURES)["fd"], id=n["id"], mode=["minor"])
+            t.memory(size=PAGE, of=m["id"], mode="minor", uffd=t.userfaultfd())
         p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}",
                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
         _, err = p.communicate(timeout=50)
@@ -310,8 +282,8 @@ def without_bpf():
         libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)
 
 
-@test("governs-not-the-parent", rule="governs")
-def _():
+@test(rule="governs")
+def governs_not_the_parent():
     """Through a userfaultfd that the child inherited, everything would go to its parent: refused without BPF too."""
     family = subprocess.Popen([sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     line = family.stdout.readline().split()
@@ -339,8 +311,8 @@ def _():
         family.wait()
 
 
-@test("governs-what-the-parent-has-registered", rule="governs")
-def _():
+@test(rule="governs")
+def governs_what_the_parent_has_registered():
     """register is not tried where it would replace, and take back, what another process has registered."""
     family = subprocess.Popen([sys.executable, "-c", FAMILY.replace("uffd(addr, size)\n    os.write", "0\n    os.write")],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -359,8 +331,8 @@ def _():
         family.wait()
 
 
-@test("governs-inherited-by-whom-one-may-not-look-into")
-def _():
+@test
+def governs_inherited_by_whom_one_may_not_look_into():
     """A process of one's own that has called no execve(2) may have its userfaultfd from a parent that is hidden."""
     code = FAMILY.replace('libc.syscall(323, os.O_NONBLOCK)', 'libc.syscall(323, os.O_NONBLOCK | 1)')
     # The interpreter of the tests may lie where another user may not go.

@@ -1,35 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """register and unregister: ranges, modes, owners."""
-import os
-import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import (Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test,
-                 wait_until)
-
-PAGE = 4096
-HUGE = 2 << 20
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
-            "pagefault_flag_wp"]
-
-
-def target(size=16 * PAGE, features=FEATURES, **kw):
-    t = Target()
-    t.u = t.uffd(features=features)["fd"]
-    m = t.map(**{"kind": "memfd", "size": size, **kw})
-    m["start"] = int(m["addr"], 16)
-    return t, m
+sys.path[0] += "/.."
+from harness import (HELPERS, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip,
+                     smaps_flags, target, test, wait_until)
 
 
 def rows(command, *args, rc=0):
     return run(command, "-J", *args, check=rc).json()[command]
 
 
-@test("register-range-forms")
-def _():
-    t, m = target()
-    with t:
+@test
+def register_range_forms():
+    with target() as (t, m):
         a = m["start"]
         for text, size in ((f"{a:x}-{a + 2 * PAGE:x}", 2 * PAGE), (f"0x{a:x}-0x{a + PAGE:x}", PAGE),
                            (f"{a:x}+8192", 2 * PAGE), (f"{a:x}+4K", PAGE), (f"{a:x}+0x3000", 3 * PAGE),
@@ -41,11 +25,10 @@ def _():
             rows("unregister", t.pid, "all")
 
 
-@test("register-keeps-modes", rule="keeps-modes")
-def _():
+@test(rule="keeps-modes")
+def register_keeps_modes():
     """The ioctl replaces the modes; the command adds to them."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         eq(rows("register", t.pid, "all", "-m", "missing")[0]["mode"], ["missing"], "first")
         r = rows("register", t.pid, f"{m['start'] + 4 * PAGE:x}+4K")
         eq(sorted(r[0]["mode"]), ["minor", "missing"], "second")
@@ -55,11 +38,10 @@ def _():
         eq([sorted(x["mode"]) for x in r], [["minor", "missing", "wp"]] * 3, "each mapping by itself")
 
 
-@test("register-modes")
-def _():
-    t, m = target()
-    with t:
-        a = t.map(kind="anon", size=8 * PAGE)
+@test
+def register_modes():
+    with target() as (t, m):
+        a = t.memory("anon", 8 * PAGE)
         for mode, flag in (("minor", "ui"), ("missing", "um"), ("wp", "uw")):
             rows("register", t.pid, f"{m['addr']}+64K", "-m", mode)
             ok(flag in smaps_flags(t.pid, m["addr"]), f"{mode}: {flag}")
@@ -73,25 +55,23 @@ def _():
         contains(r.err, "minor, missing, wp, rwp")
 
 
-@test("register-hugetlb-alignment")
-def _():
+@test
+def register_hugetlb_alignment():
     with hugepages(4):
-        t, m = target(size=4 * HUGE, kind="hugetlb")
-        with t:
+        with target("hugetlb", 4 * HUGE) as (t, m):
             r = run("register", t.pid, f"{m['start'] + PAGE:x}+4K", check=1)
             contains(r.err, "2M pages")
             contains(r.err, f"{m['start']:x}-{m['start'] + HUGE:x}")
             eq(len(rows("register", t.pid, f"{m['start']:x}+2M")), 1, "aligned")
 
 
-@test("register-dry-run")
-def _():
-    t, m = target()
-    with t:
+@test
+def register_dry_run():
+    with target() as (t, m):
         r = rows("register", t.pid, "all", "--dry-run")
         eq([(x["mode"], x["ioctls"]) for x in r], [(["minor"], None)], "planned")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing changed")
-        a = t.map(kind="anon", size=PAGE)
+        a = t.memory("anon", PAGE)
         contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", check=1).err, "minor needs shmem")
         contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", "-m", "wp,rwp", check=1).err, "exclude")
         rows("register", t.pid, "all")
@@ -99,11 +79,10 @@ def _():
         ok("ui" in smaps_flags(t.pid, m["addr"]), "nothing changed")
 
 
-@test("register-owned-elsewhere")
-def _():
-    t, m = target()
-    with t:
-        other = t.uffd(features=FEATURES)["fd"]
+@test
+def register_owned_elsewhere():
+    with target() as (t, m):
+        other = t.userfaultfd()
         rows("register", t.pid, f"{m['addr']}+16K", "-f", t.u)
         r = run("register", t.pid, f"{m['addr']}+64K", "-f", other, check=1)
         contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
@@ -117,11 +96,10 @@ def _():
         contains(r.err, "choose one with --fd")
 
 
-@test("unregister-wakes", rule="unregister-wakes")
-def _():
+@test(rule="unregister-wakes")
+def unregister_wakes():
     """Who waits on a minor range goes on: the kernel by itself would let it sleep."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         t.fill(id=m["id"], seed=4)
         rows("register", t.pid, "all")
         th = t.touch(id=m["id"], access="read", seed=4)["threads"][0]
@@ -132,10 +110,9 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, 16, 0), "it goes on")
 
 
-@test("unregister-part")
-def _():
-    t, m = target()
-    with t:
+@test
+def unregister_part():
+    with target() as (t, m):
         rows("register", t.pid, "all")
         rows("unregister", t.pid, f"{m['start'] + 4 * PAGE:x}+16K")
         r = rows("smaps", t.pid)
@@ -144,11 +121,10 @@ def _():
         contains(r.err, "not registered")
 
 
-@test("register-warns-of-own-memory", rule="warns-of-own-memory")
-def _():
+@test(rule="warns-of-own-memory")
+def register_warns_of_own_memory():
     """Stack, heap and TLS of the process that handles its own faults."""
-    t, m = target()
-    with t:
+    with target() as (t, _):
         t.threads_idle(n=2)
         r = run("register", t.pid, "all", "-m", "wp", "--dry-run", check=0)
         for text in ("[stack]", "[heap]", "TLS of thread", "wait for itself"):
@@ -164,19 +140,17 @@ def _():
         contains(r.err, "its handler may not know such faults")
 
 
-@test("register-all-takes-what-can-be-had")
-def _():
-    t, m = target()
-    with t:
-        t.map(kind="anon", size=8 * PAGE)
+@test
+def register_all_takes_what_can_be_had():
+    with target() as (t, m):
+        t.memory("anon", 8 * PAGE)
         eq([x["start"] for x in rows("register", t.pid, "all", "--dry-run")], [m["addr"]], "minor: shmem alone")
 
 
-@test("register-handler-in-another-process")
-def _():
+@test
+def register_handler_in_another_process():
     """The userfaultfd may be held by somebody else alone: found by whose memory it governs."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         child = t.child_handler(uffd=t.u, action="count")["pid"]
         t.close(fd=t.u)
         r = rows("register", t.pid, "@/memfd:guest")
@@ -187,11 +161,11 @@ def _():
         contains(r.err, "memory of another process")
 
 
-@test("register-no-handshake")
-def _():
+@test
+def register_no_handshake():
     with Target() as t:
         fd = t.uffd(handshake=False)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
+        m = t.memory(size=PAGE)
         r = run("register", t.pid, "all", check=1)
         contains(r.err, "never had its handshake")
         run("register", t.pid, "all", "--handshake", "--dry-run", check=0)
@@ -205,14 +179,14 @@ def _():
 
 # ---- symbols ----
 
-@test("symbol-executable")
-def _():
+@test
+def symbol_executable():
     """A global of a PIE, with a memfd mapped over it; a static of the same program."""
     with Target() as t:
-        t.uffd(features=FEATURES)
-        m = t.map(kind="symbol", size=1 << 20)
+        t.userfaultfd()
+        m = t.memory("symbol", 1 << 20)
         r = rows("register", t.pid, ":arena")
-        eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(int(m["addr"], 16) + (1 << 20)))], "arena")
+        eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(m["start"] + (1 << 20)))], "arena")
         r = rows("register", t.pid, "target:arena")
         eq(r[0]["start"], m["addr"], "with the file's name")
         r = run("register", "-J", t.pid, ":scratch", "-m", "wp", check=1)
@@ -220,40 +194,30 @@ def _():
         contains(r.err, "this kind of memory")
 
 
-@test("register-wp-async-on-any-memory")
-def _():
+@test
+def register_wp_async_on_any_memory():
     with Target() as t:
         try:
-            t.uffd(features=["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
+            t.userfaultfd(["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
         except TargetError as e:
             skip(f"this kernel has no UFFD_FEATURE_WP_ASYNC (Linux 6.7): {e}")
         eq(len(rows("register", t.pid, ":scratch", "-m", "wp")), 1, "private file memory")
 
 
-@test("symbol-errors")
-def _():
+@test
+def symbol_errors():
     with Target() as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         for text, want in ((":nonesuch", "no data object nonesuch"), ("nofile.so:arena", "no mapped ELF file is named"),
                            (":main", "no data object main")):
             contains(run("register", t.pid, text, check=1).err, want)
 
 
-def with_library(name):
-    """The helper, with a library loaded before it."""
-    library = os.path.join(os.environ.get("O", "build"), "tests/helpers", name)
-    os.environ["LD_PRELOAD"] = os.path.abspath(library)
-    try:
-        return Target()
-    finally:
-        del os.environ["LD_PRELOAD"]
-
-
-@test("symbol-library")
-def _():
+@test
+def symbol_library():
     """Versioned, stripped with a separate debug file, and ambiguous."""
-    with with_library("libarena.so.1") as t:
-        t.uffd(features=FEATURES)
+    with Target(env={"LD_PRELOAD": f"{HELPERS}/libarena.so.1"}) as t:
+        t.userfaultfd()
         r = run("register", t.pid, "libarena.so.1:pool", "-m", "wp", "--dry-run", check=1)
         contains(r.err, "ambiguous")
         contains(r.err, "pool@POOL_1")

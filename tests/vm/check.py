@@ -2,7 +2,7 @@
 """Runs test programs inside other kernels and merges what they print.
 
     tests/vm/check.py "7.3-patched 6.1"                                        what plan.py has for each
-    tests/vm/check.py "6.12 6.1" tests/cmd/list.py build/tests/lib/unit       these, in one boot
+    tests/vm/check.py "6.12 6.1" tests/cmd/list.py build/tests/lib/range      these, in one boot
 
 As many guests run at a time as there are CPUs (UFFDCTL_VM_JOBS), those of kernels that are to be built after the
 others: they are built meanwhile. A kernel's results are printed when all of it has ended; until then they can be read
@@ -16,15 +16,16 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.dirname(HERE)]
+HERE = sys.path[0]
+sys.path.append(HERE + "/..")
 import build
 import table
+from harness import BUILD, ROOT
+from harness.runner import Runner
 from plan import plan
-from tap import ROOT, Runner
 
 LIMIT = int(os.environ.get("UFFDCTL_VM_LIMIT", "1800"))  # seconds a guest
-OUTPUT = os.path.join(os.environ.get("O") or os.path.join(ROOT, "build"), "vm")
+OUTPUT = os.path.join(BUILD, "vm")
 JOBS = int(os.environ.get("UFFDCTL_VM_JOBS") or os.cpu_count())
 BEGAN = time.monotonic()
 
@@ -49,7 +50,7 @@ def boot(kernel, ready, programs, output):
     began = time.monotonic()
     say(f"{kernel}: boots for {', '.join(os.path.basename(p.split()[0]) for p in programs)}")
     status = vm(kernel, "--timeout", str(LIMIT), *(f"--module={m}" for m in p.modules), "--",
-                sys.executable, os.path.join(ROOT, "tests/tap.py"), *programs, stdout=output, env=env)
+                sys.executable, os.path.join(ROOT, "tests/harness"), *programs, stdout=output, env=env)
     say(f"{kernel}: ended after {time.monotonic() - began:.0f} s, exit {status}")
     return status
 

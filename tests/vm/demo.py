@@ -11,12 +11,9 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# Commands run in a folder of their own, so that file names are short.
-os.environ["O"] = os.path.abspath(os.environ.get("O") or os.path.join(HERE, "../..", "build"))
-sys.path.insert(0, os.path.dirname(HERE))
-from show import PAUSE, check, colour, row, say, tell, uffdctl
-from tap import Target, pattern_page, run, spawn, wait_until
+sys.path[0] += "/.."
+from harness import Target, pattern_page, run, spawn, wait_until
+from harness.show import PAUSE, check, colour, row, say, tell, uffdctl
 
 SIZE = 16 << 20
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -71,9 +68,9 @@ def through(target, thread):
 def story():
     target = Target(timeout=60)
     target.comm(name="vmm")
-    fd = target.uffd(features=["missing_guest_memfd", "minor_guest_memfd"])["fd"]
-    memory = target.map(kind="guest_memfd", size=SIZE)
-    pid, start = target.pid, int(memory["addr"], 16)
+    fd = target.userfaultfd(["missing_guest_memfd", "minor_guest_memfd"])
+    memory = target.memory("guest_memfd", SIZE)
+    pid, start = target.pid, memory["start"]
     at = {n: f"{start + n * PAGE:x}+{PAGE // 1024}K" for n in (FIRST, SECOND)}
 
     say(f"Linux {platform.release()} with the patches of kernel-patches/. Process {pid} (vmm) has mapped "

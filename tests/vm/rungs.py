@@ -11,37 +11,35 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.dirname(HERE)]
+sys.path.append(sys.path[0] + "/..")
+from harness import (FEATURES, HUGE, PAGE, UFFDCTL, Target, TargetError, contains, eq, hugepages, main, ok,
+                     pattern_page, run, test)
 from plan import plan
-from tap import Target, TargetError, contains, eq, hugepages, main, ok, pattern_page, run, test
 
 KERNEL = os.environ.get("UFFDCTL_TEST_KERNEL", "")
-PAGE, HUGE = 4096, 2 << 20
 MEMORY = {"anonymous": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlbfs": ("hugetlb", HUGE),
           "guest_memfd": ("guest_memfd", PAGE)}
 FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
-FEATURES = {"minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "pagefault_flag_wp",
-            "wp_hugetlbfs_shmem", "missing_guest_memfd", "minor_guest_memfd"}
+GUEST_MEMFD = ["missing_guest_memfd", "minor_guest_memfd"]
 
 
-def rung(name, limit=60):
+def rung(fn):
     """A test whose function returns the rungs that answer, best first; they must be those that are expected."""
-    def register(fn):
-        def compare():
-            seen = fn()
-            print("# saw: " + json.dumps({name: seen}), flush=True)
-            eq(seen, plan(KERNEL).rungs[name], name)
-        test("rung-" + name.replace("_", "-"), limit)(compare)
-        return fn
-    return register
+    name = fn.__name__.removeprefix("rung_")
+
+    def compare():
+        seen = fn()
+        print("# saw: " + json.dumps({name: seen}), flush=True)
+        eq(seen, plan(KERNEL).rungs[name], name)
+    compare.__name__ = fn.__name__
+    return test(limit=120)(compare)
 
 
 def traced(calls, *args):
     """The system calls that uffdctl makes, a line each; a file for each thread, so that none is cut in two."""
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(["strace", "-ff", "-qq", "-o", f"{out}/calls", "-e", f"trace={calls}",
-                        os.path.join(os.environ.get("O") or "build", "uffdctl"), *map(str, args)],
+                        UFFDCTL, *map(str, args)],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         lines = []
         for name in os.listdir(out):
@@ -61,29 +59,26 @@ def memory(name, pages=2, populate=True, mode="minor"):
     kind, page = MEMORY[name]
     with hugepages(pages if kind == "hugetlb" else 0), Target() as t:
         # rwp and wp exclude each other only on a range, but rwp needs to be asked for.
-        wanted = FEATURES | ({"rwp"} if mode == "rwp" else set())
+        wanted = FEATURES + GUEST_MEMFD + (["rwp"] if mode == "rwp" else [])
         with Target() as other:
-            wanted &= set(other.uffd()["supported"])
-        t.u = t.uffd(features=sorted(wanted))["fd"]
+            known = other.uffd()["supported"]
+        t.userfaultfd([f for f in wanted if f in known])
         try:
-            m = t.map(kind=kind, size=pages * page)
+            m = t.memory(kind, pages * page, alloc=kind in ("memfd", "hugetlb") and populate)
         except TargetError:
             if kind != "guest_memfd":
                 raise
             yield None, None  # no /dev/kvm, or a kernel before 6.18
             return
-        if kind in ("memfd", "hugetlb") and populate:
-            t.fallocate(id=m["id"], offset=0, len=pages * page, mode="alloc")
-        m["bytes"] = pages * page
         yield t, m
 
 
 # ---- looking ----
 
-@rung("list")
-def _():
+@rung
+def rung_list():
     """list, pending and smaps have one ladder; each must be on the same rung."""
-    with memory("shmem") as (t, m):
+    with memory("shmem") as (t, _):
         for command in ("list", "pending", "smaps"):
             pid = [t.pid] if command == "smaps" else []
             for source in ("bpf", "proc"):
@@ -96,8 +91,8 @@ def _():
     return by
 
 
-@rung("watch", limit=120)
-def _():
+@rung
+def rung_watch():
     """All that can be had, best first; the best is what watch takes, and the others say what they lack."""
     rungs = []
     for backend in ("tracepoint", "fentry", "kprobe", "sched"):
@@ -111,33 +106,33 @@ def _():
     return " ".join(rungs)
 
 
-@rung("mappings")
-def _():
+@rung
+def rung_mappings():
     with memory("shmem") as (t, m):
         run("register", "-q", t.pid, m["addr"] + "+4K", check=0)
         calls = traced("ioctl", "smaps", t.pid)
     return "PROCMAP_QUERY" if answered(calls, r"PROCMAP_QUERY|0x66, 0x11") else "maps"
 
 
-@rung("huge_pages")
-def _():
+@rung
+def rung_huge_pages():
     """Looked at where it matters: for filling, and for write-protect marks."""
-    with memory("hugetlbfs") as (t, m), tempfile.NamedTemporaryFile() as image:
+    with memory("hugetlbfs") as (t, _), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * HUGE)
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("ioctl", "continue", "-q", "--from", image.name, t.pid, "all")
     return "PAGEMAP_SCAN" if answered(calls, r"PAGEMAP_SCAN|0x66, 0x10") else "pagemap"
 
 
-@rung("userfaultfd")
-def _():
+@rung
+def rung_userfaultfd():
     calls = traced("openat,ioctl,userfaultfd", "list")
     return "/dev/userfaultfd" if answered(calls, "USERFAULTFD_IOC_NEW|0xaa, 0") else "userfaultfd(2)"
 
 
-@rung("second_mapping")
-def _():
-    with memory("shmem") as (t, m), tempfile.NamedTemporaryFile() as image:
+@rung
+def rung_second_mapping():
+    with memory("shmem") as (t, _), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * PAGE)
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("openat", "continue", "-q", "--from", image.name, t.pid, "all")
@@ -146,10 +141,10 @@ def _():
     return "descriptor" if answered(calls, r'"fd/') else "map_files"
 
 
-@rung("looks_again")
-def _():
+@rung
+def rung_looks_again():
     """By what continue sees that a mapping is the one it was: it looks for each 256 KiB that it fills."""
-    with memory("shmem", pages=4096) as (t, m):
+    with memory("shmem", pages=4096) as (t, _):
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("openat,ioctl", "continue", "-q", "--from-zero", t.pid, "all")
     if sum('"maps"' in line for line in calls) > 4:
@@ -174,7 +169,7 @@ def registers(mode, name):
     with memory(name, mode=mode) as (t, m):
         if not t:
             return False
-        r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{m['bytes']}")
+        r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{m['size']}")
         if r.rc == 0:
             rows = run("smaps", "-J", t.pid, check=0).json()["smaps"]
             eq([x["flags"] for x in rows], [[FLAGS[mode]]], "flags")
@@ -183,16 +178,32 @@ def registers(mode, name):
         return False
 
 
-for _mode in WITHOUT:
-    rung(_mode)(lambda mode=_mode: " ".join(name for name in MEMORY if registers(mode, name)))
+@rung
+def rung_missing():
+    return " ".join(name for name in MEMORY if registers("missing", name))
+
+
+@rung
+def rung_minor():
+    return " ".join(name for name in MEMORY if registers("minor", name))
+
+
+@rung
+def rung_wp():
+    return " ".join(name for name in MEMORY if registers("wp", name))
+
+
+@rung
+def rung_rwp():
+    return " ".join(name for name in MEMORY if registers("rwp", name))
 
 
 def resolves(command, name):
     """Whether a thread that waits for missing memory gets it from a command; if not, the error helps."""
     with memory(name, populate=False) as (t, m), tempfile.NamedTemporaryFile() as image:
-        if not t or run("register", "-q", "-m", "missing", t.pid, f"{m['addr']}+{m['bytes']}").rc:
+        if not t or run("register", "-q", "-m", "missing", t.pid, f"{m['addr']}+{m['size']}").rc:
             return False
-        image.write(pattern_page(5, 0, m["bytes"]))
+        image.write(pattern_page(5, 0, m["size"]))
         image.flush()
         thread = t.touch(id=m["id"], access="read")["threads"][0]
         source = ["--from", image.name] if command == "copy" else []
@@ -200,17 +211,23 @@ def resolves(command, name):
         if r.rc:
             contains(r.err, "copy")  # which can do it
             return False
-        eq(r.json()[command][0]["mapped"], m["bytes"], "mapped")
+        eq(r.json()[command][0]["mapped"], m["size"], "mapped")
         ok(t.join(thread=thread)["done"], "the thread is through")
         return True
 
 
-for _command in ("copy", "zeropage"):
-    rung(_command)(lambda command=_command: " ".join(name for name in MEMORY if resolves(command, name)))
+@rung
+def rung_copy():
+    return " ".join(name for name in MEMORY if resolves("copy", name))
 
 
-@rung("keeps_wp")
-def _():
+@rung
+def rung_zeropage():
+    return " ".join(name for name in MEMORY if resolves("zeropage", name))
+
+
+@rung
+def rung_keeps_wp():
     """Where continue keeps a write-protect mark; where not, it refuses and says so."""
     kept = []
     for name, remedy in (("shmem", "needs Linux 6.4"), ("hugetlbfs", "needs Linux 6.7")):
