@@ -43,7 +43,7 @@ class Stress:
         parents = {}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
-                with open(f"/proc/{pid}/stat") as f:
+                with open(f"/proc/{pid}/stat", errors="replace") as f:
                     parents[int(pid)] = int(f.read().rsplit(")", 1)[1].split()[1])
             except OSError:
                 pass  # it has ended
@@ -98,7 +98,7 @@ def _():
 def ended(pid):
     """Also one that its parent has not yet waited for."""
     try:
-        with open(f"/proc/{pid}/stat") as f:
+        with open(f"/proc/{pid}/stat", errors="replace") as f:
             return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
     except OSError:
         return True
