@@ -124,7 +124,8 @@ def _():
 def _():
     """While it runs, to any size: what is too small says so, and comes back."""
     with busy_target() as t, Screen(t.pid) as s:
-        for w, h in ((200, 50), (60, 15), (80, 60), (100, 20), (61, 33), (80, 24)):
+        # Each grows one way: what is left of the frame before, cut off, is not taken for the new one.
+        for w, h in ((200, 50), (60, 60), (80, 15), (61, 33), (100, 20), (80, 24)):
             s.resize(w, h)
             s.wait(lambda x: len(x.split("\n")) == h and x.split("\n")[-1].startswith("F1Help")
                    and max(width(line) for line in x.split("\n") if "──" in line) == w)
@@ -132,9 +133,10 @@ def _():
         for w, h in ((59, 24), (80, 14), (20, 5), (5, 2)):
             s.resize(w, h)
             s.wait(lambda x: x.startswith(f"{w}x{h}") and "F1" not in x)
-        s.resize(80, 24)
-        s.wait("F1Help")
-        fits(s)
+        for w, h in ((60, 15), (80, 24)):
+            s.resize(w, h)
+            s.wait(lambda x: len(x.split("\n")) == h and x.split("\n")[-1].startswith("F1Help"))
+            fits(s)
 
 
 class Raw:
