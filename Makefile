@@ -140,12 +140,12 @@ REAL_DEBS := stress-ng qemu-system-x86 strace
 check check-asan picture: DEBS += $(REAL_DEBS)
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
-	$(Q)$(PYTHON) tests/tap.py $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
+	$(Q)$(PYTHON) tests/harness $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
 
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
-	$(Q)O=$(O)/asan $(PYTHON) tests/tap.py $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS) $(REAL_TESTS)
+	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS) $(REAL_TESTS)
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.

@@ -10,12 +10,8 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# Commands run in a folder of their own, so that file names are short.
-os.environ["O"] = os.path.abspath(os.environ.get("O") or os.path.join(HERE, "..", "build"))
-sys.path.insert(0, HERE)
-from show import PAUSE, Wrong, check, row, say, tell, uffdctl
-from tap import Target, TargetError, pattern_page, run, wait_until
+from harness import Target, TargetError, pattern_page, run, wait_until
+from harness.show import PAUSE, Wrong, check, row, say, tell, uffdctl
 
 SIZE = 64 << 20
 PAGE = os.sysconf("SC_PAGESIZE")

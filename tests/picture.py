@@ -12,9 +12,8 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from machine import Machine, post_copy
-from screen import Screen
+from harness.machine import Machine, post_copy
+from harness.screen import Screen
 
 SIZE = (110, 30)
 CELL = (8.4, 18)

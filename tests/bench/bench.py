@@ -22,14 +22,12 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../vm")]
+sys.path[:1] = [os.path.join(HERE, ".."), os.path.join(HERE, "../vm")]
 import build
 import vm
-from tap import Target  # also ends what is started here, should this be killed: the helpers read our pipes
+from harness import HELPERS, UFFDCTL, Target, target  # ends what is started here, should this be killed: it reads our pipes
 
-O = os.environ.get("O") or "build"
-UFFDCTL = os.path.abspath(os.path.join(O, "uffdctl"))
-LOOP = os.path.abspath(os.path.join(O, "tests/helpers/loop"))
+LOOP = os.path.join(HELPERS, "loop")
 GUEST_KERNEL = "6.12"
 PATCHED_KERNEL = "7.3-patched"
 GIB = 1 << 30

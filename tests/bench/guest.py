@@ -17,10 +17,9 @@ import termios
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Target
+sys.path[0] += "/.."
+from harness import UFFDCTL, target
 
-UFFDCTL = os.path.join(os.environ.get("O") or "build", "uffdctl")
 FAULTS = 4000
 PAGE = os.sysconf("SC_PAGESIZE")
 

@@ -10,11 +10,11 @@ included; an ioctl does one page that nobody waits for.
 import os
 import sys
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "../vm"))
-import vm
+sys.path[0] += "/.."
+from harness import HELPERS
+from vm import vm
 
-COST = os.path.abspath(os.path.join(os.environ.get("O") or "build", "tests/helpers/cost"))
+COST = os.path.join(HELPERS, "cost")
 ON = "echo 1 >/sys/kernel/tracing/events/userfaultfd/enable"
 
 

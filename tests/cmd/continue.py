@@ -6,11 +6,11 @@ import signal
 import sys
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, cgroup, image, into, links
-from tap import Target, contains, eq, fdinfo, fewer, main, ok, pattern_page, run, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import (PAGE, Target, cgroup, contains, eq, fdinfo, fewer, image, into, links, main, ok, pattern_page,
+                     run, spawn, test, wait_until)
+from harness.moves import MOVES, moving
 
-PAGE = 4096
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem"]
 
 
@@ -30,8 +30,8 @@ def result(*args, rc=0):
     return run("continue", "-J", *args, check=rc).json()["continue"]
 
 
-@test("continue-holes")
-def _():
+@test
+def continue_holes():
     """Every second page is missing in the page cache: absent, and the exit status says so."""
     t, m = target(fill=False, register=False)
     with t:
@@ -46,8 +46,8 @@ def _():
         eq((row["mapped"], row["already"], row["absent"]), (0, 8 * PAGE, 8 * PAGE), "again")
 
 
-@test("continue-fallocated")
-def _():
+@test
+def continue_fallocated():
     """Pages that were allocated and never written are in the page cache: they minor-fault."""
     t, m = target(fill=False, register=False)
     with t:
@@ -57,8 +57,8 @@ def _():
         eq((row["mapped"], row["absent"]), (8 * PAGE, 8 * PAGE), "the allocated half")
 
 
-@test("continue-past-end-of-file")
-def _():
+@test
+def continue_past_end_of_file():
     t, m = target()
     with t:
         t.truncate(id=m["id"], size=8 * PAGE)
@@ -67,8 +67,8 @@ def _():
         eq(os.stat(f"/proc/{t.pid}/fd/{m['fd']}").st_size, 8 * PAGE, "the file did not grow")
 
 
-@test("continue-several-mappings")
-def _():
+@test
+def continue_several_mappings():
     t, m = target()
     with t:
         n = t.map(kind="memfd", size=8 * PAGE, name="other")
@@ -79,8 +79,8 @@ def _():
         eq(t.check(id=m["id"], seed=1)["differ"] + t.check(id=n["id"], seed=2)["differ"], 0, "contents")
 
 
-@test("continue-threads")
-def _():
+@test
+def continue_threads():
     """64 MiB by one thread and by three: the same, to the byte; wakes all."""
     for n in (1, 3):
         t, m = target(size=64 << 20)
@@ -94,8 +94,8 @@ def _():
                 eq((j["done"], j["mismatches"]), (True, 0), "thread")
 
 
-@test("continue-no-wake", rule="blocked-is-said")
-def _():
+@test(rule="blocked-is-said")
+def continue_no_wake():
     t, m = target()
     with t:
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
@@ -108,8 +108,8 @@ def _():
         ok(t.join(thread=th)["done"], "now it goes on")
 
 
-@test("continue-wakes-who-sleeps-on-a-mapped-page")
-def _():
+@test
+def continue_wakes_who_sleeps_on_a_mapped_page():
     """EEXIST is no reason to let a thread sleep: somebody mapped the page without waking."""
     t, m = target()
     with t:
@@ -122,8 +122,8 @@ def _():
         ok(t.join(thread=th)["done"], "it goes on")
 
 
-@test("continue-dead-handler")
-def _():
+@test
+def continue_dead_handler():
     """A handler read the message and died: wake makes the thread ask again, continue frees it."""
     t, m = target()
     with t:
@@ -137,8 +137,8 @@ def _():
         eq((j["done"], j["mismatches"]), (True, 0), "it goes on")
 
 
-@test("continue-wake-after-munmap")
-def _():
+@test
+def continue_wake_after_munmap():
     """A thread blocked on a range that was unmapped meanwhile is freed by wake, mapped or not."""
     t, m = target()
     with t:
@@ -153,8 +153,8 @@ def _():
 
 # ---- filling ----
 
-@test("continue-from-half-mapped", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def continue_from_half_mapped():
     """Pages that the target has mapped and changed are not written; all others get the contents."""
     nr = 512
     t, m = target(size=nr * PAGE)
@@ -169,8 +169,8 @@ def _():
             eq(t.peek(id=m["id"], offset=i * PAGE, len=8, through="second")["hex"], want.hex(), f"page {i}")
 
 
-@test("continue-from-while-touched", limit=120)
-def _():
+@test(limit=120)
+def continue_from_while_touched():
     """Threads write into the range while it is filled: each page ends as contents plus their write."""
     nr = 8192
     for fill in (True, False):
@@ -195,8 +195,8 @@ def _():
                 eq(zero * PAGE, row["already"], "what was reported as already is the target's own")
 
 
-@test("continue-from-offset-and-ranges")
-def _():
+@test
+def continue_from_offset_and_ranges():
     """Contents follow on from range to range, from OFFSET on."""
     t, m = target()
     with t, image(16) as img:
@@ -209,8 +209,8 @@ def _():
         eq(t.peek(id=m["id"], offset=PAGE, len=8, through="second")["hex"], pattern_page(1, 1)[:8].hex(), "untouched")
 
 
-@test("continue-from-two-mappings-of-one-file", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def continue_from_two_mappings_of_one_file():
     """A page of the file is filled once: the second mapping of it is only continued."""
     t, m = target()
     with t, image(32) as img:
@@ -223,8 +223,8 @@ def _():
                f"page {i}")
 
 
-@test("continue-from-while-moved", limit=120)
-def _():
+@test(limit=120)
+def continue_from_while_moved():
     """A mapping full of the target's data goes away under a fill: where it was looks empty, and is not written."""
     for how in ("mremap", "munmap"):
         t, m = target(size=256 << 20, fill=False, register=False)
@@ -248,8 +248,8 @@ def _():
                         eq(f.read(8), pattern_page(1, i)[:8], f"page {i}")
 
 
-@test("continue-from-while-punched", limit=120)
-def _():
+@test(limit=120)
+def continue_from_while_punched():
     """Pages taken out of the file and written anew by the target during a fill keep what it wrote."""
     nr = 16384
     t, m = target(size=nr * PAGE)
@@ -266,8 +266,8 @@ def _():
             eq(t.peek(id=m["id"], offset=k * PAGE, len=8, through="second")["hex"], "%016x" % k, f"page {k}")
 
 
-@test("continue-signals-ignored")
-def _():
+@test
+def continue_signals_ignored():
     """What was ignored, as by nohup(1), stays ignored."""
     t, m = target(size=1 << 30, fill=False, register=False)
     with t:
@@ -280,16 +280,16 @@ def _():
         eq(p.returncode, 0, "done")
 
 
-@test("continue-from-zero")
-def _():
+@test
+def continue_from_zero():
     t, m = target()
     with t:
         eq(result(t.pid, "all", "--from-zero")[0]["mapped"], 16 * PAGE, "mapped")
         eq(t.peek(id=m["id"], offset=5 * PAGE, len=64, through="self")["hex"], "00" * 64, "zeros")
 
 
-@test("continue-from-refused-with-a-handler", rule="not-beside-a-reader")
-def _():
+@test(rule="not-beside-a-reader")
+def continue_from_refused_with_a_handler():
     t, m = target()
     with t, image(16) as img:
         t.handler(uffd=t.u, action="count")
@@ -299,8 +299,8 @@ def _():
         eq(result(t.pid, "all", "--from", img.name, "--force")[0]["mapped"], 16 * PAGE, "forced")
 
 
-@test("continue-from-bad-source")
-def _():
+@test
+def continue_from_bad_source():
     t, m = target()
     with t, image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
@@ -312,8 +312,8 @@ def _():
         contains(r.err, "exclude each other")
 
 
-@test("continue-from-needs-minor")
-def _():
+@test
+def continue_from_needs_minor():
     """On a range for missing only, the target could map a page while it is filled."""
     t, m = target(register=False)
     with t:
@@ -322,8 +322,8 @@ def _():
         contains(r.err, "not registered for minor")
 
 
-@test("continue-dry-run")
-def _():
+@test
+def continue_dry_run():
     t, m = target()
     with t:
         row = result(t.pid, "all", "--dry-run", "--from-zero")[0]
@@ -333,11 +333,14 @@ def _():
 
 # ---- a target that moves ----
 
-add_moves("continue", 4, ("continue", "minor"))
+@test(each=MOVES, limit=120)
+def continue_while(action, texts):
+    for _ in range(4):
+        moving(action, texts, "continue", "minor")
 
 
-@test("continue-from-past-our-own-limit")
-def _():
+@test
+def continue_from_past_our_own_limit():
     """The pages that filling makes are charged to us: said before, as the kernel kills without a word."""
     with cgroup(256 << 20) as path:
         t, m = target(512 << 20, fill=False)
@@ -348,14 +351,14 @@ def _():
             contains(err.decode(), "uffdctl's own memory cgroup")
 
 
-@test("continue-from-while-truncated")
-def _():
+@test
+def continue_from_while_truncated():
     """What lies past the new end is absent, and the rest is done."""
     size = 256 << 20
     t, m = target(size, fill=False)
     with t:
         p = spawn("continue", "-J", "-t", "1", "--from-zero", t.pid, "all")
-        wait_until(lambda: any("userfaultfd" in link for link in links(f"/proc/{p.pid}/fd")) or p.poll() is not None,
+        wait_until(lambda: any("userfaultfd" in link for link in links(p.pid)) or p.poll() is not None,
                    "it has the userfaultfd")
         time.sleep(0.02)
         t.truncate(id=m["id"], size=size // 2)
@@ -366,8 +369,8 @@ def _():
         ok(p.returncode == (row["absent"] > 0), f"exit status: {err}")
 
 
-@test("continue-while-mappings-come-and-go", limit=120)
-def _():
+@test(limit=120)
+def continue_while_mappings_come_and_go():
     """A process that maps and unmaps all the time keeps us waiting, and no more."""
     size = fewer(20) * (16 << 20)
     t, m = target(size)
@@ -377,8 +380,8 @@ def _():
         eq((row["mapped"], row["error"]), (size, None), "all of it")
 
 
-@test("continue-unread-event")
-def _():
+@test
+def continue_unread_event():
     """An event that nobody reads keeps the kernel from letting anybody act: told, after two seconds."""
     t, m = target(features=FEATURES + ["event_remove"])
     with t:
@@ -388,8 +391,8 @@ def _():
         contains(r.err, "event of the userfaultfd is unread")
 
 
-@test("continue-interrupted")
-def _():
+@test
+def continue_interrupted():
     """Ctrl-C: a clean end, and a report of what was done."""
     t, m = target(size=8 << 30, fill=False, register=False)
     with t:
@@ -403,8 +406,8 @@ def _():
         contains(out.decode(), '"absent"')
 
 
-@test("continue-only-the-owner", rule="only-the-owner")
-def _():
+@test(rule="only-the-owner")
+def continue_only_the_owner():
     """Through another userfaultfd CONTINUE would map the page and wake nobody: refused, and the owner found."""
     t, m = target()
     with t:
@@ -416,21 +419,21 @@ def _():
         contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
 
 
-@test("continue-reader-while-the-pipe-was-awaited")
-def _():
+@test
+def continue_reader_while_the_pipe_was_awaited():
     """A handler that begins to read while the contents are awaited stops the filling as one before would."""
     t, m = target()
     with t:
         p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}", "--from", "-")
-        wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(f"/proc/{p.pid}/fd")), "it waits")
+        wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(p.pid)), "it waits")
         t.handler(uffd=t.u, action="count")
         _, err = p.communicate(bytes(m["size"]), timeout=20)
         eq(p.returncode, 1, "exit status")
         contains(err.decode(), "somebody reads the messages")
 
 
-@test("continue-leaks-nothing")
-def _():
+@test
+def continue_leaks_nothing():
     """valgrind-like check by hand: descriptors of the target are as many as before."""
     t, m = target()
     with t:

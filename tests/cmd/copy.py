@@ -9,12 +9,11 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import add_moves, cgroup, image, into, links
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import (HELPERS, HUGE, PAGE, Target, cgroup, contains, eq, fdinfo, hugepages, image, into, links, main,
+                     ok, pagemap, pattern_page, run, skip, spawn, test, wait_until)
+from harness.moves import MOVES, moving
 
-PAGE = 4096
-HUGE = 2 << 20
 FEATURES = ["missing_shmem", "missing_hugetlbfs", "minor_shmem"]
 KINDS = {
     "anon": ("anon", False, PAGE),
@@ -92,21 +91,25 @@ def zeropage_hugetlb(shared):
         eq(counts(result("copy", t.pid, "all", "--from-zero")[0]), (4 * HUGE, 0, 0, None), "which does")
 
 
-for _name, (_kind, _shared, _page) in KINDS.items():
-    for _command in ("copy", "zeropage"):
-        def _run(command=_command, kind=_kind, shared=_shared, page=_page):
-            with hugepages(20 if kind == "hugetlb" else 0):
-                if kind == "hugetlb" and command == "zeropage":
-                    zeropage_hugetlb(shared)
-                else:
-                    story(command, kind, shared, page)
-        test(f"{_command}-{_name}")(_run)
+@test(each=KINDS)
+def copy(kind, shared, page):
+    with hugepages(20 if kind == "hugetlb" else 0):
+        story("copy", kind, shared, page)
+
+
+@test(each=KINDS)
+def zeropage(kind, shared, page):
+    with hugepages(20 if kind == "hugetlb" else 0):
+        if kind == "hugetlb":
+            zeropage_hugetlb(shared)
+        else:
+            story("zeropage", kind, shared, page)
 
 
 # ---- what is there is left alone ----
 
-@test("copy-already")
-def _():
+@test
+def copy_already():
     """What the target has is its own: each second page, changed by it, outlives a copy and a zeropage."""
     nr = 512
     for kind in ("anon", "memfd"):
@@ -123,8 +126,8 @@ def _():
                 eq(peek(t, m, i), "%016x" % i if i % 2 == 0 else head(9, i), f"{kind}: page {i}")
 
 
-@test("copy-in-the-page-cache")
-def _():
+@test
+def copy_in_the_page_cache():
     """A page of the file that is not mapped counts as already; on a private mapping the copy covers it."""
     for shared in (True, False):
         t, m = target(mode=(), shared=shared)
@@ -139,8 +142,8 @@ def _():
                 eq(peek(t, m, 0, through="second"), head(1, 0), "the file has its own")
 
 
-@test("copy-wakes-who-sleeps-on-a-page-that-is-there")
-def _():
+@test
+def copy_wakes_who_sleeps_on_a_page_that_is_there():
     t, m = target(mode=("missing", "minor"))
     with t:
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
@@ -151,8 +154,8 @@ def _():
         ok(t.join(thread=th)["done"], "it goes on")
 
 
-@test("copy-leaves-who-waits-for-a-minor-fault")
-def _():
+@test
+def copy_leaves_who_waits_for_a_minor_fault():
     """It can't end a minor fault, which then waits anew: not without a word."""
     t, m = target(mode=("missing", "minor"))
     with t, image(16) as img:
@@ -168,8 +171,8 @@ def _():
         ok("page cache" not in run("zeropage", t.pid, "all", check=0).err, "nothing to say where all is mapped")
 
 
-@test("copy-at-the-limit-of-a-cgroup")
-def _():
+@test
+def copy_at_the_limit_of_a_cgroup():
     """What would get the target killed is refused; what fits is done, and pages that are there need nothing."""
     for kind in ("anon", "memfd"):
         with cgroup(32 << 20) as path:
@@ -188,8 +191,8 @@ def _():
                 eq(t.proc.poll(), None, "it lives")
 
 
-@test("copy-into-a-32-bit-process")
-def _():
+@test
+def copy_into_a_32_bit_process():
     """The kernel wants the source below 4 GiB too."""
     size = 1 << 20
     with image(256) as img, open(img.name, "rb") as f:
@@ -203,7 +206,7 @@ def _():
 
 
 def spawn_target32():
-    program = os.path.join(os.environ.get("O") or "build", "tests/helpers/target32")
+    program = os.path.join(HELPERS, "target32")
     if not os.path.exists(program):
         skip("no 32-bit target: the compiler makes none (x86 only)")
     try:
@@ -213,8 +216,8 @@ def spawn_target32():
     return p
 
 
-@test("copy-by-offset")
-def _():
+@test
+def copy_by_offset():
     """An image of the file, by the offset that each page has there, from a file and from a pipe."""
     for command, mode in (("copy", "missing"), ("continue", "minor")):
         t, m = target(16 * PAGE, mode=(mode,))
@@ -235,8 +238,8 @@ def _():
         contains(run("copy", "--by-offset", "--from-zero", t.pid, "all", check=2).err, "needs --from")
 
 
-@test("copy-longer-contents")
-def _():
+@test
+def copy_longer_contents():
     """Whoever forgets the offset is told that there is more; whoever gives one knows."""
     t, m = target()
     with t, image(16) as img:
@@ -246,8 +249,8 @@ def _():
         ok("bytes of the contents" not in run("copy", t.pid, part, "--from", img.name + "@16K", check=0).err, "quiet")
 
 
-@test("copy-no-wake")
-def _():
+@test
+def copy_no_wake():
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
         t, m = target()
         with t:
@@ -259,8 +262,8 @@ def _():
             ok(t.join(thread=th)["done"], "now it goes on")
 
 
-@test("copy-past-end-of-file")
-def _():
+@test
+def copy_past_end_of_file():
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
         for shared in (True, False):
             t, m = target(shared=shared)
@@ -274,26 +277,25 @@ def _():
 
 # ---- write protection ----
 
-for _kind, _page in (("anon", PAGE), ("memfd", PAGE), ("hugetlb", HUGE)):
-    @test(f"copy-write-protects-{_kind}")
-    def _(kind=_kind, page=_page):
-        """In a range registered for wp the first write to each copied page is reported, marked before or not."""
-        with hugepages(8 if kind == "hugetlb" else 0):
-            t, m = target(4 * page, kind, ("missing", "wp"), FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])
-            with t, image(4, page=page) as img:
-                t.writeprotect(uffd=t.u, id=m["id"], offset=page, len=page, protect=True)
-                r = run("copy", "-J", t.pid, "all", "--from", img.name, check=0)
-                contains(r.err, "write-protected pages, and nobody is seen reading")
-                eq(counts(r.json()["copy"][0]), (4 * page, 0, 0, None), "all")
-                t.handler(uffd=t.u, action="continue")
-                th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
-                ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")
-                stats = t.handler_stats(uffd=t.u)
-                eq((stats["wp"], stats["missing"]), (4, 0), "each page faulted, for write-protect")
+@test(each={"anon": ("anon", PAGE), "memfd": ("memfd", PAGE), "hugetlb": ("hugetlb", HUGE)})
+def copy_write_protects(kind, page):
+    """In a range registered for wp the first write to each copied page is reported, marked before or not."""
+    with hugepages(8 if kind == "hugetlb" else 0):
+        t, m = target(4 * page, kind, ("missing", "wp"), FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])
+        with t, image(4, page=page) as img:
+            t.writeprotect(uffd=t.u, id=m["id"], offset=page, len=page, protect=True)
+            r = run("copy", "-J", t.pid, "all", "--from", img.name, check=0)
+            contains(r.err, "write-protected pages, and nobody is seen reading")
+            eq(counts(r.json()["copy"][0]), (4 * page, 0, 0, None), "all")
+            t.handler(uffd=t.u, action="continue")
+            th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
+            ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")
+            stats = t.handler_stats(uffd=t.u)
+            eq((stats["wp"], stats["missing"]), (4, 0), "each page faulted, for write-protect")
 
 
-@test("zeropage-refused-with-wp")
-def _():
+@test
+def zeropage_refused_with_wp():
     t, m = target(kind="anon", mode=("missing", "wp"), features=FEATURES + ["pagefault_flag_wp"])
     with t:
         row = result("zeropage", t.pid, "all", rc=1)[0]
@@ -301,8 +303,8 @@ def _():
         eq(result("copy", "-q", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was mapped")
 
 
-@test("copy-beside-read-write-protected")
-def _():
+@test
+def copy_beside_read_write_protected():
     """In a range registered for rwp too, a protected page keeps its mark, and the others are done."""
     with Target() as t:
         if "rwp" not in t.uffd()["supported"]:
@@ -323,8 +325,8 @@ def _():
 
 # ---- contents ----
 
-@test("copy-offset-and-ranges")
-def _():
+@test
+def copy_offset_and_ranges():
     """Contents follow on from range to range, from OFFSET on."""
     t, m = target()
     with t, image(16) as img:
@@ -337,8 +339,8 @@ def _():
         eq(peek(t, m, 1), "00" * 8, "another")
 
 
-@test("copy-many-ranges")
-def _():
+@test
+def copy_many_ranges():
     """Every second page of 1024, each as a range of its own, last first; then the others."""
     nr = 1024
     t, m = target(nr * PAGE, "anon")
@@ -351,8 +353,8 @@ def _():
             eq((peek(t, m, i), peek(t, m, i + 1)), (head(9, k), "00" * 8), f"pages {i} and {i + 1}")
 
 
-@test("copy-sparse-file")
-def _():
+@test
+def copy_sparse_file():
     """A hole of the contents is zeros."""
     t, m = target(64 << 20, "anon")
     with t, tempfile.NamedTemporaryFile() as img:
@@ -362,8 +364,8 @@ def _():
         eq([peek(t, m, i) for i in (4, 5, 6, 16383)], ["00" * 8, head(9, 5), "00" * 8, "00" * 8], "contents")
 
 
-@test("copy-threads")
-def _():
+@test
+def copy_threads():
     """64 MiB by one thread and by three, under four that read it: the same, to the byte."""
     nr = 16384
     with image(nr, 1) as img:
@@ -381,8 +383,8 @@ def _():
                     eq(t.check(id=m["id"], seed=1)["differ"], 0, "contents")
 
 
-@test("copy-stdin")
-def _():
+@test
+def copy_stdin():
     """From a pipe, with an offset into it, and from a file that was read in part."""
     for source, seed_at in (("-", 0), ("-@8K", 2)):
         t, m = target()
@@ -399,8 +401,8 @@ def _():
         eq(os.lseek(f.fileno(), 0, os.SEEK_CUR), PAGE, "where it stood")
 
 
-@test("copy-stdin-into-continue")
-def _():
+@test
+def copy_stdin_into_continue():
     """continue takes a pipe too, and reads it in the order that it needs."""
     t, m = target(mode=("minor",))
     with t:
@@ -412,8 +414,8 @@ def _():
         eq(t.check(id=m["id"], seed=9)["differ"], 0, "contents")
 
 
-@test("copy-fifo")
-def _():
+@test
+def copy_fifo():
     """A FIFO that nobody writes to yet is waited for, and not read to an end that is none."""
     t, m = target()
     with t, tempfile.TemporaryDirectory() as d:
@@ -431,8 +433,8 @@ def _():
         eq(t.check(id=m["id"], seed=9)["differ"], 0, "contents")
 
 
-@test("copy-pipe-interrupted")
-def _():
+@test
+def copy_pipe_interrupted():
     """A pipe that nothing comes out of can be left by Ctrl-C; nothing was changed."""
     t, _ = target()
     with t:
@@ -446,8 +448,8 @@ def _():
         eq(result("copy", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was changed")
 
 
-@test("copy-bad-source")
-def _():
+@test
+def copy_bad_source():
     t, m = target()
     with t, image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
@@ -462,8 +464,8 @@ def _():
         eq(result("zeropage", t.pid, m["addr"] + "+64K")[0]["mapped"], 16 * PAGE, "nothing was changed")
 
 
-@test("copy-unreadable")
-def _():
+@test
+def copy_unreadable():
     """What reading the contents says is not taken for the kernel's word on the pages."""
     past = f"/dev/zero@{(1 << 63) - 1}"
     for command, mode in (("copy", "missing"), ("continue", "minor")):
@@ -479,8 +481,8 @@ def _():
             contains(r.err, "see ulimit -f")
 
 
-@test("copy-dry-run")
-def _():
+@test
+def copy_dry_run():
     t, _ = target()
     with t:
         row = result("copy", t.pid, "all", "--dry-run", "--from-zero")[0]
@@ -491,8 +493,8 @@ def _():
         eq(result("zeropage", t.pid, "all")[0]["mapped"], 16 * PAGE, "nothing was there")
 
 
-@test("copy-dry-run-of-bad-contents")
-def _():
+@test
+def copy_dry_run_of_bad_contents():
     """What can't be read is found before, on standard input as by name, and -J is JSON all the same."""
     t, _ = target()
     with t, open("/dev/null") as null:
@@ -508,8 +510,8 @@ def _():
 
 # ---- whose range, and who else resolves ----
 
-@test("copy-only-what-is-registered-here", rule="only-the-owner")
-def _():
+@test(rule="only-the-owner")
+def copy_only_what_is_registered_here():
     t, m = target()
     with t:
         n = t.map(kind="anon", size=4 * PAGE)
@@ -521,8 +523,8 @@ def _():
         contains(run("zeropage", t.pid, "all", check=1).err, f"{t.pid}:{t.u}, {t.pid}:{other}")
 
 
-@test("copy-rows-in-order")
-def _():
+@test
+def copy_rows_in_order():
     """What is refused stands among the rest, where its range is."""
     t, m = target()
     with t:
@@ -535,8 +537,8 @@ def _():
             eq(rows[1]["mapped"], 0, "of which nothing is done")
 
 
-@test("copy-beside-a-handler", limit=120)
-def _():
+@test(limit=120)
+def copy_beside_a_handler():
     """The target's handler resolves too: each page is whole, and from one of the two."""
     nr = 4096
     for kind in ("anon", "memfd"):
@@ -552,8 +554,8 @@ def _():
             ok(theirs and ours, f"both had a part: {theirs} and {ours}")
 
 
-@test("copy-while-written", limit=120)
-def _():
+@test(limit=120)
+def copy_while_written():
     """Threads write into the range while it is copied: each page ends as contents plus their write."""
     nr = 8192
     for kind in ("anon", "memfd"):
@@ -566,8 +568,8 @@ def _():
             eq(t.check(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, f"{kind}: contents under the writes")
 
 
-@test("copy-no-handshake")
-def _():
+@test
+def copy_no_handshake():
     """Where nothing can be registered the handshake isn't made either: the process's own still works."""
     with Target() as t:
         fd = t.uffd(handshake=False)["fd"]
@@ -582,21 +584,15 @@ def _():
 def awaiting(t, *args):
     """A copy that waits for its pipe."""
     p = spawn(*args, "-J", "-f", t.u, "--from", "-")
-    wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(f"/proc/{p.pid}/fd")), "it waits for its pipe")
+    wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(p.pid)), "it waits for its pipe")
     return p
-
-
-def entries(t, m, nr):
-    with open(f"/proc/{t.pid}/pagemap", "rb") as f:
-        f.seek(m["start"] // PAGE * 8)
-        return [int.from_bytes(f.read(8), "little") for _ in range(nr)]
 
 
 WP_FEATURES = FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"]
 
 
-@test("copy-changed-while-the-pipe-was-awaited")
-def _():
+@test
+def copy_changed_while_the_pipe_was_awaited():
     """wp that came meanwhile holds; what another userfaultfd has now, or is another mapping, is left alone."""
     def to_other(t, m, other):
         t.unregister(uffd=t.u, id=m["id"])
@@ -620,7 +616,7 @@ def _():
             _, err = p.communicate(bytes(2 * PAGE), timeout=20)
             eq(p.returncode, 1 if text else 0, f"exit status: {err}")
             contains(err.decode(), text or "")
-            eq([(e >> 63, e >> 57 & 1) for e in entries(t, m, 4)], [(0, 0)] * 4 if text else [(1, 1)] * 2 + [(0, 0)] * 2,
+            eq([(e >> 63, e >> 57 & 1) for e in pagemap(t.pid, m["start"], 4)], [(0, 0)] * 4 if text else [(1, 1)] * 2 + [(0, 0)] * 2,
                f"present, wp: {text}")
 
 
@@ -643,13 +639,13 @@ def changed_at_work(nr, command, source, change):
         os.sched_setaffinity(0, {min(cpus)})  # with us on one CPU, it does not get through before we look
         try:
             p = spawn(command, "-J", "-t", 1, "-f", t.u, t.pid, f"{m['addr']}+{nr * PAGE}", *source)
-            while p.poll() is None and not entries(t, m, 1)[0] >> 63:
+            while p.poll() is None and not pagemap(t.pid, m["start"], 1)[0] >> 63:
                 pass
             p.send_signal(signal.SIGSTOP)
         finally:
             os.sched_setaffinity(0, cpus)
         wait_until(lambda: p.poll() is not None or stopped(p.pid), "it is stopped")
-        before = sum(e >> 63 for e in entries(t, m, nr))
+        before = sum(e >> 63 for e in pagemap(t.pid, m["start"], nr))
         if before < nr:
             if change == "wp":
                 t.register(uffd=t.u, id=m["id"], mode=["missing", "wp"])
@@ -660,7 +656,7 @@ def changed_at_work(nr, command, source, change):
         _, err = p.communicate(timeout=60)
         if before == nr:
             return False
-        after = entries(t, m, nr)
+        after = pagemap(t.pid, m["start"], nr)
         plain = sum(1 for e in after if e >> 63 and not e >> 57 & 1)
         ok(plain <= before + 1024, f"{command}, {change}: without mark {before}, then {plain}")
         if command == "copy" and change == "wp":
@@ -670,8 +666,8 @@ def changed_at_work(nr, command, source, change):
         return True
 
 
-@test("copy-changed-at-work", limit=120)
-def _():
+@test(limit=120)
+def copy_changed_at_work():
     """Likewise between two chunks: at most one a thread is done as before."""
     nr = 1 << 18
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
@@ -685,11 +681,14 @@ def _():
 
 # ---- a target that moves ----
 
-add_moves("copy", 1, ("copy", "missing", "--from-zero"), ("zeropage", "missing"))
+@test(each=MOVES, limit=120)
+def copy_while(action, texts):
+    moving(action, texts, "copy", "missing", "--from-zero")
+    moving(action, texts, "zeropage", "missing")
 
 
-@test("copy-unread-event")
-def _():
+@test
+def copy_unread_event():
     t, m = target(features=FEATURES + ["event_remove"])
     with t:
         t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
@@ -703,8 +702,8 @@ def resident(pid):
         return int(f.read().split()[1]) * PAGE
 
 
-@test("copy-interrupted")
-def _():
+@test
+def copy_interrupted():
     """Ctrl-C: a clean end, and a true report of what was done."""
     t, m = target(2 << 30, "anon")
     with t:

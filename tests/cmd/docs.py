@@ -6,8 +6,8 @@ import re
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import contains, eq, main, ok, run, test
+sys.path[0] += "/.."
+from harness import eq, main, ok, run, test
 
 MAN = os.path.join(os.path.dirname(__file__), "../../man")
 COMMON = {"json", "output", "list-columns", "noheadings", "raw", "bytes", "color", "verbose", "quiet", "help", "usage",
@@ -38,8 +38,8 @@ def help_options(*args):
     return set(re.findall(r"^ +(?:-.(?:=\S+)?, )?--([a-z-]+)", run(*args, "--help", check=0).out, re.M))
 
 
-@test("docs-options")
-def _():
+@test
+def docs_options():
     eq(help_options(), COMMON, "common options")
     missing = COMMON - long_options(entries(page("uffdctl.1")))
     eq(missing, set(), "uffdctl.1")
@@ -49,8 +49,8 @@ def _():
         eq(long_options(entries(page(f"uffdctl-{c}.1"))) - COMMON, have - COMMON, f"uffdctl-{c}.1")
 
 
-@test("docs-short-options")
-def _():
+@test
+def docs_short_options():
     for c in commands():
         pairs = dict(re.findall(r"^  -(.)(?:=\S+)?, --([a-z-]+)", run(c, "--help", check=0).out, re.M))
         text = "\n".join(entries(page(f"uffdctl-{c}.1")) + entries(page("uffdctl.1")))
@@ -59,8 +59,8 @@ def _():
                f"{c}: -{short} stands with --{name}")
 
 
-@test("docs-columns")
-def _():
+@test
+def docs_columns():
     for c in commands():
         r = run(c, "--list-columns")
         if "has no columns" in r.err:
@@ -71,8 +71,8 @@ def _():
         eq([w for w in want if w not in tags], [], f"uffdctl-{c}.1: columns")
 
 
-@test("docs-commands")
-def _():
+@test
+def docs_commands():
     text = page("uffdctl.1")
     for c in commands():
         ok(f"uffdctl\\-{c}" in text or f"uffdctl-{c}" in text, f"uffdctl.1 names {c}")
@@ -98,8 +98,8 @@ def plain(text):
     return re.sub(r"^\.(?:[A-Z]{1,2}) +|\"", "", text, flags=re.M)
 
 
-@test("docs-recommended-commands")
-def _():
+@test
+def docs_recommended_commands():
     """Each command that a message, a man page or README names is there."""
     known = set(commands()) | {"COMMAND"}
     where = [(p, s) for p in sources("c") for s in literals(p)]
@@ -113,8 +113,8 @@ def _():
     eq(sorted(x for x in set(named) if x[1] not in known), [], "no such command")
 
 
-@test("docs-monotonic")
-def _():
+@test
+def docs_monotonic():
     """Nothing waits by a clock that can be set: the program would stand still for as long as that was set back."""
     for p in sources("[ch]"):
         with open(p) as f:
@@ -122,8 +122,8 @@ def _():
         eq(found, [], os.path.basename(p))
 
 
-@test("docs-library")
-def _():
+@test
+def docs_library():
     """Each exported function is in libuffdctl.3, and has a comment in the header."""
     with open(os.path.join(MAN, "../lib/libuffdctl.map")) as f:
         names = re.findall(r"^\t(uffdctl_\w+);", f.read(), re.M)
@@ -131,8 +131,8 @@ def _():
     eq([n for n in names if n not in text], [], "libuffdctl.3")
 
 
-@test("docs-lint")
-def _():
+@test
+def docs_lint():
     for p in sorted(glob.glob(f"{MAN}/*.[13]")):
         r = subprocess.run(["mandoc", "-T", "lint", p], capture_output=True, text=True)
         eq(r.stdout, "", os.path.basename(p))

@@ -8,17 +8,17 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, main, ok, run, skip, smaps_flags, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import (HELPERS, PAGE, ROOT, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, skip, smaps_flags,
+                     spawn, stat, test, wait_until)
 
-PAGE = 4096
 NOBODY = 65534
 ACTIONS = ("register", "unregister", "continue", "wake")
 
 
 def target(**kw):
     t = Target(**kw)
-    t.u = t.uffd(features=["minor_shmem"], user_mode_only="as_user" in kw)["fd"]
+    t.u = t.uffd(features=["minor_shmem"], user_mode_only="user" in kw)["fd"]
     m = t.map(kind="memfd", size=16 * PAGE)
     m["start"] = int(m["addr"], 16)
     return t, m
@@ -32,40 +32,40 @@ def each(args, rc, *texts, commands=ACTIONS, **kw):
         eq(r.out, "", f"{c}: nothing on stdout")
 
 
-@test("error-no-such-process")
-def _():
+@test
+def error_no_such_process():
     each((999999999, "all"), 1, "999999999: no such process")
     contains(run("smaps", 999999999, check=1).err, "no such process")
     contains(run("list", 999999999, check=1).err, "no such process")
 
 
-@test("error-not-a-pid")
-def _():
+@test
+def error_not_a_pid():
     for text in ("", "abc", "-5", "0", "12x", "99999999999999999999", " 1"):
         each((text, "all"), 2) if text != "-5" else each(("--", text, "all"), 2, "not a PID")
         run("smaps", "--", text, check=2)
         run("list", "--", text, check=2)
 
 
-@test("error-kernel-thread")
-def _():
+@test
+def error_kernel_thread():
     if not os.path.exists("/proc/2") or os.readlink("/proc/self/ns/pid") != os.readlink("/proc/2/ns/pid"):
         skip("no kernel thread in sight; the initial pid namespace runs this")
     each((2, "all"), 1, "is a kernel thread")
 
 
-@test("error-zombie")
-def _():
+@test
+def error_zombie():
     child = os.fork()
     if not child:
         os._exit(0)
-    wait_until(lambda: open(f"/proc/{child}/stat").read().rsplit(")", 1)[1].split()[0] == "Z", "a zombie")
+    wait_until(lambda: stat(child)[1] == "Z", "a zombie")
     each((child, "all"), 1, "is a zombie")
     os.waitpid(child, 0)
 
 
-@test("error-thread")
-def _():
+@test
+def error_thread():
     t, m = target()
     with t:
         th = t.threads_idle(n=1)
@@ -73,23 +73,23 @@ def _():
         each((tid, "all"), 1, f"{tid}: is a thread of process {t.pid}")
 
 
-@test("error-not-ours")
-def _():
+@test
+def error_not_ours():
     t, m = target()
     with t:
         each((t.pid, "all"), 1, "needs ptrace access", user=NOBODY)
         contains(run("smaps", t.pid, user=NOBODY, check=1).err, "needs ptrace access")
 
 
-@test("error-no-userfaultfd")
-def _():
+@test
+def error_no_userfaultfd():
     with Target() as t:
         m = t.map(kind="memfd", size=PAGE)
         each((t.pid, m["addr"] + "+4K"), 1, f"{t.pid}: has no userfaultfd")
 
 
-@test("error-fd")
-def _():
+@test
+def error_fd():
     t, m = target()
     with t:
         each((t.pid, "all", "-f", 999), 1, "has no descriptor 999")
@@ -100,8 +100,8 @@ def _():
         each((t.pid, "all", "-f", f"999999999:3"), 1, "No such process")
 
 
-@test("error-ranges")
-def _():
+@test
+def error_ranges():
     """Each names the text and what would do; a usage error, before the process is touched."""
     t, m = target()
     a = m["start"]
@@ -117,8 +117,8 @@ def _():
             each((t.pid, text), 2, text, part)
 
 
-@test("error-holes")
-def _():
+@test
+def error_holes():
     t, m = target()
     with t:
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
@@ -136,8 +136,8 @@ def _():
         contains(run("unregister", t.pid, "@*libc.so*", check=1).err, "not registered")
 
 
-@test("error-usage")
-def _():
+@test
+def error_usage():
     run(check=2)
     contains(run("frob", check=2).err, "frob: no such command")
     for c in ACTIONS:
@@ -153,8 +153,8 @@ def _():
     contains(run("--version", check=0).out, "uffdctl 0.")
 
 
-@test("error-stdout-full")
-def _():
+@test
+def error_stdout_full():
     t, m = target()
     with t:
         for c in (("list",), ("list", "-J"), ("smaps", "--all", t.pid), ("list", "--list-columns"),
@@ -166,8 +166,8 @@ def _():
             contains(err.decode(), "No space left on device")
 
 
-@test("error-stdout-closed")
-def _():
+@test
+def error_stdout_closed():
     """A descriptor that we open must not be taken for stdout."""
     t, m = target()
     with t:
@@ -186,8 +186,8 @@ def _():
         eq(t.peek(id=m["id"], offset=0, len=64, through="second")["hex"], "00" * 64, "nothing but zeros was written")
 
 
-@test("error-stdout-pipe")
-def _():
+@test
+def error_stdout_pipe():
     t, m = target()
     with t:
         r, w = os.pipe()
@@ -199,28 +199,26 @@ def _():
         contains(err.decode(), "Broken pipe")
 
 
-@test("error-recycled-pid", rule="identified-once")
-def _():
+@test(rule="identified-once")
+def error_recycled_pid():
     """A PID that another process got meanwhile: the new one is not touched."""
     code = r"""
 import os, signal, sys, time
-sys.path.insert(0, 'tests')
-import tap
-t = tap.Target()
+t = Target()
 u = t.uffd(features=['minor_shmem'])['fd']
 m = t.map(kind='memfd', size=1 << 30)
 t.fallocate(id=m['id'], offset=0, len=1 << 30, mode='alloc')
 t.register(uffd=u, id=m['id'], mode=['minor'])
-p = tap.spawn('continue', '-J', t.pid, 'all', '--threads', '1')
+p = spawn('continue', '-J', t.pid, 'all', '--threads', '1')
 holds = lambda: any('userfaultfd' in os.readlink('/proc/%d/fd/%s' % (p.pid, f)) for f in os.listdir('/proc/%d/fd' % p.pid))
 try:
-    tap.wait_until(lambda: p.poll() is not None or holds(), 'it is at work')
+    wait_until(lambda: p.poll() is not None or holds(), 'it is at work')
 except OSError:
     pass
 t.kill()
 with open('/proc/sys/kernel/ns_last_pid', 'w') as f:
     f.write(str(t.pid - 1))
-n = tap.Target()
+n = Target()
 assert n.pid == t.pid, (n.pid, t.pid)
 u = n.uffd(features=['minor_shmem'])['fd']
 k = n.map(kind='memfd', size=1 << 20)
@@ -228,23 +226,22 @@ n.fill(id=k['id'], seed=1)
 n.register(uffd=u, id=k['id'], mode=['minor'])
 out, err = p.communicate()
 assert p.returncode in (0, 1), p.returncode
-mapped = tap.run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
+mapped = run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
 assert mapped['already'] == 0, mapped
 """
-    root = os.path.join(os.path.dirname(__file__), "../..")
-    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=root,
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=ROOT,
                        capture_output=True, text=True)
     if "Operation not permitted" in p.stderr or "ns_last_pid" in p.stderr:
         skip("a pid namespace with ns_last_pid can't be had; root and CONFIG_CHECKPOINT_RESTORE run this")
     eq((p.returncode, p.stderr), (0, ""), "in the namespace")
 
 
-@test("error-debug-file-is-a-fifo")
-def _():
+@test
+def error_debug_file_is_a_fifo():
     """What a target's ELF file names as its debug file is not opened unless it is a regular file."""
     with tempfile.TemporaryDirectory() as d:
         program = os.path.join(d, "target")
-        shutil.copy(os.path.join(os.environ.get("O", "build"), "tests/helpers/target"), program)
+        shutil.copy(os.path.join(HELPERS, "target"), program)
         open(program + ".debug", "w").close()
         for c in (["strip", "--strip-all", "--remove-section=.note.gnu.build-id"],
                   ["objcopy", f"--add-gnu-debuglink={program}.debug"]):
@@ -256,10 +253,10 @@ def _():
             contains(run("register", t.pid, ":scratch", timeout=10, check=1).err, "no data object scratch")
 
 
-@test("error-other-proc")
-def _():
+@test
+def error_other_proc():
     """A /proc of another pid namespace would mix two processes."""
-    p = subprocess.run(["unshare", "--pid", "--fork", os.path.join(os.environ.get("O", "build"), "uffdctl"), "list"],
+    p = subprocess.run(["unshare", "--pid", "--fork", UFFDCTL, "list"],
                        capture_output=True, text=True)
     if "unshare:" in p.stderr:
         skip("unshare: not permitted; root runs this")
@@ -267,8 +264,8 @@ def _():
     contains(p.stderr, "another pid namespace")
 
 
-@test("error-help-into-full-disk")
-def _():
+@test
+def error_help_into_full_disk():
     for c in (("--help",), ("register", "--help"), ("--version",)):
         with open("/dev/full", "w") as full:
             p = spawn(*c, stdout=full)
@@ -277,8 +274,8 @@ def _():
         contains(err.decode(), "No space left")
 
 
-@test("error-few-descriptors")
-def _():
+@test
+def error_few_descriptors():
     """Too few descriptors for ourselves is an error, not a machine without userfaultfds."""
     t, m = target()
     with t:
@@ -288,8 +285,8 @@ def _():
             ok(p.returncode == 1 or str(t.pid) in out.decode(), f"{n} descriptors: {p.returncode}: {out} {err}")
 
 
-@test("error-holds-anothers")
-def _():
+@test
+def error_holds_anothers():
     t, m = target()
     with t:
         child = t.child_handler(uffd=t.u, action="none")["pid"]
@@ -298,15 +295,15 @@ def _():
         # Without BPF only the deed tells; what went to the parent is taken back.
         fd = int(re.search(r"holds fd (\d+)", r.err)[1])
         p = subprocess.run(["setpriv", "--bounding-set=-bpf,-perfmon,-sys_admin", "--inh-caps=-bpf,-perfmon,-sys_admin",
-                            os.path.join(os.environ.get("O", "build"), "uffdctl"), "register", str(child),
+                            UFFDCTL, "register", str(child),
                             m["addr"] + "+64K", "-f", str(fd)], capture_output=True, text=True)
         eq(p.returncode, 1, f"refused: {p.stderr}")
         contains(p.stderr, "another process's memory")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing is left in the other process")
 
 
-@test("error-long-path")
-def _():
+@test
+def error_long_path():
     """A mapping whose path no buffer takes is no shield for the others."""
     t, m = target()
     with t, tempfile.TemporaryDirectory() as d:
@@ -331,10 +328,10 @@ def _():
 
 # ---- without privileges ----
 
-@test("user-own-process")
-def _():
+@test
+def user_own_process():
     """register, continue, smaps and list on one's own process, with a userfaultfd for user-mode faults."""
-    t, m = target(as_user=NOBODY)
+    t, m = target(user=NOBODY)
     with t:
         t.fill(id=m["id"], seed=1)
         r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
@@ -365,9 +362,9 @@ def _():
         contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")
 
 
-@test("user-several-userfaultfds")
-def _():
-    t, m = target(as_user=NOBODY)
+@test
+def user_several_userfaultfds():
+    t, m = target(user=NOBODY)
     with t:
         other = t.uffd(features=["minor_shmem"], user_mode_only=True)["fd"]
         r = run("register", t.pid, "all", user=NOBODY, check=1)
@@ -376,8 +373,8 @@ def _():
         run("unregister", t.pid, "all", "-f", t.u, user=NOBODY, check=0)
 
 
-@test("errors-arguments-are-escaped")
-def _():
+@test
+def errors_arguments_are_escaped():
     """What an argument holds can't act on the terminal, in whichever place and by whomever it is printed."""
     help_of = {c: run(c, "--help", check=0).out for c in re.findall(r"^  ([a-z]+) ", run("--help", check=0).out, re.M)}
     for evil, shown in (("\033[31m", "\\x1b[31m"), ("\n", "\\x0a"), ("\r", "\\x0d"), ("\u009b", "\\xc2\\x9b"),

@@ -12,13 +12,10 @@ import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from tap import (Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, spawn, take_fd, test,
-                 uffdctl_path, wait_until)
+sys.path[0] += "/.."
+from harness import (HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok, pattern_page, run,
+                     skip, take_fd, test, wait_until)
 
-PAGE = 4096
-HUGE = 2 << 20
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs"]
 OLD, NEW = 1, 9  # seeds of contents
 
@@ -53,42 +50,42 @@ def pattern(seed, page, size=PAGE):
 
 # ---- pages that are mapped elsewhere ----
 
-def elsewhere(kind, page, other_process):
+def elsewhere(kind, page, other_process, what):
     """Four of eight pages are mapped elsewhere: left alone unless one says what to do, and then just that."""
-    for what in ("refuse", "overwrite", "keep"):
-        t, m = target(8, kind, page)
-        with t, Target() as other, image(8, NEW, page) as img:
-            owner = other if other_process else t
-            n = owner.map(kind="file" if other_process else kind, size=8 * page,
-                          **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
-            # Written, since a read maps the neighbours of a page too (fault-around).
-            for i in range(4):
-                owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
-            th = t.touch(id=m["id"], access="read", len=page)["threads"][0]
-            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits for the first page")
-            row, err = result(t.pid, f"{m['addr']}+{8 * page}", "--from", img.name, f"--elsewhere={what}",
-                              rc=what == "refuse")
-            half = 4 * page
-            eq(counts(row), {"refuse": (half, half, 0, 0, half), "overwrite": (2 * half, 2 * half, 0, 0, 0),
-                             "keep": (2 * half, half, 0, 0, 0)}[what], what)
-            for i in range(8):
-                seed = OLD if i < 4 and what != "overwrite" else NEW
-                eq(head(t, m, i, size=page), pattern(seed, i, page), f"{what}: page {i}")
-            if what == "refuse":
-                contains(err, f"{half} bytes are mapped elsewhere")
-                contains(err, "--elsewhere=overwrite")
-                contains(err, "--elsewhere=keep")
-                eq(fdinfo(t.pid, t.u)["total"], 1, "who waits there waits on")
-                run("continue", t.pid, f"{m['addr']}+{page}", check=0)
-            ok(t.join(thread=th)["done"], "the thread goes on")
+    t, m = target(8, kind, page)
+    with t, Target() as other, image(8, NEW, page) as img:
+        owner = other if other_process else t
+        n = owner.map(kind="file" if other_process else kind, size=8 * page,
+                      **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
+        # Written, since a read maps the neighbours of a page too (fault-around).
+        for i in range(4):
+            owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
+        th = t.touch(id=m["id"], access="read", len=page)["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits for the first page")
+        row, err = result(t.pid, f"{m['addr']}+{8 * page}", "--from", img.name, f"--elsewhere={what}",
+                          rc=what == "refuse")
+        half = 4 * page
+        eq(counts(row), {"refuse": (half, half, 0, 0, half), "overwrite": (2 * half, 2 * half, 0, 0, 0),
+                         "keep": (2 * half, half, 0, 0, 0)}[what], what)
+        for i in range(8):
+            seed = OLD if i < 4 and what != "overwrite" else NEW
+            eq(head(t, m, i, size=page), pattern(seed, i, page), f"{what}: page {i}")
+        if what == "refuse":
+            contains(err, f"{half} bytes are mapped elsewhere")
+            contains(err, "--elsewhere=overwrite")
+            contains(err, "--elsewhere=keep")
+            eq(fdinfo(t.pid, t.u)["total"], 1, "who waits there waits on")
+            run("continue", t.pid, f"{m['addr']}+{page}", check=0)
+        ok(t.join(thread=th)["done"], "the thread goes on")
 
 
-for _name, _kind, _page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUGE)):
-    for _where in ("the-process-itself", "another-process"):
-        def _run(kind=_kind, page=_page, other=_where == "another-process"):
-            with hugepages(8 if kind == "hugetlb" else 0):
-                elsewhere(kind, page, other)
-        test(f"fill-elsewhere-{_name}-{_where}", rule="elsewhere")(_run)
+@test(rule="elsewhere", each={f"{name}-{where}": (kind, page, where)
+                              for name, kind, page in (("shmem", "memfd", PAGE), ("hugetlb", "hugetlb", HUGE))
+                              for where in ("the-process-itself", "another-process")})
+def fill_elsewhere(kind, page, where):
+    with hugepages(8 if kind == "hugetlb" else 0):
+        for what in ("refuse", "overwrite", "keep"):
+            elsewhere(kind, page, where == "another-process", what)
 
 
 @contextlib.contextmanager
@@ -107,8 +104,8 @@ def swap(size):
         os.unlink(path)
 
 
-@test("fill-swapped-out", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def fill_swapped_out():
     """What is swapped out is in no page table: it may have been mapped in the range and written there."""
     nr = 64
     for what in ("refuse", "keep", "overwrite"):
@@ -127,8 +124,8 @@ def _():
             eq(new, swapped // PAGE if what == "overwrite" else 0, f"{what}: pages written")
 
 
-@test("fill-elsewhere-second-range", rule="elsewhere")
-def _():
+@test(rule="elsewhere")
+def fill_elsewhere_second_range():
     """What is left alone in one range is so in the next one too, which shows the same pages."""
     t, m = target()
     with t, image(32, NEW) as img:
@@ -143,8 +140,8 @@ def _():
             eq(head(t, m, i), pattern(OLD if i < 4 else NEW, i), f"page {i}")
 
 
-@test("fill-one-range-twice", rule="mapped-is-left-alone")
-def _():
+@test(rule="mapped-is-left-alone")
+def fill_one_range_twice():
     """The second time all of it is mapped, and by nobody else than us."""
     t, m = target()
     with t, image(40, NEW) as img:
@@ -157,8 +154,8 @@ def _():
             eq(head(t, m, i), pattern(NEW, i if i < 8 else i + 8), f"page {i}")
 
 
-@test("fill-elsewhere-usage")
-def _():
+@test
+def fill_elsewhere_usage():
     t, m = target()
     with t:
         contains(run("continue", t.pid, "all", "--from-zero", "--elsewhere=what", check=2).err, "refuse, overwrite or keep")
@@ -179,7 +176,7 @@ class slow:
         if subprocess.run(["strace", "-V"], capture_output=True).returncode:
             skip("needs strace; apt-get install strace runs this")
         self.path = path
-        self.child = subprocess.Popen(["sh", "-c", 'kill -STOP $$ && exec "$@"', "sh", uffdctl_path(), *map(str, args)],
+        self.child = subprocess.Popen(["sh", "-c", 'kill -STOP $$ && exec "$@"', "sh", UFFDCTL, *map(str, args)],
                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         wait_until(lambda: self.status("State").startswith("T"), "it has stopped before it begins")
         self.strace = subprocess.Popen(["strace", "-f", "-qq", "-o", "/dev/null", "-P", path, "-e",
@@ -215,8 +212,8 @@ class slow:
         return self.child.returncode, json.loads(out) if out else None, err.decode()
 
 
-@test("fill-read-error-leaves-nothing", rule="whole-pages")
-def _():
+@test(rule="whole-pages")
+def fill_read_error_leaves_nothing():
     """The third read of the contents fails: what came before is there whole, and not one page more."""
     nr = 512
     t, m = target(nr, fill=False)
@@ -232,8 +229,8 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-contents-end-early")
-def _():
+@test
+def fill_contents_end_early():
     """The file of the contents has become shorter when it is read the third time."""
     nr = 512
     t, m = target(nr, fill=False)
@@ -249,8 +246,8 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-read-error-and-a-second-range", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_read_error_and_a_second_range():
     """What could not be filled in one range is not continued as it was in another that shows the same pages."""
     nr = 256
     t, m = target(nr)
@@ -270,8 +267,8 @@ def _():
             eq(head(t, m, i), pattern(NEW, i if i < done // PAGE else i + nr), f"page {i}")
 
 
-@test("fill-interrupted-with-a-slow-source")
-def _():
+@test
+def fill_interrupted_with_a_slow_source():
     """An interrupt ends the work after the step that is under way: not after sixteen reads of a slow source."""
     nr = 1024
     for command, mode in (("continue", "minor"), ("copy", "missing")):
@@ -300,8 +297,8 @@ def small_tmpfs(size):
             subprocess.run(["umount", "-l", d], check=True)
 
 
-@test("fill-full-tmpfs-leaves-nothing", rule="whole-pages")
-def _():
+@test(rule="whole-pages")
+def fill_full_tmpfs_leaves_nothing():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
     nr = 512
     with small_tmpfs(nr // 2 * PAGE) as d:
@@ -313,8 +310,8 @@ def _():
             eq(cached(t, m), row["mapped"], "no page is there that was not filled")
 
 
-@test("copy-full-tmpfs")
-def _():
+@test
+def copy_full_tmpfs():
     """A page that is there needs no room: it is left, and who waits on it is woken."""
     nr = 16
     with small_tmpfs(nr * PAGE) as d:
@@ -331,8 +328,8 @@ def _():
 
 # ---- what is written and can't be continued ----
 
-@test("fill-with-an-unread-event", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_with_an_unread_event():
     """The kernel refuses all resolving then: nothing is written that could not be continued."""
     nr = 64
     t = Target()
@@ -350,8 +347,8 @@ def _():
             eq(t.check_file(id=m["id"], seed=OLD)["differ"], 0, "the file is as it was")
 
 
-@test("fill-unmapped-meanwhile", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_unmapped_meanwhile():
     """Pages that were made, and whose mapping has gone before they were continued, are reported."""
     nr = 256
     t, m = target(nr, fill=False)
@@ -369,16 +366,10 @@ def _():
         contains(row["error"], f"; {left} bytes were written, but not continued")
 
 
-def nr_free_huge():
-    with open("/proc/meminfo") as f:
-        info = dict(line.split()[:2] for line in f)
-    return int(info["HugePages_Free:"]) - int(info["HugePages_Rsvd:"])
-
-
-@test("fill-no-huge-page-leaves-nothing")
-def _():
+@test
+def fill_no_huge_page_leaves_nothing():
     with hugepages(4):
-        nr = nr_free_huge() + 4
+        nr = hugepages.nr_free() + 4
         t, m = target(nr, "hugetlb", HUGE, fill=False, noreserve=True)
         with t:
             row, err = result(t.pid, "all", "--from-zero", "-t", 1, rc=1)
@@ -388,12 +379,12 @@ def _():
             eq(cached(t, m), row["mapped"], "no page is there that was not filled")
 
 
-@test("copy-no-huge-page")
-def _():
+@test
+def copy_no_huge_page():
     """Where no huge page is free, the kernel says EEXIST: it is not believed, and nobody is left waiting."""
     for shared in (True, False):
         with hugepages(1):
-            nr = nr_free_huge() + 4
+            nr = hugepages.nr_free() + 4
             t = Target()
             with t:
                 t.u = t.uffd(features=FEATURES)["fd"]
@@ -407,8 +398,8 @@ def _():
 
 # ---- what the target does meanwhile ----
 
-@test("fill-while-the-file-grows", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_while_the_file_grows():
     """What lay past the end of the file when the command began is filled, and not taken as it is."""
     t, m = target(64, fill=False)
     with t, image(64, NEW) as img:
@@ -425,8 +416,8 @@ def _():
             eq(head(t, m, i), pattern(NEW, i), f"page {i}")
 
 
-@test("fill-slow-contents", rule="no-false-fill")
-def _():
+@test(rule="no-false-fill")
+def fill_slow_contents():
     """
     The target writes through its own second mapping while the contents are awaited. That page is mapped
     elsewhere then, and its word is not lost, however slow the source.
@@ -481,8 +472,8 @@ class Poller:
         os.close(self.fd)
 
 
-@test("fill-beside-a-polling-handler", rule="not-beside-a-reader", limit=120)
-def _():
+@test(rule="not-beside-a-reader", limit=120)
+def fill_beside_a_polling_handler():
     """It is not seen before, but by the pages that it maps: the work stops, and says so."""
     nr = 4096
     t, m = target(nr)
@@ -518,8 +509,8 @@ sys.stdin.read()
 """
 
 
-@test("fill-not-what-the-target-may-not-write")
-def _():
+@test
+def fill_not_what_the_target_may_not_write():
     """A private mapping needs no more than the right to read: a fill by root does not write root's file for it."""
     with tempfile.NamedTemporaryFile(dir="/dev/shm") as f:
         f.write(b"R" * 4 * PAGE)
@@ -538,8 +529,8 @@ def _():
             p.wait()
 
 
-@test("fill-while-a-page-is-punched-and-touched")
-def _():
+@test
+def fill_while_a_page_is_punched_and_touched():
     """Without missing, the target maps a page that it has punched before: nobody is accused alone of that."""
     nr = 256
     t, m = target(nr)
@@ -557,8 +548,8 @@ def _():
 
 # ---- contents ----
 
-@test("fill-offset-overflows")
-def _():
+@test
+def fill_offset_overflows():
     """An offset that wraps is refused, not taken for another."""
     t, m = target()
     with t:

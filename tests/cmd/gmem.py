@@ -1,16 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """guest_memfd: what is shown and refused on every kernel, and faults on one with the series of kernel-patches/."""
 import errno
-import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from screen import Screen
-from tap import (Target, TargetError, contains, eq, fdinfo, main, ok, pattern_page, run, skip, smaps_flags, spawn,
-                 test, wait_until)
+sys.path[0] += "/.."
+from harness import (PAGE, Target, TargetError, contains, eq, fdinfo, image, main, ok, pattern_page, run, skip,
+                     smaps_flags, spawn, test, wait_until)
+from harness.screen import Screen
 
-PAGE = 4096
 NR = 16
 FEATURES = ["missing_guest_memfd", "minor_guest_memfd"]
 NAMES = ("anon_inode:[kvm-gmem]", "/[kvm-gmem] (deleted)")
@@ -57,8 +54,8 @@ def peek(t, m, page, through="self"):
 
 # ---- every kernel ----
 
-@test("gmem-smaps")
-def _():
+@test
+def gmem_smaps():
     t, m = any_target()
     with t:
         rows = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
@@ -69,8 +66,8 @@ def _():
         contains(run("continue", t.pid, m["addr"] + "+4K", "--from-zero", check=1).err, "not registered")
 
 
-@test("gmem-refused-without-the-patches")
-def _():
+@test
+def gmem_refused_without_the_patches():
     t, m = target(False)
     with t:
         for mode in ("minor", "missing", "minor,missing"):
@@ -84,8 +81,8 @@ def _():
         eq([r["start"] for r in rows if r["start"] in (m["addr"], n["addr"])], [n["addr"]], "all leaves it out")
 
 
-@test("gmem-no-wp")
-def _():
+@test
+def gmem_no_wp():
     t, m = any_target()
     with t:
         for mode in ("wp", "minor,wp"):
@@ -96,8 +93,8 @@ def _():
 
 # ---- with the patches ----
 
-@test("gmem-listed")
-def _():
+@test
+def gmem_listed():
     t, m = target(True, mode=("minor", "missing"))
     with t:
         ok({"ui", "um"} <= smaps_flags(t.pid, m["addr"]), "the kernel's flags")
@@ -107,8 +104,8 @@ def _():
         eq((row["features"], row["minor"], row["missing"]), (FEATURES, NR * PAGE, NR * PAGE), "list")
 
 
-@test("gmem-missing")
-def _():
+@test
+def gmem_missing():
     """A thread on a page that is not there waits, and gets just what copy puts there."""
     t, m = target(True, mode=("missing",))
     with t, image(NR, 7) as img:
@@ -127,8 +124,8 @@ def _():
             eq(peek(t, m, i, "second"), pattern_page(7, i).hex(), f"page {i} of the file")
 
 
-@test("gmem-zeropage")
-def _():
+@test
+def gmem_zeropage():
     t, m = target(True, mode=("missing",))
     with t:
         r = run("zeropage", "-J", t.pid, "all")
@@ -141,8 +138,8 @@ def _():
         eq([peek(t, m, i) for i in range(NR)], ["00" * PAGE] * NR, "zeros")
 
 
-@test("gmem-minor")
-def _():
+@test
+def gmem_minor():
     """A page that is there faults minor, and shows what the second mapping wrote before continue."""
     t, m = target(True, mode=("minor",))
     with t:
@@ -158,8 +155,8 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, NR, 0), "it saw what was written last")
 
 
-@test("gmem-peek")
-def _():
+@test
+def gmem_peek():
     """What waits to be continued is shown by the view, though the file can't be read."""
     t, m = target(True, mode=("minor",))
     with t:
@@ -172,8 +169,8 @@ def _():
             s.wait(pattern_page(1, 5)[:16].hex(" "))
 
 
-@test("gmem-absent")
-def _():
+@test
+def gmem_absent():
     """Pages that the file has not: absent for continue; those that it has: already for copy."""
     t, m = target(True, mode=("minor", "missing"))
     with t, image(NR) as img:
@@ -186,8 +183,8 @@ def _():
         eq(counts("continue", t.pid, "all", rc=1), (0, 14 * PAGE, 2 * PAGE, None), "a hole")
 
 
-@test("gmem-continue-from")
-def _():
+@test
+def gmem_continue_from():
     """Pages are filled through a second mapping of the process's own descriptor, which can't be opened again."""
     t, m = target(True, mode=("minor", "missing"))
     with t, image(NR) as img:
@@ -197,8 +194,8 @@ def _():
         eq(t.join(thread=th)["mismatches"], 0, "it saw the contents")
 
 
-@test("gmem-continue-from-mapped-elsewhere")
-def _():
+@test
+def gmem_continue_from_mapped_elsewhere():
     t, m = target(True, mode=("minor", "missing"))
     with t:
         n = t.map(kind="guest_memfd", size=NR * PAGE, of=m["id"])
@@ -211,8 +208,8 @@ def _():
         eq(peek(t, m, 3)[:16], "00" * 8, "now it was")
 
 
-@test("gmem-copy-while-punched")
-def _():
+@test
+def gmem_copy_while_punched():
     """Pages are taken out of the file while they are copied: a hole waits again, and is filled by the next copy."""
     nr = 2048
     t, m = target(True, mode=("missing",), size=nr * PAGE)
@@ -231,16 +228,16 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, nr, 0), "contents of all pages")
 
 
-@test("gmem-register-all")
-def _():
+@test
+def gmem_register_all():
     t, m = target(True)
     with t:
         rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
         eq([(r["start"], r["mode"]) for r in rows], [(m["addr"], ["minor"])], "all takes it")
 
 
-@test("gmem-no-descriptor")
-def _():
+@test
+def gmem_no_descriptor():
     """A process that closed its descriptor can't be given a second mapping."""
     t, m = target(True, mode=("minor", "missing"))
     with t:

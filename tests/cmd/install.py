@@ -8,11 +8,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import ROOT, Target, contains, eq, main, ok, skip, test
+sys.path[0] += "/.."
+from harness import BUILD, ROOT, Target, contains, eq, main, ok, skip, target, test
 
-O = os.path.abspath(os.environ.get("O") or os.path.join(ROOT, "build"))
-SO = os.path.join(O, "libuffdctl.so.0")
+SO = os.path.join(BUILD, "libuffdctl.so.0")
 CC = os.environ.get("CC", "cc").split()
 
 SAMPLE = r"""
@@ -68,7 +67,7 @@ def scratch():
 def make(target, dest, prefix="/usr/local"):
     """From here to a make of its own: nothing of the one that may have started this."""
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")}
-    done = subprocess.run(["make", "-s", "-C", ROOT, target, f"O={O}", f"DESTDIR={dest}",
+    done = subprocess.run(["make", "-s", "-C", ROOT, target, f"O={BUILD}", f"DESTDIR={dest}",
                            f"prefix={prefix}"],
                           capture_output=True, text=True, env=env, check=False)
     eq(done.returncode, 0, f"exit status of make {target}: {done.stdout}{done.stderr}")
@@ -86,8 +85,8 @@ def not_sanitized():
 
 # ---- exports ----
 
-@test("install-exports")
-def _():
+@test
+def install_exports():
     """The header, the version script and the library have the same functions."""
     header = re.sub(r"/\*.*?\*/", "", source("lib/uffdctl.h"), flags=re.S)
     declared = set(re.findall(r"\b(uffdctl_\w+)\(", header))
@@ -103,20 +102,20 @@ def _():
     eq(sorted(mapped - exported), [], "in the map, but not exported")
 
 
-@test("install-map-sorted")
-def _():
+@test
+def install_map_sorted():
     for node in re.findall(r"global:\n(.*?)(?:local:|\})", source("lib/libuffdctl.map"), re.S):
         names = re.findall(r"^\t(\w+);$", node, re.M)
         eq(names, sorted(names), "the version script's order")
 
 
-@test("install-versions")
-def _():
+@test
+def install_versions():
     """One version everywhere."""
     version = re.search(r"^VERSION := (.+)$", source("Makefile"), re.M)[1]
     eq(re.search(r'UFFDCTL_VERSION "(.+)"', source("lib/uffdctl.h"))[1], version, "uffdctl.h")
-    eq(call(os.path.join(O, "uffdctl"), "--version"), f"uffdctl {version}\n", "--version")
-    contains(source(os.path.join(O, "libuffdctl.pc")), f"Version: {version}\n")
+    eq(call(f"{BUILD}/uffdctl", "--version"), f"uffdctl {version}\n", "--version")
+    contains(source(os.path.join(BUILD, "libuffdctl.pc")), f"Version: {version}\n")
     contains(call("readelf", "-d", SO), "soname: [libuffdctl.so.0]")
 
 
@@ -128,8 +127,8 @@ def expected():
              "lib/pkgconfig/libuffdctl.pc"} | {f"share/man/man{p[-1]}/{p}" for p in man if p[-2:] in (".1", ".3")})
 
 
-@test("install-files", limit=120)
-def _():
+@test(limit=120)
+def install_files():
     dest = scratch()
     make("install", dest)
     root = os.path.join(dest, "usr/local")
@@ -142,8 +141,8 @@ def _():
             eq(oct(mode), oct(0o755 if path.startswith("bin/") or ".so." in path else 0o644), path)
 
 
-@test("install-prefix", limit=120)
-def _():
+@test(limit=120)
+def install_prefix():
     """libuffdctl.pc speaks of the prefix of this install, whatever was built for before."""
     dest = scratch()
     make("install", dest, "/opt/uffdctl")
@@ -153,8 +152,8 @@ def _():
     ok("/usr/local" not in text and "@" not in text, "no other prefix, nothing left to fill in")
 
 
-@test("install-uninstall", limit=120)
-def _():
+@test(limit=120)
+def install_uninstall():
     dest = scratch()
     make("install", dest)
     other = os.path.join(dest, "usr/local/lib/libother.so.0")
@@ -191,8 +190,8 @@ def check_sample(program, needs_library, **env):
         contains(call(program, str(t.pid), **env), f" {fd}\n")
 
 
-@test("install-shared", limit=120)
-def _():
+@test(limit=120)
+def install_shared():
     not_sanitized()
     dest = scratch()
     make("install", dest)
@@ -200,16 +199,16 @@ def _():
     check_sample(program, True, LD_LIBRARY_PATH=os.path.join(dest, "usr/local/lib"))
 
 
-@test("install-static", limit=120)
-def _():
+@test(limit=120)
+def install_static():
     not_sanitized()
     dest = scratch()
     make("install", dest)
     check_sample(build_sample(dest, "--static"), False)
 
 
-@test("install-header")
-def _():
+@test
+def install_header():
     """The header stands by itself, in C and in C++."""
     header = os.path.join(ROOT, "lib/uffdctl.h")
     call(*CC, "-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", "-x", "c", header)

@@ -5,16 +5,10 @@ import os
 import signal
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, main, ok, run, skip, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import PAGE, Target, contains, eq, main, ok, run, skip, spawn, stat, test, wait_until
 
-PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem"]
-
-
-def state(pid, tid):
-    with open(f"/proc/{pid}/task/{tid}/stat") as f:
-        return f.read().rsplit(")", 1)[1].split()[0]
 
 
 def takes_from_threads():
@@ -45,7 +39,7 @@ class Headless:
         self.minor = t.touch(id=self.m["id"], access="read", threads=3, split=True)
         self.missing = t.touch(id=self.a["id"], access="read", threads=2, split=True)
         t.leader_ends()
-        wait_until(lambda: state(t.pid, t.pid) == "Z", "the first thread has ended")
+        wait_until(lambda: stat(t.pid, t.pid)[1] == "Z", "the first thread has ended")
         self.tid = self.minor["tids"][0]
         wait_until(lambda: self.total() == 5, "five wait")
 
@@ -68,8 +62,8 @@ class Headless:
         self.t.kill()
 
 
-@test("leader-list")
-def _():
+@test
+def leader_list():
     """One descriptor, once, with its owner and what is registered."""
     with Headless() as h:
         rows = run("list", "-J", h.pid, check=0).json()["list"]
@@ -80,8 +74,8 @@ def _():
         eq([(x["pid"], x["fd"], x["comm"], x["total"]) for x in rows], [(h.pid, h.fd, "target", 5)], "from proc")
 
 
-@test("leader-list-shared")
-def _():
+@test
+def leader_list_shared():
     """Without BPF, too, two descriptors of one userfaultfd have one number."""
     with Headless() as h:
         dup = h.t.dup(fd=h.fd)["fd"]
@@ -90,8 +84,8 @@ def _():
             eq(sorted((x["fd"], x["ctx"]) for x in rows), [(h.fd, rows[0]["ctx"]), (dup, rows[0]["ctx"])], source)
 
 
-@test("leader-pending")
-def _():
+@test
+def leader_pending():
     with Headless() as h:
         rows = run("pending", "-J", h.pid, check=0).json()["pending"]
         eq(sorted((x["tid"], x["pid"], x["target_pid"], x["kind"], x["name"], x["holders"][0]) for x in rows),
@@ -101,8 +95,8 @@ def _():
         eq(sorted(x["tid"] for x in rows), sorted(h.minor["tids"] + h.missing["tids"]), "from proc")
 
 
-@test("leader-smaps")
-def _():
+@test
+def leader_smaps():
     with Headless() as h:
         for source in "bpf", "proc":
             rows = run("smaps", "-J", f"--source={source}", h.pid, check=0).json()["smaps"]
@@ -110,8 +104,8 @@ def _():
                sorted([(h.m["addr"], 16 * PAGE, ["ui"]), (h.a["addr"], 16 * PAGE, ["um"])]), source)
 
 
-@test("leader-resolve")
-def _():
+@test
+def leader_resolve():
     """Its five threads are freed, each as its fault asks for; what is filled is filled."""
     needs_threads()
     with Headless() as h:
@@ -124,8 +118,8 @@ def _():
         h.gone_on(h.missing)
 
 
-@test("leader-register")
-def _():
+@test
+def leader_register():
     needs_threads()
     with Headless() as h:
         n = h.t.map(kind="memfd", size=4 * PAGE)
@@ -138,8 +132,8 @@ def _():
             h.gone_on(threads)
 
 
-@test("leader-wake")
-def _():
+@test
+def leader_wake():
     """Threads that are woken try again, and wait again."""
     needs_threads()
     with Headless() as h:
@@ -149,8 +143,8 @@ def _():
         wait_until(lambda: run("pending", h.pid, check=0).out.count("queued") == 5, "all are queued again")
 
 
-@test("leader-watch")
-def _():
+@test
+def leader_watch():
     """Faults of its threads are counted, their mappings named; it may end while it is watched."""
     needs_threads()
     with Headless() as h:
@@ -174,8 +168,8 @@ def _():
            {(h.pid, h.pid, "minor", "/memfd:guest (deleted)")}, "faults")
 
 
-@test("leader-taken-or-told")
-def _():
+@test
+def leader_taken_or_told():
     """Where a descriptor can't be taken from another thread, that is said, and nothing is changed."""
     with Headless() as h:
         if takes_from_threads():

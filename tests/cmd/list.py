@@ -4,11 +4,10 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test, wait_until
+sys.path[0] += "/.."
+from harness import (HUGE, PAGE, ROOT, Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test,
+                     wait_until)
 
-PAGE = 4096
-HUGE = 2 << 20
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
             "pagefault_flag_wp"]
 
@@ -17,8 +16,8 @@ def rows(*args, rc=0):
     return run("list", "-J", *args, check=rc).json()["list"]
 
 
-@test("list-one")
-def _():
+@test
+def list_one():
     with Target() as t:
         fd = t.uffd(features=["minor_shmem", "thread_id"])["fd"]
         m = t.map(kind="memfd", size=16 * PAGE)
@@ -33,8 +32,8 @@ def _():
         eq(text[1].split()[7:9], ["48K", "16K"], "sizes")
 
 
-@test("list-same-userfaultfd")
-def _():
+@test
+def list_same_userfaultfd():
     """Duplicates, also in another process, have one number; another userfaultfd has its own."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -50,8 +49,8 @@ def _():
         eq({x["target_pid"] for x in rows(child)}, {t.pid}, "asked by the holder")
 
 
-@test("list-many-holders")
-def _():
+@test
+def list_many_holders():
     """However many descriptors a userfaultfd has, all are named, and each waiter once."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -67,8 +66,8 @@ def _():
         eq((len(r.json()["pending"]), r.err), (3, ""), "waiters")
 
 
-@test("list-no-handshake")
-def _():
+@test
+def list_no_handshake():
     with Target() as t:
         t.uffd(handshake=False)
         eq(rows(t.pid)[0]["features"], None, "not known before the handshake")
@@ -76,8 +75,8 @@ def _():
         eq(rows(t.pid)[1]["features"], [], "none asked for")
 
 
-@test("list-pending")
-def _():
+@test
+def list_pending():
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=16 * PAGE)
@@ -89,8 +88,8 @@ def _():
         eq([(x["pending"], x["total"]) for x in rows(t.pid)], [(2, 3)], "one was read")
 
 
-@test("list-proc-agrees")
-def _():
+@test
+def list_proc_agrees():
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
         t.dup(fd=fd)
@@ -101,24 +100,23 @@ def _():
         eq([x["target_pid"] for x in b] + [x["minor"] for x in b], [None] * 4, "what proc can't tell")
 
 
-@test("list-pid-namespace")
-def _():
+@test
+def list_pid_namespace():
     """PIDs are those of the namespace that uffdctl runs in."""
-    code = ("import sys; sys.path.insert(0, 'tests'); import tap\n"
-            "t = tap.Target(); t.uffd(features=['minor_shmem'])\n"
-            "r = tap.run('list', '-J', check=0).json()['list']\n"
+    code = ("import sys; sys.path.insert(0, 'tests'); from harness import Target, run\n"
+            "t = Target(); t.uffd(features=['minor_shmem'])\n"
+            "r = run('list', '-J', check=0).json()['list']\n"
             "assert [(x['pid'], x['target_pid']) for x in r] == [(t.pid, t.pid)], r\n"
             "assert t.pid < 100, t.pid\n")
-    root = os.path.join(os.path.dirname(__file__), "../..")
-    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=root,
+    p = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", code], cwd=ROOT,
                        capture_output=True, text=True)
     if "Operation not permitted" in p.stderr:
         skip("unshare: Operation not permitted; root runs this")
     eq((p.returncode, p.stderr), (0, ""), "in the namespace")
 
 
-@test("list-hostile-name", rule="untrusted-names")
-def _():
+@test(rule="untrusted-names")
+def list_hostile_name():
     """Escape sequences and broken UTF-8 in names come out harmless, in each form of output."""
     with Target() as t:
         t.comm(name="\x1b[2J\udcff\"}")
@@ -133,16 +131,16 @@ def _():
         contains(run("register", t.pid, "@/memfd:zz*\x1b[1m", check=1).err, "\\x1b[1m")
 
 
-@test("list-nothing")
-def _():
+@test
+def list_nothing():
     with Target() as t:
         r = run("list", t.pid, check=0)
         eq((r.out.strip().count("\n"), "no userfaultfd" in r.err), (0, True), "says so")
         eq(rows(t.pid), [], "JSON")
 
 
-@test("list-columns")
-def _():
+@test
+def list_columns():
     with Target() as t:
         t.uffd(features=FEATURES)
         eq(run("list", "-n", "-o", "pid,FD", t.pid, check=0).out.split()[0], str(t.pid), "chosen columns")
@@ -170,8 +168,8 @@ def zoo(t):
     return fd
 
 
-@test("smaps-sources-agree")
-def _():
+@test
+def smaps_sources_agree():
     """To the byte, on every column that both have; and with the kernel's own smaps."""
     with hugepages(12), Target() as t:
         zoo(t)
@@ -188,8 +186,8 @@ def _():
             eq(set(x["flags"]), smaps_flags(t.pid, x["start"]), x["name"])
 
 
-@test("smaps-all-is-all")
-def _():
+@test
+def smaps_all_is_all():
     with Target() as t:
         with open(f"/proc/{t.pid}/maps") as f:
             want = [line.split()[0] for line in f if "[vsyscall]" not in line]
@@ -197,8 +195,8 @@ def _():
         eq([x.lstrip("0") for x in got], [x.lstrip("0") for x in want], "every mapping, in order")
 
 
-@test("smaps-default-is-registered")
-def _():
+@test
+def smaps_default_is_registered():
     with hugepages(12), Target() as t:
         fd = zoo(t)
         r = run("smaps", "-J", t.pid, check=0).json()["smaps"]
@@ -208,8 +206,8 @@ def _():
         eq({x["holders"] is None for x in p}, {True}, "proc can't tell")
 
 
-@test("smaps-unheld")
-def _():
+@test
+def smaps_unheld():
     """A userfaultfd in flight over a socket is in nobody's table: its ranges show all the same."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -222,8 +220,8 @@ def _():
         contains(run("continue", t.pid, "all", check=1).err, "has no userfaultfd")
 
 
-@test("smaps-many-mappings", limit=120)
-def _():
+@test(limit=120)
+def smaps_many_mappings():
     """60,000 mappings: each once, although the iterator repeats itself on Linux 6.18."""
     with Target(timeout=60) as t:
         t.maps_many(n=60000, populate_bytes=0)
@@ -235,8 +233,8 @@ def _():
         eq(run("smaps", "--all", "-n", t.pid, check=0).out.count("\n"), want, "lines of the listing")
 
 
-@test("smaps-several-processes")
-def _():
+@test
+def smaps_several_processes():
     with Target() as a, Target() as b:
         for t in (a, b):
             fd = t.uffd(features=FEATURES)["fd"]

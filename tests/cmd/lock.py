@@ -11,12 +11,10 @@ import struct
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from tap import (Target, contains, eq, main, ok, run, skip, smaps_flags, spawn, take_fd, test, uffdctl_path,
-                 wait_until)
+sys.path[0] += "/.."
+from harness import (PAGE, Target, UFFDCTL, contains, eq, image, main, ok, run, skip, smaps_flags, spawn, take_fd,
+                     test, wait_until)
 
-PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem"]
 
 
@@ -36,7 +34,7 @@ class held:
         self.image = image(m["size"] // PAGE)
         self.child = subprocess.Popen(
             ["strace", "-f", "-qq", "-o", "/dev/null", "-P", self.image.name,
-             "-e", "inject=pread64:delay_enter=60000000", uffdctl_path(), "continue", "-t", "1", str(t.pid),
+             "-e", "inject=pread64:delay_enter=60000000", UFFDCTL, "continue", "-t", "1", str(t.pid),
              f"{m['addr']}+{m['size']}", "--from", self.image.name, *map(str, args)], stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, **popen)
         self.pid = None
@@ -73,8 +71,8 @@ class held:
         self.image.close()
 
 
-@test("lock-names-its-holder", rule="exclusive")
-def _():
+@test(rule="exclusive")
+def lock_names_its_holder():
     """Whatever changes the memory says who is at it and fails at once; what looks does not mind."""
     t, m = target()
     with t, held(t, m) as other:
@@ -92,8 +90,8 @@ def _():
             run(*command, check=0)
 
 
-@test("lock-waits")
-def _():
+@test
+def lock_waits():
     """--wait-lock TIME: until the other has ended, or the time is up."""
     t, m = target()
     with t, held(t, m) as other:
@@ -107,8 +105,8 @@ def _():
         eq((p.returncode, json.loads(out)["continue"][0]["mapped"]), (0, m["size"]), "the lock ends with its holder")
 
 
-@test("lock-wait-for-a-process-that-ends")
-def _():
+@test
+def lock_wait_for_a_process_that_ends():
     t, m = target()
     with t, held(t, m):
         p = spawn("continue", t.pid, "all", "--wait-lock=1m")
@@ -119,8 +117,8 @@ def _():
         contains(err.decode(), "exit")
 
 
-@test("lock-wait-interrupted")
-def _():
+@test
+def lock_wait_interrupted():
     t, m = target()
     with t, held(t, m):
         for command in ("continue", "unregister"):
@@ -132,8 +130,8 @@ def _():
             contains(err.decode(), "interrupted")
 
 
-@test("lock-other-pid-namespace")
-def _():
+@test
+def lock_other_pid_namespace():
     """The lock is the machine's: one who works in another PID namespace is seen, though not by a number."""
     t, m = target()
     if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode:
@@ -151,8 +149,8 @@ def _():
         ok(pid <= 0, f"the PID means nothing there: {pid}")
 
 
-@test("lock-not-for-others")
-def _():
+@test
+def lock_not_for_others():
     """Another user, who may not take the userfaultfd, can't keep anybody from working."""
     t, m = target()
     with t:
@@ -163,8 +161,8 @@ def _():
         run("continue", t.pid, "all", check=0)
 
 
-@test("lock-free-after-each-end")
-def _():
+@test
+def lock_free_after_each_end():
     """Nothing is left in /proc/locks by one that ended, failed or was killed."""
     t, m = target()
     with t:
@@ -179,8 +177,8 @@ def _():
         ok(not [x for x in open("/proc/locks") if f":{inode} " in x], "no lock")
 
 
-@test("lock-two-that-fill", rule="exclusive", limit=180)
-def _():
+@test(rule="exclusive", limit=180)
+def lock_two_that_fill():
     """
     Two continue --from at once on a target whose threads write: one works, the other fails or waits, and no
     word that the target has written is overwritten.
@@ -201,8 +199,8 @@ def _():
             eq(t.check_file(id=m["id"], seed=9, tail=0x5a5a)["differ"], 0, "each page has contents and the write")
 
 
-@test("lock-plain-continue-beside-a-fill")
-def _():
+@test
+def lock_plain_continue_beside_a_fill():
     """A plain continue, which would map pages that are not filled yet, has to wait."""
     nr = 4096
     t, m = target(nr)
@@ -216,8 +214,8 @@ def _():
         ok(differ in (0, nr), f"all pages or none have the contents, but {differ} of {nr} differ: {row}")
 
 
-@test("lock-all-userfaultfds-of-a-memory")
-def _():
+@test
+def lock_all_userfaultfds_of_a_memory():
     """Two userfaultfds of one memory: their ranges may show the same pages, so the lock is on both."""
     t, m = target()
     with t:
@@ -229,8 +227,8 @@ def _():
             contains(r.err, f"process {other.pid} is changing this memory")
 
 
-@test("lock-all-userfaultfds-without-bpf", rule="exclusive")
-def _():
+@test(rule="exclusive")
+def lock_all_userfaultfds_without_bpf():
     """Which of them govern this memory is not known then: all that the process holds are locked."""
     t, m = target()
     with t:
@@ -245,8 +243,8 @@ def _():
                 eq(p.returncode, 1, "exit status")
 
 
-@test("lock-needs-descriptors")
-def _():
+@test
+def lock_needs_descriptors():
     """Where there is no room for all userfaultfds of a memory, it is not worked on unlocked."""
     t, m = target()
     with t:
@@ -310,8 +308,8 @@ def without_bpf():
         libc.prctl(PR_CAPBSET_DROP, cap, 0, 0, 0)
 
 
-@test("governs-not-the-parent", rule="governs")
-def _():
+@test(rule="governs")
+def governs_not_the_parent():
     """Through a userfaultfd that the child inherited, everything would go to its parent: refused without BPF too."""
     family = subprocess.Popen([sys.executable, "-c", FAMILY], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     line = family.stdout.readline().split()
@@ -339,8 +337,8 @@ def _():
         family.wait()
 
 
-@test("governs-what-the-parent-has-registered", rule="governs")
-def _():
+@test(rule="governs")
+def governs_what_the_parent_has_registered():
     """register is not tried where it would replace, and take back, what another process has registered."""
     family = subprocess.Popen([sys.executable, "-c", FAMILY.replace("uffd(addr, size)\n    os.write", "0\n    os.write")],
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -359,8 +357,8 @@ def _():
         family.wait()
 
 
-@test("governs-inherited-by-whom-one-may-not-look-into")
-def _():
+@test
+def governs_inherited_by_whom_one_may_not_look_into():
     """A process of one's own that has called no execve(2) may have its userfaultfd from a parent that is hidden."""
     code = FAMILY.replace('libc.syscall(323, os.O_NONBLOCK)', 'libc.syscall(323, os.O_NONBLOCK | 1)')
     # The interpreter of the tests may lie where another user may not go.

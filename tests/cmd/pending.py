@@ -7,10 +7,9 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import PAGE, Target, contains, eq, fdinfo, fewer, main, ok, run, spawn, test, wait_until
 
-PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
 
 
@@ -18,8 +17,8 @@ def rows(*args, rc=0):
     return run("pending", "-J", *args, check=rc).json()["pending"]
 
 
-@test("pending-kinds")
-def _():
+@test
+def pending_kinds():
     """Minor, missing and write-protect, read and write, by the thread and by the kernel for it."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -45,8 +44,8 @@ def _():
         eq(fdinfo(t.pid, fd)["pending"], 7, "no message was taken")
 
 
-@test("pending-delivered-and-oldest-first")
-def _():
+@test
+def pending_delivered_and_oldest_first():
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=16 * PAGE)
@@ -63,8 +62,8 @@ def _():
         ok(r[0]["slept_ns"] - r[1]["slept_ns"] > 200e6, f"0.3 s apart: {r[0]['slept_ns']}, {r[1]['slept_ns']}")
 
 
-@test("pending-events")
-def _():
+@test
+def pending_events():
     """Threads that are stuck in an event that nobody reads are in no count of fdinfo."""
     with Target() as t:
         stuck = {}
@@ -86,8 +85,8 @@ def _():
         eq({x["tid"]: (x["kind"], x["addr"], x["holders"][0]) for x in rows(t.pid)}, stuck, "events")
 
 
-@test("pending-many-threads")
-def _():
+@test
+def pending_many_threads():
     """More than the iterator's own buffer has room for."""
     with Target(timeout=60) as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -125,8 +124,8 @@ def looks(n, *args):
     eq(os.pread(err.fileno(), 4096, 0).decode(), "", "stderr")
 
 
-@test("pending-beside-busy-threads", limit=180)
-def _():
+@test(limit=180)
+def pending_beside_busy_threads():
     """Threads that come and go in the same userfaultfd hide none of those that stay, in no look."""
     with Target() as t:
         fd = t.uffd(features=["minor_shmem"])["fd"]
@@ -153,8 +152,8 @@ def _():
             eq(len(tids), len(set(tids)), f"look {i}: each thread once")
 
 
-@test("pending-remote-access")
-def _():
+@test
+def pending_remote_access():
     """The waiting thread may be of another process: process_vm_readv(2) into the memory."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -175,8 +174,8 @@ def _():
         os.waitpid(child, 0)
 
 
-@test("pending-proc", rule="unknown-is-unknown")
-def _():
+@test(rule="unknown-is-unknown")
+def pending_proc():
     """Without BPF: the threads, and nothing that only BPF can tell."""
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
@@ -189,8 +188,8 @@ def _():
         eq([(x["tid"], x["pid"], x["addr"], x["kind"], x["holders"]) for x in r], [(tid, t.pid, None, None, None)], "row")
 
 
-@test("pending-exit-status")
-def _():
+@test
+def pending_exit_status():
     with Target() as t:
         fd = t.uffd(features=FEATURES)["fd"]
         eq(rows("--fail-if-any", t.pid), [], "nobody waits: 0")
@@ -205,8 +204,8 @@ def _():
         run("pending", "--watch=x", check=2)
 
 
-@test("pending-watch")
-def _():
+@test
+def pending_watch():
     with Target() as t:
         t.uffd(features=FEATURES)
         p = spawn("pending", "--watch", "0.05", t.pid)
@@ -217,8 +216,8 @@ def _():
         eq(p.returncode, 0, "a clean end")
 
 
-@test("pending-min-slept")
-def _():
+@test
+def pending_min_slept():
     """A health check that healthy faults do not trip."""
     with Target() as t:
         u = t.uffd(features=["minor_shmem"])["fd"]
@@ -232,8 +231,8 @@ def _():
         run("pending", "--min-slept=frob", check=2)
 
 
-@test("pending-unprivileged-health-check")
-def _():
+@test
+def pending_unprivileged_health_check():
     """Who may not look has not found all well."""
     with Target():
         r = run("pending", "-e", user=65534, check=1)

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """register and unregister: ranges, modes, owners."""
-import os
-import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import (Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test,
-                 wait_until)
+sys.path[0] += "/.."
+from harness import (HELPERS, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip,
+                     smaps_flags, test, wait_until)
 
-PAGE = 4096
-HUGE = 2 << 20
 FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
             "pagefault_flag_wp"]
 
@@ -26,8 +22,8 @@ def rows(command, *args, rc=0):
     return run(command, "-J", *args, check=rc).json()[command]
 
 
-@test("register-range-forms")
-def _():
+@test
+def register_range_forms():
     t, m = target()
     with t:
         a = m["start"]
@@ -41,8 +37,8 @@ def _():
             rows("unregister", t.pid, "all")
 
 
-@test("register-keeps-modes", rule="keeps-modes")
-def _():
+@test(rule="keeps-modes")
+def register_keeps_modes():
     """The ioctl replaces the modes; the command adds to them."""
     t, m = target()
     with t:
@@ -55,8 +51,8 @@ def _():
         eq([sorted(x["mode"]) for x in r], [["minor", "missing", "wp"]] * 3, "each mapping by itself")
 
 
-@test("register-modes")
-def _():
+@test
+def register_modes():
     t, m = target()
     with t:
         a = t.map(kind="anon", size=8 * PAGE)
@@ -73,8 +69,8 @@ def _():
         contains(r.err, "minor, missing, wp, rwp")
 
 
-@test("register-hugetlb-alignment")
-def _():
+@test
+def register_hugetlb_alignment():
     with hugepages(4):
         t, m = target(size=4 * HUGE, kind="hugetlb")
         with t:
@@ -84,8 +80,8 @@ def _():
             eq(len(rows("register", t.pid, f"{m['start']:x}+2M")), 1, "aligned")
 
 
-@test("register-dry-run")
-def _():
+@test
+def register_dry_run():
     t, m = target()
     with t:
         r = rows("register", t.pid, "all", "--dry-run")
@@ -99,8 +95,8 @@ def _():
         ok("ui" in smaps_flags(t.pid, m["addr"]), "nothing changed")
 
 
-@test("register-owned-elsewhere")
-def _():
+@test
+def register_owned_elsewhere():
     t, m = target()
     with t:
         other = t.uffd(features=FEATURES)["fd"]
@@ -117,8 +113,8 @@ def _():
         contains(r.err, "choose one with --fd")
 
 
-@test("unregister-wakes", rule="unregister-wakes")
-def _():
+@test(rule="unregister-wakes")
+def unregister_wakes():
     """Who waits on a minor range goes on: the kernel by itself would let it sleep."""
     t, m = target()
     with t:
@@ -132,8 +128,8 @@ def _():
         eq((j["done"], j["touched"], j["mismatches"]), (True, 16, 0), "it goes on")
 
 
-@test("unregister-part")
-def _():
+@test
+def unregister_part():
     t, m = target()
     with t:
         rows("register", t.pid, "all")
@@ -144,8 +140,8 @@ def _():
         contains(r.err, "not registered")
 
 
-@test("register-warns-of-own-memory", rule="warns-of-own-memory")
-def _():
+@test(rule="warns-of-own-memory")
+def register_warns_of_own_memory():
     """Stack, heap and TLS of the process that handles its own faults."""
     t, m = target()
     with t:
@@ -164,16 +160,16 @@ def _():
         contains(r.err, "its handler may not know such faults")
 
 
-@test("register-all-takes-what-can-be-had")
-def _():
+@test
+def register_all_takes_what_can_be_had():
     t, m = target()
     with t:
         t.map(kind="anon", size=8 * PAGE)
         eq([x["start"] for x in rows("register", t.pid, "all", "--dry-run")], [m["addr"]], "minor: shmem alone")
 
 
-@test("register-handler-in-another-process")
-def _():
+@test
+def register_handler_in_another_process():
     """The userfaultfd may be held by somebody else alone: found by whose memory it governs."""
     t, m = target()
     with t:
@@ -187,8 +183,8 @@ def _():
         contains(r.err, "memory of another process")
 
 
-@test("register-no-handshake")
-def _():
+@test
+def register_no_handshake():
     with Target() as t:
         fd = t.uffd(handshake=False)["fd"]
         m = t.map(kind="memfd", size=PAGE)
@@ -205,8 +201,8 @@ def _():
 
 # ---- symbols ----
 
-@test("symbol-executable")
-def _():
+@test
+def symbol_executable():
     """A global of a PIE, with a memfd mapped over it; a static of the same program."""
     with Target() as t:
         t.uffd(features=FEATURES)
@@ -220,8 +216,8 @@ def _():
         contains(r.err, "this kind of memory")
 
 
-@test("register-wp-async-on-any-memory")
-def _():
+@test
+def register_wp_async_on_any_memory():
     with Target() as t:
         try:
             t.uffd(features=["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
@@ -230,8 +226,8 @@ def _():
         eq(len(rows("register", t.pid, ":scratch", "-m", "wp")), 1, "private file memory")
 
 
-@test("symbol-errors")
-def _():
+@test
+def symbol_errors():
     with Target() as t:
         t.uffd(features=FEATURES)
         for text, want in ((":nonesuch", "no data object nonesuch"), ("nofile.so:arena", "no mapped ELF file is named"),
@@ -239,20 +235,10 @@ def _():
             contains(run("register", t.pid, text, check=1).err, want)
 
 
-def with_library(name):
-    """The helper, with a library loaded before it."""
-    library = os.path.join(os.environ.get("O", "build"), "tests/helpers", name)
-    os.environ["LD_PRELOAD"] = os.path.abspath(library)
-    try:
-        return Target()
-    finally:
-        del os.environ["LD_PRELOAD"]
-
-
-@test("symbol-library")
-def _():
+@test
+def symbol_library():
     """Versioned, stripped with a separate debug file, and ambiguous."""
-    with with_library("libarena.so.1") as t:
+    with Target(env={"LD_PRELOAD": f"{HELPERS}/libarena.so.1"}) as t:
         t.uffd(features=FEATURES)
         r = run("register", t.pid, "libarena.so.1:pool", "-m", "wp", "--dry-run", check=1)
         contains(r.err, "ambiguous")

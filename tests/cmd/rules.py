@@ -5,15 +5,13 @@ import os
 import re
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from rules import RULES
-from tap import Target, eq, fdinfo, main, ok, run, smaps_flags, test, wait_until
-
-PAGE = 4096
+sys.path[0] += "/.."
+from harness import PAGE, Target, eq, fdinfo, main, ok, run, smaps_flags, test, wait_until
+from harness.rules import RULES
 
 
-@test("rules-each-has-a-test")
-def _():
+@test
+def rules_each_has_a_test():
     named = set()
     for path in glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "*.py")):
         with open(path) as f:
@@ -21,8 +19,8 @@ def _():
     eq(sorted(set(RULES) - named), [], "rules without a test")
 
 
-@test("rules-looking-takes-no-message", rule="looking-changes-nothing")
-def _():
+@test(rule="looking-changes-nothing")
+def rules_looking_takes_no_message():
     """Two threads wait, one of them delivered: so they do after all commands that look."""
     with Target() as t:
         u = t.uffd(features=["minor_shmem"])["fd"]

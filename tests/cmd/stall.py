@@ -11,13 +11,13 @@ import sys
 import tempfile
 import zlib
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, main, ok, run, skip, smaps_flags, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import (HELPERS, PAGE, Target, contains, eq, links, main, ok, run, skip, smaps_flags, spawn, stat, test,
+                     wait_until)
+from harness.proc import parents
 
-PAGE = 4096
 LIMIT = 30  # seconds a command may take: files are given up after 5
 FEATURES = ["minor_shmem", "missing_shmem", "pagefault_flag_wp", "wp_hugetlbfs_shmem"]
-HELPERS = os.path.join(os.environ.get("O") or "build", "tests/helpers")
 
 
 class Stall:
@@ -68,7 +68,7 @@ def stalled(word, **kw):
     with Stall(os.path.join(HELPERS, "target"), os.path.join(HELPERS, "libarena.so.1")) as s:
         read_all(s.path("target"))
         with Target(program=s.path("target"), **kw) as t:
-            t.u = t.uffd(features=FEATURES, user_mode_only="as_user" in kw)["fd"]
+            t.u = t.uffd(features=FEATURES, user_mode_only="user" in kw)["fd"]
             t.m = t.map(kind="memfd", size=16 * PAGE)
             t.file = t.map(kind="file", path=s.path("libarena.so.1"), size=PAGE, shared=False)
             s.say(word)
@@ -78,30 +78,15 @@ def stalled(word, **kw):
                 s.end()
 
 
-def stat_of(pid):
-    """Name, state, parent; a name may be any bytes."""
-    with open(f"/proc/{pid}/stat", errors="replace") as f:
-        text = f.read()
-    state, parent = text[text.rindex(")") + 2:].split()[:2]
-    return text[text.index("(") + 1:text.rindex(")")], state, int(parent)
-
-
 def ours():
     """Processes of uffdctl that this test has started, and those that they left behind: pid to state."""
     found, parents = {}, {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            name, state, parents[int(pid)] = stat_of(pid)
+            name, state, parents[int(pid)] = stat(pid)
             if name == "uffdctl":
                 found[int(pid)] = state
     return {pid: state for pid, state in found.items() if os.getpid() in (parents[pid], parents.get(parents[pid]))}
-
-
-def links(pid):
-    with contextlib.suppress(OSError):
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            with contextlib.suppress(OSError):
-                yield os.readlink(f"/proc/{pid}/fd/{fd}")
 
 
 def waits(pid):
@@ -147,25 +132,25 @@ def commands(t, unsearched):
     ]
 
 
-@test("stall-every-command", rule="nothing-stalls-us")
-def _():
+@test(rule="nothing-stalls-us")
+def stall_every_command():
     """The server has taken the request, and never answers: not even SIGKILL ends who asked."""
     with stalled("stall") as (_, t):
         each_command(t, commands(t, True))
         ok("ui" not in smaps_flags(t.pid, t.m["addr"]), "registered for missing alone")
 
 
-@test("stall-every-command-queued")
-def _():
+@test
+def stall_every_command_queued():
     """The server takes no request at all."""
     with stalled("queue") as (_, t):
         each_command(t, commands(t, True))
 
 
-@test("stall-every-command-without-bpf")
-def _():
+@test
+def stall_every_command_without_bpf():
     """The kind of each mapping is known by its device."""
-    with stalled("stall", as_user=65534) as (_, t):
+    with stalled("stall", user=65534) as (_, t):
         for args, rc, text in commands(t, True)[:6]:
             r = run(*args, timeout=LIMIT, user=65534)
             ok(r.rc == rc, f"exit status {rc}: {r}")
@@ -174,15 +159,15 @@ def _():
         contains(r.err, "does not answer")
 
 
-@test("stall-kind-unknown")
-def _():
+@test
+def stall_kind_unknown():
     """A tmpfs that is mounted no more, without BPF: the kernel alone knows whether it can be registered."""
     d = tempfile.mkdtemp(prefix="uffdctl-stall.")
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "none", d], stderr=subprocess.DEVNULL).returncode:
         os.rmdir(d)
         skip("no tmpfs can be mounted; root runs this")
     try:
-        with Target(as_user=65534) as t:
+        with Target(user=65534) as t:
             t.uffd(features=FEATURES, user_mode_only=True)
             m = t.map(kind="tmpfs", path=os.path.join(d, "guest"), size=4 * PAGE)
             subprocess.run(["umount", "-l", d], check=True)
@@ -199,8 +184,8 @@ def _():
         os.rmdir(d)
 
 
-@test("stall-other-files-are-searched")
-def _():
+@test
+def stall_other_files_are_searched():
     """One file does not answer, the others are searched all the same."""
     with Target() as t, Stall(os.path.join(HELPERS, "libarena.so.1")) as s:
         t.uffd(features=FEATURES)
@@ -214,8 +199,8 @@ def _():
         eq([x["start"] for x in r.json()["register"]], [m["addr"]], "by the file's name")
 
 
-@test("stall-ctrl-c")
-def _():
+@test
+def stall_ctrl_c():
     """It ends at once, nothing changed, whatever its child waits for."""
     with stalled("stall") as (_, t):
         p = spawn("register", t.pid, ":arena", "@/memfd:guest*")
@@ -229,8 +214,8 @@ def _():
         ok("ui" not in smaps_flags(t.pid, t.m["addr"]), "nothing was changed")
 
 
-@test("stall-contents")
-def _():
+@test
+def stall_contents():
     """The user's own file: opened before anything of the target's is held, and Ctrl-C ends that."""
     with stalled("queue") as (s, t):
         p = spawn("continue", t.pid, "@/memfd:guest*", f"--from={s.path('target')}")
@@ -241,8 +226,8 @@ def _():
         eq(p.returncode, -signal.SIGINT, "exit status")
 
 
-@test("stall-watch")
-def _():
+@test
+def stall_watch():
     """A fault by an instruction of such a file: its name stands there without a function."""
     with stalled("stall") as (_, t):
         t.register(id=t.m["id"], uffd=t.u, mode=["missing"])
@@ -261,7 +246,7 @@ def _():
 
 def attached(p):
     """Its programs are loaded: it waits for events."""
-    return any("bpf" in x for x in links(p.pid)) and stat_of(p.pid)[1] == "S"
+    return any("bpf" in x for x in links(p.pid)) and stat(p.pid)[1] == "S"
 
 
 # ---- files that are cut short, or blow up ----
@@ -324,22 +309,22 @@ def check_small(sections):
         ok(huge < plain + (64 << 20), f"{huge >> 20} MiB, without :SYMBOL {plain >> 20} MiB")
 
 
-@test("symbol-compressed-tables")
-def _():
+@test
+def symbol_compressed_tables():
     """A quarter of a gigabyte in a quarter of a megabyte."""
     size = (128 << 20) // 24 * 24
     data = compressed(size)
     check_small([(".symtab", SHT_SYMTAB, SHF_COMPRESSED, 2, 24, data), (".strtab", SHT_STRTAB, SHF_COMPRESSED, 0, 0, data)])
 
 
-@test("symbol-sparse-tables")
-def _():
+@test
+def symbol_sparse_tables():
     """A file that is large and empty."""
     check_small([(".symtab", SHT_SYMTAB, 0, 2, 24, 24 * (1 << 20)), (".strtab", SHT_STRTAB, 0, 0, 0, 1 << 29)])
 
 
-@test("symbol-cut-short", rule="nothing-stalls-us")
-def _():
+@test(rule="nothing-stalls-us")
+def symbol_cut_short():
     """The file ends earlier than it did when it was opened: bytes are missing, and nobody dies."""
     syms = bytes(24) + struct.pack("<IBBHQQ", 1, 0x11, 0, 1, 0, 8)
     with tempfile.TemporaryDirectory() as d:
@@ -357,8 +342,8 @@ def _():
             contains(r.err, "no data object zeros")
 
 
-@test("symbol-debugdata")
-def _():
+@test
+def symbol_debugdata():
     """Symbols in .gnu_debugdata, of a file without others (MiniDebugInfo)."""
     if not shutil.which("xz"):
         skip("no xz; xz-utils runs this")
@@ -370,12 +355,7 @@ def _():
         subprocess.run(["xz", "--force", mini], check=True)
         subprocess.run(["objcopy", "--remove-section=.gnu_debuglink", "--remove-section=.note.gnu.build-id",
                         f"--add-section=.gnu_debugdata={mini}.xz", library], check=True)
-        os.environ["LD_PRELOAD"] = library
-        try:
-            t = Target()
-        finally:
-            del os.environ["LD_PRELOAD"]
-        with t:
+        with Target(env={"LD_PRELOAD": library}) as t:
             t.uffd(features=FEATURES)
             r = run("register", "-J", t.pid, ":hidden_pool", "-m", "wp", "--dry-run", check=0)
             ok(r.json()["register"], "a symbol that only .gnu_debugdata has")

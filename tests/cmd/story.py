@@ -5,14 +5,14 @@ import re
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, skip, smaps_flags, test, wait_until
+sys.path[0] += "/.."
+from harness import (HUGE, PAGE, Target, eq, fdinfo, hugepages, image, main, ok, pattern_page, run, skip, smaps_flags,
+                     test, wait_until)
 
-HUGE = 2 << 20
 KINDS = {
-    "shmem-shared": ("memfd", True, 4096),
-    "shmem-private": ("memfd", False, 4096),
-    "tmpfs": ("tmpfs", True, 4096),
+    "shmem-shared": ("memfd", True, PAGE),
+    "shmem-private": ("memfd", False, PAGE),
+    "tmpfs": ("tmpfs", True, PAGE),
     "hugetlb-shared": ("hugetlb", True, HUGE),
     "hugetlb-private": ("hugetlb", False, HUGE),
 }
@@ -30,10 +30,12 @@ def drop(t, kind):
         os.unlink(f"/dev/shm/uffdctl-test-{t.pid}")
 
 
+@test(each={f"{name}-{'rw' if writable else 'ro'}": (*kind, writable)
+            for name, kind in KINDS.items() for writable in (True, False)})
 def story(kind, shared, page, writable):
     """8 pages: 4 filled with pattern 1, corrected by uffdctl to pattern 7 from a file, continued."""
     nr = 8
-    with Target() as t, tempfile.NamedTemporaryFile() as image:
+    with hugepages(20 if kind == "hugetlb" else 0), Target() as t, tempfile.NamedTemporaryFile() as image:
         uffd = t.uffd(features=FEATURES)["fd"]
         m = make(t, kind, shared, nr * page, writable)
         try:
@@ -72,23 +74,12 @@ def story(kind, shared, page, writable):
             drop(t, kind)
 
 
-for _name, (_kind, _shared, _page) in KINDS.items():
-    for _writable in (True, False):
-        def _run(kind=_kind, shared=_shared, page=_page, writable=_writable):
-            if kind == "hugetlb":
-                with hugepages(20):
-                    story(kind, shared, page, writable)
-            else:
-                story(kind, shared, page, writable)
-        test(f"story-{_name}-{'rw' if _writable else 'ro'}")(_run)
-
-
-@test("story-handler-counts")
-def _():
+@test
+def story_handler_counts():
     """The target's own handler counts each fault once; continue from outside resolves what it leaves."""
     with Target() as t:
         uffd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=64 * 4096)
+        m = t.map(kind="memfd", size=64 * PAGE)
         t.fill(id=m["id"], seed=3)
         t.register(uffd=uffd, id=m["id"], mode=["minor"])
         t.handler(uffd=uffd, action="count")
@@ -96,7 +87,7 @@ def _():
         wait_until(lambda: t.handler_stats(uffd=uffd)["minor"] == 4, "four messages")
         eq((fdinfo(t.pid, uffd)["pending"], fdinfo(t.pid, uffd)["total"]), (0, 4), "all read, none resolved")
         r = run("continue", "-J", t.pid, "@/memfd:guest", check=0).json()["continue"][0]
-        eq(r["mapped"], 64 * 4096, "all mapped")
+        eq(r["mapped"], 64 * PAGE, "all mapped")
         for th in threads:
             j = t.join(thread=th)
             eq((j["done"], j["mismatches"]), (True, 0), "thread")
@@ -105,8 +96,8 @@ def _():
         ok(4 <= n <= 8, f"{n} messages of 4 threads")
 
 
-@test("story-hugetlb-sharing", limit=120)
-def _():
+@test(limit=120)
+def story_hugetlb_sharing():
     """Two mappings on 1 GiB bounds could share page tables, and the registered one would not fault."""
     gib = 1 << 30
     with hugepages(gib // HUGE + 4), Target(timeout=60) as t:
@@ -128,11 +119,11 @@ def _():
         eq(t.join(thread=th)["mismatches"], 0, "contents")
 
 
-@test("story-private-stays-cow")
-def _():
+@test
+def story_private_stays_cow():
     with Target() as t:
         t.uffd(features=FEATURES)
-        m = t.map(kind="memfd", size=4 * 4096, shared=False)
+        m = t.map(kind="memfd", size=4 * PAGE, shared=False)
         t.fill(id=m["id"], seed=1)
         run("register", t.pid, "all", check=0)
         run("continue", t.pid, "all", check=0)
@@ -141,28 +132,27 @@ def _():
         eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "the file does not")
 
 
-for _kind, _page in (("memfd", 4096), ("hugetlb", HUGE)):
-    @test(f"story-wp-mark-survives-{_kind}", rule="marks-survive")
-    def _(kind=_kind, page=_page):
-        """A write-protect mark on a page that is not mapped outlives continue: the write still faults."""
-        with hugepages(8 if kind == "hugetlb" else 0), Target() as t:
-            uffd = t.uffd(features=FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])["fd"]
-            m = t.map(kind=kind, size=4 * page)
-            t.fill(id=m["id"], seed=1)
-            addr = int(m["addr"], 16)
-            run("register", t.pid, "all", "-m", "minor,wp", check=0)
-            ok({"ui", "uw"} <= smaps_flags(t.pid, addr), "both modes")
-            t.writeprotect(uffd=uffd, id=m["id"], offset=page, len=page, protect=True)
-            r = run("continue", "-J", t.pid, "all")
-            if r.rc and re.search(r"needs Linux 6\.[47]", r.err):
-                skip("marks can't be kept, and continue refuses; Linux 6.4, on hugetlbfs 6.7, runs this")
-            eq(r.rc, 0, "continue")
-            eq(r.json()["continue"][0]["mapped"], 4 * page, "all mapped")
-            t.handler(uffd=uffd, action="continue")
-            th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
-            ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")
-            stats = t.handler_stats(uffd=uffd)
-            eq((stats["wp"], stats["minor"]), (1, 0), "just the marked page faulted, for write-protect")
+@test(rule="marks-survive", each={"memfd": ("memfd", PAGE), "hugetlb": ("hugetlb", HUGE)})
+def story_wp_mark_survives(kind, page):
+    """A write-protect mark on a page that is not mapped outlives continue: the write still faults."""
+    with hugepages(8 if kind == "hugetlb" else 0), Target() as t:
+        uffd = t.uffd(features=FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])["fd"]
+        m = t.map(kind=kind, size=4 * page)
+        t.fill(id=m["id"], seed=1)
+        addr = int(m["addr"], 16)
+        run("register", t.pid, "all", "-m", "minor,wp", check=0)
+        ok({"ui", "uw"} <= smaps_flags(t.pid, addr), "both modes")
+        t.writeprotect(uffd=uffd, id=m["id"], offset=page, len=page, protect=True)
+        r = run("continue", "-J", t.pid, "all")
+        if r.rc and re.search(r"needs Linux 6\.[47]", r.err):
+            skip("marks can't be kept, and continue refuses; Linux 6.4, on hugetlbfs 6.7, runs this")
+        eq(r.rc, 0, "continue")
+        eq(r.json()["continue"][0]["mapped"], 4 * page, "all mapped")
+        t.handler(uffd=uffd, action="continue")
+        th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
+        ok(t.join(thread=th)["done"], "the writer is through, by the handler's help")
+        stats = t.handler_stats(uffd=uffd)
+        eq((stats["wp"], stats["minor"]), (1, 0), "just the marked page faulted, for write-protect")
 
 
 main()

@@ -13,9 +13,9 @@ import sys
 import termios
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from screen import UFFDCTL, Screen, width
-from tap import Target, contains, eq, fdinfo, main, ok, run, test, wait_until
+sys.path[0] += "/.."
+from harness import UFFDCTL, Target, contains, eq, fdinfo, main, ok, run, test, wait_until
+from harness.screen import Screen, width
 
 PAGE = 4096
 FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]

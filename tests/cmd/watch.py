@@ -11,69 +11,30 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from tap import test as one_test
-from tap import ROOT, SLOW, Failure, Target, contains, eq, fdinfo, fewer, hugepages, main, ok, run, skip, spawn, wait_until
+sys.path[0] += "/.."
+from harness import (FEATURES, HUGE, PAGE, ROOT, SLOW, Target, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main,
+                     ok, run, skip, test, wait_until)
+from harness.watch import Storm, Watch, backends, consistent
 
-PAGE = 4096
-HUGE = 2 << 20
 BACKEND = None  # of the test that runs
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
-            "pagefault_flag_wp"]
+BACKENDS = backends(os.environ.get("UFFDCTL_TEST_BACKENDS"))
 
 
-def backends():
-    """Those that must be had, as tests/vm/ says; or those that can be had here."""
-    named = os.environ.get("UFFDCTL_TEST_BACKENDS")
-    if named:
-        return named.split()
-    return [b for b in ("tracepoint", "fentry", "kprobe") if not run("watch", "--summary", "-d", "0.01", f"--backend={b}").rc] + ["sched"]
-
-
-BACKENDS = backends()
-
-
-def test(name, limit=60):
+def by_backend(fn=None, limit=60):
     """A test, once by each backend."""
     def register(fn):
-        def by(backend):
-            def run_by():
-                global BACKEND
-                BACKEND = backend
-                fn()
-            return run_by
-        for backend in BACKENDS:
-            one_test(f"{name}-{backend}", limit)(by(backend))
-        return fn
-    return register
+        def run_by(backend):
+            global BACKEND
+            BACKEND = backend
+            fn()
+        run_by.__name__ = fn.__name__
+        return test(limit=limit, each={b: (b,) for b in BACKENDS})(run_by)
+    return register(fn) if fn else register
 
 
-class Watch:
-    """A running uffdctl watch --json; stop() returns its faults and its summary."""
-
-    def __init__(self, *args, **popen):
-        self.err = tempfile.TemporaryFile()
-        self.p = spawn("watch", "--json", "-v", f"--backend={BACKEND}", *args, stderr=self.err, **popen)
-        wait_until(lambda: self.p.poll() is not None or "watching by" in self.said(), "watch is attached", timeout=30)
-
-    def said(self):
-        return os.pread(self.err.fileno(), 65536, 0).decode()
-
-    def stop(self, sig=signal.SIGINT):
-        self.p.send_signal(sig)
-        out, _ = self.p.communicate(timeout=30)
-        if self.p.returncode:
-            raise Failure(f"watch: exit {self.p.returncode}: {self.said()}")
-        lines = [json.loads(line) for line in out.splitlines()]
-        eq([x["type"] for x in lines], ["fault"] * (len(lines) - 1) + ["summary"], "lines")
-        return lines[:-1], lines[-1]
-
-
-def consistent(s):
-    eq(sum(s["faults"].values()), sum(s["ended"].values()) + s["pending"], "faults = ended + pending")
-    eq(sum(b["count"] for b in s["histogram"]) + s["unknown_waits"], sum(s["ended"].values()),
-       "each ended fault is in the histogram, or its wait is not known")
-    eq(s["missed"], 0, "missed")
+def start(*args, **popen):
+    """watch, by the backend of the test."""
+    return Watch(f"--backend={BACKEND}", *args, **popen)
 
 
 def storm(n, threads, kind, mode, *args, other_process=False, access="read"):
@@ -91,7 +52,7 @@ def storm(n, threads, kind, mode, *args, other_process=False, access="read"):
             access = "write"
         serve = t.child_handler if other_process else t.handler
         serve(uffd=u, action="copy" if mode == "missing" else "continue", seed=1)
-        w = Watch(*args, t.pid)
+        w = start(*args, t.pid)
         for th in t.touch(id=m["id"], access=access, threads=threads, split=True, value=1)["threads"]:
             wait_until(lambda th=th: t.join(thread=th, timeout_ms=5000)["done"], "thread", timeout=100)
         faults, s = w.stop()
@@ -113,66 +74,50 @@ def exact(n, *args, **kw):
     return faults, s
 
 
-@test("watch-exact-minor", limit=180)
-def _():
+@by_backend(limit=180)
+def watch_exact_minor():
     exact(fewer(200000), 8, "memfd", "minor", "--summary")
 
 
-@test("watch-exact-missing", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_exact_missing():
     exact(fewer(50000), 8, "anon", "missing", "--summary")
     exact(fewer(20000), 3, "memfd", "missing", "--summary")
 
 
-@test("watch-exact-wp", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_exact_wp():
     exact(fewer(20000), 4, "memfd", "wp", "--summary")
     exact(fewer(20000), 4, "anon", "wp", "--summary")
 
 
-@test("watch-exact-hugetlb", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_exact_hugetlb():
     with hugepages(256):
         exact(256, 4, "hugetlb", "minor", "--summary")
 
 
-@test("watch-exact-other-process", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_exact_other_process():
     n = fewer(20000)
     faults, s = exact(n, 4, "memfd", "minor", other_process=True)
     eq(len(faults) + s["lost_events"], n, "each is in the stream, or counted as lost")
     ok(all(f["resolver_pid"] not in (None, f["pid"]) for f in faults if f["ended"] == "woken"), "resolved by another")
 
 
-@test("watch-exact-repeatedly", limit=180)
-def _():
+@by_backend(limit=180)
+def watch_exact_repeatedly():
     """The races between the signs of one fault come up in some of many short runs."""
     for _ in range(12):
         exact(fewer(5000), 6, "memfd", "minor", "--summary")
 
 
-class Storm:
-    """tests/helpers/storm: faults, and counts of them that owe nothing to BPF."""
-
-    def __init__(self, *args):
-        program = os.path.join(os.environ.get("O") or os.path.join(ROOT, "build"), "tests/helpers/storm")
-        self.p = subprocess.Popen([program, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = int(self.p.stdout.readline().split()[1])
-
-    def run(self):
-        self.p.stdin.write(b"go\n")
-        self.p.stdin.flush()
-        result = json.loads(self.p.stdout.readline())
-        self.p.stdin.close()  # its threads end, and so does what they wait in
-        self.p.wait(timeout=30)
-        return result
-
-
 def watch_storm(*args, options=("--summary",)):
     """A storm and what watch says of it: where each message is read, both count the same."""
     storm = Storm(*args)
-    w = Watch(*options, storm.pid)
-    told = storm.run()
+    w = start(*options, storm.pid)
+    storm.go()
+    told = storm.result()
     faults, s = w.stop()
     consistent(s)
     late = s["ended"]["signal"]  # as in exact()
@@ -181,8 +126,8 @@ def watch_storm(*args, options=("--summary",)):
     return told, faults, s
 
 
-@test("watch-blocked-is-who-slept", limit=180)
-def _():
+@by_backend(limit=180)
+def watch_blocked_is_who_slept():
     """Wakers so fast that threads are woken before they are seen to sleep, on the same CPU and on another."""
     for args in ("-t 1 -p -F 0 -H 1", "-t 1 -F 0 -H 0", "-t 2 -p", "-t 8 -r 2 -b 4 -y 2"):
         n = fewer(50000) if SLOW == 1 or "-p" not in args else 500
@@ -194,8 +139,8 @@ def _():
         ok(abs(other) <= 5 + n // 1000, f"{args}: {s['blocked']} blocked, the threads slept {told['slept']} times")
 
 
-@test("watch-batches", limit=180)
-def _():
+@by_backend(limit=180)
+def watch_batches():
     """Several messages a call, several handlers: threads leave the queue before the call ends."""
     several = ("-t 8 -r 2 -b 4 -y 2", "-t 6 -r 4 -b 4 -y 2", "-t 4 -r 3 -b 8 -m")
     # Where CPUs are emulated, each stands still for milliseconds: with several handlers, kprobe and sched were off by
@@ -204,76 +149,69 @@ def _():
         watch_storm("-n", str(fewer(100000)), *args.split())
 
 
-@test("watch-vectors", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_vectors():
     """Messages read by readv(2) and preadv2(2), each in two buffers."""
     for call in ("readv", "preadv2"):
         watch_storm("-n", str(fewer(10000)), "-t", "4", "-b", "7", "-c", call)
 
 
-@test("watch-queue-time-of-each", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_queue_time_of_each():
     """Of faults whose message was read, and whose wait is known, it is known when."""
     _, faults, s = watch_storm("-n", str(fewer(20000)), "-t", "8", "-r", "2", "-d", "50", options=())
     eq([f for f in faults if f["queue_ns"] is None and f["wait_ns"] is not None], [], "not known")
     eq(len(faults) + s["lost_events"], sum(s["faults"].values()), "each is shown or counted as lost")
 
 
-@test("watch-sixteen-userfaultfds", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_sixteen_userfaultfds():
     """As many as are followed in one memory; with more, it is said."""
     told, _, s = watch_storm("-n", str(fewer(16000)), "-t", "16", "-u", "16", "-d", "200")
     ok(told["slept"] - s["blocked"] <= 5 + told["slept"] // 1000, f"{s['blocked']} blocked, {told['slept']} slept")
     storm = Storm("-n", "170", "-t", "17", "-u", "17")
-    w = Watch("--summary", storm.pid)
+    w = start("--summary", storm.pid)
     if BACKEND == "sched":
         contains(w.said(), "more than 16 userfaultfds govern its memory")
-    told = storm.run()
+    storm.go()
+    told = storm.result()
     _, s = w.stop()
     consistent(s)
     eq((sum(s["faults"].values()), s["delivered"]), (170, 170), "counted all the same")
 
 
-@test("watch-begins-amid-faults", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_begins_amid_faults():
     """Those who waited before are counted apart, not as faults of no wait: each wait that is shown was measured."""
     for _ in range(fewer(10)):
         storm = Storm("-t", "16", "-s", "3600", "-b", "4")
-        storm.p.stdin.write(b"go\n")
-        storm.p.stdin.flush()
-        w = Watch("-c", "1000", storm.pid)
-        out, _ = w.p.communicate(timeout=60)
-        storm.p.kill()
-        storm.p.wait()
-        lines = [json.loads(line) for line in out.splitlines()]
+        storm.go()
+        w = start("-c", "1000", storm.pid)
+        lines = w.lines(timeout=60)
+        storm.kill()
         eq([f for f in lines[:-1] if f["wait_ns"] == 0], [], "waits of 0")
 
 
-@test("watch-duration")
-def _():
+@by_backend
+def watch_duration():
     """All faults that are counted fall into the time that is shown for them, however long the start took."""
     storm = Storm("-t", "2", "-s", "3600")
-    storm.p.stdin.write(b"go\n")
-    storm.p.stdin.flush()
-    try:
-        lines = [json.loads(line) for line in run("watch", "-J", f"--backend={BACKEND}", "-c", 100, storm.pid,
-                                                  check=0).out.splitlines()]
-    finally:
-        storm.p.kill()
-        storm.p.wait()
+    storm.go()
+    lines = start("-c", 100, storm.pid).lines()
+    storm.kill()
     took = max(f["ts_ns"] for f in lines[:-1]) - min(f["ts_ns"] for f in lines[:-1])
     ok(took <= lines[-1]["duration_ns"], f"{took} ns of faults in {lines[-1]['duration_ns']} ns")
 
 
-@test("watch-record")
-def _():
+@by_backend
+def watch_record():
     """Every field of a fault whose story is known."""
     with Target() as t:
         u = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=8 * PAGE)
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         th = t.touch(id=m["id"], offset=3 * PAGE, len=PAGE, access="write", name="vcpu0", value=1)
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
         time.sleep(0.2)
@@ -293,8 +231,8 @@ def _():
         eq((len(faults), s["blocked"], s["delivered"]), (1, 1, 1), "one fault")
 
 
-@test("watch-kernel-and-remote-access")
-def _():
+@by_backend
+def watch_kernel_and_remote_access():
     """read(2) and write(2) on the range, and another process's process_vm_readv(2): filtered by memory."""
     with Target() as t, Target() as other:
         u = t.uffd(features=FEATURES)["fd"]
@@ -306,7 +244,7 @@ def _():
         n = other.map(kind="anon", size=8 * PAGE)
         other.register(uffd=v, id=n["id"], mode=["missing"])
         other.handler(uffd=v, action="copy", seed=1)
-        w = Watch(t.pid)
+        w = start(t.pid)
         for i, access in enumerate(("read", "write", "kernel_read", "kernel_write")):
             th = t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access=access, value=1)["threads"][0]
             ok(t.join(thread=th)["done"], access)
@@ -323,15 +261,15 @@ def _():
         eq({f["target_pid"] for f in faults}, {t.pid}, "for its memory")
 
 
-@test("watch-one-page")
-def _():
+@by_backend
+def watch_one_page():
     """Several threads on one page are several faults, and one continue ends them."""
     with Target() as t:
         u = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=PAGE)
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         ths = t.touch(id=m["id"], access="read", threads=20)["threads"]
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 20, "all wait")
         run("continue", t.pid, "all", check=0)
@@ -342,15 +280,15 @@ def _():
         eq((s["faults"]["minor"], s["blocked"], s["delivered"], s["ended"]["woken"]), (20, 20, 0, 20), "faults")
 
 
-@test("watch-ends")
-def _():
+@by_backend
+def watch_ends():
     """Woken without being resolved, ended by a signal, released by the last close, still waiting."""
     with Target() as t:
         u = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=8 * PAGE)
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         t.touch(id=m["id"], len=PAGE, access="read")
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
         run("wake", t.pid, m["addr"] + "+4K", check=0)
@@ -361,7 +299,7 @@ def _():
         eq((s["faults"]["minor"], s["ended"]["woken"], s["pending"]), (2, 1, 1), "woken once, waits on")
         eq(faults[0]["op"], "wake", "by wake")
 
-        w = Watch(t.pid)
+        w = start(t.pid)
         run("continue", t.pid, "all", check=0)
         _, s = w.stop()
         eq((sum(s["faults"].values()), s["pending_before"], sum(s["ended"].values())), (0, 1, 0), "one from before")
@@ -369,7 +307,7 @@ def _():
         m = t.map(kind="memfd", size=8 * PAGE, name="second")
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         t.touch(id=m["id"], access="read", threads=3, split=True)
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
         t.close(fd=u)
@@ -381,7 +319,7 @@ def _():
         m = t.map(kind="memfd", size=8 * PAGE, name="third")
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         t.touch(id=m["id"], access="read", threads=3, split=True)
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
         t.kill()
@@ -390,8 +328,8 @@ def _():
         eq((s["faults"]["minor"], s["ended"]["signal"], s["pending"]), (3, 3, 0), "killed")
 
 
-@test("watch-many-blocked", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_many_blocked():
     """More threads at once than a kretprobe has instances."""
     with Target(timeout=60) as t:
         n = 1000
@@ -399,7 +337,7 @@ def _():
         m = t.map(kind="memfd", size=n * PAGE)
         t.fill(id=m["id"], seed=1)
         t.register(uffd=u, id=m["id"], mode=["minor"])
-        w = Watch(t.pid)
+        w = start(t.pid)
         ths = t.touch(id=m["id"], access="read", threads=n, split=True)["threads"]
         wait_until(lambda: fdinfo(t.pid, u)["total"] == n, "all wait", timeout=20)
         time.sleep(0.5)  # total counts a thread before it sleeps; one that is woken by then never blocked
@@ -410,11 +348,11 @@ def _():
         eq((s["faults"]["minor"], s["blocked"], s["ended"]["woken"], len(faults)), (n, n, n, n), "faults")
 
 
-@test("watch-new-userfaultfd")
-def _():
+@by_backend
+def watch_new_userfaultfd():
     """One that is made while watching is seen from its first fault on."""
     with Target() as t:
-        w = Watch(t.pid)
+        w = start(t.pid)
         u = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=8 * PAGE)
         t.fill(id=m["id"], seed=1)
@@ -426,11 +364,11 @@ def _():
         eq(s["faults"]["minor"], 8, "faults")
 
 
-@test("watch-many-userfaultfds")
-def _():
+@by_backend
+def watch_many_userfaultfds():
     """More than are followed at once were there before, and are closed: its faults are seen to sleep."""
     with Target() as t:
-        w = Watch("--summary", t.pid)
+        w = start("--summary", t.pid)
         for _ in range(3):
             for u in [t.uffd(features=FEATURES)["fd"] for _ in range(6)]:
                 t.close(fd=u)
@@ -447,8 +385,8 @@ def _():
         eq((s["faults"]["missing"], s["blocked"], s["ended"]["released"]), (3, 3, 3), "faults")
 
 
-@test("watch-stopped-reader", limit=180)
-def _():
+@by_backend(limit=180)
+def watch_stopped_reader():
     """What the stream has no room for is in the totals all the same, and counted."""
     with Target(timeout=60) as t:
         n = 40000  # more than the stream has room for
@@ -457,36 +395,28 @@ def _():
         t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
         t.register(uffd=u, id=m["id"], mode=["minor"])
         t.handler(uffd=u, action="continue")
-        w = Watch(t.pid, stdout=open("/dev/null", "w"))
-        w.p.kill()
-        out = open(f"/tmp/uffdctl-watch-{os.getpid()}", "w+")
-        w = Watch(t.pid, stdout=out)
+        w = start(t.pid)
         os.kill(w.p.pid, signal.SIGSTOP)
         th = t.touch(id=m["id"], access="read")["threads"][0]
         wait_until(lambda: t.join(thread=th, timeout_ms=5000)["done"], "thread", timeout=60)
         os.kill(w.p.pid, signal.SIGCONT)
-        w.p.send_signal(signal.SIGINT)
-        w.p.wait(timeout=30)
-        out.seek(0)
-        lines = [json.loads(line) for line in out]
-        os.unlink(out.name)
-        s = lines[-1]
+        faults, s = w.stop()
         eq(s["faults"]["minor"], n, "totals are exact")
         ok(s["lost_events"] > 0, "the stream overflowed")
-        eq(len(lines) - 1 + s["lost_events"], n, "each is shown or counted as lost")
+        eq(len(faults) + s["lost_events"], n, "each is shown or counted as lost")
 
 
-@test("watch-interrupted-in-the-background")
-def _():
+@by_backend
+def watch_interrupted_in_the_background():
     """As a script starts it, with SIGINT ignored: kill -INT ends it all the same."""
     with Target() as t:
         t.uffd(features=FEATURES)
-        w = Watch(t.pid, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+        w = start(t.pid, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         eq(w.stop()[0], [], "faults")
 
 
-@test("watch-filters-and-limits")
-def _():
+@by_backend
+def watch_filters_and_limits():
     with Target() as t:
         u = t.uffd(features=FEATURES)["fd"]
         m = t.map(kind="memfd", size=64 * PAGE)
@@ -495,15 +425,14 @@ def _():
         t.register(uffd=u, id=m["id"], mode=["minor"])
         t.register(uffd=u, id=a["id"], mode=["missing"])
         t.handler(uffd=u, action="copy", seed=1)
-        kinds, writes, slow = Watch("-k", "missing", t.pid), Watch("--access=write", t.pid), Watch("--min-wait=10s", t.pid)
-        three = Watch("-c", "3", t.pid)
+        kinds, writes, slow = start("-k", "missing", t.pid), start("--access=write", t.pid), start("--min-wait=10s", t.pid)
+        three = start("-c", "3", t.pid)
         for mapping, access in ((m, "read"), (a, "write")):
             th = t.touch(id=mapping["id"], len=8 * PAGE, access=access, value=1)["threads"][0]
             if mapping is m:
                 run("continue", t.pid, m["addr"] + "+32K", check=0)
             ok(t.join(thread=th)["done"], "thread")
-        out, _ = three.p.communicate(timeout=10)
-        eq(out.count(b'"fault"'), 3, "--count")
+        eq([x["type"] for x in three.lines()], ["fault"] * 3 + ["summary"], "--count")
         faults, s = kinds.stop()
         eq({f["kind"] for f in faults}, {"missing"}, "--kind")
         eq(len(faults), 8, "--kind")
@@ -515,8 +444,8 @@ def _():
         ok(re.match(rf"0 faults in [\d.]+ s \({BACKEND}\)", text), text)
 
 
-@test("watch-choices-hold-for-totals")
-def _():
+@by_backend
+def watch_choices_hold_for_totals():
     """--kind, --access and --range choose what is counted, also without a stream."""
     with Target() as t:
         u, v = (t.uffd(features=FEATURES)["fd"] for _ in range(2))
@@ -527,11 +456,11 @@ def _():
         t.register(uffd=v, id=a["id"], mode=["missing"])
         t.handler(uffd=v, action="copy", seed=1)
         start = int(a["addr"], 16)
-        watches = {"minor": Watch("--summary", "--kind=minor", t.pid),
-                   "write": Watch("--summary", "--access=write", t.pid),
-                   "glob": Watch("--summary", "--range=@/memfd:guest*", t.pid),
-                   "none": Watch("--summary", "--range=:arena", t.pid),
-                   "two": Watch("--range", f"{start:x}+8K", "--range", f"{start + 3 * PAGE:x}+4K", t.pid)}
+        watches = {"minor": start("--summary", "--kind=minor", t.pid),
+                   "write": start("--summary", "--access=write", t.pid),
+                   "glob": start("--summary", "--range=@/memfd:guest*", t.pid),
+                   "none": start("--summary", "--range=:arena", t.pid),
+                   "two": start("--range", f"{start:x}+8K", "--range", f"{start + 3 * PAGE:x}+4K", t.pid)}
         th = t.touch(id=m["id"], len=4 * PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
         t.read_msg(uffd=u, timeout_ms=1000)
@@ -577,15 +506,15 @@ os.wait()
 """
 
 
-@test("watch-children-and-exec", limit=60)
-def _():
+@by_backend(limit=60)
+def watch_children_and_exec():
     """A process stays watched over exec; its children with --children only."""
     with tempfile.NamedTemporaryFile("w", suffix=".py") as f:
         f.write(PROCESSES)
         f.flush()
         for options, n in (([], 1), (["--children"], 2)):
             p = subprocess.Popen([sys.executable, f.name, "exec"], stdin=subprocess.PIPE)
-            w = Watch(*options, p.pid)
+            w = start(*options, p.pid)
             p.communicate(b"go\n", timeout=30)
             eq(p.returncode, 0, "the process")
             faults, s = w.stop()
@@ -594,8 +523,8 @@ def _():
             eq((len({x["pid"] for x in faults}), p.pid in {x["pid"] for x in faults}), (n, True), "whose")
 
 
-@test("watch-shared-memory", limit=120)
-def _():
+@by_backend(limit=120)
+def watch_shared_memory():
     """Two processes in one memory: it is watched until the last of them has ended."""
     for order in ("parent heir", "heir parent", "--children parent"):
         with Target() as t:
@@ -604,20 +533,19 @@ def _():
             t.register(uffd=u, id=m["id"], mode=["missing"])
             t.child_handler(uffd=u, action="copy", seed=1)
             pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
-            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            w = start("--summary", *(pids.get(x, x) for x in order.split()))
             t.kill_child(pid=t.heir(id=m["id"])["pid"])
             t.kill()
-            out, _ = w.p.communicate(timeout=30)
-            s = json.loads(out)
+            s, = w.lines()
             consistent(s)
-            eq((s["faults"]["missing"], s["delivered"], w.p.returncode), (64, 64, 0), f"faults after the first ended: {order}")
+            eq((s["faults"]["missing"], s["delivered"]), (64, 64), f"faults after the first ended: {order}")
         with Target() as t:
             u = t.uffd(features=FEATURES)["fd"]
             m = t.map(kind="anon", size=64 * PAGE)
             t.register(uffd=u, id=m["id"], mode=["missing"])
             t.handler(uffd=u, action="copy", seed=1)
             pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
-            w = Watch("--summary", *(pids.get(x, x) for x in order.split()))
+            w = start("--summary", *(pids.get(x, x) for x in order.split()))
             t.kill_child(pid=pids["heir"])
             ok(t.join(thread=t.touch(id=m["id"], access="read")["threads"][0])["done"], "thread")
             _, s = w.stop()
@@ -649,14 +577,14 @@ os._exit(0)
 """
 
 
-@test("watch-readers-that-sleep")
-def _():
+@by_backend
+def watch_readers_that_sleep():
     """Handlers that blocked in read(2) before anybody watched, more than a kretprobe has instances."""
     p = subprocess.Popen([sys.executable, "-c", READERS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     eq(p.stdout.readline(), b"ready\n", "the process")
     asleep = lambda: sum("userfaultfd" in open(f"/proc/{p.pid}/task/{t}/stack").read() for t in os.listdir(f"/proc/{p.pid}/task"))
     wait_until(lambda: asleep() == 20, "all read")
-    w = Watch("--summary", p.pid)
+    w = start("--summary", p.pid)
     p.communicate(b"go\n", timeout=30)
     _, s = w.stop()
     consistent(s)
@@ -690,11 +618,11 @@ os.wait()
 """
 
 
-@test("watch-pending-signals")
-def _():
+@by_backend
+def watch_pending_signals():
     """A thread that has a signal pending does not sleep: it faults again and again."""
     p = subprocess.Popen([sys.executable, "-c", PENDING_SIGNALS, str(0.05 * SLOW)], stdin=subprocess.PIPE)
-    w = Watch("--summary", p.pid)
+    w = start("--summary", p.pid)
     p.communicate(b"go\n", timeout=30)
     eq(p.returncode, 0, "the process")
     _, s = w.stop()
@@ -732,12 +660,12 @@ for _ in range(n):
 """
 
 
-@test("watch-names-of-short-lived")
-def _():
+@by_backend
+def watch_names_of_short_lived():
     """The kernel uses the address of a memory again: its name is that process's, or not known."""
     n = fewer(100)
     p = subprocess.Popen([sys.executable, "-c", SHORT_LIVED, str(n), str(SLOW)], stdin=subprocess.PIPE)
-    w = Watch("--children", p.pid)
+    w = start("--children", p.pid)
     p.communicate(b"go\n", timeout=60)
     faults, s = w.stop()
     eq((s["faults"]["missing"], len({f["pid"] for f in faults})), (n, n), "a fault each")
@@ -747,14 +675,13 @@ def _():
     ok(any(f["name"] for f in faults), "some are known")
 
 
-@test("watch-pid-namespaces")
-def _():
+@by_backend
+def watch_pid_namespaces():
     """A process of a namespace beside ours has no number here; it has one there that may be anybody's."""
     p = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", READERS],
                          stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     eq(p.stdout.readline(), b"ready\n", "the process")
-    uffdctl = os.path.join(os.environ.get("O") or "build", "uffdctl")
-    w = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", uffdctl, "watch", "--json",
+    w = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", UFFDCTL, "watch", "--json",
                           "-v", "-c", "64", "-k", "missing", f"--backend={BACKEND}"], cwd=ROOT,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     contains(w.stderr.readline().decode(), "watching by")
@@ -796,12 +723,12 @@ os._exit(0)
 """
 
 
-@test("watch-calls-of-32-bit")
-def _():
+@by_backend
+def watch_calls_of_32_bit():
     p = subprocess.Popen([sys.executable, "-c", COMPAT], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     if p.stdout.readline() != b"ready\n":
         skip("this kernel has no 32-bit system calls (CONFIG_IA32_EMULATION)")
-    w = Watch(p.pid)
+    w = start(p.pid)
     p.communicate(b"go\n", timeout=30)
     eq(p.returncode, 0, "the process")
     faults, s = w.stop()
@@ -810,25 +737,24 @@ def _():
     eq({f["op"] for f in faults}, {"zeropage"}, "by which ioctl")
 
 
-@test("watch-ends-with-the-processes")
-def _():
+@by_backend
+def watch_ends_with_the_processes():
     """When all have ended, so does watching: with --children, the last of them."""
     script = "import os, sys, time; sys.stdin.readline(); pid = os.fork(); time.sleep(0 if pid else float(sys.argv[1]))"
     for options, seconds in ((), 600), (("--children",), 1.5 * SLOW):
         p = subprocess.Popen([sys.executable, "-c", script, str(seconds)], stdin=subprocess.PIPE)
-        w = Watch("--summary", *options, p.pid)
+        w = start("--summary", *options, p.pid)
         contains(w.said(), "no userfaultfd governs its memory")
         began = time.monotonic()
         p.communicate(b"go\n", timeout=30)
-        out, _ = w.p.communicate(timeout=30)
-        eq((w.p.returncode, json.loads(out)["type"]), (0, "summary"), "it ends as after Ctrl-C")
+        eq([x["type"] for x in w.lines()], ["summary"], "it ends as after Ctrl-C")
         eq(time.monotonic() - began > 1.5 * SLOW, bool(options), "with the last one")
 
 
-@test("watch-interval")
-def _():
+@by_backend
+def watch_interval():
     with Target() as t:
-        w = Watch("--summary", "--interval=50ms", t.pid)
+        w = start("--summary", "--interval=50ms", t.pid, stdout=subprocess.PIPE)
         lines = [json.loads(w.p.stdout.readline()) for _ in range(3)]
         eq({x["type"] for x in lines}, {"interval"}, "type")
         ok(all(x["duration_ns"] > 40e6 * n for n, x in enumerate(lines, 1)), "none early; one may be late")
@@ -836,8 +762,8 @@ def _():
         w.p.kill()
 
 
-@test("watch-leaves-nothing", limit=600)
-def _():
+@by_backend(limit=600)
+def watch_leaves_nothing():
     """
     Killed or ended, no BPF program, map or link stays. The kernel frees some a grace period later, for which each
     thread that was preempted must have run: on a busy machine 14 s were seen, with nobody who held one.
@@ -856,7 +782,7 @@ def _():
                         ids[kind].add(int(number))
         return ids
     for sig in (signal.SIGKILL, signal.SIGTERM) * fewer(5):
-        w = Watch("--summary")
+        w = start("--summary")
         mine = held(w.p.pid)
         ok(all(mine[kind] & objects(kind) for kind in mine), f"they are there: {mine}")
         w.p.send_signal(sig)
@@ -865,13 +791,13 @@ def _():
             wait_until(lambda k=kind: not mine[k] & objects(k), f"each {kind} is gone", timeout=100)
 
 
-@one_test("watch-takes-the-best")
-def _():
+@test
+def watch_takes_the_best():
     contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
 
 
-@one_test("watch-no-tracepoints")
-def _():
+@test
+def watch_no_tracepoints():
     if "tracepoint" in BACKENDS:
         skip("this kernel has them")
     err = run("watch", "--summary", "-d", "0.01", "--backend=tracepoint", check=1).err
@@ -880,18 +806,18 @@ def _():
     contains(err, "fentry, kprobe and sched")
 
 
-@one_test("watch-no-btf")
-def _():
+@test
+def watch_no_btf():
     """Hidden, as where the kernel was built without; sched has it from the kernel itself."""
     r = subprocess.run(["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /sys/kernel/btf && exec \"$@\"", "sh",
-                        os.path.join(os.environ.get("O") or "build", "uffdctl"), "watch", "--summary", "-d", "0.1",
+                        UFFDCTL, "watch", "--summary", "-d", "0.1",
                         "--backend=fentry"], cwd=ROOT, capture_output=True, text=True)
     eq(r.returncode, 1, "exit")
     contains(r.stderr, "CONFIG_DEBUG_INFO_BTF")
 
 
-@one_test("watch-no-privileges")
-def _():
+@test
+def watch_no_privileges():
     contains(run("watch", "-d", "0.1", user=65534, check=1).err, "CAP_BPF")
     contains(run("watch", "--backend=frob", "-d", "0.1", check=2).err, "tracepoint, fentry, kprobe or sched")
     contains(run("watch", 999999999, check=1).err, "no such process")

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Failure, SLOW, eq, main, ok, run, skip, test, wait_until
-from watching import Watch
+sys.path[0] += "/.."
+from harness import Failure, SLOW, eq, main, ok, run, skip, test, wait_until
+from harness.watch import Watch, complete
 
 PAGES = 4096
 # Fills memory, and once it may go on compares it, each page once and in no order that could be foreseen.
@@ -122,8 +122,8 @@ def look(pid, daemon):
     ok(any(int(r["start"], 16) <= int(rows[0]["addr"], 16) < int(r["end"], 16) for r in maps), f"{rows} is in {maps}")
 
 
-@test("real-criu-lazy-pages", limit=60)
-def _():
+@test(limit=60)
+def real_criu_lazy_pages():
     needs()
     with tempfile.TemporaryDirectory() as folder:
         pid = dumped(folder)
@@ -138,6 +138,7 @@ def _():
                        "all pages are there and compared", timeout=60)
         log.drain()
         faults, s = w.stop()
+        complete(s)
         with open(f"{folder}/result") as f:
             eq(f.read(), str(PAGES), "pages that are right")
     eq(s["delivered"], log.text.count(b"#PF at "), "delivered is what lazy-pages logs")

@@ -11,10 +11,10 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from machine import Machine, post_copy
-from tap import eq, main, ok, run, skip, test, wait_until
-from watching import Watch
+sys.path[0] += "/.."
+from harness import eq, main, ok, run, skip, test, wait_until
+from harness.machine import Machine, post_copy
+from harness.watch import Watch, complete
 
 RATE = 1 << 20  # bytes a second: what takes a minute can be stopped on the way
 STOPS, STOPPED = 3, 1  # so often, for so many seconds, the source sends nothing: long beside all other waits
@@ -168,8 +168,8 @@ def close_to(ours_ns, theirs_ms, what):
     ok(abs(ours_ms - theirs_ms) <= max(theirs_ms / 10, 50), f"{what}: {ours_ms:.1f} ms, QEMU has {theirs_ms} ms")
 
 
-@test("real-qemu-post-copy", limit=120)
-def _():
+@test(limit=120)
+def real_qemu_post_copy():
     traces = [word for name in (FAULT_READ, SENT, BEGIN, END) for word in ("-trace", name)]
     with tempfile.TemporaryDirectory() as folder, Machine() as source, \
             Machine("-S", "-incoming", "defer", "-D", f"{folder}/log", *traces) as destination:
@@ -195,6 +195,7 @@ def _():
         sent = source.migration("completed")["ram"]["postcopy-requests"]
         theirs = destination.migration("completed")
         faults, s = w.stop()
+        complete(s)
         log = Log(f"{folder}/log")
 
     eq(s["delivered"], len(log.faults()), "delivered is what the fault thread has read")
@@ -229,8 +230,8 @@ def messages_read(log, fd):
     return size // 32
 
 
-@test("real-qemu-snapshot", limit=120)
-def _():
+@test(limit=120)
+def real_qemu_snapshot():
     if not shutil.which("strace"):
         skip("strace is not installed; it counts what QEMU reads, and Debian's package strace runs this")
     with tempfile.TemporaryDirectory() as folder:
@@ -254,6 +255,7 @@ def _():
                     f.write(data)
             m.migration("completed")
             faults, s = w.stop()
+            complete(s)
             eq(registered(m.pid, "uw"), {}, "nothing is write-protected after")
         wait_until(lambda: re.search(rf"^{m.pid} +\+\+\+ ", contents(trace), re.M), "strace has written all", 20)
         read = messages_read(contents(trace), fd)

@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import contains, eq, fewer, main, ok, run, skip, test, wait_until
-from watching import Watch
+sys.path[0] += "/.."
+from harness import contains, ended, eq, fewer, main, ok, run, skip, test, wait_until
+from harness.proc import parents
+from harness.watch import Watch, complete
 
 WORKERS = 2
 SIZE = 8 << 20  # of each worker's memory
@@ -40,15 +41,8 @@ class Stress:
 
     def processes(self):
         """All that come from it, by parent."""
-        parents = {}
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/stat", errors="replace") as f:
-                    parents[int(pid)] = int(f.read().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                pass  # it has ended
-        found = {self.p.pid}
-        while more := {p for p, parent in parents.items() if parent in found and p not in found}:
+        all_processes, found = parents(), {self.p.pid}
+        while more := {p for p, parent in all_processes.items() if parent in found and p not in found}:
             found |= more
         return found
 
@@ -63,13 +57,14 @@ class Stress:
         return int(re.search(rb"bogo-ops: (\d+)", self.metrics.read())[1])
 
 
-@test("real-stress-ng-count", limit=120)
-def _():
+@test(limit=120)
+def real_stress_ng_count():
     s = Stress()
     w = Watch("--summary", "--children", s.p.pid)
     s.start()
     handled = s.handled()
     _, seen = w.stop()
+    complete(seen)
     eq(handled, OPS, "what stress-ng was to handle")
     eq(seen["delivered"], handled, "delivered is what stress-ng counts")
     # Now and then a worker wakes who faults before it has read the message, and at its end it kills it.
@@ -78,13 +73,14 @@ def _():
     eq((f["minor"], f["wp"], f["rwp"], seen["pending"]), (0, 0, 0, 0), "of no other kind, none left")
 
 
-@test("real-stress-ng-lines", limit=60)
-def _():
+@test(limit=60)
+def real_stress_ng_lines():
     s = Stress(LINES)
     w = Watch("--children", s.p.pid)
     s.start()
     handled = s.handled()
     faults, seen = w.stop()
+    complete(seen)
     eq((handled, seen["delivered"]), (LINES, LINES), "handled, delivered")
     eq(len(faults), seen["faults"]["missing"], "a line for each fault")
     resolved = [f for f in faults if f["op"] in RESOLVES]
@@ -93,15 +89,6 @@ def _():
         eq((f["kind"], f["access"]), ("missing", "write"), f"{f}")
         contains(f["comm"], "stress-ng")
         ok(f["op"] in RESOLVES or f["op"] == "wake" or f["ended"] in ("signal", "not_waited"), f"ended otherwise: {f}")
-
-
-def ended(pid):
-    """Also one that its parent has not yet waited for."""
-    try:
-        with open(f"/proc/{pid}/stat", errors="replace") as f:
-            return f.read().rsplit(")", 1)[1].split()[0] in "ZX"
-    except OSError:
-        return True
 
 
 def looks(s):
@@ -134,8 +121,8 @@ def looks(s):
     return len(held), len(waiting), mappings
 
 
-@test("real-stress-ng-looks", limit=180)
-def _():
+@test(limit=180)
+def real_stress_ng_looks():
     s = Stress()
     s.start()
     seen = [0, 0, 0]

@@ -14,11 +14,9 @@ import sys
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), ".."))
-from resolve import image
-from tap import Target, eq, main, ok, pattern_page, spawn, test, wait_until
+sys.path[0] += "/.."
+from harness import PAGE, Target, eq, image, main, ok, pattern_page, spawn, test
 
-PAGE = 4096
 NR = 4096
 OLD, NEW, TAIL = 1, 9, 0x5a5a
 SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
@@ -132,8 +130,8 @@ class Round:
         return nr
 
 
-@test("soak-acting", limit=SECONDS + 600)
-def _():
+@test(limit=SECONDS + 600)
+def soak_acting():
     seed = int(os.environ.get("SOAK_SEED", time.time_ns() % 10**9))
     print(f"# SOAK_SEED={seed}", flush=True)
     rng, total, pages, rounds = random.Random(seed), collections.Counter(), collections.Counter(), 0

@@ -25,10 +25,11 @@ import subprocess
 import sys
 import time
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-O = os.environ.get("O") or os.path.join(ROOT, "build")
-UFFDCTL = os.path.join(O, "uffdctl")
-STORM = os.path.join(O, "tests/helpers/storm")
+sys.path[0] += "/.."
+from harness import UFFDCTL
+from harness.watch import Storm, Watch, backends
+
+BACKENDS = backends(os.environ.get("SOAK_BACKENDS"))
 FAULTS = int(os.environ.get("SOAK_FAULTS") or 10_000_000)
 SECONDS = int(os.environ.get("SOAK_SECONDS") or 600)
 STARTS = int(os.environ.get("SOAK_STARTS") or 1000)
@@ -60,45 +61,6 @@ def check(good, text):
         print(f"DIFFERS: {text}", flush=True)
 
 
-def backends():
-    named = os.environ.get("SOAK_BACKENDS")
-    if named:
-        return named.split()
-    return [b for b in ("tracepoint", "fentry", "kprobe", "sched")
-            if subprocess.run([UFFDCTL, "watch", "--summary", "-d", "0.01", f"--backend={b}"], capture_output=True).returncode == 0]
-
-
-class Watch:
-    def __init__(self, *args):
-        self.p = subprocess.Popen([UFFDCTL, "watch", "-J", "-v", *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        for line in self.p.stderr:
-            if b"watching by" in line:
-                return
-        sys.exit(f"watch {' '.join(args)} did not begin")
-
-    def stop(self):
-        self.p.send_signal(signal.SIGINT)
-        out, err = self.p.communicate()
-        return json.loads(out.splitlines()[-1]), err.decode()
-
-
-class Storm:
-    def __init__(self, *args):
-        self.p = subprocess.Popen([STORM, *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.pid = int(self.p.stdout.readline().split()[1])
-
-    def go(self):
-        self.p.stdin.write(b"go\n")
-        self.p.stdin.flush()
-
-    def result(self):
-        return json.loads(self.p.stdout.readline())
-
-    def end(self):
-        self.p.stdin.close()
-        self.p.wait()
-
-
 class Entries:
     """bpftrace's count of the calls of handle_userfault() by a process; nothing where there is no bpftrace or kprobe."""
 
@@ -123,13 +85,12 @@ class Entries:
 
 def storm(backend, name, args, n):
     s = Storm("-n", str(n), *args.split())
-    entries, w = Entries(s.pid), Watch("--summary", f"--backend={backend}", str(s.pid))
+    entries, w = Entries(s.pid), Watch("--summary", f"--backend={backend}", s.pid)
     began = time.monotonic()
     s.go()
     r = s.result()
     took = time.monotonic() - began
-    s.end()
-    t, _ = w.stop()
+    _, t = w.stop()
     entered = entries.stop()
     faults, ended = sum(t["faults"].values()), sum(t["ended"].values())
     late = t["ended"]["signal"]  # woken by another than the userfaultfd, and faulted again: FACTS, watch(1)
@@ -148,7 +109,7 @@ def storm(backend, name, args, n):
 
 def storms():
     chosen = [SHAPES[int(i)] for i in (os.environ.get("SOAK_SHAPES") or "").split()] or SHAPES
-    rows = [storm(backend, name, args, FAULTS // len(chosen)) for backend in backends() for name, args in chosen]
+    rows = [storm(backend, name, args, FAULTS // len(chosen)) for backend in BACKENDS for name, args in chosen]
     table(["STORM", "TOUCHED", "MESSAGES", "FAULTS", "DELIVERED", "SLEPT", "BLOCKED", "UNKNOWN WAITS", "WOKEN BY OTHERS",
            "CALLS", "SECONDS"], rows)
 
@@ -175,7 +136,6 @@ def memory():
         w.send_signal(signal.SIGINT)
         w.wait()
         r = s.result()
-        s.end()
         table(["MEMORY", "SECONDS", "FAULTS", "KIB FIRST", "KIB LAST", "KIB MOST"],
               [["watch " + (" ".join(extra) or "--json"), SECONDS, r["touched"], sizes[0], sizes[-1], max(sizes)]])
         check(sizes[-1] <= sizes[0] + 512, f"memory grew from {sizes[0]} to {sizes[-1]} KiB")
@@ -210,8 +170,8 @@ def kills():
     """SIGKILL at any moment of a start, of watch by each backend and of pending."""
     s = Storm("-t", "2", "-s", "86400")
     s.go()
-    commands = [["watch", "--summary", f"--backend={b}", str(s.pid)] for b in backends()]
-    commands += [["watch", "-J", f"--backend={b}"] for b in backends()] + [["pending", str(s.pid)], ["pending"]]
+    commands = [["watch", "--summary", f"--backend={b}", str(s.pid)] for b in BACKENDS]
+    commands += [["watch", "-J", f"--backend={b}"] for b in BACKENDS] + [["pending", str(s.pid)], ["pending"]]
     kinds = ("prog", "map", "link")
     before, began, early = {k: objects(k) for k in kinds}, time.monotonic(), 0
     for i in range(STARTS):
@@ -227,8 +187,7 @@ def kills():
         if not any(left.values()):
             break
         time.sleep(0.1)
-    s.p.kill()
-    s.p.wait()
+    s.kill()
     table(["KILLS", "STARTS", "KILLED", *(f"{k.upper()}S BEFORE" for k in kinds), *(f"{k.upper()}S LEFT" for k in kinds), "SECONDS"],
           [["SIGKILL within 150 ms", STARTS, early, *(len(before[k]) for k in kinds), *(len(left[k]) for k in kinds),
             f"{time.monotonic() - began:.0f}"]])

@@ -16,15 +16,16 @@ import subprocess
 import sys
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.dirname(HERE)]
+HERE = sys.path[0]
+sys.path.append(HERE + "/..")
 import build
 import table
+from harness import BUILD, ROOT
+from harness.runner import Runner
 from plan import plan
-from tap import ROOT, Runner
 
 LIMIT = int(os.environ.get("UFFDCTL_VM_LIMIT", "1800"))  # seconds a guest
-OUTPUT = os.path.join(os.environ.get("O") or os.path.join(ROOT, "build"), "vm")
+OUTPUT = os.path.join(BUILD, "vm")
 JOBS = int(os.environ.get("UFFDCTL_VM_JOBS") or os.cpu_count())
 BEGAN = time.monotonic()
 
@@ -49,7 +50,7 @@ def boot(kernel, ready, programs, output):
     began = time.monotonic()
     say(f"{kernel}: boots for {', '.join(os.path.basename(p.split()[0]) for p in programs)}")
     status = vm(kernel, "--timeout", str(LIMIT), *(f"--module={m}" for m in p.modules), "--",
-                sys.executable, os.path.join(ROOT, "tests/tap.py"), *programs, stdout=output, env=env)
+                sys.executable, os.path.join(ROOT, "tests/harness"), *programs, stdout=output, env=env)
     say(f"{kernel}: ended after {time.monotonic() - began:.0f} s, exit {status}")
     return status
 

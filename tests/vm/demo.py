@@ -11,12 +11,9 @@ import sys
 import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-# Commands run in a folder of their own, so that file names are short.
-os.environ["O"] = os.path.abspath(os.environ.get("O") or os.path.join(HERE, "../..", "build"))
-sys.path.insert(0, os.path.dirname(HERE))
-from show import PAUSE, check, colour, row, say, tell, uffdctl
-from tap import Target, pattern_page, run, spawn, wait_until
+sys.path[0] += "/.."
+from harness import Target, pattern_page, run, spawn, wait_until
+from harness.show import PAUSE, check, colour, row, say, tell, uffdctl
 
 SIZE = 16 << 20
 PAGE = os.sysconf("SC_PAGESIZE")

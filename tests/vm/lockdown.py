@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Target, contains, eq, main, run, skip, test
+sys.path[0] += "/.."
+from harness import Target, contains, eq, main, run, skip, test
 
 LOCKDOWN = "/sys/kernel/security/lockdown"
 
@@ -21,8 +21,8 @@ def lock(level):
         f.write(level)
 
 
-@test("lockdown-integrity")
-def _():
+@test
+def lockdown_integrity():
     """Forbids nothing that is needed."""
     lock("integrity")
     for backend in os.environ["UFFDCTL_TEST_BACKENDS"].split():
@@ -30,8 +30,8 @@ def _():
     run("pending", "--source=bpf", check=0)
 
 
-@test("lockdown-confidentiality")
-def _():
+@test
+def lockdown_confidentiality():
     """What needs BPF says why not and what would help; the rest does without."""
     lock("confidentiality")
     with Target() as t:

@@ -11,13 +11,12 @@ import subprocess
 import sys
 import tempfile
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.dirname(HERE)]
+sys.path.append(sys.path[0] + "/..")
+from harness import (FEATURES, HUGE, PAGE, UFFDCTL, Target, TargetError, contains, eq, hugepages, main, ok,
+                     pattern_page, run, test)
 from plan import plan
-from tap import Target, TargetError, contains, eq, hugepages, main, ok, pattern_page, run, test
 
 KERNEL = os.environ.get("UFFDCTL_TEST_KERNEL", "")
-PAGE, HUGE = 4096, 2 << 20
 MEMORY = {"anonymous": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlbfs": ("hugetlb", HUGE),
           "guest_memfd": ("guest_memfd", PAGE)}
 FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
@@ -25,23 +24,23 @@ FEATURES = {"minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbf
             "wp_hugetlbfs_shmem", "missing_guest_memfd", "minor_guest_memfd"}
 
 
-def rung(name, limit=60):
+def rung(fn):
     """A test whose function returns the rungs that answer, best first; they must be those that are expected."""
-    def register(fn):
-        def compare():
-            seen = fn()
-            print("# saw: " + json.dumps({name: seen}), flush=True)
-            eq(seen, plan(KERNEL).rungs[name], name)
-        test("rung-" + name.replace("_", "-"), limit)(compare)
-        return fn
-    return register
+    name = fn.__name__.removeprefix("rung_")
+
+    def compare():
+        seen = fn()
+        print("# saw: " + json.dumps({name: seen}), flush=True)
+        eq(seen, plan(KERNEL).rungs[name], name)
+    compare.__name__ = fn.__name__
+    return test(limit=120)(compare)
 
 
 def traced(calls, *args):
     """The system calls that uffdctl makes, a line each; a file for each thread, so that none is cut in two."""
     with tempfile.TemporaryDirectory() as out:
         subprocess.run(["strace", "-ff", "-qq", "-o", f"{out}/calls", "-e", f"trace={calls}",
-                        os.path.join(os.environ.get("O") or "build", "uffdctl"), *map(str, args)],
+                        UFFDCTL, *map(str, args)],
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         lines = []
         for name in os.listdir(out):
@@ -80,8 +79,8 @@ def memory(name, pages=2, populate=True, mode="minor"):
 
 # ---- looking ----
 
-@rung("list")
-def _():
+@rung
+def rung_list():
     """list, pending and smaps have one ladder; each must be on the same rung."""
     with memory("shmem") as (t, m):
         for command in ("list", "pending", "smaps"):
@@ -96,8 +95,8 @@ def _():
     return by
 
 
-@rung("watch", limit=120)
-def _():
+@rung
+def rung_watch():
     """All that can be had, best first; the best is what watch takes, and the others say what they lack."""
     rungs = []
     for backend in ("tracepoint", "fentry", "kprobe", "sched"):
@@ -111,16 +110,16 @@ def _():
     return " ".join(rungs)
 
 
-@rung("mappings")
-def _():
+@rung
+def rung_mappings():
     with memory("shmem") as (t, m):
         run("register", "-q", t.pid, m["addr"] + "+4K", check=0)
         calls = traced("ioctl", "smaps", t.pid)
     return "PROCMAP_QUERY" if answered(calls, r"PROCMAP_QUERY|0x66, 0x11") else "maps"
 
 
-@rung("huge_pages")
-def _():
+@rung
+def rung_huge_pages():
     """Looked at where it matters: for filling, and for write-protect marks."""
     with memory("hugetlbfs") as (t, m), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * HUGE)
@@ -129,14 +128,14 @@ def _():
     return "PAGEMAP_SCAN" if answered(calls, r"PAGEMAP_SCAN|0x66, 0x10") else "pagemap"
 
 
-@rung("userfaultfd")
-def _():
+@rung
+def rung_userfaultfd():
     calls = traced("openat,ioctl,userfaultfd", "list")
     return "/dev/userfaultfd" if answered(calls, "USERFAULTFD_IOC_NEW|0xaa, 0") else "userfaultfd(2)"
 
 
-@rung("second_mapping")
-def _():
+@rung
+def rung_second_mapping():
     with memory("shmem") as (t, m), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * PAGE)
         run("register", "-q", t.pid, "all", check=0)
@@ -146,8 +145,8 @@ def _():
     return "descriptor" if answered(calls, r'"fd/') else "map_files"
 
 
-@rung("looks_again")
-def _():
+@rung
+def rung_looks_again():
     """By what continue sees that a mapping is the one it was: it looks for each 256 KiB that it fills."""
     with memory("shmem", pages=4096) as (t, m):
         run("register", "-q", t.pid, "all", check=0)
@@ -183,8 +182,24 @@ def registers(mode, name):
         return False
 
 
-for _mode in WITHOUT:
-    rung(_mode)(lambda mode=_mode: " ".join(name for name in MEMORY if registers(mode, name)))
+@rung
+def rung_missing():
+    return " ".join(name for name in MEMORY if registers("missing", name))
+
+
+@rung
+def rung_minor():
+    return " ".join(name for name in MEMORY if registers("minor", name))
+
+
+@rung
+def rung_wp():
+    return " ".join(name for name in MEMORY if registers("wp", name))
+
+
+@rung
+def rung_rwp():
+    return " ".join(name for name in MEMORY if registers("rwp", name))
 
 
 def resolves(command, name):
@@ -205,12 +220,18 @@ def resolves(command, name):
         return True
 
 
-for _command in ("copy", "zeropage"):
-    rung(_command)(lambda command=_command: " ".join(name for name in MEMORY if resolves(command, name)))
+@rung
+def rung_copy():
+    return " ".join(name for name in MEMORY if resolves("copy", name))
 
 
-@rung("keeps_wp")
-def _():
+@rung
+def rung_zeropage():
+    return " ".join(name for name in MEMORY if resolves("zeropage", name))
+
+
+@rung
+def rung_keeps_wp():
     """Where continue keeps a write-protect mark; where not, it refuses and says so."""
     kept = []
     for name, remedy in (("shmem", "needs Linux 6.4"), ("hugetlbfs", "needs Linux 6.7")):

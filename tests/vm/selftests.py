@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Runner
+sys.path[0] += "/.."
+from harness.runner import Runner
 
 # Enough for the largest kind of memory that the uffd tests use, in each of two mappings.
 HUGE_PAGES = 64

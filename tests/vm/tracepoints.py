@@ -13,8 +13,8 @@ import struct
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
-from tap import Target, TargetError, eq, fdinfo, fewer, main, ok, skip, test, wait_until
+sys.path[0] += "/.."
+from harness import Target, TargetError, eq, fdinfo, fewer, main, ok, skip, test, wait_until
 
 TRACING = "/sys/kernel/tracing"
 PAGE = os.sysconf("SC_PAGESIZE")
@@ -184,8 +184,8 @@ def joined(t, thread):
 
 # ---- tests ----
 
-@test("tracepoints-fields")
-def _():
+@test
+def tracepoints_fields():
     """The format of each event is what is promised, in this order."""
     Tracing()
     for name, fields in FIELDS.items():
@@ -194,8 +194,8 @@ def _():
     eq(sorted(n for n in os.listdir(f"{TRACING}/events/userfaultfd") if n.startswith("uffd_")), sorted(FIELDS))
 
 
-@test("tracepoints-resolved")
-def _():
+@test
+def tracepoints_resolved():
     """A fault from begin to end, with who did what to it, in this order."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t)
@@ -229,8 +229,8 @@ def _():
         eq((e.address, e.reason, e.why), (addr, "MINOR", "RESOLVED"), "end")
 
 
-@test("tracepoints-exact-address")
-def _():
+@test
+def tracepoints_exact_address():
     """address is masked in begin; after it, the message's, which need not be."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t, features=["exact_address"])
@@ -243,8 +243,8 @@ def _():
         eq(one(events, "uffd_fault_end").address, start + 0x128, "end")
 
 
-@test("tracepoints-kinds")
-def _():
+@test
+def tracepoints_kinds():
     """Missing, write-protect and, where there is one, read-write-protect."""
     with Target() as t, Tracing() as trace:
         for mode, features, reason in (("missing", ["missing_shmem"], "MISSING"), ("wp", ["pagefault_flag_wp"], "WP"),
@@ -272,8 +272,8 @@ def _():
                 eq(one(events, name).reason, reason, name)
 
 
-@test("tracepoints-released")
-def _():
+@test
+def tracepoints_released():
     """The last close wakes and is told as the reason; resolved before it, a fault stays resolved."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t)
@@ -289,8 +289,8 @@ def _():
         eq([(e.start, e.len, e.nr_woken) for e in events if e.name == "uffd_wake"], [(start, PAGE, 1), (0, 0, 1)])
 
 
-@test("tracepoints-signal")
-def _():
+@test
+def tracepoints_signal():
     """A signal ends the sleep; the access is tried again, and that is a second fault."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t)
@@ -309,8 +309,8 @@ def _():
         eq(one(wait_until(lambda: trace.events("uffd_fault_end"), "the end"), "uffd_fault_end").why, "SIGNAL", "killed")
 
 
-@test("tracepoints-not-waited", limit=120)
-def _():
+@test(limit=120)
+def tracepoints_not_waited():
     """The page was mapped between the fault and the sleep: bpftrace holds the thread up in between."""
     if not shutil.which("bpftrace"):
         skip("no bpftrace, which makes the race")
@@ -338,8 +338,8 @@ def _():
         eq(ends.count("RESOLVED"), names(events).count("uffd_fault_woken"), "woken")
 
 
-@test("tracepoints-wakes")
-def _():
+@test
+def tracepoints_wakes():
     """How many a wake finds; a second wake of the same waiter does not count."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t)
@@ -358,8 +358,8 @@ def _():
         eq([e.why for e in events if e.name == "uffd_fault_end"], ["RESOLVED"] * 3, "ends")
 
 
-@test("tracepoints-storm", limit=300)
-def _():
+@test(limit=300)
+def tracepoints_storm():
     """Whatever races there are: a begin, a read and an end for each message, in this order; all wakes add up."""
     pages = fewer(8000)
     with Target(timeout=120) as t, Tracing() as trace:
@@ -392,8 +392,8 @@ def _():
                 step[e.waiter] = e.name
 
 
-@test("tracepoints-range-ops")
-def _():
+@test
+def tracepoints_range_ops():
     """Each ioctl, on memory of our own: done, done in part and failed."""
     with Tracing() as trace:
         probe, known = handshake(0)
@@ -439,8 +439,8 @@ def _():
         os.close(pages)
 
 
-@test("tracepoints-registered")
-def _():
+@test
+def tracepoints_registered():
     """Ranges that come and go, and what was refused. Threads that wait are woken as their range goes."""
     with Target() as t, Tracing() as trace:
         fd = t.uffd(features=["missing_shmem"])["fd"]
@@ -474,8 +474,8 @@ def _():
             eq(one(trace.events(), "uffd_unregister").result, -error.errno, "refused")
 
 
-@test("tracepoints-messages")
-def _():
+@test
+def tracepoints_messages():
     """Messages that are no faults, and ioctls that fail as long as nobody reads such a one."""
     with Target() as t, Tracing() as trace:
         fd = t.uffd(features=["missing_shmem", "event_remove", "event_remap", "event_unmap", "event_fork"])["fd"]
@@ -508,8 +508,8 @@ def _():
         os.close(ours)
 
 
-@test("tracepoints-remap")
-def _():
+@test
+def tracepoints_remap():
     """The message of mremap has where it moved from."""
     with Target() as t, Tracing() as trace:
         fd = t.uffd(features=["missing_shmem", "event_remap"])["fd"]

@@ -8,10 +8,9 @@ import subprocess
 import tempfile
 import unicodedata
 
-from tap import ROOT, Failure, skip, wait_until
+from .check import Failure, skip, wait_until
+from .run import UFFDCTL
 
-UFFDCTL = os.environ.get("UFFDCTL") or os.path.abspath(
-    os.path.join(os.environ.get("O") or os.path.join(ROOT, "build"), "uffdctl"))
 # Sanitizers and other people's builds take their time; whoever has to wait longer has found an error.
 PATIENCE = 30
 

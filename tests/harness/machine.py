@@ -5,9 +5,10 @@ import os
 import shutil
 import subprocess
 
-from tap import ROOT, Failure, skip, wait_until
+from .check import Failure, skip, wait_until
+from .run import BUILD
 
-GUEST = os.path.join(os.path.abspath(os.environ.get("O") or os.path.join(ROOT, "build")), "tests/real/guest")
+GUEST = os.path.join(BUILD, "tests/real/guest")
 # What is where in guest.S.
 CODE, PART_SIZE, FIRST = 0x100000, 0x101000, 0x400000
 

@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 
-from tap import run
+from .run import run
 
 # A guest's output always seems to be a terminal: vm.py says what it goes to.
 TERMINAL = bool(os.environ["UFFDCTL_TERMINAL"]) if "UFFDCTL_TERMINAL" in os.environ else sys.stdout.isatty()
