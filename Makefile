@@ -96,7 +96,8 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 # ---- tests ----
 
 X86 := $(filter x86_64,$(shell uname -m))
-UNIT_TESTS := $(O)/tests/lib/unit $(O)/tests/cmd/view_model
+UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
+TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
 TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall $(if $(X86),target32)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
@@ -105,9 +106,13 @@ REAL_TESTS := $(sort $(wildcard tests/real/*.py))
 tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
 
 # The processes to work on are never sanitized: they are looked at as users' own are.
+HELPER_CFLAGS = $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic
+
 $(O)/tests/helpers/%: tests/helpers/%.c
-	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic \
-		-MMD -MP -o $@ $< -pthread -ljson-c
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(HELPER_CFLAGS) -MMD -MP -o $@ $< -pthread -ljson-c
+
+$(O)/tests/helpers/target: $(TARGET_SRCS)
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(HELPER_CFLAGS) -o $@ $(filter %.c,$^) -pthread -ljson-c
 
 # Needs no 32-bit C library.
 $(O)/tests/helpers/target32: tests/helpers/target32.c
@@ -125,7 +130,7 @@ $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libaren
 	objcopy --only-keep-debug $@ $@.debug && strip --strip-all $@ && \
 	cd $(@D) && objcopy --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
 
-$(O)/tests/lib/unit: tests/lib/unit.c $(O)/libuffdctl.a
+$(O)/tests/lib/%: tests/lib/%.c $(O)/libuffdctl.a
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(O)/libuffdctl.a $(LIB_LIBS)
 
 # The command's parts, all but its main().

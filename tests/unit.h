@@ -3,6 +3,7 @@
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
+#include <fnmatch.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "lib/util.h"
 
 /* ---- the tests register themselves, in the order of the file ---- */
 
@@ -89,13 +92,37 @@ static bool run(const struct test *t, int number)
 	return good;
 }
 
-int main(void)
+/* Whether one of the arguments is a pattern of its name, or there is none. */
+static bool is_chosen(const struct test *t, char **patterns)
+{
+	bool any = false;
+
+	for (; *patterns; patterns++) {
+		if (!strcmp(*patterns, "-l"))
+			continue;
+		if (!fnmatch(*patterns, t->name, 0))
+			return true;
+		any = true;
+	}
+	return !any;
+}
+
+/* Runs those of the tests that are chosen; -l lists them. */
+int main(int argc, char **argv)
 {
 	int number = 0, failed = 0;
+	bool list = argc > 1 && !strcmp(argv[1], "-l");
 
-	for (const struct test *t = tests; t; t = t->next)
-		failed += !run(t, ++number);
-	printf("1..%d\n", number);
+	for (const struct test *t = tests; t; t = t->next) {
+		if (!is_chosen(t, argv + 1))
+			continue;
+		if (list)
+			puts(t->name);
+		else
+			failed += !run(t, ++number);
+	}
+	if (!list)
+		printf("1..%d\n", number);
 	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

@@ -4,9 +4,12 @@
 A kernel's name is vm.py's. A rung is the way by which something is found out or done (rungs.py has them all); what a
 kernel is to have, no test may skip for want of.
 """
+import glob
 import os
 
 O = os.environ.get("O") or "build"
+UNITS = [os.path.join(O, "tests/lib", os.path.basename(p)[:-len(".c")])
+         for p in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/*.c")))]
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
 # What depends on the kernel: the rest of watch, and of what resolves, is run on the others.
@@ -28,7 +31,7 @@ SOME = {
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
     names = ("list", "pending", "leader", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
-    return ["tests/vm/rungs.py", f"{O}/tests/lib/unit",
+    return ["tests/vm/rungs.py", *UNITS,
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in names), "tests/vm/lockdown.py"]
 
 

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Unit tests of the context: its messages, and those of libbpf. */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/libbpf.h>
+
+#include "lib/kernel/bpf_print.h"
+#include "lib/log.h"
+#include "tests/lib/logged.h"
+#include "tests/unit.h"
+
+/* ---- the context ---- */
+
+TEST("log-levels")
+{
+	struct uffdctl *u = new_context();
+
+	log_debug(u, "not wanted");
+	NUM(nr_logged, 0);
+	log_notice(u, "fd %d", 7);
+	NUM(nr_logged, 1);
+	NUM(last_level, UFFDCTL_LOG_NOTICE);
+	STR(logged, "fd 7");
+	uffdctl_set_log(u, UFFDCTL_LOG_ERROR, on_log, "data");
+	log_warning(u, "not wanted");
+	NUM(nr_logged, 1);
+	NUM(fail(u, -EPROTO, "failed"), -EPROTO);
+	STR(logged, "failed");
+	NUM(last_level, UFFDCTL_LOG_ERROR);
+	NUM(nr_logged, 2);
+	uffdctl_free(u);
+}
+
+TEST("log-none")
+{
+	struct uffdctl *u = new_context();
+
+	uffdctl_set_log(u, UFFDCTL_LOG_DEBUG, NULL, NULL);
+	errno = ENOTTY;
+	log_error(u, "nobody listens");
+	NUM(errno, ENOTTY);
+	NUM(nr_logged, 0);
+	uffdctl_free(u);
+}
+
+/* ---- libbpf's messages ---- */
+
+static int nr_callers;
+
+static int callers_print(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	(void)fmt, (void)ap;
+	nr_callers += level == LIBBPF_WARN;
+	return 0;
+}
+
+static void make_libbpf_warn(void)
+{
+	OK(!bpf_object__open_file("/nowhere.bpf.o", NULL));
+}
+
+static void *warn_in_thread(void *arg)
+{
+	if (arg)
+		bpf_print_begin(arg);
+	make_libbpf_warn();
+	if (arg)
+		bpf_print_end();
+	return NULL;
+}
+
+static void in_thread(struct uffdctl *u)
+{
+	pthread_t thread;
+
+	OK(pthread_create(&thread, NULL, warn_in_thread, u) == 0 && pthread_join(thread, NULL) == 0);
+}
+
+/* The caller's own print function hears what is not ours, also in the middle of it, and has its place again. */
+TEST("bpf-print-threads")
+{
+	struct uffdctl *u = new_context();
+	libbpf_print_fn_t before = libbpf_set_print(callers_print);
+
+	uffdctl_set_log(u, UFFDCTL_LOG_DEBUG, on_log, "data");
+	nr_callers = 0;
+	make_libbpf_warn();
+	OK(nr_callers > 0);
+	nr_callers = 0;
+	bpf_print_begin(u);
+	make_libbpf_warn();
+	OK(nr_logged > 0);
+	NUM(nr_callers, 0);
+	nr_logged = 0;
+	in_thread(NULL);
+	NUM(nr_logged, 0);
+	OK(nr_callers > 0);
+	nr_callers = 0;
+	in_thread(u);
+	OK(nr_logged > 0);
+	NUM(nr_callers, 0);
+	nr_logged = 0;
+	/* The other has ended, and it is still for us. */
+	make_libbpf_warn();
+	OK(nr_logged > 0);
+	bpf_print_end();
+	OK(libbpf_set_print(before) == callers_print);
+	uffdctl_free(u);
+}
+
+/* What the caller sets meanwhile stays. */
+TEST("bpf-print-set-meanwhile")
+{
+	struct uffdctl *u = new_context();
+	libbpf_print_fn_t before = libbpf_set_print(NULL);
+
+	bpf_print_begin(u);
+	libbpf_set_print(callers_print);
+	bpf_print_end();
+	OK(libbpf_set_print(before) == callers_print);
+	uffdctl_free(u);
+}
+
+TEST("free-null")
+{
+	uffdctl_free(NULL);
+	uffdctl_ranges_free(NULL);
+	uffdctl_maps_free(NULL);
+	uffdctl_list_free(NULL);
+	uffdctl_target_close(NULL);
+	uffdctl_handle_close(NULL);
+	uffdctl_symbols_free(NULL);
+}
+
+TEST("cleanup-steal")
+{
+	char *p = strdup("x"), *q;
+	int fd = 7;
+
+	q = steal_ptr(p);
+	OK(q && !p);
+	free(q);
+	NUM(steal_fd(fd), 7);
+	NUM(fd, -1);
+}
