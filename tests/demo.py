@@ -6,7 +6,6 @@ with exit status 1 and a reason where that is not as it should be.
 """
 import os
 import platform
-import sys
 import tempfile
 import time
 
@@ -25,11 +24,11 @@ OLD, NEW = 1, 2  # seeds of contents
 def userfaultfd(target):
     features = ["minor_shmem", "missing_shmem"]
     try:
-        return target.uffd(features=features)["fd"]
+        return target.userfaultfd(features)
     except TargetError as first:
         try:
             # Without privileges, faults of the kernel's own accesses can't be handled.
-            return target.uffd(features=features, user_mode_only=True)["fd"]
+            return target.userfaultfd(features, user_mode_only=True)
         except TargetError:
             raise Wrong(f"{first}: this needs a kernel with CONFIG_USERFAULTFD and with minor "
                         f"faults on shmem (Linux 5.14); this is {platform.release()}") from None
@@ -51,14 +50,13 @@ def has_bpf():
 def demo(target, page_file, image_file):
     fd = userfaultfd(target)
     target.comm(name="vmm")
-    memory = target.map(kind="memfd", size=SIZE, name="guest")
-    target.fill(id=memory["id"], seed=OLD)
+    memory = target.memory(size=SIZE, seed=OLD, name="guest")
     with open(page_file, "wb") as f:
         f.write(pattern_page(NEW, STUCK // PAGE, PAGE))
     with open(image_file, "wb") as f:
         for i in range(SIZE // PAGE):
             f.write(pattern_page(NEW, i, PAGE))
-    pid, start = target.pid, int(memory["addr"], 16)
+    pid, start = target.pid, memory["start"]
     page = f"{start + STUCK:x}+{PAGE // 1024}K"
     bpf = has_bpf()
     quiet = [] if bpf else ["-q"]
@@ -105,7 +103,7 @@ def demo(target, page_file, image_file):
     say(f"Live migration: guest.mem is an image of the memory as it should be. But the process has "
         f"a second mapping of the memfd, as each VMM has, and used {OWN >> 10} KiB of it. Is what is there "
         "newer than the image, or older? Only you know, so these pages are left alone.")
-    own = target.map(kind="memfd", size=SIZE, of=memory["id"])
+    own = target.memory(size=SIZE, of=memory["id"])
     for i in range(OWN // PAGE):
         target.poke(id=own["id"], offset=OWN_AT + i * PAGE, hex="77" * 8, through="self")
     row(uffdctl("continue", "-b", *quiet, *force, "--from", image_file, pid, f"{start:x}+{SIZE >> 20}M", rc=1),

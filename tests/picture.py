@@ -5,7 +5,6 @@ What it shows is real: a QEMU that receives a guest by post-copy migration, whos
 a capture of the terminal.
 """
 import html
-import os
 import re
 import signal
 import sys

@@ -125,15 +125,13 @@ def continue_run(pid, m, threads, wall):
 
 
 def bench_continue():
-    with Target(timeout=60) as t:
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=GIB)
+    with target(size=GIB, timeout=60) as (t, m):
         t.madvise(id=m["id"], advice="nohugepage")
         t.fill(id=m["id"])
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
 
         def loop(step):
-            return lambda: float(Run(LOOP, t.pid, fd, m["addr"], GIB, step).out)
+            return lambda: float(Run(LOOP, t.pid, t.u, m["addr"], GIB, step).out)
 
         def ours(threads, wall=False):
             return lambda: continue_run(t.pid, m, threads, wall)
@@ -159,18 +157,13 @@ def bench_fill():
         for _ in range(1024):
             f.write(os.urandom(1 << 20))
     for what, advice in (("absent", "remove"), ("in the page cache", "dontneed")):
-        with Target(timeout=60) as t:
-            fd = t.uffd(features=["minor_shmem"])["fd"]
-            m = t.map(kind="memfd", size=GIB)
-            t.fill(id=m["id"])
-            t.register(uffd=fd, id=m["id"], mode=["minor"])
-
+        with target(size=GIB, seed=1, mode="minor", timeout=60) as (t, m):
             def ours(threads):
                 return lambda: Run(UFFDCTL, "continue", "-q", t.pid, "all", "--from", image, "-t", threads).seconds
 
             def by_hand():
                 copied = Run("dd", f"if={image}", f"of=/proc/{t.pid}/fd/{m['fd']}", "bs=256k", "conv=notrunc").seconds
-                return copied + float(Run(LOOP, t.pid, fd, m["addr"], GIB, GIB).out)
+                return copied + float(Run(LOOP, t.pid, t.u, m["addr"], GIB, GIB).out)
 
             one, two, other = alternate(5, lambda: t.madvise(id=m["id"], advice=advice), ours(1), ours(2), by_hand)
         row(f"continue --from, 1 GiB {what}, 1 thread", one, "dd and one ioctl", other, f"{one / other:.2f}")
@@ -180,11 +173,8 @@ def bench_fill():
 # ---- (b) smaps ----
 
 def bench_smaps():
-    with Target(timeout=120) as t:
+    with target(size=64 * PAGE, mode="minor", timeout=120) as (t, _):
         t.maps_many(n=60000, populate_bytes=4 * GIB)
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=64 * PAGE)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
         ours = {"smaps, 60,000 mappings, 4 GiB": [UFFDCTL, "smaps", t.pid],
                 "smaps --all of the same": [UFFDCTL, "smaps", "--all", t.pid]}
         others = {"grep VmFlags /proc/PID/smaps": ["grep", "VmFlags", f"/proc/{t.pid}/smaps"],
@@ -236,7 +226,7 @@ def count_files():
 
 def bench_list():
     with Target() as t, Target(timeout=60) as crowd:
-        t.uffd(features=["minor_shmem"])
+        t.userfaultfd()
         crowd.open_files(n=20)
         while count_files()[0] < 2000:
             for _ in range(100):
@@ -277,12 +267,8 @@ class Watched:
 @contextlib.contextmanager
 def faulting(n):
     """A process with a handler of its own, and a function that makes n faults by 4 threads."""
-    with Target(timeout=60) as t:
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
-        t.handler(uffd=fd, action="continue")
+    with target(size=n * PAGE, alloc=True, mode="minor", timeout=60) as (t, m):
+        t.handler(uffd=t.u, action="continue")
 
         def storm():
             for thread in t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]:
@@ -333,7 +319,7 @@ def drain(fd):
 
 def switches(args):
     with Target() as t:
-        t.uffd(features=["minor_shmem"])
+        t.userfaultfd()
         with Watched(*args):
             return float(Run(LOOP, "switch", 600000).out)
 

@@ -97,12 +97,8 @@ class Watcher:
 
 def per_fault(command, terminal=False, seen=None):
     """seen: what the output must match once for each fault, or once with their number in it."""
-    with Target(timeout=600) as t:
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=FAULTS * PAGE)
-        t.fallocate(id=m["id"], offset=0, len=FAULTS * PAGE, mode="alloc")
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
-        t.handler(uffd=fd, action="continue")
+    with target(size=FAULTS * PAGE, alloc=True, mode="minor", timeout=600) as (t, m):
+        t.handler(uffd=t.u, action="continue")
         w = Watcher(command, terminal)
         began = time.monotonic_ns()
         thread = t.touch(id=m["id"], access="read")["threads"][0]

@@ -7,23 +7,9 @@ import sys
 import time
 
 sys.path[0] += "/.."
-from harness import (PAGE, Target, cgroup, contains, eq, fdinfo, fewer, image, into, links, main, ok, pattern_page,
-                     run, spawn, test, wait_until)
+from harness import (FEATURES, PAGE, cgroup, contains, eq, fdinfo, fewer, image, into, links, main, ok, pattern_page,
+                     run, spawn, target, test, wait_until)
 from harness.moves import MOVES, moving
-
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem"]
-
-
-def target(size=16 * PAGE, fill=True, register=True, **kw):
-    t = Target()
-    t.u = t.uffd(features=kw.pop("features", FEATURES))["fd"]
-    m = t.map(kind="memfd", size=size, **kw)
-    if fill:
-        t.fill(id=m["id"], seed=1)
-    if register:
-        t.register(uffd=t.u, id=m["id"], mode=["minor"])
-    m["start"] = int(m["addr"], 16)
-    return t, m
 
 
 def result(*args, rc=0):
@@ -33,8 +19,7 @@ def result(*args, rc=0):
 @test
 def continue_holes():
     """Every second page is missing in the page cache: absent, and the exit status says so."""
-    t, m = target(fill=False, register=False)
-    with t:
+    with target() as (t, m):
         for i in range(0, 16, 2):
             t.fill(id=m["id"], offset=i * PAGE, len=PAGE, seed=1)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
@@ -49,8 +34,7 @@ def continue_holes():
 @test
 def continue_fallocated():
     """Pages that were allocated and never written are in the page cache: they minor-fault."""
-    t, m = target(fill=False, register=False)
-    with t:
+    with target() as (t, m):
         t.fallocate(id=m["id"], offset=0, len=8 * PAGE, mode="alloc")
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         row = result(t.pid, "all", rc=1)[0]
@@ -59,8 +43,7 @@ def continue_fallocated():
 
 @test
 def continue_past_end_of_file():
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         t.truncate(id=m["id"], size=8 * PAGE)
         row = result(t.pid, "all", "--from-zero", rc=1)[0]
         eq((row["mapped"], row["absent"]), (8 * PAGE, 8 * PAGE), "what lies past the end is absent")
@@ -69,11 +52,8 @@ def continue_past_end_of_file():
 
 @test
 def continue_several_mappings():
-    t, m = target()
-    with t:
-        n = t.map(kind="memfd", size=8 * PAGE, name="other")
-        t.fill(id=n["id"], seed=2)
-        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
+        n = t.memory(size=8 * PAGE, seed=2, mode="minor", name="other")
         rows = result(t.pid, "@/memfd:*")
         eq(sorted(r["mapped"] for r in rows), [8 * PAGE, 16 * PAGE], "both, each in its own row")
         eq(t.check(id=m["id"], seed=1)["differ"] + t.check(id=n["id"], seed=2)["differ"], 0, "contents")
@@ -83,8 +63,7 @@ def continue_several_mappings():
 def continue_threads():
     """64 MiB by one thread and by three: the same, to the byte; wakes all."""
     for n in (1, 3):
-        t, m = target(size=64 << 20)
-        with t:
+        with target(size=64 << 20, seed=1, mode="minor") as (t, m):
             ths = t.touch(id=m["id"], access="read", seed=1, threads=4, split=True)["threads"]
             wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 4, "four threads wait")
             row = result(t.pid, "all", "--threads", n)[0]
@@ -96,8 +75,7 @@ def continue_threads():
 
 @test(rule="blocked-is-said")
 def continue_no_wake():
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
         r = run("continue", t.pid, "all", "--no-wake", check=0)
@@ -111,8 +89,7 @@ def continue_no_wake():
 @test
 def continue_wakes_who_sleeps_on_a_mapped_page():
     """EEXIST is no reason to let a thread sleep: somebody mapped the page without waking."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
         t.continue_(uffd=t.u, id=m["id"], offset=0, len=PAGE, wake=False)
@@ -125,8 +102,7 @@ def continue_wakes_who_sleeps_on_a_mapped_page():
 @test
 def continue_dead_handler():
     """A handler read the message and died: wake makes the thread ask again, continue frees it."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         th = t.touch(id=m["id"], len=PAGE, access="read", seed=1)["threads"][0]
         t.read_msg(uffd=t.u, timeout_ms=5000)
         eq((fdinfo(t.pid, t.u)["pending"], fdinfo(t.pid, t.u)["total"]), (0, 1), "delivered, not resolved")
@@ -140,8 +116,7 @@ def continue_dead_handler():
 @test
 def continue_wake_after_munmap():
     """A thread blocked on a range that was unmapped meanwhile is freed by wake, mapped or not."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
         t.unregister(uffd=t.u, id=m["id"], offset=0, len=16 * PAGE)
@@ -157,8 +132,7 @@ def continue_wake_after_munmap():
 def continue_from_half_mapped():
     """Pages that the target has mapped and changed are not written; all others get the contents."""
     nr = 512
-    t, m = target(size=nr * PAGE)
-    with t, image(nr) as img:
+    with target(size=nr * PAGE, seed=1, mode="minor") as (t, m), image(nr) as img:
         for i in range(0, nr, 2):
             t.continue_(uffd=t.u, id=m["id"], offset=i * PAGE, len=PAGE)
             t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
@@ -174,8 +148,7 @@ def continue_from_while_touched():
     """Threads write into the range while it is filled: each page ends as contents plus their write."""
     nr = 8192
     for fill in (True, False):
-        t, m = target(size=nr * PAGE, fill=fill)
-        with t, image(nr) as img:
+        with target(size=nr * PAGE, seed=1 if fill else None, mode="minor") as (t, m), image(nr) as img:
             ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=3, order="random")["threads"]
             row = result(t.pid, "all", "--from", img.name)[0]
             for th in ths:
@@ -198,8 +171,7 @@ def continue_from_while_touched():
 @test
 def continue_from_offset_and_ranges():
     """Contents follow on from range to range, from OFFSET on."""
-    t, m = target()
-    with t, image(16) as img:
+    with target(seed=1, mode="minor") as (t, m), image(16) as img:
         a = m["start"]
         rows = result(t.pid, f"{a + 8 * PAGE:x}+8K", f"{a:x}-{a + PAGE:x}", "--from", f"{img.name}@4K")
         eq([x["mapped"] for x in rows], [2 * PAGE, PAGE], "rows")
@@ -212,10 +184,8 @@ def continue_from_offset_and_ranges():
 @test(rule="mapped-is-left-alone")
 def continue_from_two_mappings_of_one_file():
     """A page of the file is filled once: the second mapping of it is only continued."""
-    t, m = target()
-    with t, image(32) as img:
-        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
-        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m), image(32) as img:
+        t.memory(mode="minor", of=m["id"])
         rows = result(t.pid, "all", "--from", img.name)
         eq([x["mapped"] for x in rows], [16 * PAGE] * 2, "both are mapped")
         for i in range(16):
@@ -227,8 +197,7 @@ def continue_from_two_mappings_of_one_file():
 def continue_from_while_moved():
     """A mapping full of the target's data goes away under a fill: where it was looks empty, and is not written."""
     for how in ("mremap", "munmap"):
-        t, m = target(size=256 << 20, fill=False, register=False)
-        with t:
+        with target(size=256 << 20) as (t, m):
             t.fill(id=m["id"], seed=1)
             t.register(uffd=t.u, id=m["id"], mode=["minor"])
             result(t.pid, "all")
@@ -252,8 +221,7 @@ def continue_from_while_moved():
 def continue_from_while_punched():
     """Pages taken out of the file and written anew by the target during a fill keep what it wrote."""
     nr = 16384
-    t, m = target(size=nr * PAGE)
-    with t:
+    with target(size=nr * PAGE, seed=1, mode="minor") as (t, m):
         p = spawn("continue", t.pid, "all", "--from-zero", "-t", "1")
         mine = range(nr - 1, nr - 1500, -1)
         for i in mine:
@@ -269,8 +237,7 @@ def continue_from_while_punched():
 @test
 def continue_signals_ignored():
     """What was ignored, as by nohup(1), stays ignored."""
-    t, m = target(size=1 << 30, fill=False, register=False)
-    with t:
+    with target(size=1 << 30) as (t, m):
         t.fallocate(id=m["id"], offset=0, len=1 << 30, mode="alloc")
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         p = spawn("continue", t.pid, "all", preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
@@ -282,16 +249,14 @@ def continue_signals_ignored():
 
 @test
 def continue_from_zero():
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         eq(result(t.pid, "all", "--from-zero")[0]["mapped"], 16 * PAGE, "mapped")
         eq(t.peek(id=m["id"], offset=5 * PAGE, len=64, through="self")["hex"], "00" * 64, "zeros")
 
 
 @test(rule="not-beside-a-reader")
 def continue_from_refused_with_a_handler():
-    t, m = target()
-    with t, image(16) as img:
+    with target(seed=1, mode="minor") as (t, m), image(16) as img:
         t.handler(uffd=t.u, action="count")
         r = run("continue", t.pid, "all", "--from", img.name, check=1)
         contains(r.err, "--force")
@@ -301,8 +266,7 @@ def continue_from_refused_with_a_handler():
 
 @test
 def continue_from_bad_source():
-    t, m = target()
-    with t, image(15) as img:
+    with target(seed=1, mode="minor") as (t, m), image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
                              ("/nonexistent", "No such file"), ("/tmp", "Is a directory")):
             r = run("continue", t.pid, "all", "--from", source, check=1)
@@ -315,8 +279,7 @@ def continue_from_bad_source():
 @test
 def continue_from_needs_minor():
     """On a range for missing only, the target could map a page while it is filled."""
-    t, m = target(register=False)
-    with t:
+    with target(seed=1) as (t, m):
         t.register(uffd=t.u, id=m["id"], mode=["missing"])
         r = run("continue", t.pid, f"{m['addr']}+4K", "--from-zero", check=1)
         contains(r.err, "not registered for minor")
@@ -324,8 +287,7 @@ def continue_from_needs_minor():
 
 @test
 def continue_dry_run():
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         row = result(t.pid, "all", "--dry-run", "--from-zero")[0]
         eq((row["mapped"], row["already"], row["error"]), (None, None, None), "not known before it is done")
         eq(t.check_file(id=m["id"], seed=1)["differ"], 0, "nothing was written")
@@ -343,8 +305,7 @@ def continue_while(action, texts):
 def continue_from_past_our_own_limit():
     """The pages that filling makes are charged to us: said before, as the kernel kills without a word."""
     with cgroup(256 << 20) as path:
-        t, m = target(512 << 20, fill=False)
-        with t:
+        with target(size=512 << 20, mode="minor") as (t, _):
             p = spawn("continue", "--dry-run", "--from-zero", t.pid, "all", preexec_fn=lambda: into(path, os.getpid()))
             _, err = p.communicate(timeout=50)
             eq(p.returncode, 0, "exit status")
@@ -355,8 +316,7 @@ def continue_from_past_our_own_limit():
 def continue_from_while_truncated():
     """What lies past the new end is absent, and the rest is done."""
     size = 256 << 20
-    t, m = target(size, fill=False)
-    with t:
+    with target(size=size, mode="minor") as (t, m):
         p = spawn("continue", "-J", "-t", "1", "--from-zero", t.pid, "all")
         wait_until(lambda: any("userfaultfd" in link for link in links(p.pid)) or p.poll() is not None,
                    "it has the userfaultfd")
@@ -373,8 +333,7 @@ def continue_from_while_truncated():
 def continue_while_mappings_come_and_go():
     """A process that maps and unmaps all the time keeps us waiting, and no more."""
     size = fewer(20) * (16 << 20)
-    t, m = target(size)
-    with t:
+    with target(size=size, seed=1, mode="minor") as (t, _):
         t.churn(threads=3)
         row = result(t.pid, "all", "--from-zero")[0]
         eq((row["mapped"], row["error"]), (size, None), "all of it")
@@ -383,8 +342,7 @@ def continue_while_mappings_come_and_go():
 @test
 def continue_unread_event():
     """An event that nobody reads keeps the kernel from letting anybody act: told, after two seconds."""
-    t, m = target(features=FEATURES + ["event_remove"])
-    with t:
+    with target(features=FEATURES + ["event_remove"], seed=1, mode="minor") as (t, m):
         t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
         time.sleep(0.2)
         r = run("continue", t.pid, "all", check=1)
@@ -394,8 +352,7 @@ def continue_unread_event():
 @test
 def continue_interrupted():
     """Ctrl-C: a clean end, and a report of what was done."""
-    t, m = target(size=8 << 30, fill=False, register=False)
-    with t:
+    with target(size=8 << 30) as (t, m):
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         p = spawn("continue", "-J", t.pid, "all", "--progress=always")
         wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096), "it is at work")
@@ -409,9 +366,8 @@ def continue_interrupted():
 @test(rule="only-the-owner")
 def continue_only_the_owner():
     """Through another userfaultfd CONTINUE would map the page and wake nobody: refused, and the owner found."""
-    t, m = target()
-    with t:
-        other = t.uffd(features=FEATURES)["fd"]
+    with target(seed=1, mode="minor") as (t, m):
+        other = t.userfaultfd()
         r = run("continue", t.pid, f"{m['addr']}+4K", "-f", other, check=1)
         contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
         eq(result(t.pid, f"{m['addr']}+4K")[0]["mapped"], PAGE, "by itself it takes the owner")
@@ -422,8 +378,7 @@ def continue_only_the_owner():
 @test
 def continue_reader_while_the_pipe_was_awaited():
     """A handler that begins to read while the contents are awaited stops the filling as one before would."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}", "--from", "-")
         wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(p.pid)), "it waits")
         t.handler(uffd=t.u, action="count")
@@ -435,8 +390,7 @@ def continue_reader_while_the_pipe_was_awaited():
 @test
 def continue_leaks_nothing():
     """valgrind-like check by hand: descriptors of the target are as many as before."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, _):
         before = sorted(os.listdir(f"/proc/{t.pid}/fd"))
         for _ in range(3):
             run("continue", t.pid, "all", "--from-zero", check=0)

@@ -10,11 +10,10 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (HELPERS, HUGE, PAGE, Target, cgroup, contains, eq, fdinfo, hugepages, image, into, links, main,
-                     ok, pagemap, pattern_page, run, skip, spawn, test, wait_until)
+from harness import (FEATURES, HELPERS, HUGE, PAGE, Target, cgroup, contains, eq, fdinfo, hugepages, image, into,
+                     links, main, ok, pagemap, pattern_page, run, skip, spawn, target, test, wait_until)
 from harness.moves import MOVES, moving
 
-FEATURES = ["missing_shmem", "missing_hugetlbfs", "minor_shmem"]
 KINDS = {
     "anon": ("anon", False, PAGE),
     "shmem-shared": ("memfd", True, PAGE),
@@ -23,20 +22,6 @@ KINDS = {
     "hugetlb-shared": ("hugetlb", True, HUGE),
     "hugetlb-private": ("hugetlb", False, HUGE),
 }
-
-
-def target(size=16 * PAGE, kind="memfd", mode=("missing",), features=FEATURES, **kw):
-    t = Target()
-    t.u = t.uffd(features=features)["fd"]
-    if kind == "tmpfs":
-        kw["path"] = f"/dev/shm/uffdctl-copy-{t.pid}"
-    m = t.map(kind=kind, size=size, **kw)
-    if kind == "tmpfs":
-        os.unlink(kw["path"])
-    if mode:
-        t.register(uffd=t.u, id=m["id"], mode=list(mode))
-    m["start"] = int(m["addr"], 16)
-    return t, m
 
 
 def result(command, *args, rc=0, **kw):
@@ -60,8 +45,7 @@ def counts(row):
 def story(command, kind, shared, page):
     """A thread waits for the first of 8 pages and gets it, then all the others."""
     nr = 8
-    t, m = target(nr * page, kind, mode=(), shared=shared)
-    with t, image(nr, 7, page) as img:
+    with target(kind, nr * page, shared=shared) as (t, m), image(nr, 7, page) as img:
         seed = 7 if command == "copy" else 0
         source = ["--from", img.name] if command == "copy" else []
         row = run("register", "-J", t.pid, m["addr"] + f"+{nr * page}", "-m", "missing", check=0).json()["register"][0]
@@ -84,8 +68,7 @@ def story(command, kind, shared, page):
 
 
 def zeropage_hugetlb(shared):
-    t, m = target(4 * HUGE, "hugetlb", shared=shared)
-    with t:
+    with target("hugetlb", 4 * HUGE, mode="missing", shared=shared) as (t, _):
         r = run("zeropage", "-J", t.pid, "all", check=1)
         contains(r.err, "no zero page for hugetlbfs: copy zeros instead (uffdctl copy --from-zero)")
         eq(counts(result("copy", t.pid, "all", "--from-zero")[0]), (4 * HUGE, 0, 0, None), "which does")
@@ -113,8 +96,7 @@ def copy_already():
     """What the target has is its own: each second page, changed by it, outlives a copy and a zeropage."""
     nr = 512
     for kind in ("anon", "memfd"):
-        t, m = target(nr * PAGE, kind, mode=())
-        with t, image(nr) as img:
+        with target(kind, nr * PAGE) as (t, m), image(nr) as img:
             t.madvise(id=m["id"], advice="nohugepage")
             for i in range(0, nr, 2):
                 t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
@@ -130,8 +112,7 @@ def copy_already():
 def copy_in_the_page_cache():
     """A page of the file that is not mapped counts as already; on a private mapping the copy covers it."""
     for shared in (True, False):
-        t, m = target(mode=(), shared=shared)
-        with t, image(16) as img:
+        with target(shared=shared) as (t, m), image(16) as img:
             t.fill(id=m["id"], offset=0, len=8 * PAGE, seed=1, through="second")
             t.register(uffd=t.u, id=m["id"], mode=["missing"])
             row = result("copy", t.pid, m["addr"] + "+64K", "--from", img.name)[0]
@@ -144,8 +125,7 @@ def copy_in_the_page_cache():
 
 @test
 def copy_wakes_who_sleeps_on_a_page_that_is_there():
-    t, m = target(mode=("missing", "minor"))
-    with t:
+    with target(mode="missing,minor") as (t, m):
         th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
         run("copy", t.pid, m["addr"] + "+4K", "--from-zero", "--no-wake", check=0)
@@ -157,8 +137,7 @@ def copy_wakes_who_sleeps_on_a_page_that_is_there():
 @test
 def copy_leaves_who_waits_for_a_minor_fault():
     """It can't end a minor fault, which then waits anew: not without a word."""
-    t, m = target(mode=("missing", "minor"))
-    with t, image(16) as img:
+    with target(mode="missing,minor") as (t, m), image(16) as img:
         t.fallocate(id=m["id"], offset=0, len=4 * PAGE, mode="alloc")
         thread = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a minor fault that waits")
@@ -176,8 +155,7 @@ def copy_at_the_limit_of_a_cgroup():
     """What would get the target killed is refused; what fits is done, and pages that are there need nothing."""
     for kind in ("anon", "memfd"):
         with cgroup(32 << 20) as path:
-            t, m = target(64 << 20, kind)
-            with t:
+            with target(kind, 64 << 20, mode="missing") as (t, m):
                 into(path, t.pid)
                 for options in ([], ["--dry-run"]):
                     r = run("copy", "--from-zero", *options, t.pid, "all", check=1)
@@ -220,8 +198,7 @@ def spawn_target32():
 def copy_by_offset():
     """An image of the file, by the offset that each page has there, from a file and from a pipe."""
     for command, mode in (("copy", "missing"), ("continue", "minor")):
-        t, m = target(16 * PAGE, mode=(mode,))
-        with t, image(20, 7) as img, open(img.name, "rb") as f:
+        with target(mode=mode) as (t, m), image(20, 7) as img, open(img.name, "rb") as f:
             if mode == "minor":
                 t.fallocate(id=m["id"], offset=0, len=16 * PAGE, mode="alloc")
             at = lambda page: f"{m['start'] + page * PAGE:x}+4K"
@@ -232,8 +209,7 @@ def copy_by_offset():
             for page, contents in ((9, 9), (2, 2), (5, 6), (11, 11)):
                 eq(peek(t, m, page), head(7, contents), f"page {page}")
             contains(run(command, "--by-offset", "--from", img.name + "@40K", t.pid, at(15), check=1).err, "too short")
-    t, m = target(kind="anon")
-    with t, image(16) as img:
+    with target("anon", mode="missing") as (t, m), image(16) as img:
         contains(run("copy", "--by-offset", "--from", img.name, t.pid, "all", check=1).err, "at no offset of a file")
         contains(run("copy", "--by-offset", "--from-zero", t.pid, "all", check=2).err, "needs --from")
 
@@ -241,8 +217,7 @@ def copy_by_offset():
 @test
 def copy_longer_contents():
     """Whoever forgets the offset is told that there is more; whoever gives one knows."""
-    t, m = target()
-    with t, image(16) as img:
+    with target(mode="missing") as (t, m), image(16) as img:
         part = f"{m['start'] + 4 * PAGE:x}+8K"
         contains(run("copy", "--dry-run", t.pid, part, "--from", img.name, check=0).err,
                  f"the first {2 * PAGE} of {16 * PAGE} bytes")
@@ -252,8 +227,7 @@ def copy_longer_contents():
 @test
 def copy_no_wake():
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
-        t, m = target()
-        with t:
+        with target(mode="missing") as (t, m):
             th = t.touch(id=m["id"], len=PAGE, access="read")["threads"][0]
             wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
             contains(run(command, t.pid, "all", "--no-wake", *source, check=0).err, "stay asleep")
@@ -266,8 +240,7 @@ def copy_no_wake():
 def copy_past_end_of_file():
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
         for shared in (True, False):
-            t, m = target(shared=shared)
-            with t:
+            with target(mode="missing", shared=shared) as (t, m):
                 t.truncate(id=m["id"], size=8 * PAGE)
                 r = run(command, "-J", t.pid, "all", *source, check=1)
                 contains(r.err, "32768 bytes are absent: they lie past the end of the file")
@@ -281,8 +254,7 @@ def copy_past_end_of_file():
 def copy_write_protects(kind, page):
     """In a range registered for wp the first write to each copied page is reported, marked before or not."""
     with hugepages(8 if kind == "hugetlb" else 0):
-        t, m = target(4 * page, kind, ("missing", "wp"), FEATURES + ["wp_hugetlbfs_shmem", "pagefault_flag_wp"])
-        with t, image(4, page=page) as img:
+        with target(kind, 4 * page, mode="missing,wp") as (t, m), image(4, page=page) as img:
             t.writeprotect(uffd=t.u, id=m["id"], offset=page, len=page, protect=True)
             r = run("copy", "-J", t.pid, "all", "--from", img.name, check=0)
             contains(r.err, "write-protected pages, and nobody is seen reading")
@@ -296,8 +268,7 @@ def copy_write_protects(kind, page):
 
 @test
 def zeropage_refused_with_wp():
-    t, m = target(kind="anon", mode=("missing", "wp"), features=FEATURES + ["pagefault_flag_wp"])
-    with t:
+    with target("anon", mode="missing,wp") as (t, _):
         row = result("zeropage", t.pid, "all", rc=1)[0]
         contains(row["error"], "UFFDIO_ZEROPAGE can't write-protect: copy zeros")
         eq(result("copy", "-q", t.pid, "all", "--from-zero")[0]["already"], 0, "nothing was mapped")
@@ -311,8 +282,7 @@ def copy_beside_read_write_protected():
             skip("this kernel has no rwp; Linux 7.3 runs this")
     for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
         for kind in ("anon", "memfd"):
-            t, m = target(4 * PAGE, kind, ("missing", "rwp"), FEATURES + ["rwp"])
-            with t:
+            with target(kind, 4 * PAGE, features=FEATURES + ["rwp"], mode="missing,rwp") as (t, m):
                 run("copy", t.pid, m["addr"] + "+4K", "--from-zero", check=0)
                 t.rwprotect(uffd=t.u, id=m["id"], offset=0, len=2 * PAGE, protect=True)
                 eq(counts(result(command, t.pid, "all", *source)[0]), (3 * PAGE, PAGE, 0, None), "the others")
@@ -328,8 +298,7 @@ def copy_beside_read_write_protected():
 @test
 def copy_offset_and_ranges():
     """Contents follow on from range to range, from OFFSET on."""
-    t, m = target()
-    with t, image(16) as img:
+    with target(mode="missing") as (t, m), image(16) as img:
         a = m["start"]
         rows = result("copy", t.pid, f"{a + 8 * PAGE:x}+8K", f"{a:x}-{a + PAGE:x}", "--from", f"{img.name}@4K")
         eq([x["mapped"] for x in rows], [2 * PAGE, PAGE], "rows")
@@ -343,8 +312,7 @@ def copy_offset_and_ranges():
 def copy_many_ranges():
     """Every second page of 1024, each as a range of its own, last first; then the others."""
     nr = 1024
-    t, m = target(nr * PAGE, "anon")
-    with t, image(nr // 2) as img:
+    with target("anon", nr * PAGE, mode="missing") as (t, m), image(nr // 2) as img:
         pages = range(nr - 2, -1, -2)
         rows = result("copy", t.pid, *(f"{m['start'] + i * PAGE:x}+4K" for i in pages), "--from", img.name)
         eq((len(rows), {counts(x) for x in rows}), (nr // 2, {(PAGE, 0, 0, None)}), "rows")
@@ -356,8 +324,7 @@ def copy_many_ranges():
 @test
 def copy_sparse_file():
     """A hole of the contents is zeros."""
-    t, m = target(64 << 20, "anon")
-    with t, tempfile.NamedTemporaryFile() as img:
+    with target("anon", 64 << 20, mode="missing") as (t, m), tempfile.NamedTemporaryFile() as img:
         os.truncate(img.fileno(), 64 << 20)
         os.pwrite(img.fileno(), pattern_page(9, 5), 5 * PAGE)
         eq(result("copy", t.pid, "all", "--from", img.name)[0]["mapped"], 64 << 20, "all")
@@ -371,8 +338,7 @@ def copy_threads():
     with image(nr, 1) as img:
         for n in (1, 3):
             for kind in ("anon", "memfd"):
-                t, m = target(nr * PAGE, kind)
-                with t:
+                with target(kind, nr * PAGE, mode="missing") as (t, m):
                     ths = t.touch(id=m["id"], access="read", seed=1, threads=4, split=True)["threads"]
                     wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 4, "four threads wait")
                     row = result("copy", t.pid, "all", "--threads", n, "--from", img.name)[0]
@@ -387,13 +353,11 @@ def copy_threads():
 def copy_stdin():
     """From a pipe, with an offset into it, and from a file that was read in part."""
     for source, seed_at in (("-", 0), ("-@8K", 2)):
-        t, m = target()
-        with t:
+        with target(mode="missing") as (t, m):
             data = b"".join(pattern_page(9, i) for i in range(16 + seed_at))
             eq(result("copy", t.pid, "all", "--from", source, stdin=data)[0]["mapped"], 16 * PAGE, "mapped")
             eq([peek(t, m, i) for i in range(16)], [head(9, i + seed_at) for i in range(16)], "contents")
-    t, m = target()
-    with t, image(17) as img, open(img.name, "rb") as f:
+    with target(mode="missing") as (t, m), image(17) as img, open(img.name, "rb") as f:
         os.lseek(f.fileno(), PAGE, os.SEEK_SET)
         p = spawn("copy", "-J", t.pid, "all", "--from=-", stdin=f)
         eq(p.wait(20), 0, "exit status")
@@ -404,10 +368,8 @@ def copy_stdin():
 @test
 def copy_stdin_into_continue():
     """continue takes a pipe too, and reads it in the order that it needs."""
-    t, m = target(mode=("minor",))
-    with t:
-        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
-        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+    with target(mode="minor") as (t, m):
+        t.memory(mode="minor", of=m["id"])
         data = b"".join(pattern_page(9, i) for i in range(32))
         rows = result("continue", t.pid, "all", "--from", "-", stdin=data)
         eq([x["mapped"] for x in rows], [16 * PAGE] * 2, "both mappings of the file")
@@ -417,8 +379,7 @@ def copy_stdin_into_continue():
 @test
 def copy_fifo():
     """A FIFO that nobody writes to yet is waited for, and not read to an end that is none."""
-    t, m = target()
-    with t, tempfile.TemporaryDirectory() as d:
+    with target(mode="missing") as (t, m), tempfile.TemporaryDirectory() as d:
         path = os.path.join(d, "fifo")
         os.mkfifo(path)
         p = spawn("copy", t.pid, "all", "--from", path)
@@ -436,8 +397,7 @@ def copy_fifo():
 @test
 def copy_pipe_interrupted():
     """A pipe that nothing comes out of can be left by Ctrl-C; nothing was changed."""
-    t, _ = target()
-    with t:
+    with target(mode="missing") as (t, _):
         p = spawn("copy", "-J", t.pid, "all", "--from", "-")
         p.stdin.write(bytes(100))
         p.stdin.flush()
@@ -450,8 +410,7 @@ def copy_pipe_interrupted():
 
 @test
 def copy_bad_source():
-    t, m = target()
-    with t, image(15) as img:
+    with target(mode="missing") as (t, m), image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
                              ("/nonexistent", "No such file"), ("/nonexistent@4K", "@0 behind it"), ("/tmp", "Is a directory"),
                              ("/dev/null", "the contents ended early")):
@@ -469,8 +428,7 @@ def copy_unreadable():
     """What reading the contents says is not taken for the kernel's word on the pages."""
     past = f"/dev/zero@{(1 << 63) - 1}"
     for command, mode in (("copy", "missing"), ("continue", "minor")):
-        t, m = target(mode=(mode,))
-        with t:
+        with target(mode=mode) as (t, _):
             contains(run(command, t.pid, "all", "--from", past, check=1).err, "beyond the end of any file")
             soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
             resource.setrlimit(resource.RLIMIT_FSIZE, (512, hard))
@@ -483,8 +441,7 @@ def copy_unreadable():
 
 @test
 def copy_dry_run():
-    t, _ = target()
-    with t:
+    with target(mode="missing") as (t, _):
         row = result("copy", t.pid, "all", "--dry-run", "--from-zero")[0]
         eq(counts(row), (None, None, None, None), "not known before it is done")
         eq(counts(result("zeropage", t.pid, "all", "--dry-run")[0]), (None, None, None, None), "likewise")
@@ -496,8 +453,7 @@ def copy_dry_run():
 @test
 def copy_dry_run_of_bad_contents():
     """What can't be read is found before, on standard input as by name, and -J is JSON all the same."""
-    t, _ = target()
-    with t, open("/dev/null") as null:
+    with target(mode="missing") as (t, _), open("/dev/null") as null:
         d = os.open("/tmp", os.O_RDONLY)
         for stdin, text in ((d, "takes a file"), (null, "they end at once"), (None, "standard input is closed")):
             p = spawn("copy", "-J", "--dry-run", "--from", "-", t.pid, "all", stdin=stdin or null,
@@ -512,10 +468,9 @@ def copy_dry_run_of_bad_contents():
 
 @test(rule="only-the-owner")
 def copy_only_what_is_registered_here():
-    t, m = target()
-    with t:
-        n = t.map(kind="anon", size=4 * PAGE)
-        other = t.uffd(features=FEATURES)["fd"]
+    with target(mode="missing") as (t, m):
+        n = t.memory("anon", 4 * PAGE)
+        other = t.userfaultfd()
         contains(run("copy", "-f", other, t.pid, m["addr"] + "+4K", "--from-zero", check=1).err,
                  f"registered on another userfaultfd ({t.pid}:{t.u})")
         contains(run("zeropage", "-f", t.u, t.pid, n["addr"] + "+4K", check=1).err, "not registered")
@@ -526,10 +481,9 @@ def copy_only_what_is_registered_here():
 @test
 def copy_rows_in_order():
     """What is refused stands among the rest, where its range is."""
-    t, m = target()
-    with t:
-        n = t.map(kind="anon", size=4 * PAGE)
-        parts = [m["start"], int(n["addr"], 16), m["start"] + PAGE]
+    with target(mode="missing") as (t, m):
+        n = t.memory("anon", 4 * PAGE)
+        parts = [m["start"], n["start"], m["start"] + PAGE]
         for options in ([], ["--dry-run"]):
             rows = result("zeropage", *options, t.pid, *(f"{p:x}+4K" for p in parts), rc=1)
             eq([int(row["start"], 16) for row in rows], parts, f"rows {options}")
@@ -542,8 +496,7 @@ def copy_beside_a_handler():
     """The target's handler resolves too: each page is whole, and from one of the two."""
     nr = 4096
     for kind in ("anon", "memfd"):
-        t, m = target(nr * PAGE, kind)
-        with t, image(nr) as img:
+        with target(kind, nr * PAGE, mode="missing") as (t, m), image(nr) as img:
             t.handler(uffd=t.u, action="copy", seed=1)
             th = t.touch(id=m["id"], access="read", order="random", delay_us=200)["threads"][0]
             wait_until(lambda: t.status(thread=th)["touched"] > 10, "the handler is at work")
@@ -559,8 +512,7 @@ def copy_while_written():
     """Threads write into the range while it is copied: each page ends as contents plus their write."""
     nr = 8192
     for kind in ("anon", "memfd"):
-        t, m = target(nr * PAGE, kind)
-        with t, image(nr) as img:
+        with target(kind, nr * PAGE, mode="missing") as (t, m), image(nr) as img:
             ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=3, order="random")["threads"]
             eq(counts(result("copy", t.pid, "all", "--from", img.name)[0]), (nr * PAGE, 0, 0, None), "each page once")
             for th in ths:
@@ -600,17 +552,15 @@ def copy_changed_while_the_pipe_was_awaited():
 
     def to_memfd(t, m, _):
         t.munmap(id=m["id"])
-        n = t.map(kind="memfd", size=4 * PAGE, addr=m["addr"])
-        t.register(uffd=t.u, id=n["id"], mode=["missing"])
+        t.memory(size=4 * PAGE, mode="missing", addr=m["addr"])
 
     for kind, change, text in (("anon", to_other, "registered on another userfaultfd"),
                                ("anon", lambda t, m, _: t.unregister(uffd=t.u, id=m["id"]), "not registered"),
                                ("anon", to_memfd, "changed while the contents were awaited"),
                                ("anon", lambda t, m, _: t.munmap(id=m["id"]), "nothing is mapped"),
                                ("memfd", lambda t, m, _: t.register(uffd=t.u, id=m["id"], mode=["missing", "wp"]), None)):
-        t, m = target(4 * PAGE, kind, features=WP_FEATURES)
-        with t:
-            other = t.uffd(features=WP_FEATURES)["fd"]
+        with target(kind, 4 * PAGE, mode="missing") as (t, m):
+            other = t.userfaultfd()
             p = awaiting(t, "copy", t.pid, f"{m['addr']}+8K")
             change(t, m, other)
             _, err = p.communicate(bytes(2 * PAGE), timeout=20)
@@ -631,9 +581,8 @@ def stopped(pid):
 
 def changed_at_work(nr, command, source, change):
     """False if it was through before it could be stopped."""
-    t, m = target(nr * PAGE, "anon", features=WP_FEATURES)
-    with t:
-        other = t.uffd(features=WP_FEATURES)["fd"]
+    with target("anon", nr * PAGE, mode="missing") as (t, m):
+        other = t.userfaultfd()
         t.madvise(id=m["id"], advice="nohugepage")
         cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(cpus)})  # with us on one CPU, it does not get through before we look
@@ -689,8 +638,7 @@ def copy_while(action, texts):
 
 @test
 def copy_unread_event():
-    t, m = target(features=FEATURES + ["event_remove"])
-    with t:
+    with target(features=FEATURES + ["event_remove"], mode="missing") as (t, m):
         t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
         time.sleep(0.2)
         for command, source in (("copy", ["--from-zero"]), ("zeropage", [])):
@@ -705,8 +653,7 @@ def resident(pid):
 @test
 def copy_interrupted():
     """Ctrl-C: a clean end, and a true report of what was done."""
-    t, m = target(2 << 30, "anon")
-    with t:
+    with target("anon", 2 << 30, mode="missing") as (t, _):
         p = spawn("copy", "-J", t.pid, "all", "--from-zero", "--progress=always", "-t", "1")
         wait_until(lambda: b"left" in os.read(p.stderr.fileno(), 4096) and resident(t.pid) > 64 << 20, "it is at work")
         p.send_signal(signal.SIGINT)

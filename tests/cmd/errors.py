@@ -10,18 +10,10 @@ import tempfile
 
 sys.path[0] += "/.."
 from harness import (HELPERS, PAGE, ROOT, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, skip, smaps_flags,
-                     spawn, stat, test, wait_until)
+                     spawn, stat, target, test, wait_until)
 
 NOBODY = 65534
 ACTIONS = ("register", "unregister", "continue", "wake")
-
-
-def target(**kw):
-    t = Target(**kw)
-    t.u = t.uffd(features=["minor_shmem"], user_mode_only="user" in kw)["fd"]
-    m = t.map(kind="memfd", size=16 * PAGE)
-    m["start"] = int(m["addr"], 16)
-    return t, m
 
 
 def each(args, rc, *texts, commands=ACTIONS, **kw):
@@ -66,17 +58,15 @@ def error_zombie():
 
 @test
 def error_thread():
-    t, m = target()
-    with t:
-        th = t.threads_idle(n=1)
+    with target() as (t, _):
+        t.threads_idle(n=1)
         tid = [int(x) for x in os.listdir(f"/proc/{t.pid}/task") if int(x) != t.pid][0]
         each((tid, "all"), 1, f"{tid}: is a thread of process {t.pid}")
 
 
 @test
 def error_not_ours():
-    t, m = target()
-    with t:
+    with target() as (t, _):
         each((t.pid, "all"), 1, "needs ptrace access", user=NOBODY)
         contains(run("smaps", t.pid, user=NOBODY, check=1).err, "needs ptrace access")
 
@@ -84,14 +74,13 @@ def error_not_ours():
 @test
 def error_no_userfaultfd():
     with Target() as t:
-        m = t.map(kind="memfd", size=PAGE)
+        m = t.memory(size=PAGE)
         each((t.pid, m["addr"] + "+4K"), 1, f"{t.pid}: has no userfaultfd")
 
 
 @test
 def error_fd():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         each((t.pid, "all", "-f", 999), 1, "has no descriptor 999")
         each((t.pid, "all", "-f", m["fd"]), 1, f"fd {m['fd']} is no userfaultfd")
         each((t.pid, "all", "-f", "x"), 2, "write FD or PID:FD")
@@ -103,9 +92,8 @@ def error_fd():
 @test
 def error_ranges():
     """Each names the text and what would do; a usage error, before the process is touched."""
-    t, m = target()
-    a = m["start"]
-    with t:
+    with target() as (t, m):
+        a = m["start"]
         for text, part in ((f"{a + 1:x}+4K", f"{a:x}-{a + 2 * PAGE:x}"), (f"{a:x}+100", f"{a:x}-{a + PAGE:x}"),
                            (f"{a:x}-{a:x}", "is empty"), (f"{a:x}+0", "is empty"),
                            (f"{a + PAGE:x}-{a:x}", "ends before it starts"),
@@ -119,8 +107,7 @@ def error_ranges():
 
 @test
 def error_holes():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
         a = m["start"]
@@ -155,8 +142,7 @@ def error_usage():
 
 @test
 def error_stdout_full():
-    t, m = target()
-    with t:
+    with target() as (t, _):
         for c in (("list",), ("list", "-J"), ("smaps", "--all", t.pid), ("list", "--list-columns"),
                   ("register", t.pid, "all")):
             with open("/dev/full", "w") as full:
@@ -169,8 +155,7 @@ def error_stdout_full():
 @test
 def error_stdout_closed():
     """A descriptor that we open must not be taken for stdout."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         t.fill(id=m["id"], seed=1)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         for c in (("list",), ("continue", t.pid, "all", "--from-zero"), ("--version",)):
@@ -188,8 +173,7 @@ def error_stdout_closed():
 
 @test
 def error_stdout_pipe():
-    t, m = target()
-    with t:
+    with target() as (t, _):
         r, w = os.pipe()
         os.close(r)
         p = spawn("smaps", "--all", t.pid, stdout=w)
@@ -203,27 +187,21 @@ def error_stdout_pipe():
 def error_recycled_pid():
     """A PID that another process got meanwhile: the new one is not touched."""
     code = r"""
-import os, signal, sys, time
+import sys
+sys.path.insert(0, 'tests')
+from harness import Target, links, run, spawn, wait_until
 t = Target()
-u = t.uffd(features=['minor_shmem'])['fd']
-m = t.map(kind='memfd', size=1 << 30)
-t.fallocate(id=m['id'], offset=0, len=1 << 30, mode='alloc')
-t.register(uffd=u, id=m['id'], mode=['minor'])
+t.userfaultfd()
+t.memory(size=1 << 30, alloc=True, mode='minor')
 p = spawn('continue', '-J', t.pid, 'all', '--threads', '1')
-holds = lambda: any('userfaultfd' in os.readlink('/proc/%d/fd/%s' % (p.pid, f)) for f in os.listdir('/proc/%d/fd' % p.pid))
-try:
-    wait_until(lambda: p.poll() is not None or holds(), 'it is at work')
-except OSError:
-    pass
+wait_until(lambda: p.poll() is not None or any('userfaultfd' in x for x in links(p.pid)), 'it is at work')
 t.kill()
 with open('/proc/sys/kernel/ns_last_pid', 'w') as f:
     f.write(str(t.pid - 1))
 n = Target()
 assert n.pid == t.pid, (n.pid, t.pid)
-u = n.uffd(features=['minor_shmem'])['fd']
-k = n.map(kind='memfd', size=1 << 20)
-n.fill(id=k['id'], seed=1)
-n.register(uffd=u, id=k['id'], mode=['minor'])
+n.userfaultfd()
+n.memory(size=1 << 20, seed=1, mode='minor')
 out, err = p.communicate()
 assert p.returncode in (0, 1), p.returncode
 mapped = run('continue', '-J', n.pid, 'all', check=0).json()['continue'][0]
@@ -249,7 +227,7 @@ def error_debug_file_is_a_fifo():
         os.unlink(program + ".debug")
         os.mkfifo(program + ".debug")
         with Target(program=program) as t:
-            t.uffd(features=["minor_shmem"])
+            t.userfaultfd()
             contains(run("register", t.pid, ":scratch", timeout=10, check=1).err, "no data object scratch")
 
 
@@ -277,8 +255,7 @@ def error_help_into_full_disk():
 @test
 def error_few_descriptors():
     """Too few descriptors for ourselves is an error, not a machine without userfaultfds."""
-    t, m = target()
-    with t:
+    with target() as (t, _):
         for n in range(4, 20):
             p = spawn("list", preexec_fn=lambda n=n: resource.setrlimit(resource.RLIMIT_NOFILE, (n, n)))
             out, err = p.communicate()
@@ -287,8 +264,7 @@ def error_few_descriptors():
 
 @test
 def error_holds_anothers():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         child = t.child_handler(uffd=t.u, action="none")["pid"]
         r = run("continue", child, "all", check=1)
         contains(r.err, f"governs the memory of process {t.pid}: give that PID")
@@ -305,8 +281,7 @@ def error_holds_anothers():
 @test
 def error_long_path():
     """A mapping whose path no buffer takes is no shield for the others."""
-    t, m = target()
-    with t, tempfile.TemporaryDirectory() as d:
+    with target() as (t, m), tempfile.TemporaryDirectory() as d:
         here = os.getcwd()
         os.chdir(d)
         try:
@@ -315,7 +290,7 @@ def error_long_path():
                 os.chdir("x" * 200)
             with open("file", "w") as f:
                 f.truncate(PAGE)
-            t.map(kind="file", size=PAGE, path=f"/proc/{os.getpid()}/cwd/file", shared=False)
+            t.memory("file", PAGE, path=f"/proc/{os.getpid()}/cwd/file", shared=False)
         finally:
             os.chdir(here)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
@@ -331,8 +306,7 @@ def error_long_path():
 @test
 def user_own_process():
     """register, continue, smaps and list on one's own process, with a userfaultfd for user-mode faults."""
-    t, m = target(user=NOBODY)
-    with t:
+    with target(user=NOBODY) as (t, m):
         t.fill(id=m["id"], seed=1)
         r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
         contains(r.err, "BPF is not permitted")
@@ -351,8 +325,7 @@ def user_own_process():
         row = run("continue", "-J", t.pid, "all", "--from-zero", "--force", user=NOBODY, check=0).json()["continue"][0]
         eq((row["mapped"], row["already"]), (8 * PAGE, 8 * PAGE), "--from-zero by the process's own descriptor of the file")
         ok(t.join(thread=th)["done"], "the thread is through")
-        n = t.map(kind="anon", size=4 * PAGE)
-        t.register(uffd=t.u, id=n["id"], mode=["missing"])
+        n = t.memory("anon", 4 * PAGE, mode="missing")
         row = run("copy", "-J", t.pid, f"{n['addr']}+4K", "--from-zero", user=NOBODY, check=0).json()["copy"][0]
         eq(row["mapped"], PAGE, "copy")
         row = run("zeropage", "-J", t.pid, "all", user=NOBODY, check=0).json()["zeropage"][0]
@@ -364,9 +337,8 @@ def user_own_process():
 
 @test
 def user_several_userfaultfds():
-    t, m = target(user=NOBODY)
-    with t:
-        other = t.uffd(features=["minor_shmem"], user_mode_only=True)["fd"]
+    with target(user=NOBODY) as (t, _):
+        other = t.userfaultfd()
         r = run("register", t.pid, "all", user=NOBODY, check=1)
         contains(r.err, f"{t.pid}:{t.u}, {t.pid}:{other}")
         run("register", t.pid, "all", "-f", t.u, user=NOBODY, check=0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """guest_memfd: what is shown and refused on every kernel, and faults on one with the series of kernel-patches/."""
+import contextlib
 import errno
 import sys
 
@@ -18,29 +19,24 @@ def supported():
         return set(t.uffd()["supported"])
 
 
-def target(patched, mode=(), size=NR * PAGE, **kw):
-    """One with a guest_memfd, on a kernel whose userfaultfd knows it or not, as the test needs; or skips."""
+@contextlib.contextmanager
+def guest_memfd(patched=None, mode="", size=NR * PAGE):
+    """A target with a guest_memfd, where userfaultfd knows it, where it does not, or (None) on any kernel; or skips."""
     has = supported() >= set(FEATURES)
-    if has != patched:
+    if patched not in (None, has):
         skip("this kernel has userfaultfd for guest_memfd; one without the patches runs this" if has else
              "this kernel has no userfaultfd for guest_memfd; one with the patches of kernel-patches/7.3 runs this")
-    t = Target()
-    try:
-        m = t.map(kind="guest_memfd", size=size, **kw)
-    except TargetError as e:
-        t.kill()
-        if e.errno in (errno.ENOENT, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.ENOTTY):
-            skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
-        raise
-    t.u = t.uffd(features=FEATURES if patched else [])["fd"]
-    m["start"] = int(m["addr"], 16)
-    if mode:
-        run("register", "-q", t.pid, f"{m['addr']}+{size}", "-m", ",".join(mode), check=0)
-    return t, m
-
-
-def any_target(**kw):
-    return target(supported() >= set(FEATURES), **kw)
+    with Target() as t:
+        t.userfaultfd(FEATURES if has else [])
+        try:
+            m = t.memory("guest_memfd", size)
+        except TargetError as e:
+            if e.errno in (errno.ENOENT, errno.EACCES, errno.ENODEV, errno.EINVAL, errno.ENOTTY):
+                skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
+            raise
+        if mode:
+            run("register", "-q", t.pid, f"{m['addr']}+{size}", "-m", mode, check=0)
+        yield t, m
 
 
 def counts(command, *args, rc=0):
@@ -56,8 +52,7 @@ def peek(t, m, page, through="self"):
 
 @test
 def gmem_smaps():
-    t, m = any_target()
-    with t:
+    with guest_memfd() as (t, m):
         rows = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
         row = next(r for r in rows if r["start"] == m["addr"])
         ok(row["name"] in NAMES, f"the name: {row['name']}")
@@ -68,23 +63,21 @@ def gmem_smaps():
 
 @test
 def gmem_refused_without_the_patches():
-    t, m = target(False)
-    with t:
+    with guest_memfd(False) as (t, m):
         for mode in ("minor", "missing", "minor,missing"):
             for dry in ([], ["--dry-run"]):
                 r = run("register", "-J", t.pid, m["addr"] + "+64K", "-m", mode, *dry, check=1)
                 contains(r.json()["register"][0]["error"], "no userfaultfd for guest_memfd")
                 contains(r.err, "kernel-patches/")
         contains(run("register", t.pid, "@*kvm-gmem*", check=1).err, "no userfaultfd for guest_memfd")
-        n = t.map(kind="memfd", size=PAGE)
+        n = t.memory(size=PAGE)
         rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
         eq([r["start"] for r in rows if r["start"] in (m["addr"], n["addr"])], [n["addr"]], "all leaves it out")
 
 
 @test
 def gmem_no_wp():
-    t, m = any_target()
-    with t:
+    with guest_memfd() as (t, m):
         for mode in ("wp", "minor,wp"):
             r = run("register", t.pid, m["addr"] + "+64K", "-m", mode, check=1)
             contains(r.err, "guest_memfd can't be registered for wp or rwp")
@@ -95,8 +88,7 @@ def gmem_no_wp():
 
 @test
 def gmem_listed():
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
+    with guest_memfd(True, mode="minor,missing") as (t, m):
         ok({"ui", "um"} <= smaps_flags(t.pid, m["addr"]), "the kernel's flags")
         row = run("smaps", "-J", t.pid, check=0).json()["smaps"][0]
         eq((row["start"], row["flags"], row["page_size"]), (m["addr"], ["um", "ui"], PAGE), "smaps")
@@ -107,8 +99,7 @@ def gmem_listed():
 @test
 def gmem_missing():
     """A thread on a page that is not there waits, and gets just what copy puts there."""
-    t, m = target(True, mode=("missing",))
-    with t, image(NR, 7) as img:
+    with guest_memfd(True, mode="missing") as (t, m), image(NR, 7) as img:
         th = t.touch(id=m["id"], access="read", seed=7)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
         w = run("pending", "-J", t.pid, check=0).json()["pending"][0]
@@ -126,8 +117,7 @@ def gmem_missing():
 
 @test
 def gmem_zeropage():
-    t, m = target(True, mode=("missing",))
-    with t:
+    with guest_memfd(True, mode="missing") as (t, m):
         r = run("zeropage", "-J", t.pid, "all")
         row = r.json()["zeropage"][0]
         if r.rc:
@@ -141,8 +131,7 @@ def gmem_zeropage():
 @test
 def gmem_minor():
     """A page that is there faults minor, and shows what the second mapping wrote before continue."""
-    t, m = target(True, mode=("minor",))
-    with t:
+    with guest_memfd(True, mode="minor") as (t, m):
         t.fill(id=m["id"], seed=1, through="second")
         th = t.touch(id=m["id"], access="read", seed=2)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "it waits")
@@ -158,8 +147,7 @@ def gmem_minor():
 @test
 def gmem_peek():
     """What waits to be continued is shown by the view, though the file can't be read."""
-    t, m = target(True, mode=("minor",))
-    with t:
+    with guest_memfd(True, mode="minor") as (t, m):
         t.fill(id=m["id"], seed=1, through="second")
         t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read", name="stuck")
         with Screen("--control", t.pid) as s:
@@ -172,8 +160,7 @@ def gmem_peek():
 @test
 def gmem_absent():
     """Pages that the file has not: absent for continue; those that it has: already for copy."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t, image(NR) as img:
+    with guest_memfd(True, mode="minor,missing") as (t, m), image(NR) as img:
         t.fill(id=m["id"], offset=4 * PAGE, len=4 * PAGE, seed=1, through="second")
         eq(counts("copy", t.pid, "all", "--from", img.name), (12 * PAGE, 4 * PAGE, 0, None), "copy")
         eq(counts("continue", t.pid, "all"), (4 * PAGE, 12 * PAGE, 0, None), "what it left")
@@ -186,8 +173,7 @@ def gmem_absent():
 @test
 def gmem_continue_from():
     """Pages are filled through a second mapping of the process's own descriptor, which can't be opened again."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t, image(NR) as img:
+    with guest_memfd(True, mode="minor,missing") as (t, m), image(NR) as img:
         th = t.touch(id=m["id"], access="read", seed=9)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["pending"] == 1, "a thread waits")
         eq(counts("continue", t.pid, "all", "--from", img.name), (NR * PAGE, 0, 0, None), "all")
@@ -196,9 +182,8 @@ def gmem_continue_from():
 
 @test
 def gmem_continue_from_mapped_elsewhere():
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
-        n = t.map(kind="guest_memfd", size=NR * PAGE, of=m["id"])
+    with guest_memfd(True, mode="minor,missing") as (t, m):
+        n = t.memory("guest_memfd", NR * PAGE, of=m["id"])
         t.poke(id=n["id"], offset=3 * PAGE, hex="77" * 8, through="self")
         r = run("continue", "-J", t.pid, m["addr"] + "+64K", "--from-zero", check=1)
         row = r.json()["continue"][0]
@@ -212,8 +197,7 @@ def gmem_continue_from_mapped_elsewhere():
 def gmem_copy_while_punched():
     """Pages are taken out of the file while they are copied: a hole waits again, and is filled by the next copy."""
     nr = 2048
-    t, m = target(True, mode=("missing",), size=nr * PAGE)
-    with t, image(nr) as img:
+    with guest_memfd(True, mode="missing", size=nr * PAGE) as (t, m), image(nr) as img:
         for _ in range(5):
             p = spawn("copy", t.pid, "all", "--from", img.name)
             while p.poll() is None:
@@ -230,8 +214,7 @@ def gmem_copy_while_punched():
 
 @test
 def gmem_register_all():
-    t, m = target(True)
-    with t:
+    with guest_memfd(True) as (t, m):
         rows = run("register", "-J", "-q", t.pid, "all", check=0).json()["register"]
         eq([(r["start"], r["mode"]) for r in rows], [(m["addr"], ["minor"])], "all takes it")
 
@@ -239,8 +222,7 @@ def gmem_register_all():
 @test
 def gmem_no_descriptor():
     """A process that closed its descriptor can't be given a second mapping."""
-    t, m = target(True, mode=("minor", "missing"))
-    with t:
+    with guest_memfd(True, mode="minor,missing") as (t, m):
         t.close(fd=m["fd"])
         contains(run("continue", t.pid, "all", "--from-zero", check=1).err, "can't be opened a second time (ENXIO)")
         eq(counts("copy", t.pid, "all", "--from-zero"), (NR * PAGE, 0, 0, None), "copy needs none")

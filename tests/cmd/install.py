@@ -9,7 +9,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import BUILD, ROOT, Target, contains, eq, main, ok, skip, target, test
+from harness import BUILD, ROOT, Target, contains, eq, main, ok, skip, test
 
 SO = os.path.join(BUILD, "libuffdctl.so.0")
 CC = os.environ.get("CC", "cc").split()
@@ -186,7 +186,7 @@ def check_sample(program, needs_library, **env):
     needed = re.findall(r"NEEDED.*\[(.+)\]", call("readelf", "-d", program))
     eq("libuffdctl.so.0" in needed, needs_library, f"needs the shared library; it needs {needed}")
     with Target() as t:
-        fd = t.uffd(features=[])["fd"]
+        fd = t.userfaultfd()
         contains(call(program, str(t.pid), **env), f" {fd}\n")
 
 

@@ -8,8 +8,6 @@ import sys
 sys.path[0] += "/.."
 from harness import PAGE, Target, contains, eq, main, ok, run, skip, spawn, stat, test, wait_until
 
-FEATURES = ["minor_shmem", "missing_shmem"]
-
 
 def takes_from_threads():
     """Linux 6.9: pidfd_open(2) of a thread."""
@@ -31,11 +29,8 @@ class Headless:
     def __init__(self):
         t = self.t = Target()
         self.pid = t.pid
-        self.fd = t.uffd(features=FEATURES)["fd"]
-        self.m, self.a = t.map(kind="memfd", size=16 * PAGE), t.map(kind="anon", size=16 * PAGE)
-        t.fill(id=self.m["id"], seed=1)
-        t.register(uffd=self.fd, id=self.m["id"], mode=["minor"])
-        t.register(uffd=self.fd, id=self.a["id"], mode=["missing"])
+        self.fd = t.userfaultfd(["minor_shmem", "missing_shmem"])
+        self.m, self.a = t.memory(seed=1, mode="minor"), t.memory("anon", mode="missing")
         self.minor = t.touch(id=self.m["id"], access="read", threads=3, split=True)
         self.missing = t.touch(id=self.a["id"], access="read", threads=2, split=True)
         t.leader_ends()
@@ -48,7 +43,7 @@ class Headless:
             return int(f.read().split("total:")[1].split()[0])
 
     def at(self, mapping, page, n=1):
-        start = int(mapping["addr"], 16) + page * PAGE
+        start = mapping["start"] + page * PAGE
         return f"{start:x}-{start + n * PAGE:x}"
 
     def gone_on(self, threads):
@@ -122,7 +117,7 @@ def leader_resolve():
 def leader_register():
     needs_threads()
     with Headless() as h:
-        n = h.t.map(kind="memfd", size=4 * PAGE)
+        n = h.t.memory(size=4 * PAGE)
         h.t.fill(id=n["id"], seed=1)
         run("register", "--mode=minor", h.pid, h.at(n, 0, 4), check=0)
         late = h.t.touch(id=n["id"], access="read")

@@ -5,11 +5,8 @@ import subprocess
 import sys
 
 sys.path[0] += "/.."
-from harness import (HUGE, PAGE, ROOT, Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, test,
-                     wait_until)
-
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
-            "pagefault_flag_wp"]
+from harness import (HUGE, PAGE, ROOT, Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags,
+                     target, test, wait_until)
 
 
 def rows(*args, rc=0):
@@ -18,13 +15,11 @@ def rows(*args, rc=0):
 
 @test
 def list_one():
-    with Target() as t:
-        fd = t.uffd(features=["minor_shmem", "thread_id"])["fd"]
-        m = t.map(kind="memfd", size=16 * PAGE)
-        t.register(uffd=fd, id=m["id"], len=8 * PAGE, mode=["minor"])
-        t.register(uffd=fd, id=m["id"], offset=8 * PAGE, len=4 * PAGE, mode=["minor", "missing"])
+    with target(features=["minor_shmem", "thread_id"]) as (t, m):
+        t.register(uffd=t.u, id=m["id"], len=8 * PAGE, mode=["minor"])
+        t.register(uffd=t.u, id=m["id"], offset=8 * PAGE, len=4 * PAGE, mode=["minor", "missing"])
         r = rows(t.pid)
-        eq(r, [{"ctx": r[0]["ctx"], "pid": t.pid, "comm": "target", "fd": fd, "target_pid": t.pid, "pending": 0,
+        eq(r, [{"ctx": r[0]["ctx"], "pid": t.pid, "comm": "target", "fd": t.u, "target_pid": t.pid, "pending": 0,
                 "total": 0, "minor": 12 * PAGE, "missing": 4 * PAGE, "wp": 0, "rwp": 0,
                 "features": ["thread_id", "minor_shmem"]}], "the row")
         text = run("list", t.pid, check=0).out.splitlines()
@@ -36,9 +31,9 @@ def list_one():
 def list_same_userfaultfd():
     """Duplicates, also in another process, have one number; another userfaultfd has its own."""
     with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
+        fd = t.userfaultfd()
         dup = t.dup(fd=fd)["fd"]
-        other = t.uffd(features=FEATURES)["fd"]
+        other = t.userfaultfd()
         child = t.child_handler(uffd=fd, action="none")["pid"]
         r = {(x["pid"], x["fd"]): x for x in rows(t.pid)}
         eq(len({r[(t.pid, fd)]["ctx"], r[(t.pid, dup)]["ctx"]} | {x["ctx"] for k, x in r.items() if k == (child, fd)}), 1,
@@ -52,15 +47,11 @@ def list_same_userfaultfd():
 @test
 def list_many_holders():
     """However many descriptors a userfaultfd has, all are named, and each waiter once."""
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=4 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    with target(size=4 * PAGE, seed=1, mode="minor") as (t, m):
         t.touch(id=m["id"], access="read", threads=3)
         for _ in range(300):
-            t.dup(fd=fd)
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 3, "three wait")
+            t.dup(fd=t.u)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 3, "three wait")
         eq(len(run("smaps", "-J", t.pid, check=0).json()["smaps"][0]["holders"]), 301, "holders")
         r = run("pending", "-J", t.pid, check=0)
         eq((len(r.json()["pending"]), r.err), (3, ""), "waiters")
@@ -71,28 +62,23 @@ def list_no_handshake():
     with Target() as t:
         t.uffd(handshake=False)
         eq(rows(t.pid)[0]["features"], None, "not known before the handshake")
-        t.uffd(features=[])
+        t.userfaultfd([])
         eq(rows(t.pid)[1]["features"], [], "none asked for")
 
 
 @test
 def list_pending():
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=16 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
         t.touch(id=m["id"], access="read", threads=3, split=True)
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 3, "three wait")
-        t.read_msg(uffd=fd, timeout_ms=1000)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 3, "three wait")
+        t.read_msg(uffd=t.u, timeout_ms=1000)
         eq([(x["pending"], x["total"]) for x in rows(t.pid)], [(2, 3)], "one was read")
 
 
 @test
 def list_proc_agrees():
     with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        t.dup(fd=fd)
+        t.dup(fd=t.userfaultfd())
         a, b = rows(t.pid), rows(t.pid, "--source=proc")
         known = ("pid", "comm", "fd", "pending", "total", "features")
         eq([{k: x[k] for k in known} for x in b], [{k: x[k] for k in known} for x in a], "what both know")
@@ -104,7 +90,7 @@ def list_proc_agrees():
 def list_pid_namespace():
     """PIDs are those of the namespace that uffdctl runs in."""
     code = ("import sys; sys.path.insert(0, 'tests'); from harness import Target, run\n"
-            "t = Target(); t.uffd(features=['minor_shmem'])\n"
+            "t = Target(); t.userfaultfd(['minor_shmem'])\n"
             "r = run('list', '-J', check=0).json()['list']\n"
             "assert [(x['pid'], x['target_pid']) for x in r] == [(t.pid, t.pid)], r\n"
             "assert t.pid < 100, t.pid\n")
@@ -120,9 +106,8 @@ def list_hostile_name():
     """Escape sequences and broken UTF-8 in names come out harmless, in each form of output."""
     with Target() as t:
         t.comm(name="\x1b[2J\udcff\"}")
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=PAGE, name="a\x1b]0;x\x07\nb\udcfe\u202e")
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        t.userfaultfd()
+        t.memory(size=PAGE, name="a\x1b]0;x\x07\nb\udcfe\u202e", mode="minor")
         eq(rows(t.pid)[0]["comm"], "\\x1b[2J\\xff\"}", "JSON")
         for args in (("list",), ("list", "-J"), ("list", "-r"), ("list", "--source=proc"), ("smaps", t.pid),
                      ("smaps", "-J", t.pid), ("smaps", "--all", "--sizes", t.pid)):
@@ -142,7 +127,7 @@ def list_nothing():
 @test
 def list_columns():
     with Target() as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         eq(run("list", "-n", "-o", "pid,FD", t.pid, check=0).out.split()[0], str(t.pid), "chosen columns")
         t.uffd(handshake=False)
         for line in run("list", "-n", "-r", "-o", "features,fd,pid", t.pid, check=0).out.splitlines():
@@ -156,16 +141,15 @@ def list_columns():
 
 def zoo(t):
     """Anonymous, shmem, hugetlb, private file, all registered or not, in several modes."""
-    fd = t.uffd(features=FEATURES)["fd"]
+    t.userfaultfd()
     path = f"/tmp/uffdctl-test-{t.pid}"
     kinds = [dict(kind="anon"), dict(kind="memfd"), dict(kind="memfd", shared=False), dict(kind="hugetlb"),
              dict(kind="hugetlb", shared=False), dict(kind="file", path=path, shared=False)]
-    maps = [t.map(size=2 * HUGE, **k) for k in kinds]
+    maps = [t.memory(size=2 * HUGE, **k) for k in kinds]
     os.unlink(path)
     for m, modes in zip(maps, (["missing"], ["minor", "missing"], ["minor"], ["minor", "wp"], ["missing"])):
-        t.register(uffd=fd, id=m["id"], len=HUGE, mode=modes)
+        t.register(uffd=t.u, id=m["id"], len=HUGE, mode=modes)
     t.fill(id=maps[1]["id"], len=64 * PAGE, seed=1)
-    return fd
 
 
 @test
@@ -198,10 +182,10 @@ def smaps_all_is_all():
 @test
 def smaps_default_is_registered():
     with hugepages(12), Target() as t:
-        fd = zoo(t)
+        zoo(t)
         r = run("smaps", "-J", t.pid, check=0).json()["smaps"]
         eq(sorted(sorted(x["flags"]) for x in r), [["ui"], ["ui", "um"], ["ui", "uw"], ["um"], ["um"]], "flags")
-        eq({tuple(x["holders"]) for x in r}, {(f"{t.pid}:{fd}",)}, "holders")
+        eq({tuple(x["holders"]) for x in r}, {(f"{t.pid}:{t.u}",)}, "holders")
         p = run("smaps", "-J", "--source=proc", t.pid, check=0).json()["smaps"]
         eq({x["holders"] is None for x in p}, {True}, "proc can't tell")
 
@@ -209,12 +193,9 @@ def smaps_default_is_registered():
 @test
 def smaps_unheld():
     """A userfaultfd in flight over a socket is in nobody's table: its ranges show all the same."""
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
-        t.send_uffd(uffd=fd)
-        t.close(fd=fd)
+    with target(size=PAGE, mode="minor") as (t, _):
+        t.send_uffd(uffd=t.u)
+        t.close(fd=t.u)
         r = run("smaps", "-J", t.pid, check=0).json()["smaps"]
         eq([(x["flags"], x["holders"]) for x in r], [(["ui"], [])], "registered, held by nobody in sight")
         contains(run("continue", t.pid, "all", check=1).err, "has no userfaultfd")
@@ -237,8 +218,8 @@ def smaps_many_mappings():
 def smaps_several_processes():
     with Target() as a, Target() as b:
         for t in (a, b):
-            fd = t.uffd(features=FEATURES)["fd"]
-            t.register(uffd=fd, id=t.map(kind="memfd", size=PAGE)["id"], mode=["minor"])
+            t.userfaultfd()
+            t.memory(size=PAGE, mode="minor")
         r = run("smaps", "-J", a.pid, 999999999, b.pid, check=1)
         eq([x["pid"] for x in r.json()["smaps"]], [a.pid, b.pid], "the rest is shown")
         contains(r.err, "999999999: no such process")

@@ -12,19 +12,8 @@ import subprocess
 import sys
 
 sys.path[0] += "/.."
-from harness import (PAGE, Target, UFFDCTL, contains, eq, image, main, ok, run, skip, smaps_flags, spawn, take_fd,
+from harness import (PAGE, UFFDCTL, contains, eq, image, main, ok, run, skip, smaps_flags, spawn, take_fd, target,
                      test, wait_until)
-
-FEATURES = ["minor_shmem", "missing_shmem"]
-
-
-def target(nr=16, **kw):
-    t = Target(**kw)
-    t.u = t.uffd(features=FEATURES)["fd"]
-    m = t.map(kind="memfd", size=nr * PAGE)
-    t.fill(id=m["id"], seed=1)
-    t.register(uffd=t.u, id=m["id"], mode=["minor"])
-    return t, m
 
 
 class held:
@@ -74,8 +63,7 @@ class held:
 @test(rule="exclusive")
 def lock_names_its_holder():
     """Whatever changes the memory says who is at it and fails at once; what looks does not mind."""
-    t, m = target()
-    with t, held(t, m) as other:
+    with target(seed=1, mode="minor") as (t, m), held(t, m) as other:
         area = f"{m['addr']}+{m['size']}"
         for command in (["continue", t.pid, area], ["continue", t.pid, area, "--from-zero"],
                         ["copy", t.pid, area, "--from-zero"], ["zeropage", t.pid, area],
@@ -93,8 +81,7 @@ def lock_names_its_holder():
 @test
 def lock_waits():
     """--wait-lock TIME: until the other has ended, or the time is up."""
-    t, m = target()
-    with t, held(t, m) as other:
+    with target(seed=1, mode="minor") as (t, m), held(t, m) as other:
         r = run("continue", t.pid, "all", "--wait-lock=100ms", check=1)
         contains(r.err, f"waiting for process {other.pid}")
         contains(r.err, "is changing this memory")
@@ -107,8 +94,7 @@ def lock_waits():
 
 @test
 def lock_wait_for_a_process_that_ends():
-    t, m = target()
-    with t, held(t, m):
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         p = spawn("continue", t.pid, "all", "--wait-lock=1m")
         ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
         os.kill(t.pid, signal.SIGKILL)
@@ -119,8 +105,7 @@ def lock_wait_for_a_process_that_ends():
 
 @test
 def lock_wait_interrupted():
-    t, m = target()
-    with t, held(t, m):
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         for command in ("continue", "unregister"):
             p = spawn(command, t.pid, "all", "--wait-lock=1m")
             ok(b"waiting for process" in os.read(p.stderr.fileno(), 4096), "it waits")
@@ -133,10 +118,9 @@ def lock_wait_interrupted():
 @test
 def lock_other_pid_namespace():
     """The lock is the machine's: one who works in another PID namespace is seen, though not by a number."""
-    t, m = target()
     if subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True).returncode:
         skip("no PID namespace can be made; root runs this")
-    with t, held(t, m):
+    with target(seed=1, mode="minor") as (t, m), held(t, m):
         fd = take_fd(t.pid, t.u)
         code = ("import fcntl, struct\n"
                 f"l = fcntl.fcntl({fd}, fcntl.F_GETLK, struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 0, 0))\n"
@@ -152,8 +136,7 @@ def lock_other_pid_namespace():
 @test
 def lock_not_for_others():
     """Another user, who may not take the userfaultfd, can't keep anybody from working."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, _):
         for path in (f"/proc/{t.pid}", f"/proc/{t.pid}/status", f"/proc/{t.pid}/cmdline"):
             f = os.open(path, os.O_RDONLY)
             fcntl.flock(f, fcntl.LOCK_EX)
@@ -164,8 +147,7 @@ def lock_not_for_others():
 @test
 def lock_free_after_each_end():
     """Nothing is left in /proc/locks by one that ended, failed or was killed."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, _):
         fd = take_fd(t.pid, t.u)
         inode = os.fstat(fd).st_ino
         os.close(fd)
@@ -185,8 +167,7 @@ def lock_two_that_fill():
     """
     nr = 2048
     for round in range(6):
-        t, m = target(nr)
-        with t, image(nr) as img:
+        with target(size=nr * PAGE, seed=1, mode="minor") as (t, m), image(nr) as img:
             ths = t.touch(id=m["id"], access="write", value=0x5a5a, threads=2, order="random")["threads"]
             wait = ["--wait-lock=1m"] if round % 2 else []
             both = [spawn("continue", "-J", t.pid, "all", "--from", img.name, *wait) for _ in range(2)]
@@ -203,8 +184,7 @@ def lock_two_that_fill():
 def lock_plain_continue_beside_a_fill():
     """A plain continue, which would map pages that are not filled yet, has to wait."""
     nr = 4096
-    t, m = target(nr)
-    with t, image(nr) as img:
+    with target(size=nr * PAGE, seed=1, mode="minor") as (t, m), image(nr) as img:
         p = spawn("continue", "-J", t.pid, "all", "--from", img.name, "-t", "1")
         q = spawn("continue", "-J", t.pid, "all", "--wait-lock=1m")
         q.communicate(timeout=60)
@@ -217,11 +197,9 @@ def lock_plain_continue_beside_a_fill():
 @test
 def lock_all_userfaultfds_of_a_memory():
     """Two userfaultfds of one memory: their ranges may show the same pages, so the lock is on both."""
-    t, m = target()
-    with t:
-        v = t.uffd(features=FEATURES)["fd"]
-        n = t.map(kind="memfd", size=m["size"], of=m["id"])
-        t.register(uffd=v, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
+        v = t.userfaultfd()
+        n = t.memory(size=m["size"], of=m["id"], mode="minor", uffd=v)
         with held(t, m) as other:
             r = run("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, check=1)
             contains(r.err, f"process {other.pid} is changing this memory")
@@ -230,11 +208,9 @@ def lock_all_userfaultfds_of_a_memory():
 @test(rule="exclusive")
 def lock_all_userfaultfds_without_bpf():
     """Which of them govern this memory is not known then: all that the process holds are locked."""
-    t, m = target()
-    with t:
-        v = t.uffd(features=FEATURES)["fd"]
-        n = t.map(kind="memfd", size=m["size"], of=m["id"])
-        t.register(uffd=v, id=n["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
+        v = t.userfaultfd()
+        n = t.memory(size=m["size"], of=m["id"], mode="minor", uffd=v)
         with held(t, m, "-f", t.u, "--force", preexec_fn=without_bpf) as other:
             for preexec in (None, without_bpf):
                 p = spawn("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, preexec_fn=preexec)
@@ -246,11 +222,9 @@ def lock_all_userfaultfds_without_bpf():
 @test
 def lock_needs_descriptors():
     """Where there is no room for all userfaultfds of a memory, it is not worked on unlocked."""
-    t, m = target()
-    with t:
+    with target(seed=1, mode="minor") as (t, m):
         for _ in range(40):
-            n = t.map(kind="memfd", size=PAGE, of=m["id"])
-            t.register(uffd=t.uffd(features=FEATURES)["fd"], id=n["id"], mode=["minor"])
+            t.memory(size=PAGE, of=m["id"], mode="minor", uffd=t.userfaultfd())
         p = spawn("continue", t.pid, f"{m['addr']}+{m['size']}",
                   preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40)))
         _, err = p.communicate(timeout=50)

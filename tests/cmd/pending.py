@@ -8,9 +8,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import PAGE, Target, contains, eq, fdinfo, fewer, main, ok, run, spawn, test, wait_until
-
-FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
+from harness import PAGE, Target, contains, eq, fdinfo, fewer, main, ok, run, spawn, target, test, wait_until
 
 
 def rows(*args, rc=0):
@@ -20,43 +18,37 @@ def rows(*args, rc=0):
 @test
 def pending_kinds():
     """Minor, missing and write-protect, read and write, by the thread and by the kernel for it."""
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=16 * PAGE)
-        a = t.map(kind="anon", size=16 * PAGE)
+    with target() as (t, m):
+        a = t.memory("anon")
         t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor", "wp"])
-        t.register(uffd=fd, id=a["id"], mode=["missing"])
-        t.continue_(uffd=fd, id=m["id"], offset=8 * PAGE, len=PAGE)
-        t.writeprotect(uffd=fd, id=m["id"], offset=8 * PAGE, len=PAGE, protect=True)
+        t.register(uffd=t.u, id=m["id"], mode=["minor", "wp"])
+        t.register(uffd=t.u, id=a["id"], mode=["missing"])
+        t.continue_(uffd=t.u, id=m["id"], offset=8 * PAGE, len=PAGE)
+        t.writeprotect(uffd=t.u, id=m["id"], offset=8 * PAGE, len=PAGE, protect=True)
         want = set()
         for mapping, page, access, kind in ((m, 0, "read", "minor"), (m, 1, "write", "minor"), (m, 8, "write", "wp"),
                                             (a, 2, "read", "missing"), (a, 3, "write", "missing"),
                                             (m, 4, "kernel_read", "minor"), (a, 5, "kernel_write", "missing")):
             th = t.touch(id=mapping["id"], offset=page * PAGE, len=PAGE, access=access, name=f"t{page}")
-            want.add((th["tids"][0], f"t{page}", hex(int(mapping["addr"], 16) + page * PAGE), kind,
+            want.add((th["tids"][0], f"t{page}", hex(mapping["start"] + page * PAGE), kind,
                       access.replace("kernel_", ""), "queued", page * PAGE if mapping is m else None))
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 7, "all wait")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 7, "all wait")
         r = rows(t.pid)
         eq({(x["tid"], x["comm"], x["addr"], x["kind"], x["access"], x["state"], x["offset"]) for x in r}, want, "waiters")
-        eq({(x["pid"], x["target_pid"], tuple(x["holders"])) for x in r}, {(t.pid, t.pid, (f"{t.pid}:{fd}",))}, "whose")
+        eq({(x["pid"], x["target_pid"], tuple(x["holders"])) for x in r}, {(t.pid, t.pid, (f"{t.pid}:{t.u}",))}, "whose")
         eq({x["name"] for x in r}, {"/memfd:guest (deleted)", ""}, "mappings")
-        eq(fdinfo(t.pid, fd)["pending"], 7, "no message was taken")
+        eq(fdinfo(t.pid, t.u)["pending"], 7, "no message was taken")
 
 
 @test
 def pending_delivered_and_oldest_first():
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=16 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    with target(seed=1, mode="minor") as (t, m):
         first = t.touch(id=m["id"], len=PAGE, access="read")["tids"][0]
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "the first waits")
-        t.read_msg(uffd=fd, timeout_ms=1000)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "the first waits")
+        t.read_msg(uffd=t.u, timeout_ms=1000)
         time.sleep(0.3)
         second = t.touch(id=m["id"], offset=PAGE, len=PAGE, access="read")["tids"][0]
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 2, "the second waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 2, "the second waits")
         r = rows(t.pid)
         eq([(x["tid"], x["state"]) for x in r], [(first, "delivered"), (second, "queued")], "order and states")
         ok(r[0]["slept_ns"] - r[1]["slept_ns"] > 200e6, f"0.3 s apart: {r[0]['slept_ns']}, {r[1]['slept_ns']}")
@@ -69,9 +61,8 @@ def pending_events():
         stuck = {}
         for feature, what in (("event_remove", "remove"), ("event_unmap", "unmap"), ("event_remap", "remap"),
                               ("event_fork", "fork")):
-            fd = t.uffd(features=["missing_shmem", feature])["fd"]
-            a = t.map(kind="anon", size=16 * PAGE)
-            t.register(uffd=fd, id=a["id"], mode=["missing"])
+            fd = t.userfaultfd(["missing_shmem", feature])
+            a = t.memory("anon", mode="missing", uffd=fd)
             if what == "remove":
                 tid = t.madvise(id=a["id"], advice="dontneed", async_=True)["tid"]
             elif what == "unmap":
@@ -88,18 +79,14 @@ def pending_events():
 @test
 def pending_many_threads():
     """More than the iterator's own buffer has room for."""
-    with Target(timeout=60) as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        dup = t.dup(fd=fd)["fd"]
-        n = 1000
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    n = 1000
+    with target(size=n * PAGE, seed=1, mode="minor", timeout=60) as (t, m):
+        dup = t.dup(fd=t.u)["fd"]
         t.touch(id=m["id"], access="read", threads=n, split=True)
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == n, "all wait", timeout=20)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == n, "all wait", timeout=20)
         r = rows(t.pid)
         eq((len(r), len({x["tid"] for x in r}), len({x["addr"] for x in r})), (n, n, n), "each thread once")
-        eq(set(r[0]["holders"]), {f"{t.pid}:{fd}", f"{t.pid}:{dup}"}, "both descriptors")
+        eq(set(r[0]["holders"]), {f"{t.pid}:{t.u}", f"{t.pid}:{dup}"}, "both descriptors")
 
 
 def looks(n, *args):
@@ -127,25 +114,19 @@ def looks(n, *args):
 @test(limit=180)
 def pending_beside_busy_threads():
     """Threads that come and go in the same userfaultfd hide none of those that stay, in no look."""
-    with Target() as t:
-        fd = t.uffd(features=["minor_shmem"])["fd"]
-        m, busy = t.map(kind="memfd", size=8 * PAGE), t.map(kind="memfd", size=1024 * PAGE)
-        for x in m, busy:
-            t.fill(id=x["id"], seed=1)
-            t.register(uffd=fd, id=x["id"], mode=["minor"])
+    with target(size=8 * PAGE, seed=1, mode="minor") as (t, m):
+        busy = t.memory(size=1024 * PAGE, seed=1, mode="minor")
         stay = set(t.touch(id=m["id"], access="read", threads=8, split=True)["tids"])
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 8, "they wait")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 8, "they wait")
         for _ in range(8):
-            t.read_msg(uffd=fd, timeout_ms=5000)
-        other = t.uffd(features=["minor_shmem"])["fd"]
-        q = t.map(kind="memfd", size=4 * PAGE)
-        t.fill(id=q["id"], seed=1)
-        t.register(uffd=other, id=q["id"], mode=["minor"])
+            t.read_msg(uffd=t.u, timeout_ms=5000)
+        other = t.userfaultfd()
+        q = t.memory(size=4 * PAGE, seed=1, mode="minor", uffd=other)
         stay |= set(t.touch(id=q["id"], access="read", threads=4, split=True)["tids"])
         wait_until(lambda: fdinfo(t.pid, other)["total"] == 4, "they wait")
-        t.handler(uffd=fd, action="continue")
+        t.handler(uffd=t.u, action="continue")
         t.touch(id=busy["id"], access="read", threads=4, split=True, loop=True, zap=True)
-        wait_until(lambda: t.handler_stats(uffd=fd)["minor"] > 100, "others come and go")
+        wait_until(lambda: t.handler_stats(uffd=t.u)["minor"] > 100, "others come and go")
         for i, look in enumerate(looks(fewer(1500), t.pid)):
             tids = [x["tid"] for x in look]
             eq(sorted(stay - set(tids)), [], f"look {i}: lost")
@@ -155,19 +136,15 @@ def pending_beside_busy_threads():
 @test
 def pending_remote_access():
     """The waiting thread may be of another process: process_vm_readv(2) into the memory."""
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    with target(size=PAGE, seed=1, mode="minor") as (t, m):
         child = os.fork()
         if not child:
             buf = ctypes.create_string_buffer(1)
             local = (ctypes.c_size_t * 2)(ctypes.addressof(buf), 1)
-            remote = (ctypes.c_size_t * 2)(int(m["addr"], 16), 1)
+            remote = (ctypes.c_size_t * 2)(m["start"], 1)
             ctypes.CDLL(None).process_vm_readv(t.pid, local, 1, remote, 1, 0)
             os._exit(0)
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         eq([(x["tid"], x["target_pid"], x["addr"]) for x in rows(t.pid)], [(child, t.pid, m["addr"])], "by target")
         eq(len(rows(child)), 1, "by the thread's own process")
         run("continue", t.pid, "all", check=0)
@@ -177,13 +154,9 @@ def pending_remote_access():
 @test(rule="unknown-is-unknown")
 def pending_proc():
     """Without BPF: the threads, and nothing that only BPF can tell."""
-    with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+    with target(size=PAGE, seed=1, mode="minor") as (t, m):
         tid = t.touch(id=m["id"], access="read")["tids"][0]
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         r = rows("--source=proc", t.pid)
         eq([(x["tid"], x["pid"], x["addr"], x["kind"], x["holders"]) for x in r], [(tid, t.pid, None, None, None)], "row")
 
@@ -191,13 +164,11 @@ def pending_proc():
 @test
 def pending_exit_status():
     with Target() as t:
-        fd = t.uffd(features=FEATURES)["fd"]
+        t.userfaultfd()
         eq(rows("--fail-if-any", t.pid), [], "nobody waits: 0")
-        m = t.map(kind="memfd", size=PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=fd, id=m["id"], mode=["minor"])
+        m = t.memory(size=PAGE, seed=1, mode="minor")
         t.touch(id=m["id"], access="read")
-        wait_until(lambda: fdinfo(t.pid, fd)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         eq(len(rows(t.pid)), 1, "without the option: 0")
         eq(len(rows("-e", t.pid, rc=1)), 1, "with it: 1")
         contains(run("pending", 999999999, check=1).err, "no such process")
@@ -207,7 +178,7 @@ def pending_exit_status():
 @test
 def pending_watch():
     with Target() as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         p = spawn("pending", "--watch", "0.05", t.pid)
         for _ in range(3):
             contains(p.stderr.readline().decode(), "no thread waits")
@@ -219,13 +190,9 @@ def pending_watch():
 @test
 def pending_min_slept():
     """A health check that healthy faults do not trip."""
-    with Target() as t:
-        u = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=4096)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=4096, seed=1, mode="minor") as (t, m):
         t.touch(id=m["id"], access="read")
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         run("pending", "-e", "--min-slept=1h", t.pid, check=0)
         wait_until(lambda: run("pending", "-q", "-e", "--min-slept=100ms", t.pid).rc == 1, "long enough")
         run("pending", "--min-slept=frob", check=2)

@@ -4,18 +4,7 @@ import sys
 
 sys.path[0] += "/.."
 from harness import (HELPERS, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip,
-                     smaps_flags, test, wait_until)
-
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem",
-            "pagefault_flag_wp"]
-
-
-def target(size=16 * PAGE, features=FEATURES, **kw):
-    t = Target()
-    t.u = t.uffd(features=features)["fd"]
-    m = t.map(**{"kind": "memfd", "size": size, **kw})
-    m["start"] = int(m["addr"], 16)
-    return t, m
+                     smaps_flags, target, test, wait_until)
 
 
 def rows(command, *args, rc=0):
@@ -24,8 +13,7 @@ def rows(command, *args, rc=0):
 
 @test
 def register_range_forms():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         a = m["start"]
         for text, size in ((f"{a:x}-{a + 2 * PAGE:x}", 2 * PAGE), (f"0x{a:x}-0x{a + PAGE:x}", PAGE),
                            (f"{a:x}+8192", 2 * PAGE), (f"{a:x}+4K", PAGE), (f"{a:x}+0x3000", 3 * PAGE),
@@ -40,8 +28,7 @@ def register_range_forms():
 @test(rule="keeps-modes")
 def register_keeps_modes():
     """The ioctl replaces the modes; the command adds to them."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         eq(rows("register", t.pid, "all", "-m", "missing")[0]["mode"], ["missing"], "first")
         r = rows("register", t.pid, f"{m['start'] + 4 * PAGE:x}+4K")
         eq(sorted(r[0]["mode"]), ["minor", "missing"], "second")
@@ -53,9 +40,8 @@ def register_keeps_modes():
 
 @test
 def register_modes():
-    t, m = target()
-    with t:
-        a = t.map(kind="anon", size=8 * PAGE)
+    with target() as (t, m):
+        a = t.memory("anon", 8 * PAGE)
         for mode, flag in (("minor", "ui"), ("missing", "um"), ("wp", "uw")):
             rows("register", t.pid, f"{m['addr']}+64K", "-m", mode)
             ok(flag in smaps_flags(t.pid, m["addr"]), f"{mode}: {flag}")
@@ -72,8 +58,7 @@ def register_modes():
 @test
 def register_hugetlb_alignment():
     with hugepages(4):
-        t, m = target(size=4 * HUGE, kind="hugetlb")
-        with t:
+        with target("hugetlb", 4 * HUGE) as (t, m):
             r = run("register", t.pid, f"{m['start'] + PAGE:x}+4K", check=1)
             contains(r.err, "2M pages")
             contains(r.err, f"{m['start']:x}-{m['start'] + HUGE:x}")
@@ -82,12 +67,11 @@ def register_hugetlb_alignment():
 
 @test
 def register_dry_run():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         r = rows("register", t.pid, "all", "--dry-run")
         eq([(x["mode"], x["ioctls"]) for x in r], [(["minor"], None)], "planned")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing changed")
-        a = t.map(kind="anon", size=PAGE)
+        a = t.memory("anon", PAGE)
         contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", check=1).err, "minor needs shmem")
         contains(run("register", t.pid, a["addr"] + "+4K", "--dry-run", "-m", "wp,rwp", check=1).err, "exclude")
         rows("register", t.pid, "all")
@@ -97,9 +81,8 @@ def register_dry_run():
 
 @test
 def register_owned_elsewhere():
-    t, m = target()
-    with t:
-        other = t.uffd(features=FEATURES)["fd"]
+    with target() as (t, m):
+        other = t.userfaultfd()
         rows("register", t.pid, f"{m['addr']}+16K", "-f", t.u)
         r = run("register", t.pid, f"{m['addr']}+64K", "-f", other, check=1)
         contains(r.err, f"registered on another userfaultfd ({t.pid}:{t.u})")
@@ -116,8 +99,7 @@ def register_owned_elsewhere():
 @test(rule="unregister-wakes")
 def unregister_wakes():
     """Who waits on a minor range goes on: the kernel by itself would let it sleep."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         t.fill(id=m["id"], seed=4)
         rows("register", t.pid, "all")
         th = t.touch(id=m["id"], access="read", seed=4)["threads"][0]
@@ -130,8 +112,7 @@ def unregister_wakes():
 
 @test
 def unregister_part():
-    t, m = target()
-    with t:
+    with target() as (t, m):
         rows("register", t.pid, "all")
         rows("unregister", t.pid, f"{m['start'] + 4 * PAGE:x}+16K")
         r = rows("smaps", t.pid)
@@ -143,8 +124,7 @@ def unregister_part():
 @test(rule="warns-of-own-memory")
 def register_warns_of_own_memory():
     """Stack, heap and TLS of the process that handles its own faults."""
-    t, m = target()
-    with t:
+    with target() as (t, _):
         t.threads_idle(n=2)
         r = run("register", t.pid, "all", "-m", "wp", "--dry-run", check=0)
         for text in ("[stack]", "[heap]", "TLS of thread", "wait for itself"):
@@ -162,17 +142,15 @@ def register_warns_of_own_memory():
 
 @test
 def register_all_takes_what_can_be_had():
-    t, m = target()
-    with t:
-        t.map(kind="anon", size=8 * PAGE)
+    with target() as (t, m):
+        t.memory("anon", 8 * PAGE)
         eq([x["start"] for x in rows("register", t.pid, "all", "--dry-run")], [m["addr"]], "minor: shmem alone")
 
 
 @test
 def register_handler_in_another_process():
     """The userfaultfd may be held by somebody else alone: found by whose memory it governs."""
-    t, m = target()
-    with t:
+    with target() as (t, m):
         child = t.child_handler(uffd=t.u, action="count")["pid"]
         t.close(fd=t.u)
         r = rows("register", t.pid, "@/memfd:guest")
@@ -187,7 +165,7 @@ def register_handler_in_another_process():
 def register_no_handshake():
     with Target() as t:
         fd = t.uffd(handshake=False)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
+        m = t.memory(size=PAGE)
         r = run("register", t.pid, "all", check=1)
         contains(r.err, "never had its handshake")
         run("register", t.pid, "all", "--handshake", "--dry-run", check=0)
@@ -205,10 +183,10 @@ def register_no_handshake():
 def symbol_executable():
     """A global of a PIE, with a memfd mapped over it; a static of the same program."""
     with Target() as t:
-        t.uffd(features=FEATURES)
-        m = t.map(kind="symbol", size=1 << 20)
+        t.userfaultfd()
+        m = t.memory("symbol", 1 << 20)
         r = rows("register", t.pid, ":arena")
-        eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(int(m["addr"], 16) + (1 << 20)))], "arena")
+        eq([(x["start"], x["end"]) for x in r], [(m["addr"], hex(m["start"] + (1 << 20)))], "arena")
         r = rows("register", t.pid, "target:arena")
         eq(r[0]["start"], m["addr"], "with the file's name")
         r = run("register", "-J", t.pid, ":scratch", "-m", "wp", check=1)
@@ -220,7 +198,7 @@ def symbol_executable():
 def register_wp_async_on_any_memory():
     with Target() as t:
         try:
-            t.uffd(features=["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
+            t.userfaultfd(["wp_async", "pagefault_flag_wp", "wp_unpopulated", "wp_hugetlbfs_shmem"])
         except TargetError as e:
             skip(f"this kernel has no UFFD_FEATURE_WP_ASYNC (Linux 6.7): {e}")
         eq(len(rows("register", t.pid, ":scratch", "-m", "wp")), 1, "private file memory")
@@ -229,7 +207,7 @@ def register_wp_async_on_any_memory():
 @test
 def symbol_errors():
     with Target() as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         for text, want in ((":nonesuch", "no data object nonesuch"), ("nofile.so:arena", "no mapped ELF file is named"),
                            (":main", "no data object main")):
             contains(run("register", t.pid, text, check=1).err, want)
@@ -239,7 +217,7 @@ def symbol_errors():
 def symbol_library():
     """Versioned, stripped with a separate debug file, and ambiguous."""
     with Target(env={"LD_PRELOAD": f"{HELPERS}/libarena.so.1"}) as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         r = run("register", t.pid, "libarena.so.1:pool", "-m", "wp", "--dry-run", check=1)
         contains(r.err, "ambiguous")
         contains(r.err, "pool@POOL_1")

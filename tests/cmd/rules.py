@@ -6,7 +6,7 @@ import re
 import sys
 
 sys.path[0] += "/.."
-from harness import PAGE, Target, eq, fdinfo, main, ok, run, smaps_flags, test, wait_until
+from harness import PAGE, eq, fdinfo, main, ok, run, smaps_flags, target, test, wait_until
 from harness.rules import RULES
 
 
@@ -22,26 +22,22 @@ def rules_each_has_a_test():
 @test(rule="looking-changes-nothing")
 def rules_looking_takes_no_message():
     """Two threads wait, one of them delivered: so they do after all commands that look."""
-    with Target() as t:
-        u = t.uffd(features=["minor_shmem"])["fd"]
-        m = t.map(kind="memfd", size=4 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=4 * PAGE, seed=1, mode="minor") as (t, m):
         ths = []
         for i in range(2):
             ths += t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access="read", seed=1)["threads"]
-            wait_until(lambda: fdinfo(t.pid, u)["total"] == len(ths), "a thread waits")
+            wait_until(lambda: fdinfo(t.pid, t.u)["total"] == len(ths), "a thread waits")
             if i == 0:
-                t.read_msg(uffd=u, timeout_ms=5000)
-        before = fdinfo(t.pid, u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
+                t.read_msg(uffd=t.u, timeout_ms=5000)
+        before = fdinfo(t.pid, t.u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
         eq((before[0]["pending"], before[0]["total"]), (1, 2), "one is queued, one delivered")
         for command in (["list"], ["list", t.pid], ["smaps", t.pid], ["smaps", "--all", "--sizes", t.pid],
                         ["pending", t.pid], ["watch", "--summary", "-d", "0.3", t.pid],
                         ["watch", "--json", "-d", "0.3", t.pid], ["list", "-S", "proc"], ["pending", "-S", "proc"]):
             run(*command, check=0)
-            after = fdinfo(t.pid, u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
+            after = fdinfo(t.pid, t.u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
             eq(after, before, f"after {command}")
-        eq(t.read_msg(uffd=u, timeout_ms=5000)["addr"], hex(int(m["addr"], 16) + PAGE), "its message is there still")
+        eq(t.read_msg(uffd=t.u, timeout_ms=5000)["addr"], hex(m["start"] + PAGE), "its message is there still")
         run("wake", t.pid, "all", check=0)
         run("continue", t.pid, "all", check=0)
         for th in ths:

@@ -12,8 +12,8 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (FEATURES, HUGE, PAGE, ROOT, SLOW, Target, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main,
-                     ok, run, skip, test, wait_until)
+from harness import (HUGE, PAGE, ROOT, SLOW, Target, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main, ok, run,
+                     skip, target, test, wait_until)
 from harness.watch import Storm, Watch, backends, consistent
 
 BACKEND = None  # of the test that runs
@@ -40,23 +40,21 @@ def start(*args, **popen):
 def storm(n, threads, kind, mode, *args, other_process=False, access="read"):
     """n faults by so many threads, served by a handler that counts; returns watch's and the handler's word."""
     page = HUGE if kind == "hugetlb" else PAGE
-    with Target(timeout=120) as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind=kind, size=n * page)
+    with target(kind, n * page, timeout=120) as (t, m):
         if mode != "missing" and kind != "anon":
             t.fallocate(id=m["id"], offset=0, len=n * page, mode="alloc")
-        t.register(uffd=u, id=m["id"], mode=[mode])
+        t.register(uffd=t.u, id=m["id"], mode=[mode])
         if mode == "wp":
             t.madvise(id=m["id"], advice="populate_write")
-            t.writeprotect(uffd=u, id=m["id"], offset=0, len=n * page, protect=True)
+            t.writeprotect(uffd=t.u, id=m["id"], offset=0, len=n * page, protect=True)
             access = "write"
         serve = t.child_handler if other_process else t.handler
-        serve(uffd=u, action="copy" if mode == "missing" else "continue", seed=1)
+        serve(uffd=t.u, action="copy" if mode == "missing" else "continue", seed=1)
         w = start(*args, t.pid)
         for th in t.touch(id=m["id"], access=access, threads=threads, split=True, value=1)["threads"]:
             wait_until(lambda th=th: t.join(thread=th, timeout_ms=5000)["done"], "thread", timeout=100)
         faults, s = w.stop()
-        return faults, s, t.handler_stats(uffd=u)[mode]
+        return faults, s, t.handler_stats(uffd=t.u)[mode]
 
 
 def exact(n, *args, **kw):
@@ -206,16 +204,12 @@ def watch_duration():
 @by_backend
 def watch_record():
     """Every field of a fault whose story is known."""
-    with Target() as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=8 * PAGE, seed=1, mode="minor") as (t, m):
         w = start(t.pid)
         th = t.touch(id=m["id"], offset=3 * PAGE, len=PAGE, access="write", name="vcpu0", value=1)
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         time.sleep(0.2)
-        t.read_msg(uffd=u, timeout_ms=1000)
+        t.read_msg(uffd=t.u, timeout_ms=1000)
         time.sleep(0.1)
         run("continue", t.pid, "all", check=0)
         ok(t.join(thread=th["threads"][0])["done"], "it goes on")
@@ -223,7 +217,7 @@ def watch_record():
         f = faults[0]
         eq((f["tid"], f["pid"], f["comm"], f["target_pid"]), (th["tids"][0], t.pid, "vcpu0", t.pid), "who")
         eq((f["kind"], f["access"], f["addr"], f["offset"]),
-           ("minor", "write", hex(int(m["addr"], 16) + 3 * PAGE), 3 * PAGE), "what")
+           ("minor", "write", hex(m["start"] + 3 * PAGE), 3 * PAGE), "what")
         eq((f["name"], f["ended"], f["op"], f["resolver_comm"]), ("/memfd:guest (deleted)", "woken", "continue", "uffdctl"),
            "how it ended")
         ok(200e6 < f["queue_ns"] < f["wait_ns"] - 90e6, f"times: {f['queue_ns']} of {f['wait_ns']}")
@@ -234,16 +228,10 @@ def watch_record():
 @by_backend
 def watch_kernel_and_remote_access():
     """read(2) and write(2) on the range, and another process's process_vm_readv(2): filtered by memory."""
-    with Target() as t, Target() as other:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.handler(uffd=u, action="continue")
-        v = other.uffd(features=FEATURES)["fd"]
-        n = other.map(kind="anon", size=8 * PAGE)
-        other.register(uffd=v, id=n["id"], mode=["missing"])
-        other.handler(uffd=v, action="copy", seed=1)
+    with target(size=8 * PAGE, seed=1, mode="minor") as (t, m), Target() as other:
+        t.handler(uffd=t.u, action="continue")
+        other.handler(uffd=other.userfaultfd(), action="copy", seed=1)
+        n = other.memory("anon", 8 * PAGE, mode="missing")
         w = start(t.pid)
         for i, access in enumerate(("read", "write", "kernel_read", "kernel_write")):
             th = t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access=access, value=1)["threads"][0]
@@ -252,7 +240,7 @@ def watch_kernel_and_remote_access():
         ok(other.join(thread=th)["done"], "another process's own faults")
         buf = ctypes.create_string_buffer(1)
         local = (ctypes.c_size_t * 2)(ctypes.addressof(buf), 1)
-        remote = (ctypes.c_size_t * 2)(int(m["addr"], 16) + 4 * PAGE, 1)
+        remote = (ctypes.c_size_t * 2)(m["start"] + 4 * PAGE, 1)
         eq(ctypes.CDLL(None).process_vm_readv(t.pid, local, 1, remote, 1, 0), 1, "process_vm_readv")
         faults, s = w.stop()
         consistent(s)
@@ -264,14 +252,10 @@ def watch_kernel_and_remote_access():
 @by_backend
 def watch_one_page():
     """Several threads on one page are several faults, and one continue ends them."""
-    with Target() as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=PAGE, seed=1, mode="minor") as (t, m):
         w = start(t.pid)
         ths = t.touch(id=m["id"], access="read", threads=20)["threads"]
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 20, "all wait")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 20, "all wait")
         run("continue", t.pid, "all", check=0)
         for th in ths:
             ok(t.join(thread=th)["done"], "thread")
@@ -283,17 +267,13 @@ def watch_one_page():
 @by_backend
 def watch_ends():
     """Woken without being resolved, ended by a signal, released by the last close, still waiting."""
-    with Target() as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=8 * PAGE, seed=1, mode="minor") as (t, m):
         w = start(t.pid)
         t.touch(id=m["id"], len=PAGE, access="read")
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
         run("wake", t.pid, m["addr"] + "+4K", check=0)
         time.sleep(0.1)
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits again")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits again")
         faults, s = w.stop()
         consistent(s)
         eq((s["faults"]["minor"], s["ended"]["woken"], s["pending"]), (2, 1, 1), "woken once, waits on")
@@ -304,21 +284,17 @@ def watch_ends():
         _, s = w.stop()
         eq((sum(s["faults"].values()), s["pending_before"], sum(s["ended"].values())), (0, 1, 0), "one from before")
 
-        m = t.map(kind="memfd", size=8 * PAGE, name="second")
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+        m = t.memory(size=8 * PAGE, seed=1, name="second", mode="minor")
         w = start(t.pid)
         t.touch(id=m["id"], access="read", threads=3, split=True)
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
-        t.close(fd=u)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 3, "three wait")
+        t.close(fd=t.u)
         faults, s = w.stop()
         consistent(s)
         eq((s["faults"]["minor"], s["ended"]["released"]), (3, 3), "released")
 
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE, name="third")
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+        u = t.userfaultfd()
+        m = t.memory(size=8 * PAGE, seed=1, name="third", mode="minor", uffd=u)
         w = start(t.pid)
         t.touch(id=m["id"], access="read", threads=3, split=True)
         wait_until(lambda: fdinfo(t.pid, u)["total"] == 3, "three wait")
@@ -331,18 +307,14 @@ def watch_ends():
 @by_backend(limit=120)
 def watch_many_blocked():
     """More threads at once than a kretprobe has instances."""
-    with Target(timeout=60) as t:
-        n = 1000
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    n = 1000
+    with target(size=n * PAGE, seed=1, mode="minor", timeout=60) as (t, m):
         w = start(t.pid)
-        ths = t.touch(id=m["id"], access="read", threads=n, split=True)["threads"]
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == n, "all wait", timeout=20)
+        t.touch(id=m["id"], access="read", threads=n, split=True)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == n, "all wait", timeout=20)
         time.sleep(0.5)  # total counts a thread before it sleeps; one that is woken by then never blocked
         run("continue", t.pid, "all", check=0)
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 0, "all woken", timeout=20)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 0, "all woken", timeout=20)
         faults, s = w.stop()
         consistent(s)
         eq((s["faults"]["minor"], s["blocked"], s["ended"]["woken"], len(faults)), (n, n, n, n), "faults")
@@ -353,11 +325,8 @@ def watch_new_userfaultfd():
     """One that is made while watching is seen from its first fault on."""
     with Target() as t:
         w = start(t.pid)
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.handler(uffd=u, action="continue")
+        t.handler(uffd=t.userfaultfd(), action="continue")
+        m = t.memory(size=8 * PAGE, seed=1, mode="minor")
         th = t.touch(id=m["id"], access="read")["threads"][0]
         ok(t.join(thread=th)["done"], "thread")
         _, s = w.stop()
@@ -370,11 +339,10 @@ def watch_many_userfaultfds():
     with Target() as t:
         w = start("--summary", t.pid)
         for _ in range(3):
-            for u in [t.uffd(features=FEATURES)["fd"] for _ in range(6)]:
+            for u in [t.userfaultfd() for _ in range(6)]:
                 t.close(fd=u)
-            u = t.uffd(features=FEATURES)["fd"]
-            m = t.map(kind="anon", size=PAGE)
-            t.register(uffd=u, id=m["id"], mode=["missing"])
+            u = t.userfaultfd()
+            m = t.memory("anon", PAGE, mode="missing", uffd=u)
             th = t.touch(id=m["id"], access="read")["threads"][0]
             wait_until(lambda u=u: fdinfo(t.pid, u)["total"] == 1, "it waits")
             time.sleep(0.01 * SLOW)
@@ -388,13 +356,9 @@ def watch_many_userfaultfds():
 @by_backend(limit=180)
 def watch_stopped_reader():
     """What the stream has no room for is in the totals all the same, and counted."""
-    with Target(timeout=60) as t:
-        n = 40000  # more than the stream has room for
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.handler(uffd=u, action="continue")
+    n = 40000  # more than the stream has room for
+    with target(size=n * PAGE, alloc=True, mode="minor", timeout=60) as (t, m):
+        t.handler(uffd=t.u, action="continue")
         w = start(t.pid)
         os.kill(w.p.pid, signal.SIGSTOP)
         th = t.touch(id=m["id"], access="read")["threads"][0]
@@ -410,21 +374,16 @@ def watch_stopped_reader():
 def watch_interrupted_in_the_background():
     """As a script starts it, with SIGINT ignored: kill -INT ends it all the same."""
     with Target() as t:
-        t.uffd(features=FEATURES)
+        t.userfaultfd()
         w = start(t.pid, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
         eq(w.stop()[0], [], "faults")
 
 
 @by_backend
 def watch_filters_and_limits():
-    with Target() as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=64 * PAGE)
-        a = t.map(kind="anon", size=64 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.register(uffd=u, id=a["id"], mode=["missing"])
-        t.handler(uffd=u, action="copy", seed=1)
+    with target(size=64 * PAGE, seed=1, mode="minor") as (t, m):
+        a = t.memory("anon", 64 * PAGE, mode="missing")
+        t.handler(uffd=t.u, action="copy", seed=1)
         kinds, writes, slow = start("-k", "missing", t.pid), start("--access=write", t.pid), start("--min-wait=10s", t.pid)
         three = start("-c", "3", t.pid)
         for mapping, access in ((m, "read"), (a, "write")):
@@ -433,12 +392,12 @@ def watch_filters_and_limits():
                 run("continue", t.pid, m["addr"] + "+32K", check=0)
             ok(t.join(thread=th)["done"], "thread")
         eq([x["type"] for x in three.lines()], ["fault"] * 3 + ["summary"], "--count")
-        faults, s = kinds.stop()
+        faults, _ = kinds.stop()
         eq({f["kind"] for f in faults}, {"missing"}, "--kind")
         eq(len(faults), 8, "--kind")
-        faults, s = writes.stop()
+        faults, _ = writes.stop()
         eq({f["access"] for f in faults}, {"write"}, "--access")
-        faults, s = slow.stop()
+        faults, _ = slow.stop()
         eq(len(faults), 0, "--min-wait")
         text = run("watch", "-d", "0.2", f"--backend={BACKEND}", t.pid, check=0).out
         ok(re.match(rf"0 faults in [\d.]+ s \({BACKEND}\)", text), text)
@@ -447,23 +406,19 @@ def watch_filters_and_limits():
 @by_backend
 def watch_choices_hold_for_totals():
     """--kind, --access and --range choose what is counted, also without a stream."""
-    with Target() as t:
-        u, v = (t.uffd(features=FEATURES)["fd"] for _ in range(2))
-        m = t.map(kind="memfd", size=64 * PAGE)
-        a = t.map(kind="anon", size=64 * PAGE)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.register(uffd=v, id=a["id"], mode=["missing"])
-        t.handler(uffd=v, action="copy", seed=1)
-        start = int(a["addr"], 16)
+    with target(size=64 * PAGE, seed=1, mode="minor") as (t, m):
+        other = t.userfaultfd()
+        t.handler(uffd=other, action="copy", seed=1)
+        a = t.memory("anon", 64 * PAGE, mode="missing", uffd=other)
+        at = a["start"]
         watches = {"minor": start("--summary", "--kind=minor", t.pid),
                    "write": start("--summary", "--access=write", t.pid),
                    "glob": start("--summary", "--range=@/memfd:guest*", t.pid),
                    "none": start("--summary", "--range=:arena", t.pid),
-                   "two": start("--range", f"{start:x}+8K", "--range", f"{start + 3 * PAGE:x}+4K", t.pid)}
+                   "two": start("--range", f"{at:x}+8K", "--range", f"{at + 3 * PAGE:x}+4K", t.pid)}
         th = t.touch(id=m["id"], len=4 * PAGE, access="read")["threads"][0]
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == 1, "it waits")
-        t.read_msg(uffd=u, timeout_ms=1000)
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
+        t.read_msg(uffd=t.u, timeout_ms=1000)
         run("continue", t.pid, m["addr"] + "+16K", check=0)
         ok(t.join(thread=th)["done"], "thread")
         th = t.touch(id=a["id"], len=16 * PAGE, access="write", value=1)["threads"][0]
@@ -471,7 +426,7 @@ def watch_choices_hold_for_totals():
         stopped = {name: w.stop() for name, w in watches.items()}
         eq({name: (s["faults"]["minor"], s["faults"]["missing"], s["delivered"]) for name, (_, s) in stopped.items()},
            {"minor": (1, 0, 1), "write": (0, 16, 16), "glob": (1, 0, 1), "none": (0, 0, 0), "two": (0, 3, 3)}, "counted")
-        eq([int(f["addr"], 16) - start for f in stopped["two"][0]], [0, PAGE, 3 * PAGE], "--range")
+        eq([int(f["addr"], 16) - at for f in stopped["two"][0]], [0, PAGE, 3 * PAGE], "--range")
         for _, s in stopped.values():
             consistent(s)
         contains(run("watch", "--range=@nothing*", t.pid, check=1).err, "@nothing*")
@@ -527,11 +482,8 @@ def watch_children_and_exec():
 def watch_shared_memory():
     """Two processes in one memory: it is watched until the last of them has ended."""
     for order in ("parent heir", "heir parent", "--children parent"):
-        with Target() as t:
-            u = t.uffd(features=FEATURES)["fd"]
-            m = t.map(kind="anon", size=64 * PAGE)
-            t.register(uffd=u, id=m["id"], mode=["missing"])
-            t.child_handler(uffd=u, action="copy", seed=1)
+        with target("anon", 64 * PAGE, mode="missing") as (t, m):
+            t.child_handler(uffd=t.u, action="copy", seed=1)
             pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
             w = start("--summary", *(pids.get(x, x) for x in order.split()))
             t.kill_child(pid=t.heir(id=m["id"])["pid"])
@@ -539,11 +491,8 @@ def watch_shared_memory():
             s, = w.lines()
             consistent(s)
             eq((s["faults"]["missing"], s["delivered"]), (64, 64), f"faults after the first ended: {order}")
-        with Target() as t:
-            u = t.uffd(features=FEATURES)["fd"]
-            m = t.map(kind="anon", size=64 * PAGE)
-            t.register(uffd=u, id=m["id"], mode=["missing"])
-            t.handler(uffd=u, action="copy", seed=1)
+        with target("anon", 64 * PAGE, mode="missing") as (t, m):
+            t.handler(uffd=t.u, action="copy", seed=1)
             pids = {"parent": t.pid, "heir": t.heir(id=m["id"])["pid"]}
             w = start("--summary", *(pids.get(x, x) for x in order.split()))
             t.kill_child(pid=pids["heir"])

@@ -32,9 +32,10 @@ class Target:
     underscore behind it (async_=True, t.continue_()). Bytes that are no UTF-8 go as surrogates.
     """
 
-    u = None  # the descriptor of the userfaultfd that memory() registers on
+    u = None  # the descriptor of its first userfaultfd
 
     def __init__(self, user=None, timeout=20, program=None, env=None):
+        self.user = user
         self.timeout = timeout * SLOW
         self._line = b""
         self.proc = subprocess.Popen([program or os.environ.get("TARGET") or os.path.join(HELPERS, "target")],
@@ -54,10 +55,18 @@ class Target:
         self.proc.stdin.close()
         self.proc.stdout.close()
 
-    def memory(self, kind="memfd", size=16 * PAGE, seed=None, alloc=False, mode="", **how):
-        """Maps memory, filled with the pattern of a seed, or allocated, and registers it for "minor,missing".
+    def userfaultfd(self, features=FEATURES, user_mode_only=None):
+        """Opens one and returns its descriptor. Another user, without privileges, gets one for user-mode faults."""
+        if user_mode_only is None:
+            user_mode_only = self.user is not None
+        fd = self.uffd(features=features, user_mode_only=user_mode_only)["fd"]
+        self.u = fd if self.u is None else self.u
+        return fd
 
-        Answers as map does, which how's other arguments are for, and with "start", the address as a number.
+    def memory(self, kind="memfd", size=16 * PAGE, seed=None, alloc=False, mode="", uffd=None, **how):
+        """Maps memory, fills it with the pattern of a seed or allocates it, and registers it: mode="minor,missing".
+
+        Answers as map does, which has how for its other arguments, and with "start": the address as a number.
         """
         path = f"/dev/shm/uffdctl-test-{self.pid}"
         ours = kind == "tmpfs" and not how.keys() & {"path", "of"}
@@ -70,7 +79,7 @@ class Target:
         if alloc:
             self.fallocate(id=m["id"], mode="alloc")
         if mode:
-            self.register(uffd=self.u, id=m["id"], mode=mode.split(","))
+            self.register(uffd=self.u if uffd is None else uffd, id=m["id"], mode=mode.split(","))
         return m
 
     def command(self, name, /, **args):
@@ -108,10 +117,7 @@ class Target:
 
 @contextlib.contextmanager
 def target(kind="memfd", size=16 * PAGE, features=FEATURES, user=None, timeout=20, program=None, **memory):
-    """A process with a userfaultfd, t.u, and memory: with target(seed=1, mode="minor") as (t, m).
-
-    Whose user has no privileges gets a userfaultfd for user-mode faults. memory: as for Target.memory().
-    """
+    """A process with a userfaultfd and memory, as Target.memory() makes it: target(seed=1, mode="minor") as (t, m)."""
     with Target(user, timeout, program) as t:
-        t.u = t.uffd(features=features, user_mode_only=user is not None)["fd"]
+        t.userfaultfd(features)
         yield t, t.memory(kind, size, **memory)

@@ -20,19 +20,15 @@ from harness import PAGE, Target, eq, image, main, ok, pattern_page, spawn, test
 NR = 4096
 OLD, NEW, TAIL = 1, 9, 0x5a5a
 SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
-FEATURES = ["minor_shmem", "missing_shmem"]
 EXPECTED = ("is changing this memory", "interrupted", "not registered", "registered otherwise meanwhile", "waiting for")
 
 
 class Round:
     def __init__(self, t, new, rng):
         self.t, self.new, self.rng = t, new, rng
-        self.u = t.uffd(features=FEATURES)["fd"]
-        self.minor = t.map(kind="memfd", size=NR * PAGE, name="minor")
-        t.fill(id=self.minor["id"], seed=OLD)
-        t.register(uffd=self.u, id=self.minor["id"], mode=["minor"])
-        self.missing = t.map(kind="memfd", size=NR * PAGE, name="missing")
-        t.register(uffd=self.u, id=self.missing["id"], mode=["missing"])
+        t.userfaultfd()
+        self.minor = t.memory(size=NR * PAGE, seed=OLD, mode="minor", name="minor")
+        self.missing = t.memory(size=NR * PAGE, mode="missing", name="missing")
         self.counts = collections.Counter()
         self.wrong = []
         self.over = False
@@ -43,7 +39,7 @@ class Round:
             return [m["addr"] + f"+{NR * PAGE}"]
         first = self.rng.randrange(NR)
         nr = self.rng.randrange(1, min(128, NR - first) + 1)
-        return [f"{int(m['addr'], 16) + first * PAGE:x}+{nr * PAGE}"]
+        return [f"{m['start'] + first * PAGE:x}+{nr * PAGE}"]
 
     def command(self):
         pid, fill = self.t.pid, ["--from", self.new, "--by-offset"]

@@ -2,7 +2,7 @@
 """Runs test programs inside other kernels and merges what they print.
 
     tests/vm/check.py "7.3-patched 6.1"                                        what plan.py has for each
-    tests/vm/check.py "6.12 6.1" tests/cmd/list.py build/tests/lib/unit       these, in one boot
+    tests/vm/check.py "6.12 6.1" tests/cmd/list.py build/tests/lib/range      these, in one boot
 
 As many guests run at a time as there are CPUs (UFFDCTL_VM_JOBS), those of kernels that are to be built after the
 others: they are built meanwhile. A kernel's results are printed when all of it has ended; until then they can be read

@@ -68,9 +68,9 @@ def through(target, thread):
 def story():
     target = Target(timeout=60)
     target.comm(name="vmm")
-    fd = target.uffd(features=["missing_guest_memfd", "minor_guest_memfd"])["fd"]
-    memory = target.map(kind="guest_memfd", size=SIZE)
-    pid, start = target.pid, int(memory["addr"], 16)
+    fd = target.userfaultfd(["missing_guest_memfd", "minor_guest_memfd"])
+    memory = target.memory("guest_memfd", SIZE)
+    pid, start = target.pid, memory["start"]
     at = {n: f"{start + n * PAGE:x}+{PAGE // 1024}K" for n in (FIRST, SECOND)}
 
     say(f"Linux {platform.release()} with the patches of kernel-patches/. Process {pid} (vmm) has mapped "

@@ -35,7 +35,7 @@ def lockdown_confidentiality():
     """What needs BPF says why not and what would help; the rest does without."""
     lock("confidentiality")
     with Target() as t:
-        t.uffd(features=["minor_shmem"])
+        t.userfaultfd()
         for args in (["watch", "--summary", "-d", "0.1"], ["pending", "--source=bpf"], ["list", "--source=bpf"]):
             contains(run(*args, check=1).err, "lockdown=integrity or none")
         eq(run("list", "-n", "-o", "pid", t.pid, check=0).out.split(), [str(t.pid)], "list by /proc")

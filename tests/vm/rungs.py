@@ -20,8 +20,7 @@ KERNEL = os.environ.get("UFFDCTL_TEST_KERNEL", "")
 MEMORY = {"anonymous": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlbfs": ("hugetlb", HUGE),
           "guest_memfd": ("guest_memfd", PAGE)}
 FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
-FEATURES = {"minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs", "pagefault_flag_wp",
-            "wp_hugetlbfs_shmem", "missing_guest_memfd", "minor_guest_memfd"}
+GUEST_MEMFD = ["missing_guest_memfd", "minor_guest_memfd"]
 
 
 def rung(fn):
@@ -60,20 +59,17 @@ def memory(name, pages=2, populate=True, mode="minor"):
     kind, page = MEMORY[name]
     with hugepages(pages if kind == "hugetlb" else 0), Target() as t:
         # rwp and wp exclude each other only on a range, but rwp needs to be asked for.
-        wanted = FEATURES | ({"rwp"} if mode == "rwp" else set())
+        wanted = FEATURES + GUEST_MEMFD + (["rwp"] if mode == "rwp" else [])
         with Target() as other:
-            wanted &= set(other.uffd()["supported"])
-        t.u = t.uffd(features=sorted(wanted))["fd"]
+            known = other.uffd()["supported"]
+        t.userfaultfd([f for f in wanted if f in known])
         try:
-            m = t.map(kind=kind, size=pages * page)
+            m = t.memory(kind, pages * page, alloc=kind in ("memfd", "hugetlb") and populate)
         except TargetError:
             if kind != "guest_memfd":
                 raise
             yield None, None  # no /dev/kvm, or a kernel before 6.18
             return
-        if kind in ("memfd", "hugetlb") and populate:
-            t.fallocate(id=m["id"], offset=0, len=pages * page, mode="alloc")
-        m["bytes"] = pages * page
         yield t, m
 
 
@@ -82,7 +78,7 @@ def memory(name, pages=2, populate=True, mode="minor"):
 @rung
 def rung_list():
     """list, pending and smaps have one ladder; each must be on the same rung."""
-    with memory("shmem") as (t, m):
+    with memory("shmem") as (t, _):
         for command in ("list", "pending", "smaps"):
             pid = [t.pid] if command == "smaps" else []
             for source in ("bpf", "proc"):
@@ -121,7 +117,7 @@ def rung_mappings():
 @rung
 def rung_huge_pages():
     """Looked at where it matters: for filling, and for write-protect marks."""
-    with memory("hugetlbfs") as (t, m), tempfile.NamedTemporaryFile() as image:
+    with memory("hugetlbfs") as (t, _), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * HUGE)
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("ioctl", "continue", "-q", "--from", image.name, t.pid, "all")
@@ -136,7 +132,7 @@ def rung_userfaultfd():
 
 @rung
 def rung_second_mapping():
-    with memory("shmem") as (t, m), tempfile.NamedTemporaryFile() as image:
+    with memory("shmem") as (t, _), tempfile.NamedTemporaryFile() as image:
         image.truncate(2 * PAGE)
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("openat", "continue", "-q", "--from", image.name, t.pid, "all")
@@ -148,7 +144,7 @@ def rung_second_mapping():
 @rung
 def rung_looks_again():
     """By what continue sees that a mapping is the one it was: it looks for each 256 KiB that it fills."""
-    with memory("shmem", pages=4096) as (t, m):
+    with memory("shmem", pages=4096) as (t, _):
         run("register", "-q", t.pid, "all", check=0)
         calls = traced("openat,ioctl", "continue", "-q", "--from-zero", t.pid, "all")
     if sum('"maps"' in line for line in calls) > 4:
@@ -173,7 +169,7 @@ def registers(mode, name):
     with memory(name, mode=mode) as (t, m):
         if not t:
             return False
-        r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{m['bytes']}")
+        r = run("register", "-q", "-m", mode, t.pid, f"{m['addr']}+{m['size']}")
         if r.rc == 0:
             rows = run("smaps", "-J", t.pid, check=0).json()["smaps"]
             eq([x["flags"] for x in rows], [[FLAGS[mode]]], "flags")
@@ -205,9 +201,9 @@ def rung_rwp():
 def resolves(command, name):
     """Whether a thread that waits for missing memory gets it from a command; if not, the error helps."""
     with memory(name, populate=False) as (t, m), tempfile.NamedTemporaryFile() as image:
-        if not t or run("register", "-q", "-m", "missing", t.pid, f"{m['addr']}+{m['bytes']}").rc:
+        if not t or run("register", "-q", "-m", "missing", t.pid, f"{m['addr']}+{m['size']}").rc:
             return False
-        image.write(pattern_page(5, 0, m["bytes"]))
+        image.write(pattern_page(5, 0, m["size"]))
         image.flush()
         thread = t.touch(id=m["id"], access="read")["threads"][0]
         source = ["--from", image.name] if command == "copy" else []
@@ -215,7 +211,7 @@ def resolves(command, name):
         if r.rc:
             contains(r.err, "copy")  # which can do it
             return False
-        eq(r.json()[command][0]["mapped"], m["bytes"], "mapped")
+        eq(r.json()[command][0]["mapped"], m["size"], "mapped")
         ok(t.join(thread=thread)["done"], "the thread is through")
         return True
 

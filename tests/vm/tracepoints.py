@@ -161,11 +161,8 @@ def register(fd, start, length, mode):
 
 def minor(t, pages=8, features=()):
     """A userfaultfd of the target, and a mapping of pages that minor-fault: (fd, address)."""
-    fd = t.uffd(features=["minor_shmem", *features])["fd"]
-    m = t.map(kind="memfd", size=pages * PAGE)
-    t.fallocate(id=m["id"], offset=0, len=pages * PAGE, mode="alloc")
-    t.register(uffd=fd, id=m["id"], mode=["minor"])
-    return fd, int(m["addr"], 16)
+    fd = t.userfaultfd(["minor_shmem", *features])
+    return fd, t.memory(size=pages * PAGE, alloc=True, mode="minor", uffd=fd)["start"]
 
 
 def blocked(t, fd, addr, **more):
@@ -250,10 +247,10 @@ def tracepoints_kinds():
         for mode, features, reason in (("missing", ["missing_shmem"], "MISSING"), ("wp", ["pagefault_flag_wp"], "WP"),
                                        ("rwp", ["rwp"], "RWP")):
             try:
-                fd = t.uffd(features=features)["fd"]
+                fd = t.userfaultfd(features)
             except TargetError:
                 continue  # this kernel has no such kind
-            m = t.map(kind="memfd" if mode == "missing" else "anon", size=PAGE)
+            m = t.memory("memfd" if mode == "missing" else "anon", PAGE)
             addr = int(m["addr"], 16)
             if mode != "missing":
                 t.madvise(id=m["id"], advice="populate_write")
@@ -443,13 +440,13 @@ def tracepoints_range_ops():
 def tracepoints_registered():
     """Ranges that come and go, and what was refused. Threads that wait are woken as their range goes."""
     with Target() as t, Tracing() as trace:
-        fd = t.uffd(features=["missing_shmem"])["fd"]
-        m = t.map(kind="memfd", size=4 * PAGE)
+        fd = t.userfaultfd(["missing_shmem"])
+        m = t.memory(size=4 * PAGE)
         start = int(m["addr"], 16)
         t.register(uffd=fd, id=m["id"], mode=["missing"])
         e = one(trace.events(), "uffd_register")
         eq((e.start, e.len, e.mode, e.result), (start, 4 * PAGE, "MISSING", 0), "register")
-        other = t.uffd()["fd"]
+        other = t.userfaultfd([])
         for again in (dict(uffd=other, id=m["id"], mode=["missing", "minor"]),
                       dict(uffd=fd, addr=hex(start + 8), len=PAGE, mode=["missing", "wp"])):
             try:
@@ -478,8 +475,8 @@ def tracepoints_registered():
 def tracepoints_messages():
     """Messages that are no faults, and ioctls that fail as long as nobody reads such a one."""
     with Target() as t, Tracing() as trace:
-        fd = t.uffd(features=["missing_shmem", "event_remove", "event_remap", "event_unmap", "event_fork"])["fd"]
-        m = t.map(kind="memfd", size=8 * PAGE)
+        fd = t.userfaultfd(["missing_shmem", "event_remove", "event_remap", "event_unmap", "event_fork"])
+        m = t.memory(size=8 * PAGE)
         start = int(m["addr"], 16)
         t.register(uffd=fd, id=m["id"], mode=["missing"])
         t.copy(uffd=fd, id=m["id"], offset=0, len=PAGE)
@@ -512,8 +509,8 @@ def tracepoints_messages():
 def tracepoints_remap():
     """The message of mremap has where it moved from."""
     with Target() as t, Tracing() as trace:
-        fd = t.uffd(features=["missing_shmem", "event_remap"])["fd"]
-        m = t.map(kind="memfd", size=2 * PAGE)
+        fd = t.userfaultfd(["missing_shmem", "event_remap"])
+        m = t.memory(size=2 * PAGE)
         t.register(uffd=fd, id=m["id"], mode=["missing"])
         thread = t.mremap(id=m["id"], new_size=2 * PAGE, move=True, async_=True)
         t.read_msg(uffd=fd)
