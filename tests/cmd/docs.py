@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 sys.path[0] += "/.."
-from harness import eq, main, ok, run, test
+from harness import ROOT, eq, main, ok, run, test
 
-MAN = os.path.join(os.path.dirname(__file__), "../../man")
+MAN = os.path.join(ROOT, "man")
 COMMON = {"json", "output", "list-columns", "noheadings", "raw", "bytes", "color", "verbose", "quiet", "help", "usage",
           "version"}
 
@@ -81,15 +81,23 @@ def docs_commands():
 
 
 def sources(suffix):
-    return [p for d in ("lib", "cmd") for p in glob.glob(f"{MAN}/../{d}/**/*.{suffix}", recursive=True)]
+    return [p for d in ("lib", "cmd") for p in glob.glob(f"{ROOT}/{d}/**/*.{suffix}", recursive=True)]
+
+
+TOKEN = re.compile(r'"((?:[^"\\\n]|\\.)*)"|\'(?:[^\'\\\n]|\\.)*\'|(\s+|PRI[a-zA-Z0-9]+|/\*.*?\*/|//[^\n]*)|.', re.S)
 
 
 def literals(path):
-    """The strings of a C file, those that stand side by side as one, and without its comments."""
+    """The strings of a C file, those that stand side by side as one."""
+    found, beside = [], False
     with open(path) as f:
-        text = re.sub(r"/\*.*?\*/|//[^\n]*", "", f.read(), flags=re.S)
-    text = re.sub(r'"\s*(?:PRI\w+\s*)?"', "", text)
-    return re.findall(r'"((?:[^"\\\n]|\\.)*)"', text)
+        for m in TOKEN.finditer(f.read()):
+            if m[1] is not None and beside:
+                found[-1] += m[1]
+            elif m[1] is not None:
+                found.append(m[1])
+            beside = m[1] is not None or beside and m[2] is not None
+    return found
 
 
 def plain(text):
@@ -100,12 +108,13 @@ def plain(text):
 
 @test
 def docs_recommended_commands():
-    """Each command that a message, a man page or README names is there."""
+    """Each command that a message, a man page or a README names is there."""
     known = set(commands()) | {"COMMAND"}
-    where = [(p, s) for p in sources("c") for s in literals(p)]
+    where = [(p, s) for p in sources("[ch]") for s in literals(p)]
     where += [(p, plain(page(os.path.basename(p)))) for p in glob.glob(f"{MAN}/*.[13]")]
-    with open(f"{MAN}/../README.md") as f:
-        where += [("README.md", line) for line in f if not line.lstrip().startswith("sudo")]
+    for p in ("README.md", "kernel-patches/README.md"):
+        with open(os.path.join(ROOT, p)) as f:
+            where += [(p, line) for line in f if not line.lstrip().startswith("sudo")]
     named = [(os.path.basename(p), m[1]) for p, s in where
              for m in re.finditer(r"\buffdctl(?: -[-\w=]+)*(?: |-(?=[a-z]+ ?\(1\)))([a-z]{3,})\b", s)]
     words = {w for _, w in named}
@@ -125,7 +134,7 @@ def docs_monotonic():
 @test
 def docs_library():
     """Each exported function is in libuffdctl.3, and has a comment in the header."""
-    with open(os.path.join(MAN, "../lib/libuffdctl.map")) as f:
+    with open(os.path.join(ROOT, "lib/libuffdctl.map")) as f:
         names = re.findall(r"^\t(uffdctl_\w+);", f.read(), re.M)
     text = page("libuffdctl.3").replace("\\_", "_")
     eq([n for n in names if n not in text], [], "libuffdctl.3")
