@@ -13,22 +13,10 @@ import threading
 import time
 
 sys.path[0] += "/.."
-from harness import (HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok, pattern_page, run,
-                     skip, take_fd, test, wait_until)
+from harness import (FEATURES, HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok,
+                     pattern_page, run, skip, take_fd, target, test, wait_until)
 
-FEATURES = ["minor_shmem", "minor_hugetlbfs", "missing_shmem", "missing_hugetlbfs"]
 OLD, NEW = 1, 9  # seeds of contents
-
-
-def target(nr=16, kind="memfd", page=PAGE, fill=True, mode=("minor",), **kw):
-    """A VMM in miniature: its memory is mapped twice, and the first mapping is registered."""
-    t = Target()
-    t.u = t.uffd(features=FEATURES)["fd"]
-    m = t.map(kind=kind, size=nr * page, **kw)
-    if fill:
-        t.fill(id=m["id"], seed=OLD)
-    t.register(uffd=t.u, id=m["id"], mode=list(mode))
-    return t, m
 
 
 def result(*args, rc=0):
@@ -52,11 +40,10 @@ def pattern(seed, page, size=PAGE):
 
 def elsewhere(kind, page, other_process, what):
     """Four of eight pages are mapped elsewhere: left alone unless one says what to do, and then just that."""
-    t, m = target(8, kind, page)
-    with t, Target() as other, image(8, NEW, page) as img:
+    with target(kind, 8 * page, seed=OLD, mode="minor") as (t, m), Target() as other, image(8, NEW, page) as img:
         owner = other if other_process else t
-        n = owner.map(kind="file" if other_process else kind, size=8 * page,
-                      **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
+        n = owner.memory("file" if other_process else kind, 8 * page,
+                         **({"path": f"/proc/{t.pid}/fd/{m['fd']}"} if other_process else {"of": m["id"]}))
         # Written, since a read maps the neighbours of a page too (fault-around).
         for i in range(4):
             owner.poke(id=n["id"], offset=i * page, hex=pattern(OLD, i, page), through="self")
@@ -109,8 +96,7 @@ def fill_swapped_out():
     """What is swapped out is in no page table: it may have been mapped in the range and written there."""
     nr = 64
     for what in ("refuse", "keep", "overwrite"):
-        t, m = target(nr)
-        with t, image(nr, NEW) as img, swap(64 << 20):
+        with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img, swap(64 << 20):
             t.continue_(uffd=t.u, id=m["id"])
             t.touch(id=m["id"], access="write", value=0x77)
             t.madvise(id=m["id"], advice="pageout")
@@ -127,9 +113,8 @@ def fill_swapped_out():
 @test(rule="elsewhere")
 def fill_elsewhere_second_range():
     """What is left alone in one range is so in the next one too, which shows the same pages."""
-    t, m = target()
-    with t, image(32, NEW) as img:
-        second, own = (t.map(kind="memfd", size=16 * PAGE, of=m["id"]) for _ in range(2))
+    with target(seed=OLD, mode="minor") as (t, m), image(32, NEW) as img:
+        second, own = (t.memory(of=m["id"]) for _ in range(2))
         t.register(uffd=t.u, id=second["id"], mode=["minor"])
         for i in range(4):
             t.poke(id=own["id"], offset=i * PAGE, hex=pattern(OLD, i), through="self")
@@ -143,8 +128,7 @@ def fill_elsewhere_second_range():
 @test(rule="mapped-is-left-alone")
 def fill_one_range_twice():
     """The second time all of it is mapped, and by nobody else than us."""
-    t, m = target()
-    with t, image(40, NEW) as img:
+    with target(seed=OLD, mode="minor") as (t, m), image(40, NEW) as img:
         first, whole = f"{m['addr']}+{8 * PAGE}", f"{m['addr']}+{16 * PAGE}"
         r = run("continue", "-J", t.pid, first, whole, whole, "--from", img.name, check=0)
         eq([counts(x) for x in r.json()["continue"]],
@@ -156,8 +140,7 @@ def fill_one_range_twice():
 
 @test
 def fill_elsewhere_usage():
-    t, m = target()
-    with t:
+    with target(seed=OLD, mode="minor") as (t, _):
         contains(run("continue", t.pid, "all", "--from-zero", "--elsewhere=what", check=2).err, "refuse, overwrite or keep")
         contains(run("continue", t.pid, "all", "--elsewhere=keep", check=2).err, "needs --from")
 
@@ -190,11 +173,14 @@ class slow:
 
     def wait_at_read(self):
         """Until it is held up at a read of the file."""
+        with Target() as t:
+            pread64 = str(t.syscall_nr(name="pread64")["nr"])
+
         def reads():
             with contextlib.suppress(OSError):
                 for tid in os.listdir(f"/proc/{self.child.pid}/task"):
                     call = open(f"/proc/{tid}/syscall").read().split()
-                    if call[0] == "17" and os.readlink(f"/proc/{tid}/fd/{int(call[1], 16)}") == self.path:
+                    if call[0] == pread64 and os.readlink(f"/proc/{tid}/fd/{int(call[1], 16)}") == self.path:
                         return True
             return False
         wait_until(reads, f"it reads {self.path}", timeout=30)
@@ -216,8 +202,7 @@ class slow:
 def fill_read_error_leaves_nothing():
     """The third read of the contents fails: what came before is there whole, and not one page more."""
     nr = 512
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         rc, out, err = slow(img.name, "error=EIO:when=3", "continue", "-J", "-t", "1", t.pid, "all",
                             "--from", img.name).end()
         row = out["continue"][0]
@@ -233,8 +218,7 @@ def fill_read_error_leaves_nothing():
 def fill_contents_end_early():
     """The file of the contents has become shorter when it is read the third time."""
     nr = 512
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         rc, out, err = slow(img.name, "retval=0:when=3", "continue", "-J", "-t", "1", t.pid, "all", "--from",
                             img.name).end()
         row = out["continue"][0]
@@ -250,10 +234,8 @@ def fill_contents_end_early():
 def fill_read_error_and_a_second_range():
     """What could not be filled in one range is not continued as it was in another that shows the same pages."""
     nr = 256
-    t, m = target(nr)
-    with t, image(2 * nr, NEW) as img:
-        n = t.map(kind="memfd", size=nr * PAGE, of=m["id"])
-        t.register(uffd=t.u, id=n["id"], mode=["minor"])
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(2 * nr, NEW) as img:
+        n = t.memory(size=nr * PAGE, mode="minor", of=m["id"])
         rc, out, err = slow(img.name, "error=EIO:when=2+", "continue", "-J", "-t", "1", t.pid,
                             *(f"{x['addr']}+{nr * PAGE}" for x in (m, n)), "--from", img.name).end()
         eq(rc, 1, f"exit status: {err}")
@@ -272,8 +254,7 @@ def fill_interrupted_with_a_slow_source():
     """An interrupt ends the work after the step that is under way: not after sixteen reads of a slow source."""
     nr = 1024
     for command, mode in (("continue", "minor"), ("copy", "missing")):
-        t, m = target(nr, fill=False, mode=(mode,))
-        with t, image(nr, NEW) as img:
+        with target(size=nr * PAGE, mode=mode) as (t, m), image(nr, NEW) as img:
             p = slow(img.name, "delay_enter=1000000", command, "-J", "-t", "1", t.pid, "all", "--from", img.name)
             wait_until(lambda: cached(t, m), "it is at work", timeout=20)
             p.interrupt()
@@ -302,8 +283,7 @@ def fill_full_tmpfs_leaves_nothing():
     """A file system with room for half of it: nothing is left there that is not filled and mapped."""
     nr = 512
     with small_tmpfs(nr // 2 * PAGE) as d:
-        t, m = target(nr, "tmpfs", fill=False, path=f"{d}/guest")
-        with t, image(nr, NEW) as img:
+        with target("tmpfs", nr * PAGE, mode="minor", path=f"{d}/guest") as (t, m), image(nr, NEW) as img:
             row, err = result(t.pid, "all", "--from", img.name, "-t", 1, rc=1)
             contains(err, "no room in the file system")
             ok(row["mapped"] > 0 and row["mapped"] == row["filled"], "some were done")
@@ -315,8 +295,7 @@ def copy_full_tmpfs():
     """A page that is there needs no room: it is left, and who waits on it is woken."""
     nr = 16
     with small_tmpfs(nr * PAGE) as d:
-        t, m = target(nr, "tmpfs", fill=False, mode=("missing",), path=f"{d}/guest")
-        with t, image(nr, NEW) as img:
+        with target("tmpfs", nr * PAGE, mode="missing", path=f"{d}/guest") as (t, m), image(nr, NEW) as img:
             t.fill(id=m["id"], seed=OLD, len=nr // 2 * PAGE)
             with open(f"{d}/rest", "wb") as f, contextlib.suppress(OSError):
                 f.write(bytes(nr * PAGE))
@@ -332,12 +311,8 @@ def copy_full_tmpfs():
 def fill_with_an_unread_event():
     """The kernel refuses all resolving then: nothing is written that could not be continued."""
     nr = 64
-    t = Target()
-    with t, image(nr, NEW) as img:
-        u = t.uffd(features=FEATURES + ["event_remove"])["fd"]
-        m = t.map(kind="memfd", size=2 * nr * PAGE)
-        t.fill(id=m["id"], seed=OLD)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+    with target(size=2 * nr * PAGE, features=FEATURES + ["event_remove"], seed=OLD, mode="minor") as (t, m), \
+            image(nr, NEW) as img:
         t.madvise(id=m["id"], offset=nr * PAGE, len=PAGE, advice="dontneed", async_=True)
         wait_until(lambda: run("pending", "-J", t.pid, check=0).json()["pending"], "its thread is stuck")
         for what in ("refuse", "overwrite"):
@@ -351,8 +326,7 @@ def fill_with_an_unread_event():
 def fill_unmapped_meanwhile():
     """Pages that were made, and whose mapping has gone before they were continued, are reported."""
     nr = 256
-    t, m = target(nr, fill=False)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, mode="minor") as (t, m), image(nr, NEW) as img:
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
         t.munmap(id=m["id"])
@@ -370,8 +344,7 @@ def fill_unmapped_meanwhile():
 def fill_no_huge_page_leaves_nothing():
     with hugepages(4):
         nr = hugepages.nr_free() + 4
-        t, m = target(nr, "hugetlb", HUGE, fill=False, noreserve=True)
-        with t:
+        with target("hugetlb", nr * HUGE, mode="minor", noreserve=True) as (t, m):
             row, err = result(t.pid, "all", "--from-zero", "-t", 1, rc=1)
             contains(err, "no free huge page")
             eq(row["mapped"], row["filled"], "filled")
@@ -385,11 +358,7 @@ def copy_no_huge_page():
     for shared in (True, False):
         with hugepages(1):
             nr = hugepages.nr_free() + 4
-            t = Target()
-            with t:
-                t.u = t.uffd(features=FEATURES)["fd"]
-                m = t.map(kind="hugetlb", size=nr * HUGE, shared=shared, noreserve=True)
-                t.register(uffd=t.u, id=m["id"], mode=["missing"])
+            with target("hugetlb", nr * HUGE, mode="missing", shared=shared, noreserve=True) as (t, _):
                 r = run("copy", "-J", "-t", 1, t.pid, "all", "--from-zero", check=1)
                 row = r.json()["copy"][0]
                 contains(r.err, "no free huge page")
@@ -401,8 +370,7 @@ def copy_no_huge_page():
 @test(rule="no-false-fill")
 def fill_while_the_file_grows():
     """What lay past the end of the file when the command began is filled, and not taken as it is."""
-    t, m = target(64, fill=False)
-    with t, image(64, NEW) as img:
+    with target(size=64 * PAGE, mode="minor") as (t, m), image(64, NEW) as img:
         t.truncate(id=m["id"], size=16 * PAGE)
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
@@ -422,9 +390,8 @@ def fill_slow_contents():
     The target writes through its own second mapping while the contents are awaited. That page is mapped
     elsewhere then, and its word is not lost, however slow the source.
     """
-    t, m = target(16)
-    with t, image(16, NEW) as img:
-        n = t.map(kind="memfd", size=16 * PAGE, of=m["id"])
+    with target(seed=OLD, mode="minor") as (t, m), image(16, NEW) as img:
+        n = t.memory(of=m["id"])
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, f"{m['addr']}+64K",
                  "--from", img.name)
         p.wait_at_read()
@@ -476,8 +443,7 @@ class Poller:
 def fill_beside_a_polling_handler():
     """It is not seen before, but by the pages that it maps: the work stops, and says so."""
     nr = 4096
-    t, m = target(nr)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img:
         poller = Poller(t)
         for _ in range(3):
             t.touch(id=m["id"], access="read", order="random", delay_us=1000)
@@ -533,8 +499,7 @@ def fill_not_what_the_target_may_not_write():
 def fill_while_a_page_is_punched_and_touched():
     """Without missing, the target maps a page that it has punched before: nobody is accused alone of that."""
     nr = 256
-    t, m = target(nr)
-    with t, image(nr, NEW) as img:
+    with target(size=nr * PAGE, seed=OLD, mode="minor") as (t, m), image(nr, NEW) as img:
         p = slow(img.name, "delay_enter=600000000:when=1", "continue", "-J", "-t", "1", t.pid, "all", "--from", img.name)
         p.wait_at_read()
         t.madvise(id=m["id"], offset=200 * PAGE, len=PAGE, advice="remove")
@@ -551,8 +516,7 @@ def fill_while_a_page_is_punched_and_touched():
 @test
 def fill_offset_overflows():
     """An offset that wraps is refused, not taken for another."""
-    t, m = target()
-    with t:
+    with target(seed=OLD, mode="minor") as (t, m):
         for args in (["--by-offset", "--from", "/dev/zero@0xfffffffffffff000"], ["--from", "/dev/zero@0xfffffffffffff000"],
                      ["--from", "/dev/zero@0x7ffffffffffff000"]):
             r = run("continue", t.pid, "all", *args, check=1)

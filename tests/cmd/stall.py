@@ -12,12 +12,11 @@ import tempfile
 import zlib
 
 sys.path[0] += "/.."
-from harness import (HELPERS, PAGE, Target, contains, eq, links, main, ok, run, skip, smaps_flags, spawn, stat, test,
-                     wait_until)
+from harness import (HELPERS, PAGE, Target, UFFDCTL, contains, eq, links, main, ok, run, skip, smaps_flags, spawn,
+                     stat, target, test, wait_until)
 from harness.proc import parents
 
 LIMIT = 30  # seconds a command may take: files are given up after 5
-FEATURES = ["minor_shmem", "missing_shmem", "pagefault_flag_wp", "wp_hugetlbfs_shmem"]
 
 
 class Stall:
@@ -63,14 +62,12 @@ def read_all(path):
 
 
 @contextlib.contextmanager
-def stalled(word, **kw):
+def stalled(word, user=None):
     """A target that runs from such a file system, has a file of it open and mapped, and memory to register."""
     with Stall(os.path.join(HELPERS, "target"), os.path.join(HELPERS, "libarena.so.1")) as s:
         read_all(s.path("target"))
-        with Target(program=s.path("target"), **kw) as t:
-            t.u = t.uffd(features=FEATURES, user_mode_only="user" in kw)["fd"]
-            t.m = t.map(kind="memfd", size=16 * PAGE)
-            t.file = t.map(kind="file", path=s.path("libarena.so.1"), size=PAGE, shared=False)
+        with target(program=s.path("target"), user=user) as (t, t.m):
+            t.file = t.memory("file", PAGE, path=s.path("libarena.so.1"), shared=False)
             s.say(word)
             try:
                 yield s, t
@@ -113,7 +110,7 @@ def each_command(t, commands, **kw):
 def commands(t, unsearched):
     """Each with its exit status, and what it says."""
     silent = "its file system does not answer"
-    memfd = f"{int(t.m['addr'], 16):x}"
+    memfd = f"{t.m['start']:x}"
     return [
         (["list", t.pid], 0, str(t.u)),
         (["smaps", "--all", t.pid], 0, "libarena"),
@@ -126,7 +123,7 @@ def commands(t, unsearched):
         (["register", t.pid, "@/memfd:guest*", "-m", "missing"], 0, memfd),
         (["zeropage", t.pid, f"{memfd}+16K"], 0, memfd),
         (["wake", t.pid, "all"], 0, memfd),
-        (["register", t.pid, f"{int(t.file['addr'], 16):x}+4K"], 1, "this kind of memory can't be registered"),
+        (["register", t.pid, f"{t.file['start']:x}+4K"], 1, "this kind of memory can't be registered"),
         (["register", t.pid, ":arena"], 1, silent if unsearched else "no data object"),
         (["register", t.pid, "target:arena"], 1, silent),
     ]
@@ -167,9 +164,7 @@ def stall_kind_unknown():
         os.rmdir(d)
         skip("no tmpfs can be mounted; root runs this")
     try:
-        with Target(user=65534) as t:
-            t.uffd(features=FEATURES, user_mode_only=True)
-            m = t.map(kind="tmpfs", path=os.path.join(d, "guest"), size=4 * PAGE)
+        with target("tmpfs", 4 * PAGE, user=65534, path=os.path.join(d, "guest")) as (t, m):
             subprocess.run(["umount", "-l", d], check=True)
             r = run("register", t.pid, "all", "--dry-run", user=65534, check=1)
             contains(r.err, "can't be told without BPF")
@@ -188,9 +183,9 @@ def stall_kind_unknown():
 def stall_other_files_are_searched():
     """One file does not answer, the others are searched all the same."""
     with Target() as t, Stall(os.path.join(HELPERS, "libarena.so.1")) as s:
-        t.uffd(features=FEATURES)
-        m = t.map(kind="symbol", size=1 << 20)
-        t.map(kind="file", path=s.path("libarena.so.1"), size=PAGE, shared=False)
+        t.userfaultfd()
+        m = t.memory("symbol", 1 << 20)
+        t.memory("file", PAGE, path=s.path("libarena.so.1"), shared=False)
         s.say("stall")
         r = run("register", "-J", t.pid, ":arena", check=0, timeout=LIMIT)
         eq([x["start"] for x in r.json()["register"]], [m["addr"]], "the program's")
@@ -212,6 +207,22 @@ def stall_ctrl_c():
         contains(err.decode(), "interrupted while its ELF files were read: nothing was changed")
         check_left()
         ok("ui" not in smaps_flags(t.pid, t.m["addr"]), "nothing was changed")
+
+
+@test
+def stall_ctrl_c_between_two_waits():
+    """The signal comes while a message of the child's is taken, before the wait for the next one: it is not lost."""
+    if not shutil.which("strace"):
+        skip("needs strace; apt-get install strace runs this")
+    with target("symbol", 1 << 20) as (t, m), Stall(os.path.join(HELPERS, "libarena.so.1")) as s:
+        t.memory("file", PAGE, path=s.path("libarena.so.1"), shared=False)
+        s.say("stall")
+        # The program has an arena, which is the first message; the library, behind it, does not answer.
+        r = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", "inject=recvfrom:signal=INT:when=1", UFFDCTL,
+                            "register", str(t.pid), ":arena"], capture_output=True, text=True, timeout=LIMIT)
+        eq(r.returncode, 1, f"exit status: {r.stderr}")
+        contains(r.stderr, "interrupted while its ELF files were read: nothing was changed")
+        ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing is registered")
 
 
 @test
@@ -292,11 +303,11 @@ def peak(args):
 @contextlib.contextmanager
 def mapped(sections):
     with tempfile.TemporaryDirectory() as d, Target() as t:
-        t.uffd(features=FEATURES)
-        t.map(kind="memfd", size=PAGE)
+        t.userfaultfd()
+        t.memory(size=PAGE)
         path = os.path.join(d, "libhuge.so")
         write_elf(path, sections)
-        t.map(kind="file", path=path, size=PAGE, shared=False)
+        t.memory("file", PAGE, path=path, shared=False)
         yield t
 
 
@@ -333,8 +344,8 @@ def symbol_cut_short():
                          (".symtab", SHT_SYMTAB, 0, 3, 24, syms),
                          (".strtab", SHT_STRTAB, 0, 0, 0, b"\0zeros\0" + bytes(1 << 20))])
         with Target() as t, Stall(path) as s:
-            t.uffd(features=FEATURES)
-            t.map(kind="file", path=s.path("libcut.so"), size=PAGE, shared=False)
+            t.userfaultfd()
+            t.memory("file", PAGE, path=s.path("libcut.so"), shared=False)
             r = run("register", "-J", t.pid, ":zeros", "-m", "wp", "--dry-run", timeout=LIMIT)
             eq(len(r.json()["register"]), 1, "there")
             s.say("cut")
@@ -356,7 +367,7 @@ def symbol_debugdata():
         subprocess.run(["objcopy", "--remove-section=.gnu_debuglink", "--remove-section=.note.gnu.build-id",
                         f"--add-section=.gnu_debugdata={mini}.xz", library], check=True)
         with Target(env={"LD_PRELOAD": library}) as t:
-            t.uffd(features=FEATURES)
+            t.userfaultfd()
             r = run("register", "-J", t.pid, ":hidden_pool", "-m", "wp", "--dry-run", check=0)
             ok(r.json()["register"], "a symbol that only .gnu_debugdata has")
 
