@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "cmd/names.h"
 #include "cmd/pids.h"
 #include "cmd/progress.h"
 #include "cmd/source.h"
@@ -63,16 +64,12 @@ static void get_kind(const void *row, struct cell *ret)
 
 static void get_access(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "read", "write" };
-
-	cell_text(ret, names[((const struct row *)row)->w->access]);
+	cell_text(ret, access_name(((const struct row *)row)->w->access));
 }
 
 static void get_state(const void *row, struct cell *ret)
 {
-	static const char *const names[] = { NULL, "queued", "delivered" };
-
-	cell_text(ret, names[((const struct row *)row)->w->state]);
+	cell_text(ret, wait_state_name(((const struct row *)row)->w->state));
 }
 
 static void get_slept(const void *row, struct cell *ret)

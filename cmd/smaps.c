@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/names.h"
 #include "cmd/pids.h"
 #include "cmd/source.h"
-
-/* Mnemonics of smaps, by bit of the mode. */
-static const char *const mode_flags[] = { "um", "uw", "ui", "ur" };
 
 struct row {
 	pid_t pid;
@@ -60,10 +58,7 @@ static void get_flags(const void *arg, struct cell *ret)
 	const struct uffdctl_vma *v = ((const struct row *)arg)->vma;
 
 	if (!(maps_flags & UFFDCTL_MAPS_ALL)) {
-		cell_list(ret);
-		for (unsigned int i = 0; i < 4; i++)
-			if (v->modes >> i & 1)
-				cell_word(ret, mode_flags[i]);
+		cell_bits(ret, v->modes, mode_flag_name);
 		return;
 	}
 	if (!v->vm_flags)
@@ -178,11 +173,11 @@ static void parse_flags(const char *arg, struct argp_state *state)
 	char *rest = copy, *name;
 
 	while (copy && (name = strsep(&rest, ","))) {
-		size_t i = 0;
+		unsigned int i = 0;
 
-		while (i < 4 && strcmp(name, mode_flags[i]))
+		while (mode_flag_name(i) && strcmp(name, mode_flag_name(i)))
 			i++;
-		if (i == 4)
+		if (!mode_flag_name(i))
 			argp_error(state, "--flag=%s: write ui, um, uw, ur, or several with commas", arg);
 		only_modes |= UINT64_C(1) << i;
 	}

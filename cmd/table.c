@@ -10,6 +10,7 @@
 #include <libsmartcols.h>
 
 #include "cmd/cmd.h"
+#include "cmd/duration.h"
 #include "cmd/table.h"
 
 /* A listing is printed in portions of this many rows, so that memory stays bounded. */
@@ -133,28 +134,6 @@ void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx)
 	}
 }
 
-/* 41ns, 41.0us, 1.2ms, 38.0s, 12m03s, 3h20m */
-char *human_duration(uint64_t ns)
-{
-	uint64_t s = ns / 1000000000;
-	char *text;
-	int n;
-
-	if (ns < 1000)
-		n = asprintf(&text, "%" PRIu64 "ns", ns);
-	else if (ns < 1000000)
-		n = asprintf(&text, "%.1fus", ns / 1e3);
-	else if (s < 1)
-		n = asprintf(&text, "%.1fms", ns / 1e6);
-	else if (s < 60)
-		n = asprintf(&text, "%.1fs", ns / 1e9);
-	else if (s < 3600)
-		n = asprintf(&text, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-	else
-		n = asprintf(&text, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
-	return n < 0 ? NULL : text;
-}
-
 /* 1.5G; whole numbers without a fraction. */
 static char *human_size(uint64_t n)
 {
@@ -190,6 +169,7 @@ static char *join_words(const struct cell *c)
 /* What stands in the listing; NULL only when out of memory. */
 static char *cell_string(const struct cell *c)
 {
+	char duration[DURATION_SIZE];
 	char *s = NULL;
 
 	/* Fields of --raw stand between blanks: none may be empty. */
@@ -205,7 +185,7 @@ static char *cell_string(const struct cell *c)
 	case CELL_NUMBER:
 		return asprintf(&s, "%" PRIu64, c->number) < 0 ? NULL : s;
 	case CELL_DURATION:
-		return human_duration(c->number);
+		return strdup(duration_text(duration, c->number, 0));
 	case CELL_ADDRESS:
 		return asprintf(&s, "%" PRIx64, c->number) < 0 ? NULL : s;
 	case CELL_TEXT:

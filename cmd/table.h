@@ -68,9 +68,6 @@ int table_row(struct table *t, const void *row);
 /* Prints what is left. -EIO: stdout can't be written. */
 int table_close(struct table *t);
 
-/* "1.5s"; free with free(). */
-char *human_duration(uint64_t ns);
-
 /* Flushes stdout; true, reported, if not all could be written. */
 bool stdout_failed(void);
 

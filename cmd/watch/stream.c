@@ -6,6 +6,8 @@
 
 #include <json-c/json.h>
 
+#include "cmd/duration.h"
+#include "cmd/names.h"
 #include "cmd/watch/watch.h"
 
 /* Long enough for the first one of a large program; the stream has room for what comes meanwhile. */
@@ -42,11 +44,6 @@ static void add(json_object *o, const char *key, json_object *value)
 	json_object_object_add(o, key, value);
 }
 
-const char *watch_access_name(enum uffdctl_access access)
-{
-	return access == UFFDCTL_ACCESS_WRITE ? "write" : access == UFFDCTL_ACCESS_READ ? "read" : NULL;
-}
-
 static void print_json(json_object *o)
 {
 	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -65,7 +62,7 @@ static void json_fault(const struct uffdctl_fault *f)
 	add(o, "target_pid", f->target_pid ? json_number(f->target_pid) : NULL);
 	add(o, "addr", json_address(f->addr));
 	add(o, "kind", json_text(uffdctl_kind_name(f->kind)));
-	add(o, "access", json_text(watch_access_name(f->access)));
+	add(o, "access", json_text(access_name(f->access)));
 	add(o, "wait_ns", json_number(f->wait_ns));
 	add(o, "queue_ns", json_number(f->queue_ns));
 	add(o, "ended", json_text(uffdctl_end_name(f->end)));
@@ -108,32 +105,14 @@ static char *put_right(char *p, uint64_t n, unsigned int base, int width, char p
 	return p;
 }
 
-/* As human_duration(), right in nine columns. */
 static char *put_wait(char *p, uint64_t ns)
 {
-	static const struct {
-		uint64_t ns;
-		const char *unit;
-	} units[] = { { 1000000000, "s" }, { 1000000, "ms" }, { 1000, "us" } };
+	char text[DURATION_SIZE];
+	size_t len = strlen(duration_text(text, ns, 0));
 
-	if (ns == UFFDCTL_UNKNOWN)
-		return p + sprintf(p, "%9s ", "-");
-	if (ns >= UINT64_C(60000000000)) {
-		_cleanup_free_ char *text = human_duration(ns);
-
-		return p + sprintf(p, "%9s ", text);
-	}
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		uint64_t tenths = ns / (units[i].ns / 10);
-
-		if (ns < units[i].ns)
-			continue;
-		p = put_right(p, tenths / 10, 10, 7 - (int)strlen(units[i].unit), ' ');
-		*p++ = '.';
-		*p++ = '0' + tenths % 10;
-		return put_left(p, units[i].unit, 0);
-	}
-	return put_left(put_right(p, ns, 10, 7, ' '), "ns", 0);
+	for (; len < 9; len++)
+		*p++ = ' ';
+	return put_left(p, text, 0);
 }
 
 /* The same names come again and again. */
@@ -169,7 +148,7 @@ static void line_fault(const struct uffdctl_fault *f)
 	*p++ = ' ';
 	p = put_left(p, show(&comm, f->comm), 15);
 	p = put_left(p, uffdctl_kind_name(f->kind), 7);
-	p = put_left(p, watch_access_name(f->access), 6);
+	p = put_left(p, access_name(f->access), 6);
 	p = put_right(p, f->addr, 16, 12, ' ');
 	*p++ = ' ';
 	p = put_wait(p, f->wait_ns);
@@ -279,19 +258,19 @@ static void line_totals(const struct uffdctl_watch_stats *st, uint64_t ns, const
 	static struct uffdctl_watch_stats last;
 	static uint64_t last_ns;
 	double s = (ns - last_ns) / 1e9;
-	_cleanup_free_ char *p99 = NULL;
+	char p99[DURATION_SIZE];
 	struct uffdctl_watch_stats since = *st;
 
 	(void)name;
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
 		since.buckets[i] -= last.buckets[i];
-	if (watch_percentile(&since, 0.99) != UFFDCTL_UNKNOWN)
-		p99 = human_duration(watch_percentile(&since, 0.99));
-	printf("%8.1f s %10.0f faults/s:", ns / 1e9, watch_grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
+	printf("%8.1f s %10.0f faults/s:", ns / 1e9,
+	       watch_grown(watch_sum(st->faults, 4), watch_sum(last.faults, 4)) / s);
 	for (int i = 0; i < 4; i++)
-		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i), watch_grown(st->faults[i], last.faults[i]) / s);
-	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending, p99 ?: "-",
-	       watch_grown(st->lost_events, last.lost_events));
+		printf(" %s %.0f", uffdctl_kind_name(UFFDCTL_KIND_MINOR + i),
+		       watch_grown(st->faults[i], last.faults[i]) / s);
+	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending,
+	       duration_text(p99, watch_percentile(&since, 0.99), 0), watch_grown(st->lost_events, last.lost_events));
 	last = *st;
 	last_ns = ns;
 }
@@ -300,6 +279,7 @@ static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 {
 	static const char *const labels[] = { "p50", "p90", "p99" };
 	static const double points[] = { 0.5, 0.9, 0.99 };
+	char text[DURATION_SIZE];
 	uint64_t most = 0, total = st ? watch_sum(st->buckets, UFFDCTL_NR_BUCKETS) : 0;
 
 	if (!st)
@@ -316,21 +296,17 @@ static void line_end(const struct uffdctl_watch_stats *st, uint64_t ns, const ch
 	if (!total)
 		return;
 	printf("wait");
-	for (int i = 0; i < 3; i++) {
-		_cleanup_free_ char *s = human_duration(watch_percentile(st, points[i]));
-
-		printf(" %s <= %s,", labels[i], s);
-	}
-	_cleanup_free_ char *max = human_duration(st->max_wait_ns);
-	printf(" max %s\n", max);
+	for (int i = 0; i < 3; i++)
+		printf(" %s <= %s,", labels[i], duration_text(text, watch_percentile(st, points[i]), 0));
+	printf(" max %s\n", duration_text(text, st->max_wait_ns, 0));
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
 		most = st->buckets[i] > most ? st->buckets[i] : most;
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
 		static const char bar[] = "########################################";
-		_cleanup_free_ char *s = human_duration(UINT64_C(1000) << i);
 
+		duration_text(text, UINT64_C(1000) << i, 0);
 		if (st->buckets[i])
-			printf("%10s %10" PRIu64 " %.*s\n", i < UFFDCTL_NR_BUCKETS - 1 ? s : "more", st->buckets[i],
+			printf("%10s %10" PRIu64 " %.*s\n", i < UFFDCTL_NR_BUCKETS - 1 ? text : "more", st->buckets[i],
 			       (int)(st->buckets[i] * 40 / most), bar);
 	}
 }

@@ -36,8 +36,6 @@ bool view_usable(void);
 
 /* What p of the waits did not exceed: a bucket's upper bound; UFFDCTL_UNKNOWN while there is none. */
 uint64_t watch_percentile(const struct uffdctl_watch_stats *st, double p);
-/* "read", "write" or NULL. */
-const char *watch_access_name(enum uffdctl_access access);
 /* The text of an instruction, if it is known within so long; else NULL. Holds until the next call. */
 const char *watch_symbol(pid_t pid, uint64_t ip, int timeout_ms);
 uint64_t watch_sum(const uint64_t *n, int nr);

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "cmd/duration.h"
 #include "cmd/pids.h"
 #include "cmd/watch/view/view.h"
 
@@ -156,25 +157,14 @@ static uint64_t most_in_bucket(const struct uffdctl_watch_stats *st)
 	return most;
 }
 
-/* "1µs", "33ms": without digits behind the point there is room for more of them. */
-static void axis_label(uint64_t us, bool utf8, char *buf)
-{
-	if (us < 1000)
-		snprintf(buf, NUM_SIZE, "%" PRIu64 "%s", us, utf8 ? "µs" : "us");
-	else if (us < 1000000)
-		snprintf(buf, NUM_SIZE, "%.0fms", (double)us / 1e3);
-	else
-		snprintf(buf, NUM_SIZE, "%.0fs", (double)us / 1e6);
-}
-
-/* Under the bucket that ends there. */
+/* "1µs", "33ms", each under the bucket that ends there. */
 static void add_axis(const struct view *v, int column, struct line *l)
 {
-	char num[NUM_SIZE];
+	char num[DURATION_SIZE];
 	int step = column == 1 ? 5 : column == 2 ? 3 : 2, from = l->cols;
 
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS - 1; i += step) {
-		axis_label(UINT64_C(1) << i, v->utf8, num);
+		duration_text(num, UINT64_C(1000) << i, DURATION_WHOLE | (v->utf8 ? DURATION_MICRO : 0));
 		line_to(l, STYLE_PLAIN, from + i * column, " ");
 		line_add(l, STYLE_DIM, num);
 	}

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/names.h"
 #include "cmd/watch/view/view.h"
 
 /* When a wait looks bad, and when it is: a handler answers within milliseconds. */
@@ -83,7 +84,6 @@ static void wait_heads(int width, struct line *l)
 
 static void wait_row(const struct view *v, size_t i, int width, struct line *l)
 {
-	static const char *const states[] = { "-", "queued", "delivered" };
 	const struct waiter *w = &v->m->look.waiters[i];
 	struct wait_columns c = wait_columns(width);
 	uint64_t ns = w->slept_ns;
@@ -101,9 +101,9 @@ static void wait_row(const struct view *v, size_t i, int width, struct line *l)
 	line_add(l, STYLE_PLAIN, " ");
 	line_field(l, STYLE_PLAIN, uffdctl_kind_name(w->kind) ?: "-", 8, false);
 	if (c.access)
-		line_field(l, STYLE_PLAIN, watch_access_name(w->access) ?: "-", 7, false);
+		line_field(l, STYLE_PLAIN, access_name(w->access) ?: "-", 7, false);
 	if (c.state)
-		line_field(l, STYLE_PLAIN, states[w->state], 10, false);
+		line_field(l, STYLE_PLAIN, wait_state_name(w->state) ?: "-", 10, false);
 	if (c.holder) {
 		snprintf(num, sizeof(num), w->holder_pid ? "%d:%d" : "-", w->holder_pid, w->holder_fd);
 		line_field(l, STYLE_PLAIN, num, 14, false);
@@ -181,21 +181,14 @@ static struct heat_columns heat_columns(const struct view *v, int width)
 
 static void modes_text(uint64_t modes, char *buf)
 {
-	/* as in VmFlags */
-	static const struct {
-		uint64_t mode;
-		const char *flag;
-	} flags[] = { { UFFDCTL_MODE_MINOR, "ui" },
-		      { UFFDCTL_MODE_MISSING, "um" },
-		      { UFFDCTL_MODE_WP, "uw" },
-		      { UFFDCTL_MODE_RWP, "ur" } };
-
+	static const uint64_t order[] = { UFFDCTL_MODE_MINOR, UFFDCTL_MODE_MISSING, UFFDCTL_MODE_WP, UFFDCTL_MODE_RWP };
 	int len = 0;
 
 	*buf = '\0';
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
-		if (modes & flags[i].mode)
-			len += snprintf(buf + len, NUM_SIZE - (size_t)len, "%s%s", len ? " " : "", flags[i].flag);
+	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+		if (modes & order[i])
+			len += snprintf(buf + len, NUM_SIZE - (size_t)len, "%s%s", len ? " " : "",
+					mode_flag_name((unsigned int)__builtin_ctzll(order[i])));
 }
 
 static double cell_heat(const struct mapping *map, uint64_t cell, uint64_t n)
@@ -298,7 +291,7 @@ static void log_row(const struct view *v, size_t i, int width, struct line *l)
 	line_field(l, STYLE_PLAIN, comm ?: "?", width < SCREEN_WIDE ? 10 : 15, false);
 	line_addf(l, STYLE_PLAIN, " %-7s ", uffdctl_kind_name(e->kind));
 	if (width >= SCREEN_WIDE)
-		line_addf(l, STYLE_PLAIN, "%-6s", watch_access_name(e->access) ?: "-");
+		line_addf(l, STYLE_PLAIN, "%-6s", access_name(e->access) ?: "-");
 	line_field(l, STYLE_STRONG, text_wait(num, e->wait_ns, v->utf8), 7, true);
 	if (width >= SCREEN_WIDE)
 		line_addf(l, STYLE_PLAIN, " %-10s", e->op ?: uffdctl_end_name(e->end));

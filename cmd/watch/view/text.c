@@ -8,6 +8,7 @@
 #include <string.h>
 #include <wchar.h>
 
+#include "cmd/duration.h"
 #include "cmd/watch/view/text.h"
 #include "lib/cleanup.h"
 #include "lib/uffdctl.h"
@@ -203,28 +204,7 @@ const char *text_count(char *buf, uint64_t n, int width)
 
 const char *text_wait(char *buf, uint64_t ns, bool utf8)
 {
-	static const struct {
-		double ns;
-		const char *unit;
-	} units[] = { { 1, "ns" }, { 1e3, "us" }, { 1e6, "ms" }, { 1e9, "s" } };
-	uint64_t s = ns / 1000000000;
-	int i = 0;
-
-	if (ns == UFFDCTL_UNKNOWN)
-		return unknown(buf);
-	if (s >= 3600) {
-		snprintf(buf, NUM_SIZE, "%" PRIu64 "h%02" PRIu64 "m", s / 3600, s / 60 % 60);
-		return buf;
-	}
-	if (s >= 60) {
-		snprintf(buf, NUM_SIZE, "%" PRIu64 "m%02" PRIu64 "s", s / 60, s % 60);
-		return buf;
-	}
-	while (i < 3 && (double)ns >= units[i + 1].ns * 0.99995)
-		i++;
-	double x = (double)ns / units[i].ns;
-	snprintf(buf, NUM_SIZE, i && x < 99.95 ? "%.1f%s" : "%.0f%s", x, i == 1 && utf8 ? "µs" : units[i].unit);
-	return buf;
+	return duration_text(buf, ns, DURATION_SHORT | (utf8 ? DURATION_MICRO : 0));
 }
 
 const char *text_bytes(char *buf, uint64_t n)
