@@ -229,7 +229,7 @@ TEST("view-totals-of-rows")
 	model_fault(m, &(struct uffdctl_fault){ .pid = 1, .tid = 1, .kind = UFFDCTL_KIND_WP });
 	st = (struct uffdctl_watch_stats){};
 	model_sum(frame, &st);
-	NUM(watch_sum(st.faults, 4), 3 * VIEW_MAX_GROUPS);
+	NUM(totals_sum(st.faults, 4), 3 * VIEW_MAX_GROUPS);
 	NUM(frame->groups[BY_THREAD].nr, m->groups[BY_THREAD].nr);
 	OK(model_find(frame, 1, 0x10000) == NULL);
 	free(frame);

@@ -119,13 +119,13 @@ static void third_line(const struct view *v, struct line *l)
 	static const char *const names[] = { "p50", "p90", "p99" };
 	static const double points[] = { 0.5, 0.9, 0.99 };
 	const struct uffdctl_watch_stats *st = &v->m->stats;
-	bool any = watch_sum(st->buckets, UFFDCTL_NR_BUCKETS), narrow = l->max < SCREEN_WIDE;
+	bool any = totals_sum(st->buckets, UFFDCTL_NR_BUCKETS), narrow = l->max < SCREEN_WIDE;
 	const char *gap = narrow ? " " : "  ";
 	char num[NUM_SIZE];
 
 	line_add(l, STYLE_PLAIN, narrow ? "" : "wait ");
 	for (int i = 0; i < 3; i++) {
-		text_wait(num, watch_percentile(st, points[i]), v->utf8);
+		text_wait(num, totals_percentile(st, points[i]), v->utf8);
 		add_number(l, names[i], num, gap, STYLE_STRONG);
 	}
 	text_wait(num, any ? st->max_wait_ns : UFFDCTL_UNKNOWN, v->utf8);

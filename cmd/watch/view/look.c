@@ -202,13 +202,13 @@ static void look(struct looker *l)
 			look_at_mappings(l, &l->held[i], uffdctl_pending_list(p));
 	}
 	uffdctl_pending_free(p);
-	l->next.ns = watch_now_ns();
+	l->next.ns = monotonic_ns();
 	l->next.number++;
 }
 
 static struct timespec after_ns(uint64_t ns)
 {
-	uint64_t at = watch_now_ns() + ns;
+	uint64_t at = monotonic_ns() + ns;
 
 	return (struct timespec){ (time_t)(at / SECOND), (long)(at % SECOND) };
 }

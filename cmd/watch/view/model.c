@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the view of watch knows: groups of faults, mappings with their heat, samples, waiting threads. */
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,14 +120,6 @@ static void drop_group(struct groups *gs, uint64_t key)
 	gs->oldest = i;
 }
 
-static unsigned int bucket_of(uint64_t wait_ns)
-{
-	uint64_t us = (wait_ns + 999) / 1000;
-	unsigned int i = us <= 1 ? 0 : 64 - (unsigned int)__builtin_clzll(us - 1);
-
-	return i < UFFDCTL_NR_BUCKETS ? i : UFFDCTL_NR_BUCKETS - 1;
-}
-
 static void group_add(struct group *g, const struct uffdctl_fault *f, uint32_t mapping)
 {
 	g->faults++;
@@ -154,7 +147,7 @@ uint64_t group_percentile(const struct group *g, double p)
 
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
 		st.buckets[i] = g->buckets[i];
-	return watch_percentile(&st, p);
+	return totals_percentile(&st, p);
 }
 
 /* ---- mappings ---- */
@@ -399,7 +392,7 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 
 	m->now_ns = now_ns;
 	m->stats = *st;
-	m->total = watch_sum(st->ended, UFFDCTL_NR_ENDS) + st->pending;
+	m->total = totals_sum(st->ended, UFFDCTL_NR_ENDS) + st->pending;
 	/* A tick that comes a little early is a second, too. */
 	if (m->nr_samples && now_ns - sample_at(m, 0)->ns < SECOND * 95 / 100)
 		return;
@@ -418,8 +411,8 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 
 static uint64_t rate_between(const struct sample *from, const struct sample *to, int kind)
 {
-	uint64_t n = kind < 0 ? watch_grown(watch_sum(to->faults, 4), watch_sum(from->faults, 4))
-			      : watch_grown(to->faults[kind], from->faults[kind]);
+	uint64_t n = kind < 0 ? totals_grown(totals_sum(to->faults, 4), totals_sum(from->faults, 4))
+			      : totals_grown(to->faults[kind], from->faults[kind]);
 
 	return to->ns > from->ns ? (uint64_t)((double)n * SECOND / (double)(to->ns - from->ns) + 0.5) : 0;
 }

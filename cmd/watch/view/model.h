@@ -8,9 +8,11 @@
 #ifndef CMD_VIEW_MODEL_H
 #define CMD_VIEW_MODEL_H
 
-#include "cmd/watch/watch.h"
+#include <stdbool.h>
+#include <stddef.h>
 
-#define SECOND UINT64_C(1000000000)
+#include "cmd/watch/clock.h"
+#include "cmd/watch/totals.h"
 
 enum {
 	VIEW_MAX_GROUPS = 4096, /* of one grouping, and one more for the others */
@@ -168,7 +170,7 @@ bool mapping_is_there(const struct model *m, const struct mapping *map);
 uint64_t model_rate(const struct model *m, int kind);
 /* Faults a second in each of the last n seconds, oldest first; returns how many are known. */
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n);
-/* As watch_percentile(), of a group. */
+/* As totals_percentile(), of a group. */
 uint64_t group_percentile(const struct group *g, double p);
 
 #endif

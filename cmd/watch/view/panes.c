@@ -367,8 +367,8 @@ static void add_wait_title(const struct view *v, struct line *l, enum style styl
 static void add_histogram_title(const struct view *v, struct line *l, enum style style)
 {
 	const struct uffdctl_watch_stats *st = &v->m->stats;
-	uint64_t ended = watch_sum(st->ended, UFFDCTL_NR_ENDS);
-	uint64_t unknown = watch_grown(ended, watch_sum(st->buckets, UFFDCTL_NR_BUCKETS));
+	uint64_t ended = totals_sum(st->ended, UFFDCTL_NR_ENDS);
+	uint64_t unknown = totals_grown(ended, totals_sum(st->buckets, UFFDCTL_NR_BUCKETS));
 	char num[NUM_SIZE];
 
 	line_add(l, style, l->max < 40 ? " waits " : " how long they waited ");

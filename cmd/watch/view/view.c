@@ -8,18 +8,18 @@
 #include <string.h>
 
 #include "cmd/pids.h"
+#include "cmd/watch/summary.h"
 #include "cmd/watch/view/draw.h"
-
-#define MS UINT64_C(1000000)
 
 /* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
 #define READ_MS 50
 #define STORM_READ_MS 10
 #define STORM_FAULTS 500 /* between two reads */
-#define FASTEST_NS (100 * MS)
+#define FASTEST_NS (100 * MILLISECOND)
 #define MESSAGE_NS (8 * SECOND)
-#define PATIENCE_NS (250 * MS)
+#define PATIENCE_NS (250 * MILLISECOND)
 
+static struct watch_session *session;
 static struct view *v;
 static struct looker *looker;
 static struct look *look;
@@ -38,7 +38,7 @@ void view_say(struct view *to, bool bad, const char *fmt, ...)
 	vsnprintf(to->message, sizeof(to->message), fmt, ap);
 	va_end(ap);
 	to->message_bad = bad;
-	to->message_ns = watch_now_ns();
+	to->message_ns = monotonic_ns();
 	if (wanted < DRAW_LINES)
 		wanted = DRAW_LINES;
 }
@@ -74,53 +74,12 @@ void view_pause(struct view *to)
 /* What is not known yet is there with a later picture. */
 static const char *symbol_of(pid_t pid, uint64_t ip)
 {
-	return watch_symbol(pid, ip, 0);
+	return symbols_get(&session->symbols, pid, ip, 0);
 }
 
-static int view_begin(struct uffdctl_watch *w)
+static void free_view(void)
 {
-	int r;
-
-	v = calloc(1, sizeof(*v));
-	look = calloc(1, sizeof(*look));
-	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
-		error("out of memory");
-		return -ENOMEM;
-	}
-	model_init(v->live, uffdctl_watch_began_ns(w), uffdctl_watch_backend(w));
-	model_copy(v->m, v->live);
-	v->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	v->control = watch_options.control;
-	v->focus = v->control ? PANE_WAIT : PANE_TABLE;
-	v->symbol = symbol_of;
-	for (int i = 0; i < NR_GROUPINGS; i++)
-		v->sort[i].column = 1;
-	r = looker_start(pids, nr_pids, &looker);
-	if (r < 0)
-		error("starting a thread: %s", strerror(-r));
-	else
-		r = screen_begin(common.color);
-	if (r < 0) {
-		looker_stop(looker);
-		looker = NULL;
-		return r;
-	}
-	messages_to(on_message);
-	wanted = DRAW_SCREEN;
-	return 0;
-}
-
-static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *name)
-{
-	if (looker) {
-		messages_to(NULL);
-		screen_end();
-		view_forget_plan();
-		looker_stop(looker);
-	}
-	dress_lines.end(st, duration_ns, name);
-	if (looker)
-		repeat_messages();
+	looker_stop(looker);
 	if (v) {
 		free(v->live);
 		free(v->m);
@@ -129,8 +88,61 @@ static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns,
 	free(look);
 }
 
-static void view_fault(const struct uffdctl_fault *f)
+static bool view_fits(const struct watch_options *o)
 {
+	return !o->lines && !o->summary_only && view_usable();
+}
+
+static int view_begin(struct watch_session *s, void **ret)
+{
+	int r;
+
+	session = s;
+	*ret = NULL;
+	v = calloc(1, sizeof(*v));
+	look = calloc(1, sizeof(*look));
+	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
+		error("out of memory");
+		free_view();
+		return -ENOMEM;
+	}
+	model_init(v->live, uffdctl_watch_began_ns(s->watch), s->backend);
+	model_copy(v->m, v->live);
+	v->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	v->control = s->options->control;
+	v->focus = v->control ? PANE_WAIT : PANE_TABLE;
+	v->symbol = symbol_of;
+	for (int i = 0; i < NR_GROUPINGS; i++)
+		v->sort[i].column = 1;
+	r = looker_start(pids, nr_pids, &looker);
+	if (r < 0)
+		error("starting a thread: %s", strerror(-r));
+	else
+		r = screen_begin(s->color);
+	if (r < 0) {
+		free_view();
+		return r;
+	}
+	messages_to(on_message);
+	wanted = DRAW_SCREEN;
+	return 0;
+}
+
+static void view_end(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
+{
+	(void)data;
+	messages_to(NULL);
+	screen_end();
+	view_forget_plan();
+	if (st)
+		summary_text(st, passed_ns, session->backend);
+	repeat_messages();
+	free_view();
+}
+
+static void view_fault(void *data, const struct uffdctl_fault *f)
+{
+	(void)data;
 	model_fault(v->live, f);
 	nr_read++;
 }
@@ -174,14 +186,14 @@ static bool take_look(void)
  * told, and the threads that wait were looked at just now. Only when the stream has lost something, or was not to tell
  * all, totals are the kernel's own.
  */
-static int take_frame(struct uffdctl_watch *w, uint64_t now)
+static int take_frame(uint64_t now)
 {
 	struct uffdctl_watch_stats st;
-	int r = uffdctl_watch_stats(w, &st);
+	int r = uffdctl_watch_stats(session->watch, &st);
 
 	if (r < 0)
 		return r;
-	if (!st.lost_events && !watch_options.min_wait_ns)
+	if (!st.lost_events && !session->options->min_wait_ns)
 		model_sum(v->live, &st);
 	model_tick(v->live, now, &st);
 	if (!v->paused)
@@ -202,7 +214,7 @@ static void draw(void)
 
 static uint64_t interval(void)
 {
-	uint64_t ns = watch_options.interval_ns ?: SECOND;
+	uint64_t ns = session->options->interval_ns ?: SECOND;
 
 	return ns > FASTEST_NS ? ns : FASTEST_NS;
 }
@@ -227,16 +239,17 @@ static bool frame_is_due(uint64_t now, bool new_look)
 	return new_look || now - asked_ns >= patience();
 }
 
-static int view_show(struct uffdctl_watch *w)
+static int view_show(void *data)
 {
 	bool new_look = take_look();
-	uint64_t now = watch_now_ns();
+	uint64_t now = monotonic_ns();
 	int r = 0;
 
+	(void)data;
 	if (frame_is_due(now, new_look)) {
 		framed_ns = now;
 		asked_ns = 0;
-		r = take_frame(w, now);
+		r = take_frame(now);
 	}
 	if (r < 0)
 		return r;
@@ -265,11 +278,12 @@ static int take_keys(void)
 	return 0;
 }
 
-static int view_wait(int timeout_ms)
+static int view_wait(void *data, int timeout_ms)
 {
 	struct pollfd in = { .fd = 0, .events = POLLIN };
 	int read_ms = nr_read > STORM_FAULTS || asked_ns ? STORM_READ_MS : READ_MS;
 
+	(void)data;
 	nr_read = 0;
 	if (poll(&in, 1, timeout_ms < read_ms ? timeout_ms : read_ms) < 0 && errno != EINTR)
 		return -errno;
@@ -279,6 +293,9 @@ static int view_wait(int timeout_ms)
 	return take_keys();
 }
 
-const struct dress dress_view = {
-	.begin = view_begin, .fault = view_fault, .wait = view_wait, .show = view_show, .end = view_end
-};
+const struct watch_output output_view = { .fits = view_fits,
+					  .begin = view_begin,
+					  .fault = view_fault,
+					  .wait = view_wait,
+					  .show = view_show,
+					  .end = view_end };

@@ -3,6 +3,8 @@
 #ifndef CMD_VIEW_H
 #define CMD_VIEW_H
 
+#include "cmd/cmd.h"
+#include "cmd/watch/output.h"
 #include "cmd/watch/view/model.h"
 #include "cmd/watch/view/text.h"
 
@@ -152,6 +154,10 @@ void heat_gather(struct view *v);
 /* What the cursors say is selected. NULL: nothing. */
 const struct waiter *selected_waiter(const struct view *v);
 const struct mapping *selected_mapping(const struct view *v);
+
+extern const struct watch_output output_view;
+/* Are stdin and stdout a terminal that it can be on? */
+bool view_usable(void);
 
 /* ---- actions ---- */
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The options of watch, as a struct that its parser fills. */
+#ifndef CMD_WATCH_OPTIONS_H
+#define CMD_WATCH_OPTIONS_H
+
+#include <argp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct watch_options {
+	bool json, lines, summary_only, control, children;
+	bool source_lines; /* of instructions */
+	uint64_t max_count, duration_ns;
+	uint64_t interval_ns;	    /* 0: the output form's own */
+	uint64_t min_wait_ns;	    /* faults that waited less are shown in totals only */
+	unsigned int kinds, access; /* as in struct uffdctl_watch_opts */
+	const char *backend;	    /* NULL: the best there is */
+	const char **ranges;	    /* as they were written; free with free() */
+	size_t nr_ranges;
+};
+
+#define WATCH_OPTIONS_INIT                                         \
+	{                                                          \
+		.max_count = UINT64_MAX, .duration_ns = UINT64_MAX \
+	}
+
+extern const struct argp_option watch_argp_options[];
+
+/* For an argp parser: what it does not know is ARGP_ERR_UNKNOWN. */
+error_t watch_options_parse(struct watch_options *o, int key, const char *arg, struct argp_state *state);
+/* What can't be given together, as far as that shows in the options; at their end. */
+void watch_options_check(const struct watch_options *o, size_t nr_pids, struct argp_state *state);
+
+#endif
