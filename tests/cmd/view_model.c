@@ -51,9 +51,9 @@ static struct uffdctl_fault fault(pid_t tid, uint64_t addr, uint64_t wait_ns)
 				       .offset = addr };
 }
 
-static void add_mapping(struct look *look, pid_t pid, uint64_t start, uint64_t size, const char *name)
+static void add_mapping(struct scan *scan, pid_t pid, uint64_t start, uint64_t size, const char *name)
 {
-	struct mapping_info *info = &look->mappings[look->nr_mappings++];
+	struct mapping_info *info = &scan->mappings[scan->nr_mappings++];
 
 	*info = (struct mapping_info){
 		.pid = pid, .range = { start, start + size }, .page_size = PAGE, .modes = UFFDCTL_MODE_MINOR
@@ -61,15 +61,15 @@ static void add_mapping(struct look *look, pid_t pid, uint64_t start, uint64_t s
 	snprintf(info->name, sizeof(info->name), "%s", name);
 }
 
-static struct look *new_look(uint32_t number)
+static struct scan *new_scan(uint32_t number)
 {
-	struct look *look = calloc(1, sizeof(*look));
+	struct scan *scan = calloc(1, sizeof(*scan));
 
-	if (!look)
+	if (!scan)
 		abort();
-	look->number = number;
-	look->ns = 100 * SECOND;
-	return look;
+	scan->number = number;
+	scan->ns = 100 * SECOND;
+	return scan;
 }
 
 static uint64_t sum_of(const struct groups *gs)
@@ -179,24 +179,24 @@ TEST("view-waits-are-not-made-longer")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct line l;
 
-	look->ns = 100 * SECOND;
-	look->nr_waiters = look->nr_waiting = 1;
-	look->waiters[0] = (struct waiter){ .pid = 7,
+	scan->ns = 100 * SECOND;
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .pid = 7,
 					    .tid = 5,
 					    .target_pid = 7,
 					    .addr = 0x1000,
 					    .offset = 0,
 					    .slept_ns = 72 * 1000000,
 					    .comm = "vcpu0" };
-	model_look(m, look);
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND + 749 * 1000000, &(struct uffdctl_watch_stats){});
 	line_init(&l, 100, false);
 	pane_row(v, PANE_WAIT, 0, 100, &l);
 	PART(l.text, " 72.0ms ");
-	free(look);
+	free(scan);
 	free(v);
 	free(m);
 }
@@ -229,7 +229,7 @@ TEST("view-totals-of-rows")
 	model_fault(m, &(struct uffdctl_fault){ .pid = 1, .tid = 1, .kind = UFFDCTL_KIND_WP });
 	st = (struct uffdctl_watch_stats){};
 	model_sum(frame, &st);
-	NUM(totals_sum(st.faults, 4), 3 * VIEW_MAX_GROUPS);
+	NUM(totals_sum(st.faults, NR_KINDS), 3 * VIEW_MAX_GROUPS);
 	NUM(frame->groups[BY_THREAD].nr, m->groups[BY_THREAD].nr);
 	OK(model_find(frame, 1, 0x10000) == NULL);
 	free(frame);
@@ -238,47 +238,47 @@ TEST("view-totals-of-rows")
 
 /* ---- mappings ---- */
 
-TEST("view-mapping-before-a-look")
+TEST("view-mapping-before-a-scan")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_fault f = fault(5, 0x10000, 1000);
 
 	model_fault(m, &f);
-	OK(m->want_look);
-	add_mapping(look, 7, 0x10000, MIB, "/memfd:guest (deleted)");
-	add_mapping(look, 7, 0x400000, MIB, "");
-	model_look(m, look);
+	OK(m->mappings.want_scan);
+	add_mapping(scan, 7, 0x10000, MIB, "/memfd:guest (deleted)");
+	add_mapping(scan, 7, 0x400000, MIB, "");
+	model_scanned(m, scan);
 	model_fault(m, &f);
-	/* The look tells what was known by its name: it is one row. */
+	/* The scan tells what was known by its name: it is one row. */
 	NUM(m->groups[BY_MAPPING].nr, 1);
 	NUM(m->groups[BY_MAPPING].rows[1].faults, 2);
 	OK(model_find(m, 7, 0x10000) && model_find(m, 7, 0x10000 + MIB - 1));
 	OK(!model_find(m, 7, 0x10000 + MIB) && !model_find(m, 7, 0xffff) && !model_find(m, 8, 0x10000));
 	NUM(model_find(m, 7, 0x400000)->range.start, 0x400000);
 	/* It goes: a late fault is still its own. */
-	look->number = 2;
-	look->nr_mappings = 0;
-	model_look(m, look);
+	scan->number = 2;
+	scan->nr_mappings = 0;
+	model_scanned(m, scan);
 	OK(!model_find(m, 7, 0x10000));
 	model_fault(m, &f);
 	NUM(m->groups[BY_MAPPING].rows[1].faults, 3);
-	free(look);
+	free(scan);
 	free(m);
 }
 
 TEST("view-mappings-are-capped")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(0);
+	struct scan *scan = new_scan(0);
 	uint64_t n = 0;
 
 	for (uint32_t round = 1; round < 30; round++) {
-		look->number = round;
-		look->nr_mappings = 0;
+		scan->number = round;
+		scan->nr_mappings = 0;
 		for (int i = 0; i < 200; i++)
-			add_mapping(look, 7, round * (UINT64_C(1) << 32) + i * MIB, MIB, i % 2 ? "/x" : "");
-		model_look(m, look);
+			add_mapping(scan, 7, round * (UINT64_C(1) << 32) + i * MIB, MIB, i % 2 ? "/x" : "");
+		model_scanned(m, scan);
 		for (int i = 0; i < 200; i += 3, n++) {
 			struct uffdctl_fault f = fault(5, round * (UINT64_C(1) << 32) + i * MIB, 1000);
 
@@ -287,20 +287,20 @@ TEST("view-mappings-are-capped")
 		}
 	}
 	NUM(sum_of(&m->groups[BY_MAPPING]), n);
-	NUM(m->nr_by_addr, 200);
-	free(look);
+	NUM(m->mappings.nr_by_addr, 200);
+	free(scan);
 	free(m);
 }
 
 TEST("view-heat-moves-and-cools")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_watch_stats st = {};
 	const struct mapping *map;
 
-	add_mapping(look, 7, 0x10000000, 1024 * MIB, "/memfd:guest (deleted)");
-	model_look(m, look);
+	add_mapping(scan, 7, 0x10000000, 1024 * MIB, "/memfd:guest (deleted)");
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND, &st);
 	map = model_find(m, 7, 0x10000000);
 	NUM(UINT64_C(1) << map->cell_shift, 2 * MIB);
@@ -315,7 +315,7 @@ TEST("view-heat-moves-and-cools")
 	for (int i = 2; i < 30; i++)
 		model_tick(m, (100 + i) * SECOND, &st);
 	OK(!map->hot && map->heat[5] == 0);
-	free(look);
+	free(scan);
 	free(m);
 }
 
@@ -323,7 +323,7 @@ TEST("view-heat-moves-and-cools")
 TEST("view-model-random")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(0);
+	struct scan *scan = new_scan(0);
 	struct uffdctl_watch_stats st = {};
 	const int n = 200000;
 
@@ -339,16 +339,16 @@ TEST("view-model-random")
 		model_fault(m, &f);
 		if (i % 5000)
 			continue;
-		look->number++;
-		look->nr_mappings = 0;
+		scan->number++;
+		scan->nr_mappings = 0;
 		for (int k = 0; k < 500; k++)
-			add_mapping(look, (pid_t)(random() % 3), k * 3 * MIB, MIB, random() % 2 ? "/1" : "/2");
-		model_look(m, look);
+			add_mapping(scan, (pid_t)(random() % 3), k * 3 * MIB, MIB, random() % 2 ? "/1" : "/2");
+		model_scanned(m, scan);
 		model_tick(m, (100 + i / 1000) * SECOND, &st);
 	}
 	for (int g = 0; g < NR_GROUPINGS; g++)
 		NUM(sum_of(&m->groups[g]), n);
-	free(look);
+	free(scan);
 	free(m);
 }
 
@@ -555,15 +555,15 @@ TEST("view-lines-fit")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_fault f = fault(4194304, 0x7fff00000000, 16 * SECOND);
 	struct uffdctl_watch_stats st = { .pending = 123456, .lost_events = 123456789, .missed = 123456789 };
 
-	add_mapping(look, 7, 0x7fff00000000, UINT64_C(1) << 40, "/dev/shm/a-name-that-is-long-enough-for-anybody");
-	look->mappings[0].modes = 15;
-	snprintf(look->mappings[0].holders, sizeof(look->mappings[0].holders), "4194304:1000 4194303:1001");
-	look->nr_waiters = look->nr_waiting = 1;
-	look->waiters[0] = (struct waiter){ .pid = 4194304,
+	add_mapping(scan, 7, 0x7fff00000000, UINT64_C(1) << 40, "/dev/shm/a-name-that-is-long-enough-for-anybody");
+	scan->mappings[0].modes = 15;
+	snprintf(scan->mappings[0].holders, sizeof(scan->mappings[0].holders), "4194304:1000 4194303:1001");
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .pid = 4194304,
 					    .tid = 4194304,
 					    .target_pid = 7,
 					    .addr = 0x7fff00000000,
@@ -579,7 +579,7 @@ TEST("view-lines-fit")
 		st.faults[k] = 1234567890123;
 	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
 		st.buckets[b] = 1234567890 + b;
-	model_look(m, look);
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND, &(struct uffdctl_watch_stats){});
 	model_fault(m, &f);
 	model_tick(m, 101 * SECOND, &st);
@@ -607,7 +607,7 @@ TEST("view-lines-fit")
 			OK(l.cols <= room || w < 70);
 		}
 	}
-	free(look);
+	free(scan);
 	free(v);
 	free(m);
 }

@@ -115,7 +115,7 @@ static void on_yes(struct view *v)
 	plan.mapped = plan.already = plan.absent = 0;
 	plan.error[0] = '\0';
 	r = do_continue();
-	v->live->want_look = true;
+	v->live->mappings.want_scan = true;
 	/* What the library said about other failures is shown already. */
 	if (r < 0 && *plan.error)
 		view_say(v, true, "continue: %s", plan.error);
@@ -227,13 +227,13 @@ void view_ask_continue(struct view *v)
 void view_ask_continue_all(struct view *v)
 {
 	const struct mapping *map = selected_mapping(v);
-	const struct look *look = &v->m->look;
+	const struct scan *scan = &v->m->scan;
 	_cleanup_free_ char *name = map ? text_name(map->name) : NULL;
 	size_t nr_threads = 0;
 
 	plan.nr_pages = 0;
-	for (size_t i = 0; map && i < look->nr_waiters; i++) {
-		const struct waiter *w = &look->waiters[i];
+	for (size_t i = 0; map && i < scan->nr_waiters; i++) {
+		const struct waiter *w = &scan->waiters[i];
 
 		if (!can_continue(w) || model_find(v->m, w->target_pid, w->addr) != map)
 			continue;

@@ -9,10 +9,10 @@ static void identify(const struct view *v, enum pane p, size_t i, uint64_t *key,
 	if (i >= pane_rows(v, p))
 		return;
 	if (p == PANE_WAIT) {
-		*key = (uint64_t)v->m->look.waiters[i].tid;
-		*key2 = v->m->look.waiters[i].addr;
+		*key = (uint64_t)v->m->scan.waiters[i].tid;
+		*key2 = v->m->scan.waiters[i].addr;
 	} else if (p == PANE_HEAT) {
-		*key = v->m->mappings[v->heat[i]].id;
+		*key = v->m->mappings.slots[v->heat[i]].id;
 	} else if (p == PANE_TABLE) {
 		*key = v->m->groups[v->grouping].rows[v->rows.at[i]].key;
 		*key2 = v->m->groups[v->grouping].rows[v->rows.at[i]].key2;
@@ -84,7 +84,7 @@ const struct waiter *selected_waiter(const struct view *v)
 {
 	size_t at = v->cursors[PANE_WAIT].at;
 
-	return at < v->m->look.nr_waiters ? &v->m->look.waiters[at] : NULL;
+	return at < v->m->scan.nr_waiters ? &v->m->scan.waiters[at] : NULL;
 }
 
 /* In the pane that keys go to, if its rows are mappings; else where the selected thread waits. */
@@ -94,8 +94,8 @@ const struct mapping *selected_mapping(const struct view *v)
 	size_t at = v->cursors[v->focus].at;
 
 	if (v->focus == PANE_HEAT && at < v->nr_heat)
-		return &v->m->mappings[v->heat[at]];
+		return &v->m->mappings.slots[v->heat[at]];
 	if (v->focus == PANE_TABLE && v->grouping == BY_MAPPING && at < v->rows.nr)
-		return model_mapping(v->m, (uint32_t)v->m->groups[BY_MAPPING].rows[v->rows.at[at]].key);
+		return mappings_by_id(&v->m->mappings, (uint32_t)v->m->groups[BY_MAPPING].rows[v->rows.at[at]].key);
 	return w ? model_find(v->m, w->target_pid, w->addr) : NULL;
 }

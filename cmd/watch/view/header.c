@@ -22,15 +22,15 @@ static void add_target(struct line *l, const struct target *t, int width)
 
 static void add_targets(const struct view *v, struct line *l, int end)
 {
-	const struct look *look = &v->m->look;
+	const struct scan *scan = &v->m->scan;
 	int max = l->max;
 	size_t i;
 
 	if (!nr_pids)
 		line_add(l, STYLE_PLAIN, "all processes");
 	l->max = end;
-	for (i = 0; nr_pids && i < look->nr_targets; i++) {
-		const struct target *t = &look->targets[i];
+	for (i = 0; nr_pids && i < scan->nr_targets; i++) {
+		const struct target *t = &scan->targets[i];
 		int need = 10 + text_width(t->comm, v->utf8) + (t->gone ? 8 : 0);
 
 		if (i && l->cols + need + 4 > end)
@@ -38,8 +38,8 @@ static void add_targets(const struct view *v, struct line *l, int end)
 		line_add(l, STYLE_PLAIN, i ? ", " : "");
 		add_target(l, t, 24);
 	}
-	if (nr_pids && i < look->nr_targets)
-		line_addf(l, STYLE_PLAIN, " +%zu", look->nr_targets - i);
+	if (nr_pids && i < scan->nr_targets)
+		line_addf(l, STYLE_PLAIN, " +%zu", scan->nr_targets - i);
 	l->max = max;
 }
 

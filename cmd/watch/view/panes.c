@@ -84,7 +84,7 @@ static void wait_heads(int width, struct line *l)
 
 static void wait_row(const struct view *v, size_t i, int width, struct line *l)
 {
-	const struct waiter *w = &v->m->look.waiters[i];
+	const struct waiter *w = &v->m->scan.waiters[i];
 	struct wait_columns c = wait_columns(width);
 	uint64_t ns = w->slept_ns;
 	bool known = ns != UFFDCTL_UNKNOWN;
@@ -120,7 +120,8 @@ static void wait_row(const struct view *v, size_t i, int width, struct line *l)
 static int cmp_heat(const void *a, const void *b, void *arg)
 {
 	const struct model *m = arg;
-	const struct mapping *p = &m->mappings[*(const uint32_t *)a], *q = &m->mappings[*(const uint32_t *)b];
+	const struct mapping *p = &m->mappings.slots[*(const uint32_t *)a],
+			     *q = &m->mappings.slots[*(const uint32_t *)b];
 
 	/* Those that had faults are on top, but a fault more or less moves nothing. */
 	if (!p->faults != !q->faults)
@@ -158,7 +159,7 @@ static struct heat_columns heat_columns(const struct view *v, int width)
 	int name_max = width / 4;
 
 	for (size_t i = 0; i < v->nr_heat; i++) {
-		const struct mapping *map = &v->m->mappings[v->heat[i]];
+		const struct mapping *map = &v->m->mappings.slots[v->heat[i]];
 		_cleanup_free_ char *name = mapping_label(v, map);
 		int w = name ? text_width(name, v->utf8) : 0, bits = __builtin_popcountll(map->modes & 15),
 		    h = (int)strlen(map->holders);
@@ -206,7 +207,7 @@ static double hottest_now(const struct view *v, uint64_t cell)
 	double most = 0, heat;
 
 	for (size_t i = 0; i < v->nr_heat; i++) {
-		const struct mapping *map = &v->m->mappings[v->heat[i]];
+		const struct mapping *map = &v->m->mappings.slots[v->heat[i]];
 
 		for (uint64_t n = 0; map->hot && n * cell < map->range.end - map->range.start; n++) {
 			heat = cell_heat(map, cell, n);
@@ -222,8 +223,8 @@ void heat_gather(struct view *v)
 	double now, s = m->now_ns > v->hottest_ns ? (double)(m->now_ns - v->hottest_ns) / SECOND : 0;
 
 	v->nr_heat = 0;
-	for (size_t i = 0; i < m->nr_by_addr; i++)
-		v->heat[v->nr_heat++] = m->by_addr[i];
+	for (size_t i = 0; i < m->mappings.nr_by_addr; i++)
+		v->heat[v->nr_heat++] = m->mappings.by_addr[i];
 	qsort_r(v->heat, v->nr_heat, sizeof(v->heat[0]), cmp_heat, v->m);
 	/* Were shades parts of what is hottest now, they would stay as they are when faults end. */
 	now = v->layout.width && !v->layout.too_small ? hottest_now(v, heat_columns(v, v->layout.width).cell) : 0;
@@ -250,7 +251,7 @@ static void add_strip(const struct view *v, struct line *l, const struct mapping
 
 static void heat_row(const struct view *v, size_t i, int width, struct line *l)
 {
-	const struct mapping *map = &v->m->mappings[v->heat[i]];
+	const struct mapping *map = &v->m->mappings.slots[v->heat[i]];
 	struct heat_columns c = heat_columns(v, width);
 	_cleanup_free_ char *name = mapping_label(v, map);
 	char num[NUM_SIZE];
@@ -279,7 +280,7 @@ static void log_row(const struct view *v, size_t i, int width, struct line *l)
 	const struct model *m = v->m;
 	uint64_t nr = m->nr_events < VIEW_NR_EVENTS ? m->nr_events : VIEW_NR_EVENTS;
 	const struct event *e = &m->events[(m->nr_events - nr + i) % VIEW_NR_EVENTS];
-	const struct mapping *map = model_mapping(m, e->mapping);
+	const struct mapping *map = mappings_by_id(&m->mappings, e->mapping);
 	_cleanup_free_ char *comm = NULL, *resolver = NULL;
 	uint64_t at = e->start_ns > m->began_ns ? e->start_ns - m->began_ns : 0;
 	char num[NUM_SIZE];
@@ -313,7 +314,7 @@ size_t pane_rows(const struct view *v, enum pane p)
 
 	switch (p) {
 	case PANE_WAIT:
-		return m->look.nr_waiters;
+		return m->scan.nr_waiters;
 	case PANE_HEAT:
 		return v->nr_heat;
 	case PANE_TABLE:
@@ -350,18 +351,18 @@ void pane_heads(const struct view *v, enum pane p, int width, struct line *l)
 
 static void add_wait_title(const struct view *v, struct line *l, enum style style)
 {
-	const struct look *look = &v->m->look;
+	const struct scan *scan = &v->m->scan;
 	char num[NUM_SIZE];
 
 	line_add(l, style, " waiting longest ");
-	if (!look->ns)
+	if (!scan->ns)
 		line_add(l, STYLE_DIM, "(looking) ");
-	else if (look->nr_waiting)
-		line_addf(l, STYLE_WARN, "%s waiting ", text_count(num, look->nr_waiting, 9));
+	else if (scan->nr_waiting)
+		line_addf(l, STYLE_WARN, "%s waiting ", text_count(num, scan->nr_waiting, 9));
 	else
 		line_add(l, STYLE_DIM, "none ");
-	if (look->ns && v->m->now_ns > look->ns + OLD_NS)
-		line_addf(l, STYLE_DIM, "(%.0f s ago) ", (double)(v->m->now_ns - look->ns) / SECOND);
+	if (scan->ns && v->m->now_ns > scan->ns + OLD_NS)
+		line_addf(l, STYLE_DIM, "(%.0f s ago) ", (double)(v->m->now_ns - scan->ns) / SECOND);
 }
 
 static void add_histogram_title(const struct view *v, struct line *l, enum style style)

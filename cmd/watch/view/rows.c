@@ -111,7 +111,7 @@ char *mapping_label(const struct view *v, const struct mapping *map)
 	char whose[NUM_SIZE] = "", at[NUM_SIZE] = "", *text;
 
 	/* Those of one process need not be told from those of others. */
-	if (v->m->look.nr_targets != 1)
+	if (v->m->scan.nr_targets != 1)
 		snprintf(whose, sizeof(whose), "%d ", map->pid);
 	if (!*map->name && map->range.end)
 		snprintf(at, sizeof(at), " %" PRIx64, map->range.start);
@@ -120,7 +120,7 @@ char *mapping_label(const struct view *v, const struct mapping *map)
 
 static char *label_of_mapping(const struct view *v, const struct group *g)
 {
-	const struct mapping *map = model_mapping(v->m, (uint32_t)g->key);
+	const struct mapping *map = mappings_by_id(&v->m->mappings, (uint32_t)g->key);
 
 	return map ? mapping_label(v, map) : strdup("(gone)");
 }
@@ -128,11 +128,11 @@ static char *label_of_mapping(const struct view *v, const struct group *g)
 /* A process is called as its first thread, where that is known. */
 static char *label_of_process(const struct view *v, const struct group *g)
 {
-	const struct look *look = &v->m->look;
+	const struct scan *scan = &v->m->scan;
 
-	for (size_t i = 0; i < look->nr_targets; i++)
-		if (look->targets[i].pid == g->pid)
-			return pid_and_name(g->pid, look->targets[i].comm);
+	for (size_t i = 0; i < scan->nr_targets; i++)
+		if (scan->targets[i].pid == g->pid)
+			return pid_and_name(g->pid, scan->targets[i].comm);
 	return pid_and_name(g->pid, g->comm);
 }
 

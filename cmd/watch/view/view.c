@@ -10,6 +10,7 @@
 #include "cmd/pids.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/view/draw.h"
+#include "cmd/watch/view/scanner.h"
 
 /* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
 #define READ_MS 50
@@ -21,10 +22,10 @@
 
 static struct watch_session *session;
 static struct view *v;
-static struct looker *looker;
-static struct look *look;
+static struct scanner *scanner;
+static struct scan *scan;
 static uint64_t framed_ns; /* when the last frame was taken */
-static uint64_t asked_ns;  /* when a look for the next one was asked for; 0: not yet */
+static uint64_t asked_ns;  /* when a scan for the next one was asked for; 0: not yet */
 static uint64_t nr_read;
 static enum redraw wanted;
 
@@ -79,13 +80,13 @@ static const char *symbol_of(pid_t pid, uint64_t ip)
 
 static void free_view(void)
 {
-	looker_stop(looker);
+	scanner_stop(scanner);
 	if (v) {
 		free(v->live);
 		free(v->m);
 	}
 	free(v);
-	free(look);
+	free(scan);
 }
 
 static bool view_fits(const struct watch_options *o)
@@ -100,8 +101,8 @@ static int view_begin(struct watch_session *s, void **ret)
 	session = s;
 	*ret = NULL;
 	v = calloc(1, sizeof(*v));
-	look = calloc(1, sizeof(*look));
-	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
+	scan = calloc(1, sizeof(*scan));
+	if (!v || !scan || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
 		error("out of memory");
 		free_view();
 		return -ENOMEM;
@@ -114,7 +115,7 @@ static int view_begin(struct watch_session *s, void **ret)
 	v->symbol = symbol_of;
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		v->sort[i].column = 1;
-	r = looker_start(pids, nr_pids, &looker);
+	r = scanner_start(pids, nr_pids, &scanner);
 	if (r < 0)
 		error("starting a thread: %s", strerror(-r));
 	else
@@ -157,10 +158,10 @@ static void want(enum redraw what)
 
 static void say_who_ended(void)
 {
-	const struct look *old = &v->live->look;
+	const struct scan *old = &v->live->scan;
 
-	for (size_t i = 0; i < look->nr_targets; i++) {
-		const struct target *t = &look->targets[i];
+	for (size_t i = 0; i < scan->nr_targets; i++) {
+		const struct target *t = &scan->targets[i];
 
 		if (t->gone && nr_pids && i < old->nr_targets && old->targets[i].pid == t->pid && !old->targets[i].gone)
 			view_say(v, true, "%d %s has ended; its faults stay on show", t->pid, t->comm);
@@ -168,22 +169,22 @@ static void say_who_ended(void)
 }
 
 /* Is there a new one? */
-static bool take_look(void)
+static bool take_scan(void)
 {
 	struct model *m = v->live;
 
-	looker_tell(looker, m->seen, m->nr_seen, m->want_look);
-	m->want_look = false;
-	if (!looker_take(looker, m->look.number, look))
+	scanner_ask(scanner, m->seen, m->nr_seen, m->mappings.want_scan);
+	m->mappings.want_scan = false;
+	if (!scanner_take(scanner, m->scan.number, scan))
 		return false;
 	say_who_ended();
-	model_look(m, look);
+	model_scanned(m, scan);
 	return true;
 }
 
 /*
  * All that is shown at a time is of one reading: the stream has been read to its end, totals are those of what it
- * told, and the threads that wait were looked at just now. Only when the stream has lost something, or was not to tell
+ * told, and the threads that wait were scanned just now. Only when the stream has lost something, or was not to tell
  * all, totals are the kernel's own.
  */
 static int take_frame(uint64_t now)
@@ -219,34 +220,34 @@ static uint64_t interval(void)
 	return ns > FASTEST_NS ? ns : FASTEST_NS;
 }
 
-/* How long a frame waits for its look, which may have to do elsewhere. */
+/* How long a frame waits for its scan, which may have to do elsewhere. */
 static uint64_t patience(void)
 {
 	return interval() / 4 < PATIENCE_NS ? interval() / 4 : PATIENCE_NS;
 }
 
-static bool frame_is_due(uint64_t now, bool new_look)
+static bool frame_is_due(uint64_t now, bool new_scan)
 {
-	/* The first comes with the first look, the others keep their time. */
-	if (new_look && v->live->look.number == 1)
+	/* The first comes with the first scan, the others keep their time. */
+	if (new_scan && v->live->scan.number == 1)
 		return true;
 	if (now - framed_ns < interval())
 		return false;
 	if (!asked_ns) {
 		asked_ns = now;
-		v->live->want_look = true;
+		v->live->mappings.want_scan = true;
 	}
-	return new_look || now - asked_ns >= patience();
+	return new_scan || now - asked_ns >= patience();
 }
 
 static int view_show(void *data)
 {
-	bool new_look = take_look();
+	bool new_scan = take_scan();
 	uint64_t now = monotonic_ns();
 	int r = 0;
 
 	(void)data;
-	if (frame_is_due(now, new_look)) {
+	if (frame_is_due(now, new_scan)) {
 		framed_ns = now;
 		asked_ns = 0;
 		r = take_frame(now);

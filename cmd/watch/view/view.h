@@ -4,6 +4,7 @@
 #define CMD_VIEW_H
 
 #include "cmd/cmd.h"
+#include "cmd/watch/clock.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/view/model.h"
 #include "cmd/watch/view/text.h"
@@ -185,16 +186,5 @@ enum redraw view_mouse(struct view *v);
 void keys_bar(const struct view *v, int width, struct line *l);
 size_t keys_help_lines(const struct view *v);
 void keys_help_line(const struct view *v, size_t nr, int width, struct line *l);
-
-/* ---- looking around (view_look.c) ---- */
-
-/* A thread with a context of its own, which asks for waiting threads and mappings. */
-struct looker;
-int looker_start(const pid_t *pids, size_t nr_pids, struct looker **ret);
-void looker_stop(struct looker *l);
-/* Tells it of memory that faults were in, and to hurry. */
-void looker_tell(struct looker *l, const pid_t *pids, size_t nr_pids, bool hurry);
-/* True, and *ret, when there is a look newer than this number. */
-bool looker_take(struct looker *l, uint32_t number, struct look *ret);
 
 #endif
