@@ -3,10 +3,13 @@
 #include <locale.h>
 
 #include "../unit.h"
-#include "cmd/watch/view/view.h"
-#include "lib/util.h"
+#include "cmd/watch/clock.h"
+#include "cmd/watch/view/header.h"
+#include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/pane_table.h"
+#include "cmd/watch/view/pane_wait.h"
+#include "cmd/watch/view/state.h"
 
-#define SECOND UINT64_C(1000000000)
 #define PAGE UINT64_C(4096)
 #define MIB (UINT64_C(1) << 20)
 
@@ -26,10 +29,8 @@ static struct view *new_view(struct model *m)
 
 	if (!v)
 		abort();
-	v->m = v->live = m;
-	v->utf8 = true;
-	for (int i = 0; i < NR_GROUPINGS; i++)
-		v->sort[i].column = 1;
+	view_init(v, m, m);
+	v->picture.utf8 = true;
 	return v;
 }
 
@@ -174,7 +175,7 @@ TEST("view-rates")
 
 /* ---- frames ---- */
 
-/* How long a thread waited is known of the moment when it was looked at: it may have gone on since. */
+/* How long a thread waited is known of the moment when it was scanned: it may have gone on since. */
 TEST("view-waits-are-not-made-longer")
 {
 	struct model *m = new_model();
@@ -194,7 +195,7 @@ TEST("view-waits-are-not-made-longer")
 	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND + 749 * 1000000, &(struct uffdctl_watch_stats){});
 	line_init(&l, 100, false);
-	pane_row(v, PANE_WAIT, 0, 100, &l);
+	pane_row(&pane_wait, &v->picture, 0, 100, &l);
 	PART(l.text, " 72.0ms ");
 	free(scan);
 	free(v);
@@ -354,12 +355,21 @@ TEST("view-model-random")
 
 /* ---- the table ---- */
 
+/* The group in this row of the table. */
+static const struct group *table_group(const struct view *v, size_t i)
+{
+	const struct table_state *t = &v->picture.table;
+
+	return &v->frame->groups[t->grouping].rows[t->rows[i]];
+}
+
 TEST("view-rows-sort-and-filter")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
+	struct table_state *t = &v->picture.table;
 	static const char *const names[] = { "beta", "alpha", "gamma" };
-	char *label;
+	struct field label = {};
 
 	for (int i = 0; i < 6; i++) {
 		struct uffdctl_fault f = fault(i < 3 ? 300 : i < 5 ? 20 : 1000, 0, 1000 * (i + 1));
@@ -367,22 +377,22 @@ TEST("view-rows-sort-and-filter")
 		snprintf(f.comm, sizeof(f.comm), "%s", names[i < 3 ? 0 : i < 5 ? 1 : 2]);
 		model_fault(m, &f);
 	}
-	v->grouping = BY_THREAD;
-	rows_gather(v);
-	NUM(v->rows.nr, 3);
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[0]].tid, 300);
-	v->sort[BY_THREAD].column = 0;
-	v->sort[BY_THREAD].ascending = true;
-	rows_gather(v);
+	t->grouping = BY_THREAD;
+	view_gather(v);
+	NUM(t->nr_rows, 3);
+	NUM(table_group(v, 0)->tid, 300);
+	pane_table.sort(&v->picture, 0);
+	OK(t->sort[BY_THREAD].ascending);
+	view_gather(v);
 	/* by number: 20, 300, 1000 */
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[0]].tid, 20);
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[2]].tid, 1000);
-	label = row_label(v, &m->groups[BY_THREAD].rows[v->rows.at[2]]);
-	STR(label, "1000 gamma");
-	free(label);
-	snprintf(v->filter, sizeof(v->filter), "ALPH");
-	rows_gather(v);
-	NUM(v->rows.nr, 1);
+	NUM(table_group(v, 0)->tid, 20);
+	NUM(table_group(v, 2)->tid, 1000);
+	label_group(&v->picture, table_group(v, 2), &label);
+	STR(label.text, "1000 gamma");
+	field_free(&label);
+	snprintf(t->filter, sizeof(t->filter), "ALPH");
+	view_gather(v);
+	NUM(t->nr_rows, 1);
 	free(v);
 	free(m);
 }
@@ -396,23 +406,95 @@ TEST("view-table-fits")
 	snprintf(f.comm, sizeof(f.comm), "%s", "\xe4\xbd\xa0\xe5\xa5\xbd\x1b[2J");
 	model_fault(m, &f);
 	for (int g = 0; g < NR_GROUPINGS; g++) {
-		v->grouping = g;
-		rows_gather(v);
+		v->picture.table.grouping = g;
+		view_gather(v);
 		for (int w = VIEW_MIN_WIDTH; w <= 300; w++) {
+			struct columns c = pane_table.columns(&v->picture);
 			struct line head, row;
-			int first;
+			struct fit fit;
 
-			OK(table_fit(v, w, &first) & 1);
+			columns_fit(&c, w, &fit);
+			OK(fit.shown & 1 && fit.grown >= c.least);
 			line_init(&head, w, true);
-			table_heads(v, w, &head);
+			pane_heads(&pane_table, &v->picture, w, &head);
 			line_init(&row, 1000, true);
-			table_row_line(v, 0, w, &row);
+			pane_row(&pane_table, &v->picture, 0, w, &row);
 			OK(head.cols == w && row.cols <= w);
 			OK(text_width(row.text, true) == row.cols);
-			NUM(table_column_at(v, w, 2), 0);
+			NUM(columns_at(&c, w, 2), 0);
 			OK(!strchr(row.text, '\x1b'));
 		}
 	}
+	free(v);
+	free(m);
+}
+
+/* ---- cursors ---- */
+
+/* Away from the top a cursor stays with its row, wherever that goes; the log's stays with the newest. */
+TEST("view-cursors-follow-rows")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	pid_t tid;
+
+	v->picture.table.grouping = BY_THREAD;
+	for (int i = 0; i < 30; i++) {
+		struct uffdctl_fault f = fault(100 + i % 10, 0, 1000);
+
+		model_fault(m, &f);
+	}
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	view_move(v, PANE_TABLE, 3);
+	tid = table_group(v, v->cursors[PANE_TABLE].at)->tid;
+	NUM(v->cursors[PANE_LOG].at, 29);
+	for (int i = 0; i < 5; i++) {
+		struct uffdctl_fault f = fault(tid, 0, 1000);
+
+		model_fault(m, &f);
+	}
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	NUM(v->cursors[PANE_TABLE].at, 0);
+	NUM(table_group(v, 0)->tid, tid);
+	NUM(v->cursors[PANE_LOG].at, 34);
+	view_move(v, PANE_LOG, -4);
+	NUM(v->cursors[PANE_LOG].at, 30);
+	view_arrange(v, 100, 50);
+	NUM(v->cursors[PANE_LOG].at, 30);
+	free(v);
+	free(m);
+}
+
+/* C works on the mapping that is selected where keys go to; else on the one that the selected thread waits in. */
+TEST("view-selected-mapping")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct scan *scan = new_scan(1);
+	struct uffdctl_fault f = fault(5, 0x400000, 1000);
+
+	add_mapping(scan, 7, 0x10000, MIB, "/one");
+	add_mapping(scan, 7, 0x400000, MIB, "/two");
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .tid = 5, .target_pid = 7, .addr = 0x11000 };
+	model_scanned(m, scan);
+	model_fault(m, &f);
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	v->focus = PANE_LOG;
+	OK(view_selected_waiter(v) == &m->scan.waiters[0]);
+	STR(view_selected_mapping(v)->name, "/one");
+	v->focus = PANE_TABLE;
+	STR(view_selected_mapping(v)->name, "/two");
+	v->picture.table.grouping = BY_THREAD;
+	view_gather(v);
+	STR(view_selected_mapping(v)->name, "/one");
+	v->focus = PANE_HEAT;
+	view_move(v, PANE_HEAT, 1);
+	STR(view_selected_mapping(v)->name, "/one");
+	free(scan);
 	free(v);
 	free(m);
 }
@@ -516,7 +598,7 @@ static bool covers(const struct layout *l, char *seen)
 {
 	memset(seen, 0, (size_t)l->width * l->height);
 	for (int p = 0; p < NR_PANES; p++) {
-		const struct box *b = &l->panes[p];
+		const struct box *b = &l->boxes[p];
 
 		for (int y = b->y; y < b->y + b->height; y++)
 			for (int x = b->x; x < b->x + b->width; x++)
@@ -540,8 +622,8 @@ TEST("view-layout-any-size")
 			for (int log = LOG_AUTO; log <= LOG_OFF; log++)
 				for (size_t nr = 0; nr < 12; nr += 3) {
 					layout_make(w, h, nr, log, &l);
-					if (l.too_small || !covers(&l, seen) || box_rows(&l.panes[PANE_TABLE]) < 3 ||
-					    box_rows(&l.panes[PANE_WAIT]) < 2 || box_rows(&l.panes[PANE_HEAT]) < 1)
+					if (l.too_small || !covers(&l, seen) || box_rows(&l.boxes[PANE_TABLE]) < 3 ||
+					    box_rows(&l.boxes[PANE_WAIT]) < 2 || box_rows(&l.boxes[PANE_HEAT]) < 1)
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
 	layout_make(VIEW_MIN_WIDTH - 1, 24, 1, LOG_AUTO, &l);
@@ -583,28 +665,30 @@ TEST("view-lines-fit")
 	model_tick(m, 100 * SECOND, &(struct uffdctl_watch_stats){});
 	model_fault(m, &f);
 	model_tick(m, 101 * SECOND, &st);
-	rows_gather(v);
-	heat_gather(v);
+	view_gather(v);
 	/* Sizes that a terminal has while it is being resized must do no harm, either. */
 	for (int w = 0; w < VIEW_MIN_WIDTH; w++) {
-		layout_make(w, 5, v->nr_heat, LOG_ON, &v->layout);
-		heat_gather(v);
-		cursors_settle(v);
+		view_arrange(v, w, 5);
+		view_gather(v);
 	}
+	v->log = LOG_ON;
 	for (int w = VIEW_MIN_WIDTH; w < 300; w++) {
-		layout_make(w, 50, v->nr_heat, LOG_ON, &v->layout);
-		heat_gather(v);
-		for (int p = 0; p < NR_SCROLLING; p++) {
-			int room = v->layout.panes[p].width;
+		view_arrange(v, w, 50);
+		view_gather(v);
+		for (int id = 0; id < NR_PANES; id++) {
+			int room = v->layout.boxes[id].width;
 			struct line l;
 
 			line_init(&l, 1000, true);
-			pane_row(v, p, 0, room, &l);
+			if (panes[id]->body)
+				panes[id]->body(&v->picture, 0, 10, room, &l);
+			else
+				pane_row(panes[id], &v->picture, 0, room, &l);
 			if (l.cols > room)
-				fail_at(__LINE__, "pane %d: %d of %d columns: %s", p, l.cols, room, l.text);
+				fail_at(__LINE__, "pane %d: %d of %d columns: %s", id, l.cols, room, l.text);
 			line_init(&l, 1000, true);
-			pane_title(v, p, room, &l);
-			OK(l.cols <= room || w < 70);
+			pane_title(panes[id], &v->picture, STYLE_TITLE, room, &l);
+			OK(l.cols <= room || w < 70 || id == PANE_HISTOGRAM);
 		}
 	}
 	free(scan);
