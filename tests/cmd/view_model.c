@@ -3,6 +3,7 @@
 #include <locale.h>
 
 #include "../unit.h"
+#include "cmd/duration.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/labels.h"
@@ -563,6 +564,47 @@ TEST("view-text-numbers")
 	NUM(shade_of(0, 100), 0);
 	NUM(shade_of(0.5, 1000), 1);
 	NUM(shade_of(100, 100), 8);
+}
+
+TEST("view-durations")
+{
+	char b[DURATION_SIZE];
+
+	STR(duration_text(b, 0, 0), "0ns");
+	STR(duration_text(b, 999, 0), "999ns");
+	STR(duration_text(b, 1000, 0), "1.0us");
+	STR(duration_text(b, 128049, 0), "128.0us");
+	STR(duration_text(b, 128050, 0), "128.1us");
+	STR(duration_text(b, 999949, 0), "999.9us");
+	STR(duration_text(b, 999950, 0), "1.0ms");
+	STR(duration_text(b, 59 * SECOND + 960 * MILLISECOND, 0), "60.0s");
+	STR(duration_text(b, 60 * SECOND, 0), "1m00s");
+	STR(duration_text(b, 3 * 3600 * SECOND + 61 * SECOND, 0), "3h01m");
+	STR(duration_text(b, UFFDCTL_UNKNOWN, 0), "-");
+	STR(duration_text(b, 99949, DURATION_SHORT), "99.9us");
+	STR(duration_text(b, 99950, DURATION_SHORT), "100us");
+	STR(duration_text(b, 33554432, DURATION_WHOLE | DURATION_MICRO), "34ms");
+	STR(duration_text(b, 1000, DURATION_WHOLE | DURATION_MICRO), "1\xc2\xb5s");
+}
+
+TEST("view-buckets")
+{
+	struct uffdctl_watch_stats st = { .max_wait_ns = 3500 };
+
+	NUM(bucket_of(0), 0);
+	NUM(bucket_of(1000), 0);
+	NUM(bucket_of(1001), 1);
+	NUM(bucket_of(bucket_bound_ns(24)), 24);
+	NUM(bucket_of(bucket_bound_ns(24) + 1), 25);
+	NUM(bucket_bound_ns(25), UFFDCTL_UNKNOWN);
+	NUM(totals_percentile(&st, 0.5), UFFDCTL_UNKNOWN);
+	NUM(totals_percentile(&st, 1), UFFDCTL_UNKNOWN);
+	st.buckets[0] = 5;
+	st.buckets[2] = 5;
+	NUM(totals_percentile(&st, 0.5), 1000);
+	/* No more than the longest. */
+	NUM(totals_percentile(&st, 0.9), 3500);
+	NUM(totals_percentile(&st, 1), 3500);
 }
 
 TEST("view-text-bar")
