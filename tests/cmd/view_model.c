@@ -3,10 +3,14 @@
 #include <locale.h>
 
 #include "../unit.h"
-#include "cmd/watch/view/view.h"
-#include "lib/util.h"
+#include "cmd/duration.h"
+#include "cmd/watch/clock.h"
+#include "cmd/watch/view/header.h"
+#include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/pane_table.h"
+#include "cmd/watch/view/pane_wait.h"
+#include "cmd/watch/view/state.h"
 
-#define SECOND UINT64_C(1000000000)
 #define PAGE UINT64_C(4096)
 #define MIB (UINT64_C(1) << 20)
 
@@ -26,10 +30,8 @@ static struct view *new_view(struct model *m)
 
 	if (!v)
 		abort();
-	v->m = v->live = m;
-	v->utf8 = true;
-	for (int i = 0; i < NR_GROUPINGS; i++)
-		v->sort[i].column = 1;
+	view_init(v, m, m);
+	v->picture.utf8 = true;
 	return v;
 }
 
@@ -51,9 +53,9 @@ static struct uffdctl_fault fault(pid_t tid, uint64_t addr, uint64_t wait_ns)
 				       .offset = addr };
 }
 
-static void add_mapping(struct look *look, pid_t pid, uint64_t start, uint64_t size, const char *name)
+static void add_mapping(struct scan *scan, pid_t pid, uint64_t start, uint64_t size, const char *name)
 {
-	struct mapping_info *info = &look->mappings[look->nr_mappings++];
+	struct mapping_info *info = &scan->mappings[scan->nr_mappings++];
 
 	*info = (struct mapping_info){
 		.pid = pid, .range = { start, start + size }, .page_size = PAGE, .modes = UFFDCTL_MODE_MINOR
@@ -61,15 +63,15 @@ static void add_mapping(struct look *look, pid_t pid, uint64_t start, uint64_t s
 	snprintf(info->name, sizeof(info->name), "%s", name);
 }
 
-static struct look *new_look(uint32_t number)
+static struct scan *new_scan(uint32_t number)
 {
-	struct look *look = calloc(1, sizeof(*look));
+	struct scan *scan = calloc(1, sizeof(*scan));
 
-	if (!look)
+	if (!scan)
 		abort();
-	look->number = number;
-	look->ns = 100 * SECOND;
-	return look;
+	scan->number = number;
+	scan->ns = 100 * SECOND;
+	return scan;
 }
 
 static uint64_t sum_of(const struct groups *gs)
@@ -174,29 +176,29 @@ TEST("view-rates")
 
 /* ---- frames ---- */
 
-/* How long a thread waited is known of the moment when it was looked at: it may have gone on since. */
+/* How long a thread waited is known of the moment when it was scanned: it may have gone on since. */
 TEST("view-waits-are-not-made-longer")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct line l;
 
-	look->ns = 100 * SECOND;
-	look->nr_waiters = look->nr_waiting = 1;
-	look->waiters[0] = (struct waiter){ .pid = 7,
+	scan->ns = 100 * SECOND;
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .pid = 7,
 					    .tid = 5,
 					    .target_pid = 7,
 					    .addr = 0x1000,
 					    .offset = 0,
 					    .slept_ns = 72 * 1000000,
 					    .comm = "vcpu0" };
-	model_look(m, look);
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND + 749 * 1000000, &(struct uffdctl_watch_stats){});
 	line_init(&l, 100, false);
-	pane_row(v, PANE_WAIT, 0, 100, &l);
+	pane_row(&pane_wait, &v->picture, 0, 100, &l);
 	PART(l.text, " 72.0ms ");
-	free(look);
+	free(scan);
 	free(v);
 	free(m);
 }
@@ -229,7 +231,7 @@ TEST("view-totals-of-rows")
 	model_fault(m, &(struct uffdctl_fault){ .pid = 1, .tid = 1, .kind = UFFDCTL_KIND_WP });
 	st = (struct uffdctl_watch_stats){};
 	model_sum(frame, &st);
-	NUM(watch_sum(st.faults, 4), 3 * VIEW_MAX_GROUPS);
+	NUM(totals_sum(st.faults, NR_KINDS), 3 * VIEW_MAX_GROUPS);
 	NUM(frame->groups[BY_THREAD].nr, m->groups[BY_THREAD].nr);
 	OK(model_find(frame, 1, 0x10000) == NULL);
 	free(frame);
@@ -238,47 +240,47 @@ TEST("view-totals-of-rows")
 
 /* ---- mappings ---- */
 
-TEST("view-mapping-before-a-look")
+TEST("view-mapping-before-a-scan")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_fault f = fault(5, 0x10000, 1000);
 
 	model_fault(m, &f);
-	OK(m->want_look);
-	add_mapping(look, 7, 0x10000, MIB, "/memfd:guest (deleted)");
-	add_mapping(look, 7, 0x400000, MIB, "");
-	model_look(m, look);
+	OK(m->mappings.want_scan);
+	add_mapping(scan, 7, 0x10000, MIB, "/memfd:guest (deleted)");
+	add_mapping(scan, 7, 0x400000, MIB, "");
+	model_scanned(m, scan);
 	model_fault(m, &f);
-	/* The look tells what was known by its name: it is one row. */
+	/* The scan tells what was known by its name: it is one row. */
 	NUM(m->groups[BY_MAPPING].nr, 1);
 	NUM(m->groups[BY_MAPPING].rows[1].faults, 2);
 	OK(model_find(m, 7, 0x10000) && model_find(m, 7, 0x10000 + MIB - 1));
 	OK(!model_find(m, 7, 0x10000 + MIB) && !model_find(m, 7, 0xffff) && !model_find(m, 8, 0x10000));
 	NUM(model_find(m, 7, 0x400000)->range.start, 0x400000);
 	/* It goes: a late fault is still its own. */
-	look->number = 2;
-	look->nr_mappings = 0;
-	model_look(m, look);
+	scan->number = 2;
+	scan->nr_mappings = 0;
+	model_scanned(m, scan);
 	OK(!model_find(m, 7, 0x10000));
 	model_fault(m, &f);
 	NUM(m->groups[BY_MAPPING].rows[1].faults, 3);
-	free(look);
+	free(scan);
 	free(m);
 }
 
 TEST("view-mappings-are-capped")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(0);
+	struct scan *scan = new_scan(0);
 	uint64_t n = 0;
 
 	for (uint32_t round = 1; round < 30; round++) {
-		look->number = round;
-		look->nr_mappings = 0;
+		scan->number = round;
+		scan->nr_mappings = 0;
 		for (int i = 0; i < 200; i++)
-			add_mapping(look, 7, round * (UINT64_C(1) << 32) + i * MIB, MIB, i % 2 ? "/x" : "");
-		model_look(m, look);
+			add_mapping(scan, 7, round * (UINT64_C(1) << 32) + i * MIB, MIB, i % 2 ? "/x" : "");
+		model_scanned(m, scan);
 		for (int i = 0; i < 200; i += 3, n++) {
 			struct uffdctl_fault f = fault(5, round * (UINT64_C(1) << 32) + i * MIB, 1000);
 
@@ -287,20 +289,20 @@ TEST("view-mappings-are-capped")
 		}
 	}
 	NUM(sum_of(&m->groups[BY_MAPPING]), n);
-	NUM(m->nr_by_addr, 200);
-	free(look);
+	NUM(m->mappings.nr_by_addr, 200);
+	free(scan);
 	free(m);
 }
 
 TEST("view-heat-moves-and-cools")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_watch_stats st = {};
 	const struct mapping *map;
 
-	add_mapping(look, 7, 0x10000000, 1024 * MIB, "/memfd:guest (deleted)");
-	model_look(m, look);
+	add_mapping(scan, 7, 0x10000000, 1024 * MIB, "/memfd:guest (deleted)");
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND, &st);
 	map = model_find(m, 7, 0x10000000);
 	NUM(UINT64_C(1) << map->cell_shift, 2 * MIB);
@@ -315,7 +317,7 @@ TEST("view-heat-moves-and-cools")
 	for (int i = 2; i < 30; i++)
 		model_tick(m, (100 + i) * SECOND, &st);
 	OK(!map->hot && map->heat[5] == 0);
-	free(look);
+	free(scan);
 	free(m);
 }
 
@@ -323,7 +325,7 @@ TEST("view-heat-moves-and-cools")
 TEST("view-model-random")
 {
 	struct model *m = new_model();
-	struct look *look = new_look(0);
+	struct scan *scan = new_scan(0);
 	struct uffdctl_watch_stats st = {};
 	const int n = 200000;
 
@@ -339,27 +341,36 @@ TEST("view-model-random")
 		model_fault(m, &f);
 		if (i % 5000)
 			continue;
-		look->number++;
-		look->nr_mappings = 0;
+		scan->number++;
+		scan->nr_mappings = 0;
 		for (int k = 0; k < 500; k++)
-			add_mapping(look, (pid_t)(random() % 3), k * 3 * MIB, MIB, random() % 2 ? "/1" : "/2");
-		model_look(m, look);
+			add_mapping(scan, (pid_t)(random() % 3), k * 3 * MIB, MIB, random() % 2 ? "/1" : "/2");
+		model_scanned(m, scan);
 		model_tick(m, (100 + i / 1000) * SECOND, &st);
 	}
 	for (int g = 0; g < NR_GROUPINGS; g++)
 		NUM(sum_of(&m->groups[g]), n);
-	free(look);
+	free(scan);
 	free(m);
 }
 
 /* ---- the table ---- */
 
+/* The group in this row of the table. */
+static const struct group *table_group(const struct view *v, size_t i)
+{
+	const struct table_state *t = &v->picture.table;
+
+	return &v->frame->groups[t->grouping].rows[t->rows[i]];
+}
+
 TEST("view-rows-sort-and-filter")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
+	struct table_state *t = &v->picture.table;
 	static const char *const names[] = { "beta", "alpha", "gamma" };
-	char *label;
+	struct field label = {};
 
 	for (int i = 0; i < 6; i++) {
 		struct uffdctl_fault f = fault(i < 3 ? 300 : i < 5 ? 20 : 1000, 0, 1000 * (i + 1));
@@ -367,22 +378,22 @@ TEST("view-rows-sort-and-filter")
 		snprintf(f.comm, sizeof(f.comm), "%s", names[i < 3 ? 0 : i < 5 ? 1 : 2]);
 		model_fault(m, &f);
 	}
-	v->grouping = BY_THREAD;
-	rows_gather(v);
-	NUM(v->rows.nr, 3);
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[0]].tid, 300);
-	v->sort[BY_THREAD].column = 0;
-	v->sort[BY_THREAD].ascending = true;
-	rows_gather(v);
+	t->grouping = BY_THREAD;
+	view_gather(v);
+	NUM(t->nr_rows, 3);
+	NUM(table_group(v, 0)->tid, 300);
+	pane_table.sort(&v->picture, 0);
+	OK(t->sort[BY_THREAD].ascending);
+	view_gather(v);
 	/* by number: 20, 300, 1000 */
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[0]].tid, 20);
-	NUM(m->groups[BY_THREAD].rows[v->rows.at[2]].tid, 1000);
-	label = row_label(v, &m->groups[BY_THREAD].rows[v->rows.at[2]]);
-	STR(label, "1000 gamma");
-	free(label);
-	snprintf(v->filter, sizeof(v->filter), "ALPH");
-	rows_gather(v);
-	NUM(v->rows.nr, 1);
+	NUM(table_group(v, 0)->tid, 20);
+	NUM(table_group(v, 2)->tid, 1000);
+	label_group(&v->picture, table_group(v, 2), &label);
+	STR(label.text, "1000 gamma");
+	field_free(&label);
+	snprintf(t->filter, sizeof(t->filter), "ALPH");
+	view_gather(v);
+	NUM(t->nr_rows, 1);
 	free(v);
 	free(m);
 }
@@ -396,23 +407,95 @@ TEST("view-table-fits")
 	snprintf(f.comm, sizeof(f.comm), "%s", "\xe4\xbd\xa0\xe5\xa5\xbd\x1b[2J");
 	model_fault(m, &f);
 	for (int g = 0; g < NR_GROUPINGS; g++) {
-		v->grouping = g;
-		rows_gather(v);
+		v->picture.table.grouping = g;
+		view_gather(v);
 		for (int w = VIEW_MIN_WIDTH; w <= 300; w++) {
+			struct columns c = pane_table.columns(&v->picture);
 			struct line head, row;
-			int first;
+			struct fit fit;
 
-			OK(table_fit(v, w, &first) & 1);
+			columns_fit(&c, w, &fit);
+			OK(fit.shown & 1 && fit.grown >= c.least);
 			line_init(&head, w, true);
-			table_heads(v, w, &head);
+			pane_heads(&pane_table, &v->picture, w, &head);
 			line_init(&row, 1000, true);
-			table_row_line(v, 0, w, &row);
+			pane_row(&pane_table, &v->picture, 0, w, &row);
 			OK(head.cols == w && row.cols <= w);
 			OK(text_width(row.text, true) == row.cols);
-			NUM(table_column_at(v, w, 2), 0);
+			NUM(columns_at(&c, w, 2), 0);
 			OK(!strchr(row.text, '\x1b'));
 		}
 	}
+	free(v);
+	free(m);
+}
+
+/* ---- cursors ---- */
+
+/* Away from the top a cursor stays with its row, wherever that goes; the log's stays with the newest. */
+TEST("view-cursors-follow-rows")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	pid_t tid;
+
+	v->picture.table.grouping = BY_THREAD;
+	for (int i = 0; i < 30; i++) {
+		struct uffdctl_fault f = fault(100 + i % 10, 0, 1000);
+
+		model_fault(m, &f);
+	}
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	view_move(v, PANE_TABLE, 3);
+	tid = table_group(v, v->cursors[PANE_TABLE].at)->tid;
+	NUM(v->cursors[PANE_LOG].at, 29);
+	for (int i = 0; i < 5; i++) {
+		struct uffdctl_fault f = fault(tid, 0, 1000);
+
+		model_fault(m, &f);
+	}
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	NUM(v->cursors[PANE_TABLE].at, 0);
+	NUM(table_group(v, 0)->tid, tid);
+	NUM(v->cursors[PANE_LOG].at, 34);
+	view_move(v, PANE_LOG, -4);
+	NUM(v->cursors[PANE_LOG].at, 30);
+	view_arrange(v, 100, 50);
+	NUM(v->cursors[PANE_LOG].at, 30);
+	free(v);
+	free(m);
+}
+
+/* C works on the mapping that is selected where keys go to; else on the one that the selected thread waits in. */
+TEST("view-selected-mapping")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct scan *scan = new_scan(1);
+	struct uffdctl_fault f = fault(5, 0x400000, 1000);
+
+	add_mapping(scan, 7, 0x10000, MIB, "/one");
+	add_mapping(scan, 7, 0x400000, MIB, "/two");
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .tid = 5, .target_pid = 7, .addr = 0x11000 };
+	model_scanned(m, scan);
+	model_fault(m, &f);
+	view_gather(v);
+	view_arrange(v, 100, 50);
+	v->focus = PANE_LOG;
+	OK(view_selected_waiter(v) == &m->scan.waiters[0]);
+	STR(view_selected_mapping(v)->name, "/one");
+	v->focus = PANE_TABLE;
+	STR(view_selected_mapping(v)->name, "/two");
+	v->picture.table.grouping = BY_THREAD;
+	view_gather(v);
+	STR(view_selected_mapping(v)->name, "/one");
+	v->focus = PANE_HEAT;
+	view_move(v, PANE_HEAT, 1);
+	STR(view_selected_mapping(v)->name, "/one");
+	free(scan);
 	free(v);
 	free(m);
 }
@@ -483,6 +566,47 @@ TEST("view-text-numbers")
 	NUM(shade_of(100, 100), 8);
 }
 
+TEST("view-durations")
+{
+	char b[DURATION_SIZE];
+
+	STR(duration_text(b, 0, 0), "0ns");
+	STR(duration_text(b, 999, 0), "999ns");
+	STR(duration_text(b, 1000, 0), "1.0us");
+	STR(duration_text(b, 128049, 0), "128.0us");
+	STR(duration_text(b, 128050, 0), "128.1us");
+	STR(duration_text(b, 999949, 0), "999.9us");
+	STR(duration_text(b, 999950, 0), "1.0ms");
+	STR(duration_text(b, 59 * SECOND + 960 * MILLISECOND, 0), "60.0s");
+	STR(duration_text(b, 60 * SECOND, 0), "1m00s");
+	STR(duration_text(b, 3 * 3600 * SECOND + 61 * SECOND, 0), "3h01m");
+	STR(duration_text(b, UFFDCTL_UNKNOWN, 0), "-");
+	STR(duration_text(b, 99949, DURATION_SHORT), "99.9us");
+	STR(duration_text(b, 99950, DURATION_SHORT), "100us");
+	STR(duration_text(b, 33554432, DURATION_WHOLE | DURATION_MICRO), "34ms");
+	STR(duration_text(b, 1000, DURATION_WHOLE | DURATION_MICRO), "1\xc2\xb5s");
+}
+
+TEST("view-buckets")
+{
+	struct uffdctl_watch_stats st = { .max_wait_ns = 3500 };
+
+	NUM(bucket_of(0), 0);
+	NUM(bucket_of(1000), 0);
+	NUM(bucket_of(1001), 1);
+	NUM(bucket_of(bucket_bound_ns(24)), 24);
+	NUM(bucket_of(bucket_bound_ns(24) + 1), 25);
+	NUM(bucket_bound_ns(25), UFFDCTL_UNKNOWN);
+	NUM(totals_percentile(&st, 0.5), UFFDCTL_UNKNOWN);
+	NUM(totals_percentile(&st, 1), UFFDCTL_UNKNOWN);
+	st.buckets[0] = 5;
+	st.buckets[2] = 5;
+	NUM(totals_percentile(&st, 0.5), 1000);
+	/* No more than the longest. */
+	NUM(totals_percentile(&st, 0.9), 3500);
+	NUM(totals_percentile(&st, 1), 3500);
+}
+
 TEST("view-text-bar")
 {
 	struct line l;
@@ -516,7 +640,7 @@ static bool covers(const struct layout *l, char *seen)
 {
 	memset(seen, 0, (size_t)l->width * l->height);
 	for (int p = 0; p < NR_PANES; p++) {
-		const struct box *b = &l->panes[p];
+		const struct box *b = &l->boxes[p];
 
 		for (int y = b->y; y < b->y + b->height; y++)
 			for (int x = b->x; x < b->x + b->width; x++)
@@ -540,8 +664,8 @@ TEST("view-layout-any-size")
 			for (int log = LOG_AUTO; log <= LOG_OFF; log++)
 				for (size_t nr = 0; nr < 12; nr += 3) {
 					layout_make(w, h, nr, log, &l);
-					if (l.too_small || !covers(&l, seen) || box_rows(&l.panes[PANE_TABLE]) < 3 ||
-					    box_rows(&l.panes[PANE_WAIT]) < 2 || box_rows(&l.panes[PANE_HEAT]) < 1)
+					if (l.too_small || !covers(&l, seen) || box_rows(&l.boxes[PANE_TABLE]) < 3 ||
+					    box_rows(&l.boxes[PANE_WAIT]) < 2 || box_rows(&l.boxes[PANE_HEAT]) < 1)
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
 	layout_make(VIEW_MIN_WIDTH - 1, 24, 1, LOG_AUTO, &l);
@@ -555,15 +679,15 @@ TEST("view-lines-fit")
 {
 	struct model *m = new_model();
 	struct view *v = new_view(m);
-	struct look *look = new_look(1);
+	struct scan *scan = new_scan(1);
 	struct uffdctl_fault f = fault(4194304, 0x7fff00000000, 16 * SECOND);
 	struct uffdctl_watch_stats st = { .pending = 123456, .lost_events = 123456789, .missed = 123456789 };
 
-	add_mapping(look, 7, 0x7fff00000000, UINT64_C(1) << 40, "/dev/shm/a-name-that-is-long-enough-for-anybody");
-	look->mappings[0].modes = 15;
-	snprintf(look->mappings[0].holders, sizeof(look->mappings[0].holders), "4194304:1000 4194303:1001");
-	look->nr_waiters = look->nr_waiting = 1;
-	look->waiters[0] = (struct waiter){ .pid = 4194304,
+	add_mapping(scan, 7, 0x7fff00000000, UINT64_C(1) << 40, "/dev/shm/a-name-that-is-long-enough-for-anybody");
+	scan->mappings[0].modes = 15;
+	snprintf(scan->mappings[0].holders, sizeof(scan->mappings[0].holders), "4194304:1000 4194303:1001");
+	scan->nr_waiters = scan->nr_waiting = 1;
+	scan->waiters[0] = (struct waiter){ .pid = 4194304,
 					    .tid = 4194304,
 					    .target_pid = 7,
 					    .addr = 0x7fff00000000,
@@ -579,35 +703,37 @@ TEST("view-lines-fit")
 		st.faults[k] = 1234567890123;
 	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
 		st.buckets[b] = 1234567890 + b;
-	model_look(m, look);
+	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND, &(struct uffdctl_watch_stats){});
 	model_fault(m, &f);
 	model_tick(m, 101 * SECOND, &st);
-	rows_gather(v);
-	heat_gather(v);
+	view_gather(v);
 	/* Sizes that a terminal has while it is being resized must do no harm, either. */
 	for (int w = 0; w < VIEW_MIN_WIDTH; w++) {
-		layout_make(w, 5, v->nr_heat, LOG_ON, &v->layout);
-		heat_gather(v);
-		cursors_settle(v);
+		view_arrange(v, w, 5);
+		view_gather(v);
 	}
+	v->log = LOG_ON;
 	for (int w = VIEW_MIN_WIDTH; w < 300; w++) {
-		layout_make(w, 50, v->nr_heat, LOG_ON, &v->layout);
-		heat_gather(v);
-		for (int p = 0; p < NR_SCROLLING; p++) {
-			int room = v->layout.panes[p].width;
+		view_arrange(v, w, 50);
+		view_gather(v);
+		for (int id = 0; id < NR_PANES; id++) {
+			int room = v->layout.boxes[id].width;
 			struct line l;
 
 			line_init(&l, 1000, true);
-			pane_row(v, p, 0, room, &l);
+			if (panes[id]->body)
+				panes[id]->body(&v->picture, 0, 10, room, &l);
+			else
+				pane_row(panes[id], &v->picture, 0, room, &l);
 			if (l.cols > room)
-				fail_at(__LINE__, "pane %d: %d of %d columns: %s", p, l.cols, room, l.text);
+				fail_at(__LINE__, "pane %d: %d of %d columns: %s", id, l.cols, room, l.text);
 			line_init(&l, 1000, true);
-			pane_title(v, p, room, &l);
-			OK(l.cols <= room || w < 70);
+			pane_title(panes[id], &v->picture, STYLE_TITLE, room, &l);
+			OK(l.cols <= room || w < 70 || id == PANE_HISTOGRAM);
 		}
 	}
-	free(look);
+	free(scan);
 	free(v);
 	free(m);
 }

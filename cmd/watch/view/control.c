@@ -3,12 +3,18 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/view/control.h"
+#include "cmd/watch/view/text.h"
+#include "lib/cleanup.h"
 
 /* What was asked about. The picture may move on meanwhile: what is done is what was asked, if it still holds. */
-static struct {
+struct plan {
+	struct uffdctl *u;
 	struct uffdctl_target *t; /* held since, so that a PID that is used again is not taken for it */
 	char name[VIEW_NAME];	  /* of the mapping; its beginning, if it is long */
 	pid_t pid, holder_pid;
@@ -18,88 +24,85 @@ static struct {
 	size_t nr_pages;
 	uint64_t mapped, already, absent;
 	char error[VIEW_MESSAGE];
-} plan;
-
-static void __attribute__((format(printf, 2, 3))) ask(struct view *v, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(v->question[v->nr_question++], VIEW_MESSAGE, fmt, ap);
-	va_end(ap);
-}
+};
 
 /* ---- doing ---- */
 
-static void on_result(void *data, const struct uffdctl_result *r)
+static uint64_t known(uint64_t bytes)
 {
-	(void)data;
-	plan.mapped += r->mapped == UFFDCTL_UNKNOWN ? 0 : r->mapped;
-	plan.already += r->already == UFFDCTL_UNKNOWN ? 0 : r->already;
-	plan.absent += r->absent == UFFDCTL_UNKNOWN ? 0 : r->absent;
-	if (r->error && !*plan.error)
-		snprintf(plan.error, sizeof(plan.error), "%s", r->error_text ?: strerror(-r->error));
+	return bytes == UFFDCTL_UNKNOWN ? 0 : bytes;
 }
 
-static int add_pages(struct uffdctl_ranges *ranges)
+static void on_result(void *data, const struct uffdctl_result *r)
+{
+	struct plan *plan = data;
+
+	plan->mapped += known(r->mapped);
+	plan->already += known(r->already);
+	plan->absent += known(r->absent);
+	if (r->error && !*plan->error)
+		snprintf(plan->error, sizeof(plan->error), "%s", r->error_text ?: strerror(-r->error));
+}
+
+static int add_pages(const struct plan *plan, struct uffdctl_ranges *ranges)
 {
 	char text[64];
 	int r = 0;
 
-	for (size_t i = 0; r >= 0 && i < plan.nr_pages; i++) {
-		snprintf(text, sizeof(text), "%" PRIx64 "+%" PRIu64, plan.pages[i], plan.page_size);
+	for (size_t i = 0; r >= 0 && i < plan->nr_pages; i++) {
+		snprintf(text, sizeof(text), "%" PRIx64 "+%" PRIu64, plan->pages[i], plan->page_size);
 		r = uffdctl_ranges_add(ranges, text);
 	}
 	return r;
 }
 
-static bool waits_at(const struct uffdctl_pending *p, uint64_t page)
+static bool waits_at(const struct plan *plan, const struct uffdctl_pending *p, uint64_t page)
 {
 	for (size_t i = 0; i < uffdctl_pending_count(p); i++) {
 		const struct uffdctl_waiter *w = uffdctl_pending_get(p, i);
 
-		if (w->target_pid == plan.pid && w->kind == UFFDCTL_KIND_MINOR &&
-		    w->addr / plan.page_size * plan.page_size == page &&
-		    !strncmp(w->name ?: "", plan.name, strlen(plan.name)))
+		if (w->target_pid == plan->pid && w->kind == UFFDCTL_KIND_MINOR &&
+		    w->addr / plan->page_size * plan->page_size == page &&
+		    !strncmp(w->name ?: "", plan->name, strlen(plan->name)))
 			return true;
 	}
 	return false;
 }
 
 /* Pages that nobody waits for any more may be another mapping's by now. */
-static int drop_stale_pages(void)
+static int drop_stale_pages(struct plan *plan)
 {
 	struct uffdctl_pending *p;
 	size_t nr = 0;
-	int r = uffdctl_target_check(plan.t);
+	int r = uffdctl_target_check(plan->t);
 
 	if (r >= 0)
-		r = uffdctl_pending(watch_options.inv->context, UFFDCTL_SOURCE_AUTO, &plan.pid, 1, &p);
+		r = uffdctl_pending(plan->u, UFFDCTL_SOURCE_AUTO, &plan->pid, 1, &p);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; i < plan.nr_pages; i++)
-		if (waits_at(p, plan.pages[i]))
-			plan.pages[nr++] = plan.pages[i];
+	for (size_t i = 0; i < plan->nr_pages; i++)
+		if (waits_at(plan, p, plan->pages[i]))
+			plan->pages[nr++] = plan->pages[i];
 	uffdctl_pending_free(p);
-	plan.nr_pages = nr;
+	plan->nr_pages = nr;
 	return 0;
 }
 
-static int do_continue(void)
+static int do_continue(struct plan *plan)
 {
-	struct uffdctl_resolve_opts opts = { .nr_threads = 1, .from_fd = -1 };
+	struct uffdctl_resolve_opts opts = { .nr_threads = 1, .from_fd = -1, .data = plan };
 	struct uffdctl_ranges *ranges = NULL;
 	struct uffdctl_handle *h = NULL;
-	int r = drop_stale_pages();
+	int r = drop_stale_pages(plan);
 
-	if (r < 0 || !plan.nr_pages)
+	if (r < 0 || !plan->nr_pages)
 		return r;
-	r = uffdctl_ranges_new(watch_options.inv->context, &ranges);
+	r = uffdctl_ranges_new(plan->u, &ranges);
 	if (r >= 0)
-		r = add_pages(ranges);
+		r = add_pages(plan, ranges);
 	if (r >= 0)
-		r = uffdctl_handle_open(plan.t, plan.holder_pid == plan.pid ? 0 : plan.holder_pid,
-					plan.holder_pid ? plan.holder_fd : -1, ranges, 0, &h);
+		r = uffdctl_handle_open(plan->t, plan->holder_pid == plan->pid ? 0 : plan->holder_pid,
+					plan->holder_pid ? plan->holder_fd : -1, ranges, 0, &h);
 	if (r >= 0)
 		r = uffdctl_continue(h, ranges, &opts, on_result);
 	uffdctl_handle_close(h);
@@ -109,55 +112,35 @@ static int do_continue(void)
 
 static void on_yes(struct view *v)
 {
+	struct plan *plan = v->plan;
 	char mapped[NUM_SIZE], already[NUM_SIZE];
 	int r;
 
-	plan.mapped = plan.already = plan.absent = 0;
-	plan.error[0] = '\0';
-	r = do_continue();
-	v->live->want_look = true;
+	plan->mapped = plan->already = plan->absent = 0;
+	plan->error[0] = '\0';
+	r = do_continue(plan);
+	v->live->mappings.want_scan = true;
 	/* What the library said about other failures is shown already. */
-	if (r < 0 && *plan.error)
-		view_say(v, true, "continue: %s", plan.error);
-	else if (r >= 0 && !plan.nr_pages)
-		view_say(v, false, "nobody waits there any more: nothing was done");
+	if (r < 0 && *plan->error)
+		messages_say(&v->messages, true, "continue: %s", plan->error);
+	else if (r >= 0 && !plan->nr_pages)
+		messages_say(&v->messages, false, "nobody waits there any more: nothing was done");
 	else if (r >= 0)
-		view_say(v, plan.absent != 0, "continued: %s mapped, %s mapped before%s",
-			 text_bytes(mapped, plan.mapped), text_bytes(already, plan.already),
-			 plan.absent ? "; some pages are not in the page cache" : "");
+		messages_say(&v->messages, plan->absent != 0, "continued: %s mapped, %s mapped before%s",
+			     text_bytes(mapped, plan->mapped), text_bytes(already, plan->already),
+			     plan->absent ? "; some pages are not in the page cache" : "");
 }
 
-/* ---- asking ---- */
+/* ---- what is asked about ---- */
 
-/* What the page at addr holds, in a line of the question. */
-static void describe_page(struct view *v, uint64_t addr)
+static void add_page(struct plan *plan, uint64_t addr)
 {
-	struct uffdctl_peek peek = {};
-	unsigned char buf[16];
-	char hex[3 * sizeof(buf) + 1] = "";
-	int r = uffdctl_peek(plan.t, addr, buf, sizeof(buf), &peek);
+	uint64_t page = addr / plan->page_size * plan->page_size;
 
-	for (size_t i = 0; r >= 0 && i < peek.len; i++)
-		snprintf(hex + 3 * i, 4, "%02x ", buf[i]);
-	if (r >= 0 && peek.cached == 0)
-		ask(v, "It is NOT in the page cache any more: nothing to map.");
-	else if (*hex)
-		ask(v, "It is in the page cache and begins with");
-	else
-		/* Otherwise its fault would not have been a minor one. */
-		ask(v, "It was in the page cache then; it can't be read here.");
-	if (*hex)
-		ask(v, "  %s", hex);
-}
-
-static void add_page(uint64_t addr)
-{
-	uint64_t page = addr / plan.page_size * plan.page_size;
-
-	for (size_t i = 0; i < plan.nr_pages; i++)
-		if (plan.pages[i] == page)
+	for (size_t i = 0; i < plan->nr_pages; i++)
+		if (plan->pages[i] == page)
 			return;
-	plan.pages[plan.nr_pages++] = page;
+	plan->pages[plan->nr_pages++] = page;
 }
 
 static bool can_continue(const struct waiter *w)
@@ -165,96 +148,148 @@ static bool can_continue(const struct waiter *w)
 	return w->kind == UFFDCTL_KIND_MINOR && w->addr != UFFDCTL_UNKNOWN && w->target_pid;
 }
 
-void view_forget_plan(void)
+void control_end(struct view *v)
 {
-	uffdctl_target_close(plan.t);
-	plan.t = NULL;
+	if (v->plan)
+		uffdctl_target_close(v->plan->t);
+	free(v->plan);
+	v->plan = NULL;
 }
 
-/* False: the process is gone, which the library has said. */
-static bool plan_for(const struct view *v, const struct waiter *w)
+/* Makes a plan for that fault. NULL: the process is gone, which the library has said. */
+static struct plan *plan_for(struct view *v, const struct waiter *w)
 {
-	const struct mapping *map = model_find(v->m, w->target_pid, w->addr);
+	const struct mapping *map = model_find(v->frame, w->target_pid, w->addr);
+	struct plan *plan;
 
-	view_forget_plan();
-	if (uffdctl_target_open(watch_options.inv->context, w->target_pid, &plan.t) < 0)
-		return false;
-	memcpy(plan.name, w->name, sizeof(plan.name));
-	plan.pid = w->target_pid;
-	plan.holder_pid = w->holder_pid;
-	plan.holder_fd = w->holder_fd;
-	plan.page_size = map && map->page_size ? map->page_size : (uint64_t)sysconf(_SC_PAGESIZE);
-	plan.nr_pages = 0;
-	add_page(w->addr);
-	return true;
+	control_end(v);
+	v->plan = plan = calloc(1, sizeof(*plan));
+	if (!plan || uffdctl_target_open(v->u, w->target_pid, &plan->t) < 0)
+		return NULL;
+	plan->u = v->u;
+	memcpy(plan->name, w->name, sizeof(plan->name));
+	plan->pid = w->target_pid;
+	plan->holder_pid = w->holder_pid;
+	plan->holder_fd = w->holder_fd;
+	plan->page_size = map && map->page_size ? map->page_size : (uint64_t)sysconf(_SC_PAGESIZE);
+	add_page(plan, w->addr);
+	return plan;
+}
+
+/* ---- asking ---- */
+
+static void __attribute__((format(printf, 2, 3))) ask(struct question *q, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(q->lines[q->nr_lines++], VIEW_MESSAGE, fmt, ap);
+	va_end(ap);
+}
+
+/* What the first page holds. */
+static void describe_page(struct question *q, const struct plan *plan)
+{
+	struct uffdctl_peek peek = {};
+	unsigned char buf[16];
+	char hex[3 * sizeof(buf) + 1] = "";
+	int r = uffdctl_peek(plan->t, plan->pages[0], buf, sizeof(buf), &peek);
+
+	for (size_t i = 0; r >= 0 && i < peek.len; i++)
+		snprintf(hex + 3 * i, 4, "%02x ", buf[i]);
+	if (r >= 0 && peek.cached == 0)
+		ask(q, "It is NOT in the page cache any more: nothing to map.");
+	else if (*hex)
+		ask(q, "It is in the page cache and begins with");
+	else
+		/* Otherwise its fault would not have been a minor one. */
+		ask(q, "It was in the page cache then; it can't be read here.");
+	if (*hex)
+		ask(q, "  %s", hex);
 }
 
 static void ask_last(struct view *v)
 {
-	ask(v, "The handler is not asked, and does not learn of it.");
-	v->yes = on_yes;
+	ask(&v->question, "The handler is not asked, and does not learn of it.");
+	v->question.yes = on_yes;
 	v->mode = MODE_CONFIRM;
 }
 
-void view_ask_continue(struct view *v)
+void control_ask(struct view *v)
 {
-	const struct waiter *w = selected_waiter(v);
+	const struct waiter *w = view_selected_waiter(v);
+	struct question *q = &v->question;
 	_cleanup_free_ char *comm = NULL, *name = NULL;
 	char size[NUM_SIZE];
+	struct plan *plan;
 
 	if (!w) {
-		view_say(v, false, "no thread waits");
+		messages_say(&v->messages, false, "no thread waits");
 		return;
 	}
 	if (!can_continue(w)) {
-		view_say(v, true, "thread %d: only minor faults are continued; this is %s", w->tid,
-			 w->kind == UFFDCTL_KIND_MISSING ? "missing: see uffdctl copy"
-							 : (uffdctl_kind_name(w->kind) ?: "not known"));
+		messages_say(&v->messages, true, "thread %d: only minor faults are continued; this is %s", w->tid,
+			     w->kind == UFFDCTL_KIND_MISSING ? "missing: see uffdctl copy"
+							     : (uffdctl_kind_name(w->kind) ?: "not known"));
 		return;
 	}
-	if (!plan_for(v, w))
+	plan = plan_for(v, w);
+	if (!plan)
 		return;
-	v->nr_question = 0;
+	q->nr_lines = 0;
 	uffdctl_escape(w->comm, &comm);
 	name = text_name(w->name);
-	ask(v, "Continue the minor fault of thread %d (%s)?", w->tid, comm ?: "?");
-	ask(v, "Its page of %s at %" PRIx64 " gets mapped as it is:", text_bytes(size, plan.page_size), plan.pages[0]);
-	ask(v, "%s in process %d.", name && *name ? name : "memory without a name", plan.pid);
-	describe_page(v, plan.pages[0]);
+	ask(q, "Continue the minor fault of thread %d (%s)?", w->tid, comm ?: "?");
+	ask(q, "Its page of %s at %" PRIx64 " gets mapped as it is:", text_bytes(size, plan->page_size),
+	    plan->pages[0]);
+	ask(q, "%s in process %d.", name && *name ? name : "memory without a name", plan->pid);
+	describe_page(q, plan);
 	ask_last(v);
 }
 
-void view_ask_continue_all(struct view *v)
+/* Makes a plan for all there. Returns how many threads wait; -ESRCH: the process is gone. */
+static int plan_for_all(struct view *v, const struct mapping *map)
 {
-	const struct mapping *map = selected_mapping(v);
-	const struct look *look = &v->m->look;
-	_cleanup_free_ char *name = map ? text_name(map->name) : NULL;
-	size_t nr_threads = 0;
+	const struct scan *scan = &v->frame->scan;
+	int nr_threads = 0;
 
-	plan.nr_pages = 0;
-	for (size_t i = 0; map && i < look->nr_waiters; i++) {
-		const struct waiter *w = &look->waiters[i];
+	for (size_t i = 0; i < scan->nr_waiters; i++) {
+		const struct waiter *w = &scan->waiters[i];
 
-		if (!can_continue(w) || model_find(v->m, w->target_pid, w->addr) != map)
+		if (!can_continue(w) || model_find(v->frame, w->target_pid, w->addr) != map)
 			continue;
 		if (nr_threads++)
-			add_page(w->addr);
+			add_page(v->plan, w->addr);
 		else if (!plan_for(v, w))
-			return;
+			return -ESRCH;
 	}
-	if (!nr_threads) {
-		view_say(v, false, map ? "no minor fault waits in this mapping" : "no mapping is selected");
+	return nr_threads;
+}
+
+void control_ask_all(struct view *v)
+{
+	const struct mapping *map = view_selected_mapping(v);
+	int nr_threads = map ? plan_for_all(v, map) : 0;
+	struct question *q = &v->question;
+	_cleanup_free_ char *name = NULL;
+	size_t nr_pages;
+
+	if (!nr_threads)
+		messages_say(&v->messages, false,
+			     map ? "no minor fault waits in this mapping" : "no mapping is selected");
+	if (nr_threads <= 0)
 		return;
-	}
-	v->nr_question = 0;
+	q->nr_lines = 0;
+	name = text_name(map->name);
+	nr_pages = v->plan->nr_pages;
 	if (nr_threads == 1)
-		ask(v, "Continue the one minor fault that waits in");
+		ask(q, "Continue the one minor fault that waits in");
 	else
-		ask(v, "Continue all %zu minor faults that wait in", nr_threads);
-	ask(v, "%s?", name && *name ? name : "this mapping");
-	ask(v, "%zu %s mapped, with what the page cache has, in process %d.", plan.nr_pages,
-	    plan.nr_pages == 1 ? "page gets" : "pages get", plan.pid);
-	ask(v, "The first of them:");
-	describe_page(v, plan.pages[0]);
+		ask(q, "Continue all %d minor faults that wait in", nr_threads);
+	ask(q, "%s?", name && *name ? name : "this mapping");
+	ask(q, "%zu %s mapped, with what the page cache has, in process %d.", nr_pages,
+	    nr_pages == 1 ? "page gets" : "pages get", v->plan->pid);
+	ask(q, "The first of them:");
+	describe_page(q, v->plan);
 	ask_last(v);
 }

@@ -1,57 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which row is selected in each pane of the view, and what is in sight. */
-#include "cmd/watch/view/view.h"
+/* Which row of a pane is selected, and which ones can be seen. */
+#include "cmd/watch/view/cursor.h"
 
-/* What a row is, wherever it stands. */
-static void identify(const struct view *v, enum pane p, size_t i, uint64_t *key, uint64_t *key2)
+static bool is_it(const struct cursor *c, const struct pane *pane, const struct picture *p, size_t i)
 {
-	*key = *key2 = 0;
-	if (i >= pane_rows(v, p))
-		return;
-	if (p == PANE_WAIT) {
-		*key = (uint64_t)v->m->look.waiters[i].tid;
-		*key2 = v->m->look.waiters[i].addr;
-	} else if (p == PANE_HEAT) {
-		*key = v->m->mappings[v->heat[i]].id;
-	} else if (p == PANE_TABLE) {
-		*key = v->m->groups[v->grouping].rows[v->rows.at[i]].key;
-		*key2 = v->m->groups[v->grouping].rows[v->rows.at[i]].key2;
-	} else {
-		/* The newest is last: what is counted from there moves on with it. */
-		*key = pane_rows(v, p) - i;
-	}
+	struct row_id id = pane_row_id(pane, p, i);
+
+	return id.key == c->id.key && id.key2 == c->id.key2;
 }
 
-static void find_again(struct view *v, enum pane p)
+static void find_again(struct cursor *c, const struct pane *pane, const struct picture *p)
 {
-	struct cursor *c = &v->cursors[p];
-	uint64_t key, key2;
+	size_t nr = pane->nr_rows(p), i = 0;
 
-	identify(v, p, c->at, &key, &key2);
-	if (key == c->key && key2 == c->key2)
+	if (is_it(c, pane, p, c->at))
 		return;
-	for (size_t i = 0; i < pane_rows(v, p); i++) {
-		identify(v, p, i, &key, &key2);
-		if (key == c->key && key2 == c->key2) {
-			c->at = i;
-			return;
-		}
-	}
+	while (i < nr && !is_it(c, pane, p, i))
+		i++;
+	if (i < nr)
+		c->at = i;
 }
 
-static void settle(struct view *v, enum pane p)
+static void select_row(struct cursor *c, const struct pane *pane, const struct picture *p, size_t i)
 {
-	size_t nr = pane_rows(v, p), room = (size_t)box_rows(&v->layout.panes[p]);
-	struct cursor *c = &v->cursors[p];
+	size_t nr = pane->nr_rows(p);
 
-	/* At the top one stays there: that is where it matters most. The log follows its end likewise. */
-	if (p == PANE_LOG && c->key <= 1)
-		c->at = nr ? nr - 1 : 0;
-	else if (c->at || p == PANE_LOG)
-		find_again(v, p);
-	if (c->at >= nr)
-		c->at = nr ? nr - 1 : 0;
-	identify(v, p, c->at, &c->key, &c->key2);
+	c->at = i < nr ? i : nr ? nr - 1 : 0;
+	c->id = pane_row_id(pane, p, c->at);
+}
+
+/* At the top one stays there: that is where it matters most. A pane that follows its end is left there likewise. */
+static bool stays(const struct cursor *c, const struct pane *pane)
+{
+	return pane->follows_end ? c->id.key <= 1 : !c->at;
+}
+
+void cursor_settle(struct cursor *c, const struct pane *pane, const struct picture *p, size_t room)
+{
+	size_t nr = pane->nr_rows(p);
+
+	if (!stays(c, pane))
+		find_again(c, pane, p);
+	else if (pane->follows_end)
+		c->at = nr;
+	select_row(c, pane, p, c->at);
 	if (c->top > c->at)
 		c->top = c->at;
 	if (room && c->at >= c->top + room)
@@ -60,42 +52,9 @@ static void settle(struct view *v, enum pane p)
 		c->top = nr > room ? nr - room : 0;
 }
 
-void cursors_settle(struct view *v)
+void cursor_move(struct cursor *c, const struct pane *pane, const struct picture *p, long by)
 {
-	for (int p = 0; p < NR_SCROLLING; p++)
-		settle(v, p);
-}
+	bool past_top = by < 0 && (size_t)-by > c->at;
 
-void cursor_move(struct view *v, enum pane p, long by)
-{
-	struct cursor *c = &v->cursors[p];
-	size_t nr = pane_rows(v, p);
-
-	if (by < 0 && (size_t)-by > c->at)
-		c->at = 0;
-	else
-		c->at += (size_t)by;
-	if (c->at >= nr)
-		c->at = nr ? nr - 1 : 0;
-	identify(v, p, c->at, &c->key, &c->key2);
-}
-
-const struct waiter *selected_waiter(const struct view *v)
-{
-	size_t at = v->cursors[PANE_WAIT].at;
-
-	return at < v->m->look.nr_waiters ? &v->m->look.waiters[at] : NULL;
-}
-
-/* In the pane that keys go to, if its rows are mappings; else where the selected thread waits. */
-const struct mapping *selected_mapping(const struct view *v)
-{
-	const struct waiter *w = selected_waiter(v);
-	size_t at = v->cursors[v->focus].at;
-
-	if (v->focus == PANE_HEAT && at < v->nr_heat)
-		return &v->m->mappings[v->heat[at]];
-	if (v->focus == PANE_TABLE && v->grouping == BY_MAPPING && at < v->rows.nr)
-		return model_mapping(v->m, (uint32_t)v->m->groups[BY_MAPPING].rows[v->rows.at[at]].key);
-	return w ? model_find(v->m, w->target_pid, w->addr) : NULL;
+	select_row(c, pane, p, past_top ? 0 : c->at + (size_t)by);
 }

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The view on the terminal: begin, draw, end. Only here and in view_keys.c is it ncurses. */
+/* The whole screen: header, panes, the line at the bottom, and what is asked above them. */
 #ifndef CMD_VIEW_DRAW_H
 #define CMD_VIEW_DRAW_H
 
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/view/state.h"
 
-int screen_begin(bool color);
-void screen_end(void);
-void screen_draw(struct view *v, bool all);
-/* The next key, or a negative number when there is none. Never waits. */
-int screen_key(void);
+/* @all: even what is on the screen already */
+void draw(struct view *v, bool all);
 
 #endif

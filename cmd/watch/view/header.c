@@ -1,51 +1,59 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The top of the view: what is watched and how much comes; and the histogram of waits. */
+/* The top of the view: what is watched, how much comes, how long it waits. */
 #include <inttypes.h>
-#include <string.h>
+#include <stdio.h>
 
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/totals.h"
+#include "cmd/watch/view/header.h"
+#include "cmd/watch/view/text.h"
+#include "lib/cleanup.h"
 
-/* ---- the header ---- */
+/* Columns that a name may take: more than a comm has, but for escapes. */
+#define MAX_COMM 24
 
-static void add_target(struct line *l, const struct target *t, int width)
+/* ---- the first line ---- */
+
+static void add_target(struct line *l, const struct target *t)
 {
+	int width = text_width(t->comm, l->utf8);
+
 	line_addf(l, STYLE_STRONG, "%d ", t->pid);
-	line_field(l, t->gone ? STYLE_DIM : STYLE_PLAIN, t->comm, width, false);
-	/* line_field() pads: what follows stands right behind the name. */
-	while (l->len && l->text[l->len - 1] == ' ')
-		l->text[--l->len] = '\0', l->cols--;
+	line_field(l, t->gone ? STYLE_DIM : STYLE_PLAIN, t->comm, width < MAX_COMM ? width : MAX_COMM, false);
 	if (t->gone)
 		line_add(l, STYLE_WARN, " (ended)");
 }
 
-static void add_targets(const struct view *v, struct line *l, int end)
+/* Those that were named, as many as there is room for. */
+static void add_targets(const struct picture *p, struct line *l, int end)
 {
-	const struct look *look = &v->m->look;
+	const struct scan *scan = &p->m->scan;
 	int max = l->max;
 	size_t i;
 
-	if (!watch_options.pids.nr)
+	if (!p->nr_pids) {
 		line_add(l, STYLE_PLAIN, "all processes");
+		return;
+	}
 	l->max = end;
-	for (i = 0; watch_options.pids.nr && i < look->nr_targets; i++) {
-		const struct target *t = &look->targets[i];
-		int need = 10 + text_width(t->comm, v->utf8) + (t->gone ? 8 : 0);
+	for (i = 0; i < scan->nr_targets; i++) {
+		const struct target *t = &scan->targets[i];
+		int need = 10 + text_width(t->comm, l->utf8) + (t->gone ? 8 : 0);
 
 		if (i && l->cols + need + 4 > end)
 			break;
 		line_add(l, STYLE_PLAIN, i ? ", " : "");
-		add_target(l, t, 24);
+		add_target(l, t);
 	}
-	if (watch_options.pids.nr && i < look->nr_targets)
-		line_addf(l, STYLE_PLAIN, " +%zu", look->nr_targets - i);
+	if (i < scan->nr_targets)
+		line_addf(l, STYLE_PLAIN, " +%zu", scan->nr_targets - i);
 	l->max = max;
 }
 
 /* The last minute, newest at the right, as high as its highest second. */
-static void add_sparkline(const struct view *v, struct line *l, int width)
+static void add_sparkline(const struct picture *p, struct line *l, int width)
 {
 	uint64_t rates[VIEW_NR_SAMPLES], most = 1;
-	size_t n = model_rates(v->m, rates, width < VIEW_NR_SAMPLES ? (size_t)width : VIEW_NR_SAMPLES - 1);
+	size_t n = model_rates(p->m, rates, width < VIEW_NR_SAMPLES ? (size_t)width : VIEW_NR_SAMPLES - 1);
 
 	for (size_t i = 0; i < n; i++)
 		most = rates[i] > most ? rates[i] : most;
@@ -53,33 +61,35 @@ static void add_sparkline(const struct view *v, struct line *l, int width)
 	for (size_t i = 0; i < n; i++) {
 		int level = (int)((double)rates[i] * 8 / (double)most + 0.999);
 
-		line_add(l, rates[i] ? STYLE_GOOD : STYLE_DIM, text_shade(level ?: v->utf8, v->utf8));
+		line_add(l, rates[i] ? STYLE_GOOD : STYLE_DIM, text_shade(level ?: l->utf8, l->utf8));
 	}
 }
 
-static void first_line(const struct view *v, int width, struct line *l)
+static void first_line(const struct picture *p, int width, struct line *l)
 {
 	bool narrow = width < SCREEN_WIDE;
 	char uptime[NUM_SIZE], rate[NUM_SIZE];
 	_cleanup_free_ char *right = NULL;
 	int spark = 12, end;
 
-	text_uptime(uptime, v->m->now_ns - v->m->began_ns);
-	text_count(rate, model_rate(v->m, -1), 7);
-	if (asprintf(&right, "  %s%s  %s %7s%s ", v->paused ? "PAUSED  " : "", v->m->backend, uptime, rate,
+	text_uptime(uptime, p->m->now_ns - p->m->began_ns);
+	text_count(rate, model_rate(p->m, -1), 7);
+	if (asprintf(&right, "  %s%s  %s %7s%s ", p->paused ? "PAUSED  " : "", p->m->backend, uptime, rate,
 		     narrow ? "/s" : " faults/s") < 0)
 		return;
-	end = width - spark - 1 - text_width(right, v->utf8);
+	end = width - spark - 1 - text_width(right, l->utf8);
 	line_add(l, STYLE_TITLE, narrow ? "" : "uffdctl watch ");
-	add_targets(v, l, end);
+	add_targets(p, l, end);
 	/* A whole minute where names leave room for it. */
 	spark += end - l->cols;
 	spark = spark < VIEW_NR_SAMPLES - 1 ? spark : VIEW_NR_SAMPLES - 1;
-	end = width - spark - 1 - text_width(right, v->utf8);
+	end = width - spark - 1 - text_width(right, l->utf8);
 	line_to(l, STYLE_PLAIN, end, " ");
-	line_add(l, v->paused ? STYLE_WARN : STYLE_STRONG, right);
-	add_sparkline(v, l, spark);
+	line_add(l, p->paused ? STYLE_WARN : STYLE_STRONG, right);
+	add_sparkline(p, l, spark);
 }
+
+/* ---- the others ---- */
 
 static void add_number(struct line *l, const char *name, const char *value, const char *unit, enum style style)
 {
@@ -88,23 +98,23 @@ static void add_number(struct line *l, const char *name, const char *value, cons
 	line_add(l, STYLE_PLAIN, unit);
 }
 
-static void second_line(const struct view *v, struct line *l)
+static void second_line(const struct picture *p, struct line *l)
 {
-	const struct uffdctl_watch_stats *st = &v->m->stats;
+	const struct uffdctl_watch_stats *st = &p->m->stats;
 	bool narrow = l->max < SCREEN_WIDE;
 	char num[NUM_SIZE];
 
-	for (int k = 0; k < 4; k++) {
-		uint64_t rate = model_rate(v->m, k);
+	for (int k = 0; k < NR_KINDS; k++) {
+		uint64_t rate = model_rate(p->m, k);
 
 		/* Nobody misses a kind that never came. */
 		if (k >= 2 && l->max < 100 && !st->faults[k])
 			continue;
 		text_count(num, rate, 9);
-		add_number(l, uffdctl_kind_name(UFFDCTL_KIND_MINOR + k), num, narrow ? "/s " : "/s  ",
+		add_number(l, totals_kind_name(k), num, narrow ? "/s " : "/s  ",
 			   rate && rate != UFFDCTL_UNKNOWN ? STYLE_STRONG : STYLE_DIM);
 	}
-	text_count(num, v->m->total, 13);
+	text_count(num, p->m->total, 13);
 	add_number(l, "total", num, narrow ? " " : "  ", STYLE_STRONG);
 	text_count(num, st->pending, 9);
 	add_number(l, "pending", num, "", st->pending ? STYLE_WARN : STYLE_PLAIN);
@@ -112,114 +122,35 @@ static void second_line(const struct view *v, struct line *l)
 		line_addf(l, STYLE_WARN, narrow ? "+%" PRIu64 : " (+%" PRIu64 " before)", st->before_left);
 }
 
-static void third_line(const struct view *v, struct line *l)
+static void third_line(const struct picture *p, struct line *l)
 {
-	static const char *const names[] = { "p50", "p90", "p99" };
-	static const double points[] = { 0.5, 0.9, 0.99 };
-	const struct uffdctl_watch_stats *st = &v->m->stats;
-	bool any = watch_sum(st->buckets, UFFDCTL_NR_BUCKETS), narrow = l->max < SCREEN_WIDE;
+	static const struct {
+		const char *name;
+		double p;
+	} waits[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "max", 1 } };
+	const struct uffdctl_watch_stats *st = &p->m->stats;
+	bool narrow = l->max < SCREEN_WIDE;
 	const char *gap = narrow ? " " : "  ";
 	char num[NUM_SIZE];
 
 	line_add(l, STYLE_PLAIN, narrow ? "" : "wait ");
-	for (int i = 0; i < 3; i++) {
-		text_wait(num, watch_percentile(st, points[i]), v->utf8);
-		add_number(l, names[i], num, gap, STYLE_STRONG);
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
+		text_wait(num, totals_percentile(st, waits[i].p), l->utf8);
+		add_number(l, waits[i].name, num, gap, STYLE_STRONG);
 	}
-	text_wait(num, any ? st->max_wait_ns : UFFDCTL_UNKNOWN, v->utf8);
-	add_number(l, "max", num, narrow ? " " : "   ", STYLE_STRONG);
+	line_add(l, STYLE_PLAIN, narrow ? "" : " ");
 	text_count(num, st->lost_events, narrow ? 5 : 9);
 	add_number(l, narrow ? "lost" : "lost events", num, gap, st->lost_events ? STYLE_BAD : STYLE_PLAIN);
 	text_count(num, st->missed, narrow ? 5 : 9);
 	add_number(l, "missed", num, "", st->missed ? STYLE_BAD : STYLE_PLAIN);
 }
 
-void header_line(const struct view *v, int y, int width, struct line *l)
+void header_line(const struct picture *p, int i, int width, struct line *l)
 {
-	if (y == 0)
-		first_line(v, width, l);
-	else if (y == 1)
-		second_line(v, l);
+	if (i == 0)
+		first_line(p, width, l);
+	else if (i == 1)
+		second_line(p, l);
 	else
-		third_line(v, l);
-}
-
-/* ---- the histogram ---- */
-
-static uint64_t most_in_bucket(const struct uffdctl_watch_stats *st)
-{
-	uint64_t most = 0;
-
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
-		most = st->buckets[i] > most ? st->buckets[i] : most;
-	return most;
-}
-
-/* "1µs", "33ms": without digits behind the point there is room for more of them. */
-static void axis_label(uint64_t us, bool utf8, char *buf)
-{
-	if (us < 1000)
-		snprintf(buf, NUM_SIZE, "%" PRIu64 "%s", us, utf8 ? "µs" : "us");
-	else if (us < 1000000)
-		snprintf(buf, NUM_SIZE, "%.0fms", (double)us / 1e3);
-	else
-		snprintf(buf, NUM_SIZE, "%.0fs", (double)us / 1e6);
-}
-
-/* Under the bucket that ends there. */
-static void add_axis(const struct view *v, int column, struct line *l)
-{
-	char num[NUM_SIZE];
-	int step = column == 1 ? 5 : column == 2 ? 3 : 2, from = l->cols;
-
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS - 1; i += step) {
-		axis_label(UINT64_C(1) << i, v->utf8, num);
-		line_to(l, STYLE_PLAIN, from + i * column, " ");
-		line_add(l, STYLE_DIM, num);
-	}
-}
-
-/* The part of a column that is in one line of it, in eighths. Without blocks only halves can be told. */
-static const char *bar_cell(int eighths, bool utf8)
-{
-	if (utf8 || eighths <= 0)
-		return text_shade(eighths, utf8);
-	return eighths >= 7 ? "#" : eighths >= 4 ? ":" : ".";
-}
-
-/* A column for each bucket, in eighths of a line. */
-void histogram_line(const struct view *v, int i, int nr_lines, int width, struct line *l)
-{
-	const struct uffdctl_watch_stats *st = &v->m->stats;
-	int column = width / UFFDCTL_NR_BUCKETS, height = nr_lines - 1;
-	uint64_t most = most_in_bucket(st);
-
-	column = column > 3 ? 3 : column;
-	line_add(l, STYLE_PLAIN, " ");
-	if (i == height) {
-		add_axis(v, column, l);
-		return;
-	}
-	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++) {
-		int eighths = most ? (int)((double)st->buckets[b] * height * 8 / (double)most + 0.5) : 0;
-		int left = (eighths ?: st->buckets[b] > 0) - (height - 1 - i) * 8;
-
-		for (int c = 0; c < column - (column > 1); c++)
-			line_add(l, STYLE_GOOD, bar_cell(left, v->utf8));
-		if (column > 1)
-			line_add(l, STYLE_PLAIN, " ");
-	}
-}
-
-/* As numbers, for a file. */
-void histogram_row(const struct view *v, int i, struct line *l)
-{
-	const struct uffdctl_watch_stats *st = &v->m->stats;
-	char num[NUM_SIZE];
-
-	text_wait(num, UINT64_C(1000) << i, v->utf8);
-	line_field(l, STYLE_PLAIN, i == UFFDCTL_NR_BUCKETS - 1 ? "more" : num, 7, true);
-	line_field(l, STYLE_PLAIN, text_count(num, st->buckets[i], 12), 13, true);
-	line_add(l, STYLE_PLAIN, " ");
-	line_bar(l, STYLE_GOOD, st->buckets[i], most_in_bucket(st), 60);
+		third_line(p, l);
 }

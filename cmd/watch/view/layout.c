@@ -2,7 +2,9 @@
 /* Which pane of the view stands where, on a terminal of any size. */
 #include <string.h>
 
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/view/header.h"
+#include "cmd/watch/view/layout.h"
+#include "cmd/watch/view/text.h"
 
 /* Below this the table says too little: others give way first. */
 #define TABLE_MIN 5
@@ -51,7 +53,7 @@ static void give_way(struct wishes *w, int height)
 void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
 {
 	int y = VIEW_HEADER, body = height - VIEW_HEADER - 1;
-	struct box *b = ret->panes;
+	struct box *b = ret->boxes;
 	struct wishes w;
 
 	memset(ret, 0, sizeof(*ret));

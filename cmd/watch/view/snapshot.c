@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Key s of the view: all of it as plain text, in a new file. */
+/* A picture as plain text, in a new file. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/view/header.h"
+#include "cmd/watch/view/panes.h"
+#include "cmd/watch/view/snapshot.h"
+#include "lib/cleanup.h"
 
 #define WIDTH 200
 #define MAX_TRIES 100
 
-static void put_line(FILE *f, struct line *l)
+static void put_line(FILE *f, const struct line *l)
 {
 	size_t len = l->len;
 
@@ -21,78 +26,68 @@ static void put_line(FILE *f, struct line *l)
 	fprintf(f, "%.*s\n", (int)len, l->text);
 }
 
-static void put_pane(FILE *f, struct view *v, enum pane p)
+static void put_pane(FILE *f, const struct picture *p, const struct pane *pane)
 {
-	static struct line l;
+	struct line l;
 
-	line_init(&l, WIDTH, v->utf8);
-	pane_title(v, p, WIDTH, &l);
+	line_init(&l, WIDTH, p->utf8);
+	pane_title(pane, p, STYLE_TITLE, WIDTH, &l);
 	put_line(f, &l);
-	if (p == PANE_WAIT || p == PANE_TABLE) {
-		line_init(&l, WIDTH, v->utf8);
-		pane_heads(v, p, WIDTH, &l);
+	if (pane_has_heads(pane)) {
+		line_init(&l, WIDTH, p->utf8);
+		pane_heads(pane, p, WIDTH, &l);
 		put_line(f, &l);
 	}
-	for (size_t i = 0; i < pane_rows(v, p); i++) {
-		line_init(&l, WIDTH, v->utf8);
-		pane_row(v, p, i, WIDTH, &l);
+	for (size_t i = 0; i < pane->nr_rows(p); i++) {
+		line_init(&l, WIDTH, p->utf8);
+		pane_row(pane, p, i, WIDTH, &l);
 		put_line(f, &l);
 	}
 	fputc('\n', f);
 }
 
-static void put_histogram(FILE *f, struct view *v)
+static void put_header(FILE *f, const struct picture *p)
 {
-	static struct line l;
+	char when[64];
+	time_t now = time(NULL);
+	struct line l;
+	struct tm tm;
 
-	line_init(&l, WIDTH, v->utf8);
-	pane_title(v, PANE_HISTOGRAM, WIDTH, &l);
-	put_line(f, &l);
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
-		line_init(&l, WIDTH, v->utf8);
-		histogram_row(v, i, &l);
+	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", localtime_r(&now, &tm));
+	fprintf(f, "%s\n", when);
+	for (int i = 0; i < VIEW_HEADER; i++) {
+		line_init(&l, WIDTH, p->utf8);
+		header_line(p, i, WIDTH, &l);
 		put_line(f, &l);
 	}
 	fputc('\n', f);
 }
 
 /* With all rows of all groupings, whatever is shown. */
-static void put_all(FILE *f, struct view *v)
+static void put_all(FILE *f, struct picture *p)
 {
-	static struct line l;
-	char when[64];
-	time_t now = time(NULL);
-	struct tm tm;
-
-	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", localtime_r(&now, &tm));
-	fprintf(f, "%s\n", when);
-	for (int y = 0; y < VIEW_HEADER; y++) {
-		line_init(&l, WIDTH, v->utf8);
-		header_line(v, y, WIDTH, &l);
-		put_line(f, &l);
+	put_header(f, p);
+	for (int i = 0; i < NR_PANES; i++) {
+		for (int g = 0; i == PANE_TABLE && g < NR_GROUPINGS; g++) {
+			p->table.grouping = g;
+			panes[i]->gather(p, WIDTH);
+			put_pane(f, p, panes[i]);
+		}
+		if (i != PANE_TABLE)
+			put_pane(f, p, panes[i]);
 	}
-	fputc('\n', f);
-	put_pane(f, v, PANE_WAIT);
-	put_histogram(f, v);
-	put_pane(f, v, PANE_HEAT);
-	for (int g = 0; g < NR_GROUPINGS; g++) {
-		v->grouping = g;
-		rows_gather(v);
-		put_pane(f, v, PANE_TABLE);
-	}
-	put_pane(f, v, PANE_LOG);
 }
 
 /* A new file: what is there is never written over. */
-static int create(char *name, size_t size)
+static int create(const struct picture *p, char *name, size_t size)
 {
 	char when[64], who[16] = "all";
 	time_t now = time(NULL);
 	struct tm tm;
 	int fd = -1;
 
-	if (watch_options.pids.nr)
-		snprintf(who, sizeof(who), "%d", watch_options.pids.list[0]);
+	if (p->nr_pids)
+		snprintf(who, sizeof(who), "%d", p->pids[0]);
 	strftime(when, sizeof(when), "%Y%m%d-%H%M%S", localtime_r(&now, &tm));
 	snprintf(name, size, "uffdctl-watch-%s-%s.txt", who, when);
 	for (int i = 2; i < MAX_TRIES; i++) {
@@ -104,33 +99,38 @@ static int create(char *name, size_t size)
 	return fd < 0 ? -errno : fd;
 }
 
-void view_snapshot(struct view *v)
+/* Errors of a full disk come when the file is written out. Takes fd over. */
+static int write_all(int fd, const struct picture *p)
 {
-	_cleanup_free_ struct view *copy = malloc(sizeof(*copy));
-	char name[128];
-	int fd = create(name, sizeof(name)), r = 0;
-	FILE *f = fd >= 0 && copy ? fdopen(fd, "w") : NULL;
+	_cleanup_free_ struct picture *copy = malloc(sizeof(*copy));
+	FILE *f = copy ? fdopen(fd, "w") : NULL;
+	int r = 0;
 
 	if (!f) {
-		view_say(v, true, "no snapshot: %s: %s", strerror(fd < 0 ? -fd : ENOMEM), name);
-		if (fd >= 0)
-			close(fd);
-		return;
+		close(fd);
+		return -ENOMEM;
 	}
-	*copy = *v;
-	copy->filter[0] = '\0';
-	copy->focus = NR_PANES;
+	*copy = *p;
+	copy->table.filter[0] = '\0';
+	copy->in_file = true;
 	put_all(f, copy);
-	/* What a full disk has to say comes when it is written out. */
 	errno = 0;
 	if (fflush(f) || ferror(f))
 		r = errno ? -errno : -EIO;
 	if (fclose(f) && !r)
 		r = -errno;
-	if (r < 0) {
+	return r;
+}
+
+void snapshot(const struct picture *p, struct view_messages *messages)
+{
+	char name[128];
+	int fd = create(p, name, sizeof(name)), r = fd < 0 ? fd : write_all(fd, p);
+
+	if (fd >= 0 && r < 0)
 		unlink(name);
-		view_say(v, true, "no snapshot: %s: %s", strerror(-r), name);
-	} else {
-		view_say(v, false, "snapshot: %s", name);
-	}
+	if (r < 0)
+		messages_say(messages, true, "no snapshot: %s: %s", strerror(-r), name);
+	else
+		messages_say(messages, false, "snapshot: %s", name);
 }

@@ -1,285 +1,275 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as a view on the terminal: what happens when. */
 #include <errno.h>
-#include <inttypes.h>
 #include <langinfo.h>
 #include <poll.h>
-#include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "cmd/watch/clock.h"
+#include "cmd/watch/summary.h"
+#include "cmd/watch/view/control.h"
 #include "cmd/watch/view/draw.h"
-
-#define MS UINT64_C(1000000)
+#include "cmd/watch/view/input.h"
+#include "cmd/watch/view/scanner.h"
+#include "cmd/watch/view/terminal.h"
+#include "cmd/watch/view/view.h"
 
 /* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
 #define READ_MS 50
 #define STORM_READ_MS 10
 #define STORM_FAULTS 500 /* between two reads */
-#define FASTEST_NS (100 * MS)
-#define MESSAGE_NS (8 * SECOND)
-#define PATIENCE_NS (250 * MS)
+#define FASTEST_NS (100 * MILLISECOND)
+#define PATIENCE_NS (250 * MILLISECOND)
 
-static struct view *v;
-static struct looker *looker;
-static struct look *look;
-static uint64_t framed_ns; /* when the last frame was taken */
-static uint64_t asked_ns;  /* when a look for the next one was asked for; 0: not yet */
-static uint64_t nr_read;
-static enum redraw wanted;
+struct view_output {
+	struct watch_session *session;
+	struct view v;
+	struct scanner *scanner;
+	struct scan scan;
+	uint64_t framed_ns; /* when the last frame was taken */
+	uint64_t asked_ns;  /* when a scan for the next one was asked for; 0: not yet */
+	uint64_t nr_read;
+	enum redraw wanted;
+};
 
-/* ---- messages ---- */
+/* ---- beginning and ending ---- */
 
-void view_say(struct view *to, bool bad, const char *fmt, ...)
+static bool fits(const struct watch_options *o)
 {
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(to->message, sizeof(to->message), fmt, ap);
-	va_end(ap);
-	to->message_bad = bad;
-	to->message_ns = watch_now_ns();
-	if (wanted < DRAW_LINES)
-		wanted = DRAW_LINES;
+	return !o->lines && !o->summary_only && terminal_usable();
 }
 
 static void on_message(void *data, const char *msg)
 {
-	(void)data;
-	snprintf(v->messages[v->nr_messages++ % VIEW_NR_MESSAGES], VIEW_MESSAGE, "%s", msg);
-	view_say(v, true, "%s", msg);
+	messages_keep(data, msg);
 }
 
-/* They were on a screen that is gone now. */
-static void repeat_messages(void)
+static void free_all(struct view_output *s)
 {
-	size_t nr = v->nr_messages < VIEW_NR_MESSAGES ? v->nr_messages : VIEW_NR_MESSAGES;
-
-	for (size_t i = v->nr_messages - nr; i < v->nr_messages; i++)
-		error(&watch_options.inv->messages, "%s", v->messages[i % VIEW_NR_MESSAGES]);
+	scanner_stop(s->scanner);
+	free(s->v.live);
+	free(s->v.frame);
+	free(s);
 }
 
-/* ---- pausing ---- */
-
-/* What is shown is a frame, which a pause lets stand. */
-
-void view_pause(struct view *to)
+static struct view_output *new_output(struct watch_session *session)
 {
-	to->paused = !to->paused;
-	if (!to->paused)
-		model_copy(to->m, to->live);
+	struct view_output *s = calloc(1, sizeof(*s));
+	struct model *live = calloc(1, sizeof(*live)), *frame = calloc(1, sizeof(*frame));
+
+	if (!s || !live || !frame) {
+		free(s);
+		free(live);
+		free(frame);
+		return NULL;
+	}
+	s->session = session;
+	model_init(live, uffdctl_watch_began_ns(session->watch), session->backend);
+	view_init(&s->v, live, frame);
+	s->v.u = session->u;
+	s->v.picture.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	s->v.picture.symbols = &session->symbols;
+	s->v.picture.pids = session->options->pids.list;
+	s->v.picture.nr_pids = session->options->pids.nr;
+	s->v.control = session->options->control;
+	if (s->v.control)
+		s->v.focus = PANE_WAIT;
+	return s;
 }
 
-/* ---- beginning and ending ---- */
-
-/* What is not known yet is there with a later picture. */
-static const char *symbol_of(pid_t pid, uint64_t ip)
+static int begin(struct watch_session *session, void **ret)
 {
-	return watch_symbol(pid, ip, 0);
-}
-
-static int view_begin(struct uffdctl_watch *w)
-{
+	struct view_output *s = new_output(session);
 	int r;
 
-	v = calloc(1, sizeof(*v));
-	look = calloc(1, sizeof(*look));
-	if (!v || !look || !(v->live = calloc(1, sizeof(*v->live))) || !(v->m = calloc(1, sizeof(*v->m)))) {
-		error(&watch_options.inv->messages, "out of memory");
+	if (!s) {
+		error(session->messages, "out of memory");
 		return -ENOMEM;
 	}
-	model_init(v->live, uffdctl_watch_began_ns(w), uffdctl_watch_backend(w));
-	model_copy(v->m, v->live);
-	v->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	v->control = watch_options.control;
-	v->focus = v->control ? PANE_WAIT : PANE_TABLE;
-	v->symbol = symbol_of;
-	for (int i = 0; i < NR_GROUPINGS; i++)
-		v->sort[i].column = 1;
-	r = looker_start(watch_options.pids.list, watch_options.pids.nr, &looker);
+	r = scanner_start(session->options->pids.list, session->options->pids.nr, &s->scanner);
 	if (r < 0)
-		error(&watch_options.inv->messages, "starting a thread: %s", strerror(-r));
+		error(session->messages, "starting a thread: %s", strerror(-r));
 	else
-		r = screen_begin(watch_options.inv->style.color);
+		r = terminal_begin(session->color);
 	if (r < 0) {
-		looker_stop(looker);
-		looker = NULL;
+		free_all(s);
 		return r;
 	}
-	watch_options.inv->messages.sink = on_message;
-	wanted = DRAW_SCREEN;
+	session->messages->sink = on_message;
+	session->messages->data = &s->v.messages;
+	s->wanted = DRAW_SCREEN;
+	*ret = s;
 	return 0;
 }
 
-static void view_end(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *name)
+static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
-	if (looker) {
-		watch_options.inv->messages.sink = NULL;
-		screen_end();
-		view_forget_plan();
-		looker_stop(looker);
-	}
-	dress_lines.end(st, duration_ns, name);
-	if (looker)
-		repeat_messages();
-	if (v) {
-		free(v->live);
-		free(v->m);
-	}
-	free(v);
-	free(look);
+	struct view_output *s = data;
+
+	s->session->messages->sink = NULL;
+	terminal_end();
+	control_end(&s->v);
+	if (st)
+		summary_text(st, passed_ns, s->session->backend);
+	/* They were on a screen that is gone now. */
+	messages_repeat(&s->v.messages, s->session->messages);
+	free_all(s);
 }
 
-static void view_fault(const struct uffdctl_fault *f)
+static void take_fault(void *data, const struct uffdctl_fault *f)
 {
-	model_fault(v->live, f);
-	nr_read++;
+	struct view_output *s = data;
+
+	model_fault(s->v.live, f);
+	s->nr_read++;
 }
 
 /* ---- what is due ---- */
 
-static void want(enum redraw what)
+static void want(struct view_output *s, enum redraw what)
 {
-	if (what > wanted)
-		wanted = what;
+	if (what > s->wanted)
+		s->wanted = what;
 }
 
-static void say_who_ended(void)
+static void say_who_ended(struct view_output *s)
 {
-	const struct look *old = &v->live->look;
+	const struct scan *old = &s->v.live->scan;
 
-	for (size_t i = 0; i < look->nr_targets; i++) {
-		const struct target *t = &look->targets[i];
+	for (size_t i = 0; s->session->options->pids.nr && i < s->scan.nr_targets; i++) {
+		const struct target *t = &s->scan.targets[i];
 
-		if (t->gone && watch_options.pids.nr && i < old->nr_targets && old->targets[i].pid == t->pid &&
-		    !old->targets[i].gone)
-			view_say(v, true, "%d %s has ended; its faults stay on show", t->pid, t->comm);
+		if (t->gone && i < old->nr_targets && old->targets[i].pid == t->pid && !old->targets[i].gone)
+			messages_say(&s->v.messages, true, "%d %s has ended; its faults stay on show", t->pid, t->comm);
 	}
 }
 
 /* Is there a new one? */
-static bool take_look(void)
+static bool take_scan(struct view_output *s)
 {
-	struct model *m = v->live;
+	struct model *m = s->v.live;
 
-	looker_tell(looker, m->seen, m->nr_seen, m->want_look);
-	m->want_look = false;
-	if (!looker_take(looker, m->look.number, look))
+	scanner_ask(s->scanner, m->seen, m->nr_seen, m->mappings.want_scan);
+	m->mappings.want_scan = false;
+	if (!scanner_take(s->scanner, m->scan.number, &s->scan))
 		return false;
-	say_who_ended();
-	model_look(m, look);
+	say_who_ended(s);
+	model_scanned(m, &s->scan);
 	return true;
 }
 
 /*
- * All that is shown at a time is of one reading: the stream has been read to its end, totals are those of what it
- * told, and the threads that wait were looked at just now. Only when the stream has lost something, or was not to tell
- * all, totals are the kernel's own.
+ * A frame shows one reading: the stream was read to its end, totals are sums of what it had, and the threads that
+ * wait were scanned just now. Where the stream has lost something, or leaves something out as options want it,
+ * totals are the kernel's own.
  */
-static int take_frame(struct uffdctl_watch *w, uint64_t now)
+static int take_frame(struct view_output *s, uint64_t now)
 {
 	struct uffdctl_watch_stats st;
-	int r = uffdctl_watch_stats(w, &st);
+	int r = uffdctl_watch_stats(s->session->watch, &st);
 
 	if (r < 0)
 		return r;
-	if (!st.lost_events && !watch_options.min_wait_ns)
-		model_sum(v->live, &st);
-	model_tick(v->live, now, &st);
-	if (!v->paused)
-		model_copy(v->m, v->live);
-	want(DRAW_ROWS);
+	if (!st.lost_events && !s->session->options->min_wait_ns)
+		model_sum(s->v.live, &st);
+	model_tick(s->v.live, now, &st);
+	view_take_frame(&s->v);
+	want(s, DRAW_ROWS);
+	s->framed_ns = now;
+	s->asked_ns = 0;
 	return 0;
 }
 
-static void draw(void)
+static void draw_wanted(struct view_output *s)
 {
-	if (wanted >= DRAW_ROWS) {
-		rows_gather(v);
-		heat_gather(v);
-	}
-	screen_draw(v, wanted == DRAW_SCREEN);
-	wanted = DRAW_NOTHING;
+	if (s->wanted >= DRAW_ROWS)
+		view_gather(&s->v);
+	s->v.messages.changed = false;
+	draw(&s->v, s->wanted == DRAW_SCREEN);
+	s->wanted = DRAW_NOTHING;
 }
 
-static uint64_t interval(void)
+static uint64_t interval(const struct view_output *s)
 {
-	uint64_t ns = watch_options.interval_ns ?: SECOND;
+	uint64_t ns = s->session->options->interval_ns ?: SECOND;
 
 	return ns > FASTEST_NS ? ns : FASTEST_NS;
 }
 
-/* How long a frame waits for its look, which may have to do elsewhere. */
-static uint64_t patience(void)
+/* How long a frame waits for its scan: the scanner may be busy. */
+static uint64_t patience(const struct view_output *s)
 {
-	return interval() / 4 < PATIENCE_NS ? interval() / 4 : PATIENCE_NS;
+	return interval(s) / 4 < PATIENCE_NS ? interval(s) / 4 : PATIENCE_NS;
 }
 
-static bool frame_is_due(uint64_t now, bool new_look)
+static bool frame_is_due(struct view_output *s, uint64_t now, bool new_scan)
 {
-	/* The first comes with the first look, the others keep their time. */
-	if (new_look && v->live->look.number == 1)
+	/* The first comes with the first scan, the others keep their time. */
+	if (new_scan && s->v.live->scan.number == 1)
 		return true;
-	if (now - framed_ns < interval())
+	if (now - s->framed_ns < interval(s))
 		return false;
-	if (!asked_ns) {
-		asked_ns = now;
-		v->live->want_look = true;
+	if (!s->asked_ns) {
+		s->asked_ns = now;
+		s->v.live->mappings.want_scan = true;
 	}
-	return new_look || now - asked_ns >= patience();
+	return new_scan || now - s->asked_ns >= patience(s);
 }
 
-static int view_show(struct uffdctl_watch *w)
+static int show(void *data)
 {
-	bool new_look = take_look();
-	uint64_t now = watch_now_ns();
-	int r = 0;
+	struct view_output *s = data;
+	bool new_scan = take_scan(s);
+	uint64_t now = monotonic_ns();
+	int r = frame_is_due(s, now, new_scan) ? take_frame(s, now) : 0;
 
-	if (frame_is_due(now, new_look)) {
-		framed_ns = now;
-		asked_ns = 0;
-		r = take_frame(w, now);
-	}
 	if (r < 0)
 		return r;
-	if (*v->message && now > v->message_ns + MESSAGE_NS) {
-		v->message[0] = '\0';
-		want(DRAW_LINES);
-	}
-	if (wanted > DRAW_NOTHING)
-		draw();
+	messages_expire(&s->v.messages, now);
+	if (s->v.messages.changed)
+		want(s, DRAW_LINES);
+	if (s->wanted > DRAW_NOTHING)
+		draw_wanted(s);
 	return 0;
 }
 
-/* 1 when one shall end. */
-static int take_keys(void)
+/* 1: the user quits. */
+static int take_keys(struct view_output *s)
 {
 	int key;
 
-	while ((key = screen_key()) >= 0) {
-		want(view_key(v, key));
-		if (wanted == VIEW_QUIT)
+	while ((key = terminal_key()) >= 0) {
+		want(s, input(&s->v, key));
+		if (s->wanted == VIEW_QUIT)
 			return 1;
 		/* A key that is held down shall move what the next key works on. */
-		if (wanted >= DRAW_ROWS)
-			draw();
+		if (s->wanted >= DRAW_ROWS)
+			draw_wanted(s);
 	}
 	return 0;
 }
 
-static int view_wait(int timeout_ms)
+static int wait_for_keys(void *data, int timeout_ms)
 {
+	struct view_output *s = data;
 	struct pollfd in = { .fd = 0, .events = POLLIN };
-	int read_ms = nr_read > STORM_FAULTS || asked_ns ? STORM_READ_MS : READ_MS;
+	int read_ms = s->nr_read > STORM_FAULTS || s->asked_ns ? STORM_READ_MS : READ_MS;
 
-	nr_read = 0;
+	s->nr_read = 0;
 	if (poll(&in, 1, timeout_ms < read_ms ? timeout_ms : read_ms) < 0 && errno != EINTR)
 		return -errno;
 	/* The terminal is gone. */
 	if (in.revents & (POLLHUP | POLLERR | POLLNVAL))
 		return 1;
-	return take_keys();
+	return take_keys(s);
 }
 
-const struct dress dress_view = {
-	.begin = view_begin, .fault = view_fault, .wait = view_wait, .show = view_show, .end = view_end
+const struct watch_output output_view = {
+	.fits = fits,
+	.begin = begin,
+	.fault = take_fault,
+	.wait = wait_for_keys,
+	.show = show,
+	.end = end,
 };

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The options of watch, as a struct that its parser fills. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/names.h"
+#include "cmd/usage.h"
+#include "cmd/values.h"
+#include "cmd/watch/clock.h"
+#include "cmd/watch/options.h"
+#include "cmd/watch/totals.h"
+#include "lib/cleanup.h"
+
+enum {
+	OPT_LINE = 0x400,
+	OPT_SUMMARY,
+	OPT_BACKEND,
+	OPT_MIN_WAIT,
+	OPT_CONTROL,
+	OPT_RANGE,
+	OPT_CHILDREN,
+	OPT_INTERVAL,
+	OPT_LINES,
+};
+
+const struct argp_option watch_argp_options[] = {
+	{ "line", OPT_LINE, NULL, 0,
+	  "One line a fault, and a summary at the end: the default where there is no terminal", 10 },
+	{ "summary", OPT_SUMMARY, NULL, 0, "The summary alone: no event stream, the cheapest way", 10 },
+	{ "control", OPT_CONTROL, NULL, 0,
+	  "In the view on a terminal: keys that continue minor faults, after a question", 10 },
+	{ "children", OPT_CHILDREN, NULL, 0, "Also processes that those of PID have started, or will", 20 },
+	{ "range", OPT_RANGE, "RANGE", 0, "Only faults there; may be given several times, with one PID", 20 },
+	{ "kind", 'k', "KINDS", 0, "Only these kinds: minor, missing, wp, rwp, or several with commas", 20 },
+	{ "access", 'a', "ACCESS", 0, "Only read or write", 20 },
+	{ "min-wait", OPT_MIN_WAIT, "TIME", 0,
+	  "Show only faults that waited this long (100us, 5ms, 2s); totals count all", 20 },
+	{ "lines", OPT_LINES, NULL, 0, "Show the instruction's file and line too, where there is debug information",
+	  25 },
+	{ "count", 'c', "N", 0, "End after N faults that were shown", 30 },
+	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
+	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals each time that this has passed", 30 },
+	{ "backend", OPT_BACKEND, "NAME", 0,
+	  "How faults are seen: tracepoint, fentry, kprobe or sched; by default the best that can be had", 40 },
+	{}
+};
+
+/* ---- arguments: each false when arg is none ---- */
+
+static bool set_flag(void *field, const char *arg)
+{
+	(void)arg;
+	*(bool *)field = true;
+	return true;
+}
+
+static bool set_time(void *field, const char *arg)
+{
+	return parse_time(arg, field) == 0;
+}
+
+static bool set_interval(void *field, const char *arg)
+{
+	return set_time(field, arg) && *(uint64_t *)field >= 10 * MILLISECOND;
+}
+
+static bool set_count(void *field, const char *arg)
+{
+	return uffdctl_size_parse(arg, field) == 0 && *(uint64_t *)field;
+}
+
+static bool set_kinds(void *field, const char *arg)
+{
+	_cleanup_free_ char *copy = strdup(arg);
+	char *rest = copy, *name;
+
+	while (copy && (name = strsep(&rest, ","))) {
+		int i = 0;
+
+		while (i < NR_KINDS && strcmp(name, totals_kind_name(i)))
+			i++;
+		if (i == NR_KINDS)
+			return false;
+		*(unsigned int *)field |= 1u << (UFFDCTL_KIND_MINOR + i);
+	}
+	return copy;
+}
+
+static bool set_access(void *field, const char *arg)
+{
+	for (unsigned int a = UFFDCTL_ACCESS_READ; a <= UFFDCTL_ACCESS_WRITE; a++) {
+		if (strcmp(arg, access_name(a)))
+			continue;
+		*(unsigned int *)field = 1u << a;
+		return true;
+	}
+	return false;
+}
+
+static bool set_backend(void *field, const char *arg)
+{
+	static const char *const names[] = { "tracepoint", "fentry", "kprobe", "sched" };
+
+	*(const char **)field = arg;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(arg, names[i]))
+			return true;
+	return false;
+}
+
+/* ---- the parser ---- */
+
+/* What an option sets, and what its argument shall be. */
+static const struct setter {
+	int key;
+	size_t field; /* of struct watch_options */
+	bool (*set)(void *field, const char *arg);
+	const char *name, *wanted;
+} setters[] = {
+#define FIELD(name) offsetof(struct watch_options, name)
+	{ OPT_LINE, FIELD(lines), set_flag, NULL, NULL },
+	{ OPT_SUMMARY, FIELD(summary_only), set_flag, NULL, NULL },
+	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
+	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
+	{ OPT_LINES, FIELD(source_lines), set_flag, NULL, NULL },
+	{ 'k', FIELD(kinds), set_kinds, "kind", "minor, missing, wp, rwp, or several with commas" },
+	{ 'a', FIELD(access), set_access, "access", "read or write" },
+	{ 'c', FIELD(max_count), set_count, "count", "a number from 1 on" },
+	{ 'd', FIELD(duration_ns), set_time, "duration", "a time such as 500ms, 10s or 5m" },
+	{ OPT_MIN_WAIT, FIELD(min_wait_ns), set_time, "min-wait", "a time such as 100us, 5ms or 2s" },
+	{ OPT_INTERVAL, FIELD(interval_ns), set_interval, "interval",
+	  "a time such as 500ms, 10s or 5m, of 10ms at least" },
+	{ OPT_BACKEND, FIELD(backend), set_backend, "backend", "tracepoint, fentry, kprobe or sched" },
+#undef FIELD
+};
+
+/* They are looked up later, when it is known in which process. */
+static error_t keep_range(struct watch_options *o, const char *arg)
+{
+	const char **p = reallocarray(o->ranges, o->nr_ranges + 1, sizeof(*p));
+
+	if (!p)
+		return ENOMEM;
+	o->ranges = p;
+	o->ranges[o->nr_ranges++] = arg;
+	return 0;
+}
+
+static error_t set(struct watch_options *o, int key, const char *arg, struct argp_state *state)
+{
+	for (size_t i = 0; i < sizeof(setters) / sizeof(setters[0]); i++) {
+		const struct setter *s = &setters[i];
+
+		if (s->key != key)
+			continue;
+		return s->set((char *)o + s->field, arg)
+			       ? 0
+			       : usage_error(state, "--%s=%s: write %s", s->name, arg, s->wanted);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+/* What can't be given together, as far as that shows in the options. */
+static error_t check(const struct watch_options *o, struct argp_state *state)
+{
+	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
+		return usage_error(state, "--summary shows no single fault: --min-wait and --count do without it");
+	if (o->nr_ranges && o->pids.nr != 1)
+		return usage_error(state, "--range is of one process: give its PID");
+	if (o->children && !o->pids.nr)
+		return usage_error(state, "--children: of which PID? Without one, all processes are watched");
+	return 0;
+}
+
+error_t watch_options_parse(struct watch_options *o, int key, const char *arg, struct argp_state *state)
+{
+	switch (key) {
+	case ARGP_KEY_INIT:
+		o->max_count = o->duration_ns = UINT64_MAX;
+		return 0;
+	case ARGP_KEY_ERROR:
+		watch_options_free(o);
+		return 0;
+	case OPT_RANGE:
+		return keep_range(o, arg);
+	case ARGP_KEY_END:
+		return check(o, state);
+	default:
+		return set(o, key, arg, state);
+	}
+}
+
+void watch_options_free(struct watch_options *o)
+{
+	free(o->ranges);
+	o->ranges = NULL;
+}

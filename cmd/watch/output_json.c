@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* watch as JSON: an object a line for each fault, then one for the summary. */
+#include "cmd/names.h"
+#include "cmd/watch/json.h"
+#include "cmd/watch/output_json.h"
+#include "cmd/watch/summary.h"
+
+static bool fits(const struct watch_options *o)
+{
+	return o->json;
+}
+
+static int begin(struct watch_session *s, void **ret)
+{
+	*ret = s;
+	return 0;
+}
+
+static void put_fault(void *data, const struct uffdctl_fault *f)
+{
+	struct watch_session *s = data;
+	json_object *o = json_object_new_object();
+
+	json_text(o, "type", "fault");
+	json_number(o, "ts_ns", f->start_ns);
+	json_pid(o, "pid", f->pid);
+	json_pid(o, "tid", f->tid);
+	json_text(o, "comm", f->comm);
+	json_pid(o, "target_pid", f->target_pid);
+	json_address(o, "addr", f->addr);
+	json_text(o, "kind", uffdctl_kind_name(f->kind));
+	json_text(o, "access", access_name(f->access));
+	json_number(o, "wait_ns", f->wait_ns);
+	json_number(o, "queue_ns", f->queue_ns);
+	json_text(o, "ended", uffdctl_end_name(f->end));
+	json_pid(o, "resolver_pid", f->resolver_pid);
+	json_text(o, "resolver_comm", f->resolver_pid ? f->resolver_comm : NULL);
+	json_text(o, "op", f->op);
+	json_text(o, "name", f->name);
+	json_number(o, "offset", f->offset);
+	json_address(o, "ip", f->ip);
+	json_text(o, "symbol", symbols_get(&s->symbols, f->pid, f->ip, SYMBOL_MS));
+	json_print(o);
+}
+
+static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
+{
+	const struct watch_session *s = data;
+
+	summary_json("interval", st, passed_ns, s->backend);
+}
+
+static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
+{
+	const struct watch_session *s = data;
+
+	if (st)
+		summary_json("summary", st, passed_ns, s->backend);
+}
+
+const struct watch_output output_json = {
+	.fits = fits, .begin = begin, .fault = put_fault, .totals = put_interval, .end = end
+};

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* One table of columns makes a pane's heads and rows, and the order of rows. */
+#ifndef CMD_VIEW_COLUMNS_H
+#define CMD_VIEW_COLUMNS_H
+
+#include "cmd/watch/view/field.h"
+#include "cmd/watch/view/picture.h"
+
+enum view_column_flags {
+	COLUMN_RIGHT = 1 << 0,
+	COLUMN_TIGHT = 1 << 1, /* no blank behind it */
+	COLUMN_LONG = 1 << 2,  /* what is longer pushes the rest of the row to the right, and is not cut off */
+	COLUMN_GROWS = 1 << 3, /* takes what room there is: one of a pane's */
+};
+
+struct view_column {
+	const char *name; /* NULL: that of struct columns */
+	unsigned int flags;
+	int width;	     /* 0: of the one that grows */
+	int wide, wide_from; /* width of panes of so many columns and more; 0: the same */
+	int from;	     /* the width of a pane from which on the column is there */
+	int rank;	     /* 0: it is always there; the higher, the sooner it gives way */
+	void (*get)(const struct picture *p, const void *row, struct field *ret);
+};
+
+/* A column's get: what field f is for row r of the picture p. */
+#define COLUMN_GET(name, type, what)                                                      \
+	static void get_##name(const struct picture *p, const void *row, struct field *f) \
+	{                                                                                 \
+		const struct type *r = row;                                               \
+                                                                                          \
+		(void)p;                                                                  \
+		what;                                                                     \
+	}
+
+/* The columns of a pane as they are now. */
+struct columns {
+	const struct picture *p;
+	const struct view_column *all;
+	int nr;
+	unsigned int hidden; /* bits: those that make no sense now */
+	const char *name;    /* of the one without */
+	int margin;	     /* blanks at both sides */
+	int least, most;     /* widths of the one that grows */
+	int sorted;	     /* rows are in the order of this one; -1: of none */
+	bool ascending;
+};
+
+/* Which columns have room in this width, and how much the one that grows has. */
+struct fit {
+	int width;
+	unsigned int shown; /* bits */
+	int grown;
+};
+
+void columns_fit(const struct columns *c, int width, struct fit *ret);
+/* The column at this place of a line, or -1. */
+int columns_at(const struct columns *c, int width, int x);
+void columns_heads(const struct columns *c, int width, struct line *l);
+void columns_row(const struct columns *c, const void *row, int width, struct line *l);
+const char *columns_name(const struct columns *c, int i);
+
+/* What rows are ordered by. */
+struct sort_key {
+	uint64_t number;
+	char text[64];
+	uint32_t row;
+};
+
+void columns_key(const struct columns *c, const void *row, struct sort_key *ret);
+void columns_sort(const struct columns *c, struct sort_key *keys, size_t nr);
+
+#endif

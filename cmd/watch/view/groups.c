@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Faults that have something in common, counted in a bounded number of rows. */
+#include <string.h>
+
+#include "cmd/watch/view/groups.h"
+
+/* ---- the rows: found by hash, the one that is longest without a fault makes room ---- */
+
+static uint64_t hash64(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return x ^ (x >> 31);
+}
+
+static uint32_t *head_of(struct groups *gs, uint64_t key, uint64_t key2)
+{
+	return &gs->heads[hash64(key * 31 + key2) % VIEW_NR_HEADS];
+}
+
+static void lru_remove(struct groups *gs, uint32_t i)
+{
+	struct group *g = &gs->rows[i];
+
+	*(g->newer ? &gs->rows[g->newer].older : &gs->newest) = g->older;
+	*(g->older ? &gs->rows[g->older].newer : &gs->oldest) = g->newer;
+}
+
+static void lru_add(struct groups *gs, uint32_t i)
+{
+	struct group *g = &gs->rows[i];
+
+	g->newer = 0;
+	g->older = gs->newest;
+	*(gs->newest ? &gs->rows[gs->newest].newer : &gs->oldest) = i;
+	gs->newest = i;
+}
+
+static void unhash(struct groups *gs, uint32_t i)
+{
+	struct group *g = &gs->rows[i];
+	uint32_t *at = head_of(gs, g->key, g->key2);
+
+	while (*at != i)
+		at = &gs->rows[*at].next;
+	*at = g->next;
+}
+
+/* Its faults are counted in the row of the others from now on. */
+static void fold(struct groups *gs, uint32_t i)
+{
+	struct group *others = &gs->rows[0], *g = &gs->rows[i];
+
+	others->faults += g->faults;
+	others->sampled += g->sampled;
+	for (int k = 0; k < NR_KINDS; k++)
+		others->kinds[k] += g->kinds[k];
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		others->buckets[b] += g->buckets[b];
+	if (g->max_ns > others->max_ns)
+		others->max_ns = g->max_ns;
+	gs->nr_dropped++;
+	lru_remove(gs, i);
+	unhash(gs, i);
+}
+
+static struct group *group_of(struct groups *gs, uint64_t key, uint64_t key2)
+{
+	uint32_t *head = head_of(gs, key, key2), i;
+
+	for (i = *head; i; i = gs->rows[i].next)
+		if (gs->rows[i].key == key && gs->rows[i].key2 == key2)
+			break;
+	if (i) {
+		if (gs->newest != i) {
+			lru_remove(gs, i);
+			lru_add(gs, i);
+		}
+		return &gs->rows[i];
+	}
+	if (gs->nr < VIEW_MAX_GROUPS) {
+		i = ++gs->nr;
+	} else {
+		i = gs->oldest;
+		fold(gs, i);
+	}
+	gs->rows[i] = (struct group){ .key = key, .key2 = key2, .next = *head, .ip = UFFDCTL_UNKNOWN };
+	*head = i;
+	lru_add(gs, i);
+	return &gs->rows[i];
+}
+
+/* What is left is an empty row that nothing matches, the first to be used again. */
+void groups_drop(struct groups *gs, uint64_t key)
+{
+	uint32_t i = *head_of(gs, key, 0), *head;
+
+	while (i && gs->rows[i].key != key)
+		i = gs->rows[i].next;
+	if (!i)
+		return;
+	fold(gs, i);
+	head = head_of(gs, UINT64_MAX - i, UINT64_MAX);
+	gs->rows[i] = (struct group){ .key = UINT64_MAX - i, .key2 = UINT64_MAX, .next = *head, .newer = gs->oldest };
+	*head = i;
+	*(gs->oldest ? &gs->rows[gs->oldest].older : &gs->newest) = i;
+	gs->oldest = i;
+}
+
+/* ---- what is counted ---- */
+
+void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f)
+{
+	struct group *g = group_of(gs, key, key2);
+
+	g->faults++;
+	if (f->kind >= UFFDCTL_KIND_MINOR && f->kind <= UFFDCTL_KIND_RWP)
+		g->kinds[f->kind - UFFDCTL_KIND_MINOR]++;
+	if (f->wait_ns != UFFDCTL_UNKNOWN) {
+		if (f->wait_ns > g->max_ns)
+			g->max_ns = f->wait_ns;
+		g->buckets[bucket_of(f->wait_ns)]++;
+	}
+	g->op = f->op;
+	g->ip = f->ip;
+	g->pid = f->pid;
+	g->tid = f->tid;
+	g->resolver_pid = f->resolver_pid;
+	g->end = f->end;
+	memcpy(g->comm, f->comm, sizeof(g->comm));
+	memcpy(g->resolver_comm, f->resolver_comm, sizeof(g->resolver_comm));
+}
+
+uint64_t group_percentile(const struct group *g, double p)
+{
+	struct uffdctl_watch_stats st = { .max_wait_ns = g->max_ns };
+
+	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
+		st.buckets[i] = g->buckets[i];
+	return totals_percentile(&st, p);
+}
+
+void groups_sample(struct groups *gs, double s)
+{
+	for (uint32_t i = 0; i <= gs->nr; i++) {
+		struct group *g = &gs->rows[i];
+
+		g->rate = (uint64_t)((double)(g->faults - g->sampled) / s + 0.5);
+		g->sampled = g->faults;
+	}
+}
+
+void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st)
+{
+	memset(st->faults, 0, sizeof(st->faults));
+	memset(st->ended, 0, sizeof(st->ended));
+	memset(st->buckets, 0, sizeof(st->buckets));
+	st->max_wait_ns = 0;
+	for (uint32_t i = 0; i <= gs->nr; i++) {
+		const struct group *g = &gs->rows[i];
+
+		for (int k = 0; k < NR_KINDS; k++)
+			st->faults[k] += g->kinds[k];
+		for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+			st->buckets[b] += g->buckets[b];
+		st->ended[UFFDCTL_END_WOKEN] += g->faults;
+		if (g->max_ns > st->max_wait_ns)
+			st->max_wait_ns = g->max_ns;
+	}
+}
+
+void groups_copy(struct groups *to, const struct groups *from)
+{
+	/* What is empty, and what only adding needs, stays behind: a frame is taken often. */
+	to->nr = from->nr;
+	to->nr_dropped = from->nr_dropped;
+	memcpy(to->rows, from->rows, (from->nr + 1) * sizeof(from->rows[0]));
+}

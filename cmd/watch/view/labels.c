@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What mappings and groups are called. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/watch/view/labels.h"
+#include "lib/cleanup.h"
+
+void label_mapping(const struct picture *p, const struct mapping *map, struct field *ret)
+{
+	_cleanup_free_ char *name = *map->name ? text_name(map->name) : NULL;
+	char whose[NUM_SIZE] = "", at[NUM_SIZE] = "";
+
+	/* Where all are of one process, its PID says nothing. */
+	if (p->m->scan.nr_targets != 1)
+		snprintf(whose, sizeof(whose), "%d ", map->pid);
+	if (!*map->name && map->range.end)
+		snprintf(at, sizeof(at), " %" PRIx64, map->range.start);
+	field_format(ret, "%s%s%s", whose, name ?: *map->name ? "?" : "anon", at);
+}
+
+static void label_by_mapping(const struct picture *p, const struct group *g, struct field *ret)
+{
+	const struct mapping *map = mappings_by_id(&p->m->mappings, (uint32_t)g->key);
+
+	if (map)
+		label_mapping(p, map, ret);
+	else
+		field_word(ret, "(gone)");
+}
+
+static void label_by_thread(const struct picture *p, const struct group *g, struct field *ret)
+{
+	(void)p;
+	field_pid_and_name(ret, g->tid, g->comm);
+}
+
+/* A process is called as its first thread, where that is known. */
+static void label_by_process(const struct picture *p, const struct group *g, struct field *ret)
+{
+	const struct scan *scan = &p->m->scan;
+	const char *comm = g->comm;
+
+	for (size_t i = 0; i < scan->nr_targets; i++)
+		if (scan->targets[i].pid == g->pid)
+			comm = scan->targets[i].comm;
+	field_pid_and_name(ret, g->pid, comm);
+}
+
+static void label_by_resolver(const struct picture *p, const struct group *g, struct field *ret)
+{
+	(void)p;
+	if (g->resolver_pid)
+		field_pid_and_name(ret, g->resolver_pid, g->resolver_comm);
+	else
+		field_word(ret, "(nobody)");
+}
+
+static void label_by_instruction(const struct picture *p, const struct group *g, struct field *ret)
+{
+	/* One that is not known yet is there in a later picture. */
+	const char *symbol = p->symbols ? symbols_get(p->symbols, g->pid, g->ip, 0) : NULL;
+
+	if (symbol)
+		field_name(ret, symbol);
+	else if (g->ip == UFFDCTL_UNKNOWN)
+		field_format(ret, "%d (did not sleep)", g->pid);
+	else
+		field_format(ret, "%d %" PRIx64, g->pid, g->ip);
+}
+
+bool is_others(const struct picture *p, const struct group *g)
+{
+	return g == &p->m->groups[p->table.grouping].rows[0];
+}
+
+void label_group(const struct picture *p, const struct group *g, struct field *ret)
+{
+	static void (*const label_by[])(const struct picture *p, const struct group *g, struct field *ret) = {
+		[BY_MAPPING] = label_by_mapping,	 [BY_THREAD] = label_by_thread,
+		[BY_PROCESS] = label_by_process,	 [BY_RESOLVER] = label_by_resolver,
+		[BY_INSTRUCTION] = label_by_instruction,
+	};
+
+	if (is_others(p, g))
+		field_word(ret, "(others)");
+	else
+		label_by[p->table.grouping](p, g, ret);
+}

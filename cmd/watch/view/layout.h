@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which pane of the view stands where, on a terminal of any size. */
+#ifndef CMD_VIEW_LAYOUT_H
+#define CMD_VIEW_LAYOUT_H
+
+#include "cmd/watch/view/panes.h"
+
+enum {
+	VIEW_MIN_WIDTH = 60,
+	VIEW_MIN_HEIGHT = 15,
+};
+
+/* The first line is the title; with heads, the second names the columns. height 0: not there. */
+struct box {
+	int y, x, height, width;
+	bool heads;
+};
+
+struct layout {
+	int width, height;
+	bool too_small;
+	struct box boxes[NR_PANES];
+};
+
+enum log_wish {
+	LOG_AUTO, /* where there is room */
+	LOG_ON,
+	LOG_OFF
+};
+
+void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret);
+/* Rows that a pane has room for. */
+int box_rows(const struct box *b);
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The mappings that faults were in or that a scan found, with the heat of their parts. */
+#ifndef CMD_VIEW_MAPPINGS_H
+#define CMD_VIEW_MAPPINGS_H
+
+#include "cmd/watch/view/groups.h"
+#include "cmd/watch/view/scan.h"
+
+enum {
+	VIEW_NR_CELLS = 512, /* of heat, a mapping */
+};
+
+struct mapping {
+	uint32_t id;		    /* its slot, and above that a number that is not used again; 0: free */
+	pid_t pid;		    /* whose memory */
+	struct uffdctl_range range; /* empty: known by its name from a fault only */
+	uint64_t page_size, modes, offset;
+	uint64_t hash; /* of pid and name */
+	uint64_t faults;
+	uint64_t last_ns;	 /* when it was last seen */
+	uint32_t scan;		 /* the number of the scan that found it */
+	unsigned int cell_shift; /* log2 of the bytes in a cell of heat */
+	bool hot;		 /* some heat is left */
+	char name[VIEW_NAME];	 /* raw */
+	char holders[VIEW_HOLDERS];
+	float heat[VIEW_NR_CELLS];
+};
+
+/* Zero to begin with. */
+struct mappings {
+	struct mapping slots[VIEW_MAX_MAPPINGS];
+	uint16_t by_addr[VIEW_MAX_MAPPINGS]; /* slots of those that are there now, by pid and address */
+	size_t nr_by_addr, last_slot;
+	uint32_t last_id;
+	uint32_t scan;	/* the number of the last scan */
+	bool want_scan; /* a fault was in a mapping that is not known */
+};
+
+/*
+ * Counts a fault, and returns its mapping; one that is not known gets a slot.
+ * @rows: groups of faults by mapping's number: that of a mapping that has to make room goes with it
+ */
+const struct mapping *mappings_fault(struct mappings *ms, struct groups *rows, const struct uffdctl_fault *f);
+/* Those of a scan are the ones that are there now. */
+void mappings_scanned(struct mappings *ms, struct groups *rows, const struct scan *scan);
+/* A second has passed. */
+void mappings_cool(struct mappings *ms);
+
+/* The mapping with this number, or NULL when it had to make room. */
+const struct mapping *mappings_by_id(const struct mappings *ms, uint32_t id);
+/* The mapping of an address, among those that are there now, or NULL. */
+const struct mapping *mappings_find(const struct mappings *ms, pid_t pid, uint64_t addr);
+
+#endif

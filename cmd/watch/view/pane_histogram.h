@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pane of how long faults waited. */
+#ifndef CMD_VIEW_PANE_HISTOGRAM_H
+#define CMD_VIEW_PANE_HISTOGRAM_H
+
+#include "cmd/watch/view/pane.h"
+
+extern const struct pane pane_histogram;
+
+#endif

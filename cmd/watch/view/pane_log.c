@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The pane of the last faults. */
+#include <inttypes.h>
+
+#include "cmd/names.h"
+#include "cmd/watch/clock.h"
+#include "cmd/watch/view/pane_log.h"
+
+/* ---- columns: rows are struct event ---- */
+
+static void get_start(const struct picture *p, const void *row, struct field *f)
+{
+	const struct event *e = row;
+	uint64_t at = e->start_ns > p->m->began_ns ? e->start_ns - p->m->began_ns : 0;
+	char uptime[NUM_SIZE];
+
+	field_format(f, " %s.%03" PRIu64, text_uptime(uptime, at), at / MILLISECOND % 1000);
+	f->style = STYLE_DIM;
+}
+
+COLUMN_GET(tid, event, field_format(f, "%d", r->tid));
+COLUMN_GET(comm, event, field_name(f, r->comm));
+COLUMN_GET(kind, event, field_word(f, uffdctl_kind_name(r->kind)));
+COLUMN_GET(access, event, field_word(f, access_name(r->access)));
+COLUMN_GET(wait, event, (field_wait(f, r->wait_ns), f->style = STYLE_STRONG));
+COLUMN_GET(how, event, field_word(f, r->op ?: uffdctl_end_name(r->end)));
+COLUMN_GET(resolver_pid, event, r->resolver_pid ? field_format(f, "%d", r->resolver_pid) : field_word(f, NULL));
+COLUMN_GET(resolver_comm, event, field_name(f, r->resolver_pid ? r->resolver_comm : ""));
+
+static void get_where(const struct picture *p, const void *row, struct field *f)
+{
+	const struct event *e = row;
+	const struct mapping *map = mappings_by_id(&p->m->mappings, e->mapping);
+
+	field_where(f, map ? map->name : NULL, e->offset, e->addr);
+}
+
+static const struct view_column all_columns[] = {
+	{ .name = "TIME", .width = 10, .flags = COLUMN_RIGHT | COLUMN_LONG, .get = get_start },
+	{ .name = "TID", .width = 7, .flags = COLUMN_RIGHT, .get = get_tid },
+	{ .name = "COMM", .width = 10, .wide = 15, .wide_from = SCREEN_WIDE, .get = get_comm },
+	{ .name = "KIND", .width = 7, .get = get_kind },
+	{ .name = "ACCESS", .width = 5, .from = SCREEN_WIDE, .get = get_access },
+	{ .name = "WAIT", .width = 7, .flags = COLUMN_RIGHT, .get = get_wait },
+	{ .name = "ENDED", .width = 10, .flags = COLUMN_LONG, .from = SCREEN_WIDE, .get = get_how },
+	{ .name = "RESOLVER", .width = 7, .flags = COLUMN_RIGHT, .from = 120, .get = get_resolver_pid },
+	{ .name = "", .width = 15, .from = 120, .get = get_resolver_comm },
+	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT, .get = get_where },
+};
+
+static struct columns columns(const struct picture *p)
+{
+	return (struct columns){ .p = p,
+				 .all = all_columns,
+				 .nr = sizeof(all_columns) / sizeof(all_columns[0]),
+				 .most = LINE_COLS,
+				 .sorted = -1 };
+}
+
+/* ---- the pane ---- */
+
+static size_t nr_rows(const struct picture *p)
+{
+	return model_nr_events(p->m);
+}
+
+static const void *row_at(const struct picture *p, size_t i)
+{
+	return model_event(p->m, i);
+}
+
+static void put_title(const struct picture *p, int width, enum style style, struct line *l)
+{
+	(void)p, (void)width;
+	line_add(l, style, " last faults ");
+}
+
+/* Counted from the newest, which is the last, a row stays selected while it moves on. */
+static struct row_id identity(const struct picture *p, size_t i)
+{
+	return (struct row_id){ nr_rows(p) - i, 0 };
+}
+
+const struct pane pane_log = {
+	.nr_rows = nr_rows,
+	.title = put_title,
+	.columns = columns,
+	.row = row_at,
+	.identity = identity,
+	.headless = true,
+	.follows_end = true,
+};

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The pane of groups of faults: by mapping, thread, process, resolver or instruction. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/pane_table.h"
+
+/* ---- what it can be grouped by ---- */
+
+static const struct {
+	const char *name, *head;
+	int least, more; /* widths of the first column: it grows by so much */
+} groupings[] = {
+	[BY_MAPPING] = { "mapping", "MAPPING", 20, 32 },
+	[BY_THREAD] = { "thread", "THREAD", 20, 32 },
+	[BY_PROCESS] = { "process", "PROCESS", 20, 32 },
+	[BY_RESOLVER] = { "resolver", "RESOLVER", 20, 32 },
+	/* Names of functions are long. */
+	[BY_INSTRUCTION] = { "instruction", "INSTRUCTION", 30, 64 },
+};
+
+/* ---- columns: rows are struct group ---- */
+
+COLUMN_GET(label, group, label_group(p, r, f));
+COLUMN_GET(faults, group, field_count(f, r->faults));
+COLUMN_GET(rate, group, field_count(f, r->rate));
+COLUMN_GET(minor, group, field_count(f, r->kinds[0]));
+COLUMN_GET(missing, group, field_count(f, r->kinds[1]));
+COLUMN_GET(wp, group, field_count(f, r->kinds[2]));
+COLUMN_GET(rwp, group, field_count(f, r->kinds[3]));
+COLUMN_GET(p50, group, field_wait(f, group_percentile(r, 0.5)));
+COLUMN_GET(p90, group, field_wait(f, group_percentile(r, 0.9)));
+COLUMN_GET(p99, group, field_wait(f, group_percentile(r, 0.99)));
+COLUMN_GET(max, group, field_wait(f, group_percentile(r, 1)));
+COLUMN_GET(resolver, group,
+	   is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver_pid, r->resolver_comm));
+COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));
+
+enum {
+	COLUMN_RESOLVER = 11
+};
+
+static const struct view_column all_columns[] = {
+	{ .flags = COLUMN_GROWS, .get = get_label },
+	{ .name = "FAULTS", .width = 9, .flags = COLUMN_RIGHT, .get = get_faults },
+	{ .name = "/S", .width = 7, .flags = COLUMN_RIGHT, .get = get_rate },
+	{ .name = "MINOR", .width = 9, .rank = 7, .flags = COLUMN_RIGHT, .get = get_minor },
+	{ .name = "MISSING", .width = 9, .rank = 8, .flags = COLUMN_RIGHT, .get = get_missing },
+	{ .name = "WP", .width = 8, .rank = 9, .flags = COLUMN_RIGHT, .get = get_wp },
+	{ .name = "RWP", .width = 8, .rank = 11, .flags = COLUMN_RIGHT, .get = get_rwp },
+	{ .name = "P50", .width = 7, .rank = 3, .flags = COLUMN_RIGHT, .get = get_p50 },
+	{ .name = "P90", .width = 7, .rank = 10, .flags = COLUMN_RIGHT, .get = get_p90 },
+	{ .name = "P99", .width = 7, .rank = 1, .flags = COLUMN_RIGHT, .get = get_p99 },
+	{ .name = "MAX", .width = 7, .rank = 2, .flags = COLUMN_RIGHT, .get = get_max },
+	[COLUMN_RESOLVER] = { .name = "RESOLVER", .width = 20, .rank = 5, .get = get_resolver },
+	{ .name = "OP", .width = 12, .rank = 4, .get = get_op },
+};
+
+static struct columns columns(const struct picture *p)
+{
+	const struct table_state *t = &p->table;
+
+	return (struct columns){
+		.p = p,
+		.all = all_columns,
+		.nr = sizeof(all_columns) / sizeof(all_columns[0]),
+		/* Grouped by resolver, the first column has it. */
+		.hidden = t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0,
+		.name = groupings[t->grouping].head,
+		.margin = 1,
+		.least = groupings[t->grouping].least,
+		/* A table that is very wide is hard to read along: the first column takes what names need. */
+		.most = groupings[t->grouping].least + groupings[t->grouping].more,
+		.sorted = t->sort[t->grouping].column,
+		.ascending = t->sort[t->grouping].ascending,
+	};
+}
+
+/* ---- which rows, in which order ---- */
+
+static void sort(struct picture *p, int column)
+{
+	struct table_state *t = &p->table;
+	bool again = column == t->sort[t->grouping].column;
+
+	/* Names from A on, numbers from the largest on. */
+	t->sort[t->grouping].ascending = again ? !t->sort[t->grouping].ascending : !column;
+	t->sort[t->grouping].column = column;
+}
+
+static bool has_text(const struct picture *p, const struct group *g, const char *part,
+		     void (*get)(const struct picture *p, const void *row, struct field *ret))
+{
+	struct field f = {};
+	bool has;
+
+	get(p, g, &f);
+	has = f.text && strcasestr(f.text, part);
+	field_free(&f);
+	return has;
+}
+
+static bool passes(const struct picture *p, const struct group *g)
+{
+	const char *part = p->table.filter;
+
+	return !*part || has_text(p, g, part, get_label) || has_text(p, g, part, get_resolver) ||
+	       (g->op && strcasestr(g->op, part));
+}
+
+static void gather(struct picture *p, int width)
+{
+	/* Static, since it is large; there is one view. */
+	static struct sort_key keys[VIEW_MAX_GROUPS + 1];
+	const struct groups *gs = &p->m->groups[p->table.grouping];
+	struct columns c = columns(p);
+	size_t nr = 0;
+
+	(void)width;
+	for (uint32_t i = 0; i <= gs->nr; i++) {
+		if (!gs->rows[i].faults || !passes(p, &gs->rows[i]))
+			continue;
+		columns_key(&c, &gs->rows[i], &keys[nr]);
+		keys[nr++].row = i;
+	}
+	columns_sort(&c, keys, nr);
+	p->table.nr_rows = nr;
+	for (size_t i = 0; i < nr; i++)
+		p->table.rows[i] = keys[i].row;
+}
+
+static const struct group *group_at(const struct picture *p, size_t i)
+{
+	return &p->m->groups[p->table.grouping].rows[p->table.rows[i]];
+}
+
+/* ---- the pane ---- */
+
+static size_t nr_rows(const struct picture *p)
+{
+	return p->table.nr_rows;
+}
+
+static const void *row_at(const struct picture *p, size_t i)
+{
+	return group_at(p, i);
+}
+
+static void put_title(const struct picture *p, int width, enum style style, struct line *l)
+{
+	const struct table_state *t = &p->table;
+	const char *sep = "";
+	char num[NUM_SIZE];
+
+	line_addf(l, style, " by %s ", groupings[t->grouping].name);
+	if (width >= SCREEN_WIDE && !p->in_file) {
+		line_add(l, STYLE_DIM, "(F5: ");
+		for (int g = 1; g < NR_GROUPINGS; g++, sep = ", ")
+			line_addf(l, STYLE_DIM, "%s%s", sep, groupings[(t->grouping + g) % NR_GROUPINGS].name);
+		line_add(l, STYLE_DIM, ") ");
+	}
+	if (*t->filter)
+		line_addf(l, STYLE_WARN, "filter: %s ", t->filter);
+	line_addf(l, STYLE_DIM, t->nr_rows == 1 ? "%s row " : "%s rows ", text_count(num, t->nr_rows, 9));
+}
+
+static struct row_id identity(const struct picture *p, size_t i)
+{
+	const struct group *g = group_at(p, i);
+
+	return (struct row_id){ g->key, g->key2 };
+}
+
+static bool mapping(const struct picture *p, size_t i, const struct mapping **ret)
+{
+	*ret = mappings_by_id(&p->m->mappings, (uint32_t)group_at(p, i)->key);
+	return p->table.grouping == BY_MAPPING;
+}
+
+const struct pane pane_table = {
+	.gather = gather,
+	.nr_rows = nr_rows,
+	.title = put_title,
+	.columns = columns,
+	.row = row_at,
+	.sort = sort,
+	.identity = identity,
+	.mapping = mapping,
+};

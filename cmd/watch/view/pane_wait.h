@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The pane of the threads that wait, longest first. */
+#ifndef CMD_VIEW_PANE_WAIT_H
+#define CMD_VIEW_PANE_WAIT_H
+
+#include "cmd/watch/view/pane.h"
+
+extern const struct pane pane_wait;
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the panes show: a frame of the model, and how the user wants to see it. */
+#ifndef CMD_VIEW_PICTURE_H
+#define CMD_VIEW_PICTURE_H
+
+#include "cmd/watch/symbols.h"
+#include "cmd/watch/view/model.h"
+
+enum {
+	VIEW_PROMPT = 64, /* bytes that one can type */
+};
+
+/* The table: what it groups by, which groups are in it, in which order. */
+struct table_state {
+	enum grouping grouping;
+	struct {
+		int column;
+		bool ascending;
+	} sort[NR_GROUPINGS];
+	char filter[VIEW_PROMPT];
+	uint32_t rows[VIEW_MAX_GROUPS + 1]; /* indices of groups */
+	size_t nr_rows;
+};
+
+/* The mappings with their heat, in their order. */
+struct heat_state {
+	uint32_t slots[VIEW_MAX_MAPPINGS];
+	size_t nr;
+	double hottest; /* what a cell has at most: shades are parts of it, and it falls slower than they do */
+	uint64_t hottest_ns;
+};
+
+struct picture {
+	const struct model *m;
+	struct symbols *symbols; /* NULL: instructions are shown as addresses */
+	const pid_t *pids;	 /* those that were named; none: all processes */
+	size_t nr_pids;
+	bool utf8;
+	bool paused;
+	bool in_file; /* where there are no keys */
+	struct table_state table;
+	struct heat_state heat;
+};
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The state of the view: what is shown, where, and what the user has chosen. */
+#ifndef CMD_VIEW_STATE_H
+#define CMD_VIEW_STATE_H
+
+#include "cmd/watch/view/cursor.h"
+#include "cmd/watch/view/layout.h"
+#include "cmd/watch/view/messages.h"
+
+enum mode {
+	MODE_NORMAL,
+	MODE_HELP,
+	MODE_SEARCH,
+	MODE_FILTER,
+	MODE_SORT,
+	MODE_CONFIRM
+};
+
+/* What must be drawn again after a key. */
+enum redraw {
+	DRAW_NOTHING,
+	DRAW_LINES,  /* what is known, again */
+	DRAW_ROWS,   /* rows gathered anew, too */
+	DRAW_SCREEN, /* all, as after a resize */
+	VIEW_QUIT,
+};
+
+struct view;
+
+struct question {
+	char lines[8][VIEW_MESSAGE];
+	size_t nr_lines;
+	void (*yes)(struct view *v);
+};
+
+struct view {
+	struct uffdctl *u;
+	struct model *live, *frame; /* the frame, which the picture is of, is a copy of the live one as it was */
+	struct picture picture;
+	struct layout layout;
+	struct cursor cursors[NR_PANES];
+	struct view_messages messages;
+
+	enum mode mode;
+	enum pane_id focus;
+	enum log_wish log;
+	char search[VIEW_PROMPT];
+	int menu; /* the line of the sort menu */
+	size_t help_top;
+
+	bool control;
+	struct question question;
+	struct plan *plan; /* what is asked about; NULL: nothing yet */
+};
+
+/* @live, @frame: made with calloc(). All else is zero. */
+void view_init(struct view *v, struct model *live, struct model *frame);
+/* The picture is of the model as it is now, unless it is paused. */
+void view_take_frame(struct view *v);
+void view_pause(struct view *v);
+/* Rows anew, as after a new frame. */
+void view_gather(struct view *v);
+/* Everything in its place on a screen of this size. */
+void view_arrange(struct view *v, int width, int height);
+
+/* One can move to it, and in it. */
+bool view_can_focus(const struct view *v, enum pane_id id);
+void view_move(struct view *v, enum pane_id id, long by);
+/* NULL: nothing is selected. */
+const struct waiter *view_selected_waiter(const struct view *v);
+/* In the pane that keys go to, if its rows are mappings; else where the selected thread waits. */
+const struct mapping *view_selected_mapping(const struct view *v);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The terminal: begin, end, keys, sizes, lines in their styles. */
+#ifndef CMD_VIEW_TERMINAL_H
+#define CMD_VIEW_TERMINAL_H
+
+#include "cmd/watch/view/line.h"
+
+/* Are stdin and stdout a terminal that can be drawn on? */
+bool terminal_usable(void);
+int terminal_begin(bool color);
+void terminal_end(void);
+/* The next key, as getch(3) has it, or a negative number when there is none. Never waits. */
+int terminal_key(void);
+
+void terminal_size(int *height, int *width);
+/* An empty screen to draw on; @all: even what is there already is written anew. */
+void terminal_clear(bool all);
+void terminal_put(int y, int x, const struct line *l);
+void terminal_refresh(void);
+
+#endif
