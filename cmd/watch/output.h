@@ -35,6 +35,8 @@ struct watch_output {
 	void (*end)(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns);
 };
 
+extern const struct watch_output output_json, output_lines, output_view;
+
 /* How long a line waits for its symbol: enough for the first one of a large program. The stream has room meanwhile. */
 #define SYMBOL_MS 300
 

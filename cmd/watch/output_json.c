@@ -2,7 +2,7 @@
 /* watch as JSON: an object a line for each fault, then one for the summary. */
 #include "cmd/names.h"
 #include "cmd/watch/json.h"
-#include "cmd/watch/output_json.h"
+#include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 
 static bool fits(const struct watch_options *o)

@@ -8,7 +8,7 @@
 
 #include "cmd/duration.h"
 #include "cmd/names.h"
-#include "cmd/watch/output_lines.h"
+#include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/totals.h"
 

@@ -6,9 +6,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/watch/clock.h"
-#include "cmd/watch/output_json.h"
-#include "cmd/watch/output_lines.h"
-#include "cmd/watch/view/view.h"
+#include "cmd/watch/output.h"
 
 /* uffdctl_watch_poll() wants to be called once a second at least. */
 #define STEP_MS 200

@@ -14,40 +14,28 @@ import termios
 import time
 
 sys.path[0] += "/.."
-from harness import UFFDCTL, Target, contains, eq, fdinfo, main, ok, run, test, wait_until
+from harness import PAGE, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, target, test, wait_until
 from harness.screen import Screen, width
-
-PAGE = 4096
-FEATURES = ["minor_shmem", "missing_shmem", "missing_hugetlbfs", "wp_hugetlbfs_shmem", "pagefault_flag_wp"]
 
 
 @contextlib.contextmanager
 def stuck_target(nr=3, name="guest"):
     """Threads that wait for the first pages of a memory that nobody serves, 512 of 1024 KiB."""
-    with Target(timeout=60) as t:
+    with target(size=256 * PAGE, seed=1, mode="minor", name=name, timeout=60) as (t, t.m):
         t.comm(name="vmm")
-        t.fd = t.uffd(features=FEATURES)["fd"]
-        t.m = t.map(kind="memfd", size=256 * PAGE, name=name)
-        t.fill(id=t.m["id"], seed=1)
-        t.register(uffd=t.fd, id=t.m["id"], mode=["minor"])
         t.tids = [t.touch(id=t.m["id"], offset=i * PAGE, len=PAGE, access="read", name=f"vcpu{i}")["tids"][0]
                   for i in range(nr)]
-        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == nr, "all wait")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == nr, "all wait")
         yield t
 
 
 @contextlib.contextmanager
 def busy_target(delay_us=2000):
     """Two threads that fault all the time, and a handler."""
-    with Target(timeout=60) as t:
+    with target(size=256 << 20, alloc=True, mode="minor", timeout=60) as (t, t.m):
         t.comm(name="vmm")
-        t.fd = t.uffd(features=FEATURES)["fd"]
-        t.m = t.map(kind="memfd", size=256 << 20)
-        t.fallocate(id=t.m["id"], offset=0, len=256 << 20, mode="alloc")
-        a = t.map(kind="anon", size=256 << 20)
-        t.register(uffd=t.fd, id=t.m["id"], mode=["minor"])
-        t.register(uffd=t.fd, id=a["id"], mode=["missing"])
-        t.handler(uffd=t.fd, action="copy", seed=1)
+        a = t.memory("anon", 256 << 20, mode="missing")
+        t.handler(uffd=t.u, action="copy", seed=1)
         t.threads = [t.touch(id=m["id"], access=access, delay_us=delay_us, name=name)["threads"][0]
                      for m, access, name in ((t.m, "read", "reader"), (a, "write", "writer"))]
         yield t
@@ -79,7 +67,8 @@ def skeleton(lines):
     return [re.sub(r"[│|].*", "│~", line) if fixed.match(line) else "~" for line in lines]
 
 
-def check_layout(w, h):
+@test(each={"80x24": (80, 24), "200x50": (200, 50), "60x15": (60, 15)})
+def view_layout(w, h):
     with stuck_target() as t, Screen(t.pid, size=(w, h)) as s:
         s.wait("vcpu2|3 waiting")
         fits(s)
@@ -105,23 +94,8 @@ def check_layout(w, h):
         s.wait(r"shell>\s*\Z")
 
 
-@test("view-layout-80x24")
-def _():
-    check_layout(80, 24)
-
-
-@test("view-layout-200x50")
-def _():
-    check_layout(200, 50)
-
-
-@test("view-layout-60x15")
-def _():
-    check_layout(60, 15)
-
-
-@test("view-resize", limit=120)
-def _():
+@test(limit=120)
+def view_resize():
     """While it runs, to any size: what is too small says so, and comes back."""
     with busy_target() as t, Screen(t.pid) as s:
         # Each grows one way: what is left of the frame before, cut off, is not taken for the new one.
@@ -163,8 +137,8 @@ class Raw:
         self.out = self.out.split(part, 1)[1]
 
 
-@test("view-sizes-that-no-terminal-has", limit=120)
-def _():
+@test(limit=120)
+def view_sizes_that_no_terminal_has():
     """A terminal may say up to 65535 lines and columns, at the start and later: ncurses counts in short."""
     for height, columns in (40000, 100), (100, 40000), (65535, 65535), (30, 80):
         s = Raw(height, columns)
@@ -186,8 +160,8 @@ def cell(s, title, column):
     return first[head.index(column):].split()[0]
 
 
-@test("view-keys", limit=180)
-def _():
+@test(limit=180)
+def view_keys():
     with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
         s.wait("guest .*continue")
         for name in ("thread", "process", "resolver", "instruction", "mapping"):
@@ -269,8 +243,8 @@ def _():
         s.wait(r"shell>\s*\Z")
 
 
-@test("view-mouse", limit=90)
-def _():
+@test(limit=90)
+def view_mouse():
     with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
         # All panes have what they will have: the table does not move any more.
         screen = s.wait(lambda x: all(re.search(p, x) for p in ("guest .*continue", "anon .*copy"))).split("\n")
@@ -299,8 +273,8 @@ def sums(text):
     return found
 
 
-@test("view-one-frame-one-reading", limit=120)
-def _():
+@test(limit=120)
+def view_one_frame_one_reading():
     """While faults come and go, header, histogram, table and a snapshot of one frame have the same numbers."""
     with busy_target(delay_us=500) as t, Screen(t.pid, size=(200, 50)) as s:
         s.wait("guest ")
@@ -325,8 +299,8 @@ def _():
             s.wait("PAUSED", gone=True)
 
 
-@test("view-snapshot", limit=90)
-def _():
+@test(limit=90)
+def view_snapshot():
     with busy_target() as t, Screen(t.pid, size=(60, 15)) as s:
         s.wait("guest ")
         s.keys("s")
@@ -355,16 +329,12 @@ def _():
 
 # ---- what comes from outside ----
 
-@test("view-storm", limit=120)
-def _():
+@test(limit=120)
+def view_storm():
     """As many faults as can be made: keys are answered, and totals are those of the handler."""
-    with Target(timeout=60) as t:
-        n = 100000
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=n * PAGE)
-        t.fallocate(id=m["id"], offset=0, len=n * PAGE, mode="alloc")
-        t.register(uffd=u, id=m["id"], mode=["minor"])
-        t.handler(uffd=u, action="continue")
+    n = 100000
+    with target(size=n * PAGE, alloc=True, mode="minor", timeout=60) as (t, m):
+        t.handler(uffd=t.u, action="continue")
         with Screen(t.pid) as s:
             threads = t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]
             for name in ("thread", "process", "resolver", "instruction", "mapping"):
@@ -372,15 +342,15 @@ def _():
                 s.wait(f"by {name} ", timeout=5)
             for thread in threads:
                 wait_until(lambda thread=thread: t.join(thread=thread, timeout_ms=5000)["done"], "thread", timeout=60)
-            faults = t.handler_stats(uffd=u)["minor"]
+            faults = t.handler_stats(uffd=t.u)["minor"]
             s.wait(f"total {faults:,} ")
             s.keys("q")
             s.wait(r"shell>\s*\Z")
             contains(s.history(), f"{faults} faults in")
 
 
-@test("view-target-exits", limit=90)
-def _():
+@test(limit=90)
+def view_target_exits():
     with stuck_target() as t, Screen(t.pid) as s:
         s.wait("vcpu2")
         t.kill()
@@ -394,19 +364,17 @@ def _():
         s.wait(r"shell>\s*\Z")
 
 
-@test("view-hostile-names", limit=120)
-def _():
+@test(limit=120)
+def view_hostile_names():
     """Nothing of a name reaches the terminal as it is, and columns stay where they are."""
     comms = ["\033[2J\033]0;x\007", "你好世界e\u0301", "\udcff\udcfeab", "a\u0301\u0301\u0301\u0301\u0301b", "\u202etxt"]
     with Target(timeout=60) as t:
         t.comm(name="\033[31mvmm\033[5m")
-        u = t.uffd(features=FEATURES)["fd"]
-        m = t.map(kind="memfd", size=256 * PAGE, name="\033[41m你好\udcffé\u202ex\n" + "長" * 40)
-        t.fill(id=m["id"], seed=1)
-        t.register(uffd=u, id=m["id"], mode=["minor"])
+        t.userfaultfd()
+        m = t.memory(size=256 * PAGE, seed=1, mode="minor", name="\033[41m你好\udcffé\u202ex\n" + "長" * 40)
         for i, comm in enumerate(comms):
             t.touch(id=m["id"], offset=i * PAGE, len=PAGE, access="read", name=comm)
-        wait_until(lambda: fdinfo(t.pid, u)["total"] == len(comms), "all wait")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == len(comms), "all wait")
         for locale in ("C.UTF-8", "C"):
             with Screen(t.pid, size=(120, 40), locale=locale) as s:
                 s.wait(r"\\x1b\[2J")
@@ -430,8 +398,8 @@ def _():
                 s.wait(r"shell>\s*\Z")
 
 
-@test("view-no-colour", limit=120)
-def _():
+@test(limit=120)
+def view_no_colour():
     """Reverse and bold tell, and a mark; no colour is set."""
     colours = re.compile(r"\033\[[\d;]*\b(3[0-7]|4[0-7]|38|48|9[0-7])[;m]")
     with stuck_target() as t:
@@ -448,8 +416,8 @@ def _():
             ok(colours.search(s.screen("-e")), "colours otherwise")
 
 
-@test("view-ascii", limit=90)
-def _():
+@test(limit=90)
+def view_ascii():
     with busy_target() as t, Screen(t.pid, size=(120, 40), locale="C") as s:
         s.wait(r"guest .*continue")
         s.wait(r"guest .*\[.*[-.:=+*#@].*\]")
@@ -460,8 +428,8 @@ def _():
 
 # ---- the terminal ----
 
-@test("view-leaves-terminal-sane", limit=180)
-def _():
+@test(limit=180)
+def view_leaves_terminal_sane():
     with stuck_target(1) as t, Screen(t.pid, start=False) as s:
         def after(what, cause, code):
             s.run(f"clear; stty -a >before; {s.command} -d 5m; echo code $?; stty -a >after")
@@ -484,8 +452,8 @@ def _():
             after("SIGQUIT", lambda: s.keys("C-\\"), 131)
 
 
-@test("view-stop-and-go-on", limit=90)
-def _():
+@test(limit=90)
+def view_stop_and_go_on():
     with stuck_target(1) as t, Screen(t.pid) as s:
         s.wait("vcpu0")
         s.keys("C-z")
@@ -502,8 +470,8 @@ def _():
         s.wait(r"shell>\s*\Z")
 
 
-@test("view-messages-at-end", limit=60)
-def _():
+@test(limit=60)
+def view_messages_at_end():
     """Not without a terminal, and not on one that can't."""
     with stuck_target(1) as t, Screen(t.pid, start=False, term="tmux-256color") as s:
         s.run(f"TERM=dumb {s.command} -d 0.1")
@@ -518,8 +486,8 @@ def _():
 
 # ---- --control ----
 
-@test("view-control", limit=150)
-def _():
+@test(limit=150)
+def view_control():
     """c frees one thread of a hung target, C all of them; each after a question."""
     with stuck_target(4) as t, Screen("--control", t.pid, size=(100, 30)) as s:
         threads = {tid: i for i, tid in enumerate(t.tids)}
@@ -532,17 +500,17 @@ def _():
         screen = s.wait("yes")
         contains(screen, "Continue the minor fault of thread")
         contains(screen, "in the page cache and begins with")
-        page = int(re.search(r"4K at ([0-9a-f]+)", screen)[1], 16) - int(t.m["addr"], 16)
+        page = int(re.search(r"4K at ([0-9a-f]+)", screen)[1], 16) - t.m["start"]
         data = t.peek(id=t.m["id"], offset=page, len=16, through="second")["hex"]
         contains(screen, " ".join(data[i:i + 2] for i in range(0, 32, 2)))
         s.keys("n")
         s.wait("nothing was done")
-        eq(fdinfo(t.pid, t.fd)["total"], 4, "all wait still")
+        eq(fdinfo(t.pid, t.u)["total"], 4, "all wait still")
         s.keys("c")
         tid = int(re.search(r"of thread (\d+)", s.wait("yes"))[1])
         s.keys("y")
         s.wait("continued: 4K mapped")
-        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 3, "one goes on")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 3, "one goes on")
         wait_until(lambda: not os.path.exists(f"/proc/{t.pid}/task/{tid}"), "the one that was asked about")
         ok(tid in threads, "one of them")
         s.wait("3 waiting")
@@ -550,21 +518,21 @@ def _():
         contains(s.wait("yes"), "Continue all 3 minor faults")
         s.keys("y")
         s.wait("continued: 12K mapped")
-        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 0, "all go on")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 0, "all go on")
         s.wait("waiting longest none")
         s.keys("c")
         s.wait("no thread waits")
 
 
-@test("view-control-late", limit=60)
-def _():
+@test(limit=60)
+def view_control_late():
     """What was asked about has been resolved, or its process is gone, before the yes: nothing is done."""
     with stuck_target(2) as t, Screen("--control", t.pid, size=(100, 30)) as s:
         s.wait("vcpu1")
         s.keys("C")
         s.wait("Continue all 2")
         run("unregister", t.pid, "all", check=0)
-        wait_until(lambda: fdinfo(t.pid, t.fd)["total"] == 0, "both go on")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 0, "both go on")
         s.keys("y")
         s.wait("nobody waits there any more")
     with stuck_target(1) as t, Screen("--control", t.pid, size=(100, 30)) as s:
@@ -576,13 +544,10 @@ def _():
         s.wait("has exited|is gone|no such process|nobody waits")
 
 
-@test("view-control-missing", limit=60)
-def _():
+@test(limit=60)
+def view_control_missing():
     """Only minor faults: another one says why not."""
-    with Target() as t:
-        u = t.uffd(features=FEATURES)["fd"]
-        a = t.map(kind="anon", size=16 * PAGE)
-        t.register(uffd=u, id=a["id"], mode=["missing"])
+    with target("anon", mode="missing") as (t, a):
         t.touch(id=a["id"], len=PAGE, access="read", name="stuck")
         with Screen("--control", t.pid) as s:
             s.wait("stuck")
@@ -590,7 +555,7 @@ def _():
             s.wait("missing: see uffdctl copy")
             s.keys("C")
             s.wait("no minor fault waits")
-            eq(fdinfo(t.pid, u)["total"], 1, "it waits still")
+            eq(fdinfo(t.pid, t.u)["total"], 1, "it waits still")
 
 
 main()

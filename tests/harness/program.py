@@ -21,22 +21,21 @@ class Limit(BaseException):
     """The test took too long; no Exception, so that no test catches it by accident."""
 
 
-def test(what=None, limit=60, rule=None, each=None):
+def test(fn=None, limit=60, rule=None, each=None):
     """Registers a function: @test, or @test(limit=120, rule=..., each=...). lock_waits() is the test lock-waits.
 
     It fails when it takes more than limit seconds, SLOW times. rule: the one of rules.py that it holds. each: several
-    tests, by what their names end with: {"anon": arguments of the function, ...}. what: the name, where the function
-    has another one.
+    tests, by what their names end with: {"anon": arguments of the function, ...}.
     """
     if rule and rule not in RULES:
         raise ValueError(f"{rule} is no rule")
 
     def register(fn):
-        name = what if isinstance(what, str) else fn.__name__.replace("_", "-")
+        name = fn.__name__.replace("_", "-")
         cases = {f"{name}-{key}": args for key, args in each.items()} if each else {name: ()}
         _tests.extend((case, lambda args=args: fn(*args), limit * SLOW) for case, args in cases.items())
         return fn
-    return register(what) if callable(what) else register
+    return register(fn) if fn else register
 
 
 def _kill_children():

@@ -7,13 +7,13 @@
 #include <string.h>
 
 #include "cmd/watch/clock.h"
+#include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/view/control.h"
 #include "cmd/watch/view/draw.h"
 #include "cmd/watch/view/input.h"
 #include "cmd/watch/view/scanner.h"
 #include "cmd/watch/view/terminal.h"
-#include "cmd/watch/view/view.h"
 
 /* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
 #define READ_MS 50
