@@ -5,13 +5,11 @@
 
 #include "bpf/watch/read.h"
 #include "bpf/watch/search.h"
-#include "bpf/watch/totals.h"
 
 struct delivery {
 	struct userfaultfd_ctx *ctx;
 	struct list_head *head, *queued; /* of both queues */
 	struct list_head *at, *from;	 /* from: whence at was reached */
-	struct ev_stats *st;
 	__u64 now;
 	__u32 nr_left; /* messages that were read, or entries that are looked at though they are marked */
 	__u32 depth;   /* entries from the head to at */
@@ -64,10 +62,8 @@ static inline bool delivery_ends(struct delivery *d, bool was_marked)
 static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, __u64 now, __u32 nr_read, __u32 nr_most,
 					   long (*next)(__u32 i, struct delivery *d))
 {
-	struct delivery d = { .ctx = ctx, .st = own_stats(), .now = now, .nr_left = nr_read };
+	struct delivery d = { .ctx = ctx, .now = now, .nr_left = nr_read };
 
-	if (!d.st)
-		return;
 	d.head = queue_of(ctx, fault_wqh);
 	d.queued = queue_of(ctx, fault_pending_wqh);
 	d.at = d.head;

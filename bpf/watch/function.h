@@ -94,6 +94,7 @@ static void fault_woken(__u64 wait, const void *key)
 static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
+	struct ev_stats *st;
 
 	if (!s || waited_before(s))
 		return s;
@@ -101,7 +102,9 @@ static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq
 		return false;
 	if (s->f.read_ns)
 		return true;
-	delivered(d->st, s, d->now);
+	st = own_stats();
+	if (st)
+		delivered(st, s, d->now);
 	return false;
 }
 

@@ -14,11 +14,9 @@ enum noted {
 };
 
 /* A thread that has left the queue since, and is in another fault, has its entry at the same place. */
-static bool is_still_there(const struct delivery *d)
+static bool is_still_there(struct list_head *from, const struct sign *sign)
 {
-	struct list_head *from = d->from;
-
-	return BPF_CORE_READ(from, next) == d->at;
+	return BPF_CORE_READ(from, next) == entry_of(sign->found.uwq);
 }
 
 /* Has its fault ended? A thread that was woken by a signal may not have run since, and be in the queue. */
@@ -103,44 +101,50 @@ static enum noted note_read(struct ev_slot *s, __u32 word, struct task_struct *t
 }
 
 /* True: it was known. */
-static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign *sign, const struct delivery *d)
+static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign *sign, struct list_head *from)
 {
-	for (int i = 0; i < MAX_TRIES; i++) {
+	struct ev_stats *st = own_stats();
+
+	for (int i = 0; st && i < MAX_TRIES; i++) {
 		__u32 word = WORD(s);
 		enum noted r;
 
 		/* Between the two it has been in one fault, or its word has changed. */
-		if (!is_still_there(d))
+		if (!is_still_there(from, sign))
 			return false;
 		sign->marks.completed = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
 		sign->marks.switches = BPF_CORE_READ(task, nvcsw);
-		if (!is_still_there(d))
+		if (!is_still_there(from, sign))
 			return false;
-		r = note_read(s, word, task, sign, d->st);
+		r = note_read(s, word, task, sign, st);
 		if (r != AGAIN)
 			return r == KNOWN;
 	}
 	return false;
 }
 
-/* Its message was read. True: that was known before. */
-static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
+/*
+ * The message of an entry was read. True: that was known before. Not static: verified once, not within a loop.
+ * @from: the entry before it, of which it is the next as long as it is there
+ */
+__noinline int deliver(__u64 ctx, __u64 uwq, __u64 from, __u64 now)
 {
+	struct userfaultfd_wait_queue *at = (void *)uwq;
 	struct sign sign = {
-		.found = { .uwq = uwq, .ctx = d->ctx, .delivered = true },
-		.now = d->now,
+		.found = { .uwq = at, .ctx = (void *)ctx, .delivered = true },
+		.now = now,
 		.flags = EV_DELIVERY_SEEN,
 	};
-	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	struct task_struct *task = BPF_CORE_READ(at, wq.private);
 	struct ev_slot *s;
 
-	if (!task || !is_chosen_uwq((__u64)uwq))
+	if (!task || !is_chosen_uwq(uwq))
 		return false;
 	s = find_slot((__u64)task);
 	if (!s)
 		s = take_place((__u64)task);
 	if (s)
-		return deliver_to(s, task, &sign, d);
+		return deliver_to(s, task, &sign, (void *)from);
 	/* It is missed, which is counted when it sleeps. */
 	no_room = 1;
 	return false;
@@ -152,7 +156,7 @@ static long deliver_next(__u32 i, struct delivery *d)
 
 	if (!delivery_step(d, false, &uwq))
 		return 1;
-	return uwq && delivery_ends(d, deliver(d, uwq));
+	return uwq && delivery_ends(d, deliver((__u64)d->ctx, (__u64)uwq, (__u64)d->from, d->now));
 }
 
 /* ---- system calls ---- */
