@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What BPF programs and libuffdctl share: every record and every constant. C for both compilers, each of which checks
- * the layouts at the end.
+ * Everything that BPF programs and libuffdctl share: each record and each constant. Both compilers read this file,
+ * and check the layouts at the end.
  */
 #ifndef UFFDCTL_EVENT_H
 #define UFFDCTL_EVENT_H
@@ -9,7 +9,7 @@
 #include <linux/types.h>
 #include <stddef.h>
 
-/* The kernel's: one that is in no header, one that not each machine's header has. */
+/* Constants of the kernel: one is in no header, one is not in the headers of every machine. */
 #define VM_HUGETLB 0x00400000
 #ifndef UFFD_PAGEFAULT_FLAG_RWP
 #define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)
@@ -19,17 +19,17 @@
 
 /* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */
 
-/* Descriptors that one look has room for. */
+/* Maximum number of descriptors in one look. */
 #define EV_MAX_FILES (1 << 14)
 
 /* One descriptor of a userfaultfd. */
 struct ev_file {
 	__u64 f_op;
 	__u64 ctx; /* struct userfaultfd_ctx */
-	__u64 mm;  /* whose memory it governs */
+	__u64 mm;  /* the memory that it governs */
 	__u32 pid; /* thread group, in the reader's pid namespace */
 	__u32 fd;
-	__u32 has_reader; /* somebody waits in read, poll or epoll for its messages */
+	__u32 has_reader; /* a handler waits in read, poll or epoll for its messages */
 	__u32 pad;
 };
 
@@ -52,33 +52,33 @@ struct ev_vma_at {
 	__u64 inode; /* 0: of no file */
 	__u64 offset;
 	__u32 dev; /* as the kernel numbers it: 12 bits, 20 bits */
-	__s32 err; /* -ENOENT, -EBUSY: somebody changes mappings just now */
+	__s32 err; /* -ENOENT, -EBUSY: mappings are being changed now */
 };
 
 /* The memory of one process (iter/task). */
 struct ev_task {
 	__u64 mm;
-	__u64 process; /* struct signal_struct: stays over exec */
+	__u64 process; /* struct signal_struct: the same after exec */
 	__u64 parent;  /* that of its parent */
 	__u64 start_ns;
 	__u32 pid;
 	__u32 pad;
 };
 
-/* Which of its userfaultfd's queues a thread waits in. */
+/* The queue of the userfaultfd in which a thread waits. */
 enum ev_queue {
-	EV_QUEUED,    /* fault_pending_wqh: nobody has read the message */
-	EV_DELIVERED, /* fault_wqh: read, not resolved */
+	EV_QUEUED,    /* fault_pending_wqh: no handler has read the message */
+	EV_DELIVERED, /* fault_wqh: delivered, not resolved */
 	EV_EVENT,     /* event_wqh: fork, remap, remove, unmap */
 };
 
-/* Threads that one look has room for. */
+/* Maximum number of threads in one look. */
 #define EV_MAX_WAITERS (1 << 14)
 
-/* Userfaultfds whose queues changed faster than they could be walked: addresses that there is room for. */
+/* Maximum number of addresses of userfaultfds whose queues changed faster than they could be walked. */
 #define EV_MAX_TORN 64
 
-/* A thread that waits in a userfaultfd. */
+/* A thread that waits on a userfaultfd. */
 struct ev_waiter {
 	__u64 task;
 	__u64 ctx;
@@ -110,14 +110,14 @@ enum ev_access {
 
 /* How a fault ended. */
 enum ev_end {
-	EV_WOKEN,      /* by a range operation of a userfaultfd */
+	EV_WOKEN,      /* by an ioctl on the userfaultfd */
 	EV_SIGNAL,     /* by a signal to the thread */
 	EV_RELEASED,   /* by the last close of the userfaultfd */
 	EV_NOT_WAITED, /* its page was there before it slept */
 	EV_NR_ENDS,
 };
 
-/* Processes, and memories of processes, that there is room for where not all are watched. */
+/* Maximum number of processes, and of their memories, if not all are watched. */
 #define EV_MAX_PROCESSES 4096
 
 /* For the program choose_process. */
@@ -129,7 +129,7 @@ struct ev_process {
 enum ev_watch_flags {
 	EV_WATCH_STREAM = 1 << 0,   /* records are wanted */
 	EV_WATCH_SOME = 1 << 1,	    /* only processes that are chosen */
-	EV_WATCH_CHILDREN = 1 << 2, /* and those that they start */
+	EV_WATCH_CHILDREN = 1 << 2, /* and their descendants */
 };
 
 #define EV_MAX_RANGES 64
@@ -138,7 +138,7 @@ struct ev_range {
 	__u64 start, end;
 };
 
-/* What to watch: known before the programs are loaded, constant for them. */
+/* What to watch: set before the programs are loaded, and constant for them. */
 struct ev_watch_config {
 	__u64 fops;	 /* userfaultfd_fops */
 	__u64 pid_ns;	 /* the loader's */
@@ -153,29 +153,29 @@ struct ev_watch_config {
 	struct ev_range ranges[EV_MAX_RANGES];
 };
 
-/* Userfaultfds of one memory that the backend sched looks into, memories that it has room for, */
+/* Backend sched: maximum number of userfaultfds of one memory, of memories, */
 #define EV_MAX_CTXS 16
 #define EV_MAX_GOVERNED 4096
-/* and userfaultfds of all memories, for threads that touch the memory of others. */
+/* and of userfaultfds of all memories, for threads that touch the memory of another process. */
 #define EV_MAX_ALL_CTXS 64
 
 struct ev_ctxs {
 	__u64 ctx[EV_MAX_CTXS]; /* 0: none */
 };
 
-/* Waits of 2^i microseconds and less, the last one of more. */
+/* Number of waits up to 2^i microseconds; the last one: of longer waits. */
 #define EV_NR_BUCKETS 26
 
-/* Totals, one set a CPU: exact whatever the stream loses. */
+/* Totals, one set for each CPU: exact even if the stream loses records. */
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
 	__u64 ended[EV_NR_ENDS];
 	__u64 blocked;	  /* that slept */
 	__u64 delivered;  /* messages that were read */
-	__u64 lost;	  /* records that the stream had no room for */
-	__u64 missed;	  /* faults that there was no room to follow */
-	__u64 unmeasured; /* ended faults whose wait is not known: in no bucket */
-	/* sched: messages of faults by what their readers say, and faults whose message is known to be read. */
+	__u64 lost;	  /* records for which the stream had no room */
+	__u64 missed;	  /* faults that could not be followed for lack of room */
+	__u64 unmeasured; /* ended faults whose waiting time is not known: in no bucket */
+	/* sched: messages counted at their readers, and faults whose message is known to be read. */
 	__u64 messages[EV_NR_KINDS];
 	__u64 marked[EV_NR_KINDS];
 	__u64 buckets[EV_NR_BUCKETS];
@@ -188,13 +188,13 @@ struct ev_stats {
 struct ev_fault {
 	__u64 start_ns; /* CLOCK_MONOTONIC */
 	__u64 end_ns;
-	__u64 read_ns; /* its message was read; 0: it was not */
+	__u64 read_ns; /* when its message was read; 0: it was not */
 	__u64 ctx;
 	__u64 mm;
 	__u64 addr;
 	__u64 flags;	  /* UFFD_PAGEFAULT_FLAG_* */
-	__u64 ip;	  /* user-mode instruction; of the system call, if in one */
-	__u64 process_ns; /* start of the thread's process, if the memory is that one's; else 0 */
+	__u64 ip;	  /* user-mode instruction; in a system call, the one that made it */
+	__u64 process_ns; /* start time of the thread's process, if it has this memory; otherwise 0 */
 	__u32 pid, tid;
 	__u32 resolver_pid, resolver_tid;
 	char comm[16];
@@ -202,7 +202,7 @@ struct ev_fault {
 	__u32 op;  /* _UFFDIO_*, or EV_OP_NONE */
 	__u32 end; /* enum ev_end */
 	__u32 kind;
-	__u32 unmeasured; /* how long it waited is not known */
+	__u32 unmeasured; /* its waiting time is not known */
 };
 
 enum ev_slot_state {
@@ -210,33 +210,33 @@ enum ev_slot_state {
 	EV_FILLING,
 	EV_WAITING,
 	EV_BEFORE,	/* waited when watching began: not counted */
-	EV_BEFORE_READ, /* likewise, and its message had been read */
-	EV_DONE,	/* its last fault has ended, and is counted, but for whether it slept */
-	EV_ENDING,	/* its fault ended unseen, and is being counted */
-	EV_TAKEN_OVER,	/* sched: counted as done while somebody else was filling the slot */
+	EV_BEFORE_READ, /* the same, and its message had been read */
+	EV_DONE,	/* its last fault has ended and is counted; not known yet whether it slept */
+	EV_ENDING,	/* nobody saw its fault end; it is being counted */
+	EV_TAKEN_OVER,	/* sched: counted as ended while another CPU was filling the slot */
 };
 
 /*
- * Beside its state, the word of a slot has for sched what is known of the fault, and a number: all of it
- * changes at once or not at all, whoever sees a sign of the fault at the same time.
+ * For sched, the word of a slot has its state, what is known about the fault, and a number. They change together
+ * atomically, since several CPUs may see signs of the fault at the same time.
  */
 enum ev_slot_word {
 	EV_STATE_MASK = 0xff,
-	EV_DELIVERY_SEEN = 0x100, /* its message was read, and that is counted */
-	EV_SLEEP_SEEN = 0x200,	  /* it slept, and that is counted */
+	EV_DELIVERY_SEEN = 0x100, /* its message was read, which is counted */
+	EV_SLEEP_SEEN = 0x200,	  /* it slept, which is counted */
 	EV_NEXT = 0x10000,	  /* added when the slot is taken for another fault */
 };
 
 /* A thread and the fault that it waits in. */
 struct ev_slot {
-	__u64 task; /* whose it is; 0: nobody's */
+	__u64 task; /* the thread that it belongs to; 0: none */
 	__u32 word; /* enum ev_slot_state, and enum ev_slot_word */
 	__u32 slept;
 	__u64 uwq;	 /* struct userfaultfd_wait_queue; 0: not known */
-	__u64 switches;	 /* of the thread's own will, before; sched: when the slot was taken */
-	__u64 completed; /* sched: page faults of the thread that were over by then */
-	__u64 arrival;	 /* sched: when the thread last came on a CPU, if the fault ended while it slept */
-	__u64 file;	 /* that the thread read messages from last (kprobe) */
+	__u64 switches;	 /* voluntary context switches of the thread before the fault; sched: when the slot was taken */
+	__u64 completed; /* sched: page faults that the thread had completed by then */
+	__u64 arrival;	 /* sched: when the thread last got a CPU, if the fault ended while it slept */
+	__u64 file;	 /* the userfaultfd from which the thread last read messages (kprobe) */
 	struct ev_fault f;
 };
 
@@ -246,16 +246,15 @@ static inline __u32 ev_slot_state(__u32 word)
 }
 
 /*
- * Slots are an array: a thread's is at its place or among the next few. That costs a fifth of a
- * lookup in a hash map, and there are four or five of them a fault. With 10,000 threads at once
- * some ten find no room.
+ * Slots are an array: the slot of a thread is at its hashed place or among the next few. This costs a fifth of a
+ * look-up in a hash map, of which a fault needs four or five. With 10,000 threads at once, some ten find no room.
  */
 #define EV_NR_SLOTS (1 << 15)
 #define EV_MAX_PROBES 8
 
 static inline __u32 ev_slot_place(__u64 task, __u32 probe)
 {
-	/* 32 bits of it: the verifier lets nobody calculate with a pointer that it knows. */
+	/* Use 32 bits of it: the verifier forbids arithmetic with pointers that it knows. */
 	return ((((__u32)task >> 6) * 0x9e3779b1u >> 17) + probe) & (EV_NR_SLOTS - 1);
 }
 
@@ -281,7 +280,7 @@ EV_CHECK_PLACE(ev_fault, op, 120);
 EV_CHECK_SIZE(ev_slot, 192);
 EV_CHECK_PLACE(ev_slot, word, 8);
 EV_CHECK_PLACE(ev_slot, f, 56);
-/* Programs copy names by words, and find a kind or an end by a mask. */
+/* Programs copy names word by word, and limit the index of a kind or an end with a mask. */
 _Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fault, resolver_comm) % 8 == 0, "comm");
 _Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
 _Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");

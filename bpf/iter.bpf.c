@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Iterators: who holds userfaultfds, whose memory they govern, which mappings they own. */
+/* Iterators: the holders of userfaultfds, the memory that each governs, and the mappings that it owns. */
 #include "bpf/event.h"
 #include "bpf/queues.h"
 #include "bpf/task.h"
@@ -12,10 +12,10 @@ const volatile __u64 page_size;
 __u64 userfaultfd_fops; /* 0: report every file */
 __u64 registered_only;
 __u64 scan_files;
-__u64 find_addr; /* the mapping there, instead of the task */
+__u64 find_addr; /* report the mapping at this address, instead of the task */
 __u64 run;	 /* the number of this scan of files */
 
-/* The pid namespace of whoever ran an iterator last, and its depth. */
+/* The pid namespace of the process that last ran an iterator, and its depth. */
 __u64 pid_ns;
 __u64 level;
 
@@ -27,13 +27,13 @@ struct {
 	__type(value, struct ev_file);
 } found SEC(".maps");
 
-__u64 nr_found; /* may be more than there is room for */
+__u64 nr_found; /* may be more than fit */
 
 struct table_key {
 	__u64 files, process;
 };
 
-/* Tables that are not the first thread's, and the last run that scanned them: threads share one. */
+/* File tables other than that of the first thread, and the last run that scanned each: threads may share one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, EV_MAX_FILES);
@@ -73,7 +73,7 @@ static long scan_fd(__u32 fd, struct scan *scan)
 	unsigned long *open_fds = scan->open_fds;
 	__u64 f_op;
 
-	/* Most of a table is empty: a word of the bitmap is 64 descriptors. */
+	/* Most of a table is empty: a word of the bitmap covers 64 descriptors. */
 	if (fd % 64 == 0)
 		bpf_probe_read_kernel(&scan->open, sizeof(scan->open), open_fds + fd / 64);
 	if (!(scan->open >> (fd % 64) & 1))
@@ -87,7 +87,7 @@ static long scan_fd(__u32 fd, struct scan *scan)
 	return 0;
 }
 
-/* A thread may have a table of its own, and outlives its first thread. */
+/* A thread may have a file table of its own, and may outlive the first thread. */
 static bool is_next_table(struct task_struct *task, struct task_struct *leader)
 {
 	struct table_key key = { (__u64)BPF_CORE_READ(task, files), (__u64)BPF_CORE_READ(task, signal) };
@@ -100,14 +100,14 @@ static bool is_next_table(struct task_struct *task, struct task_struct *leader)
 	last = bpf_map_lookup_elem(&scanned, &key);
 	if (last && *last == run)
 		return false;
-	/* Where there is no room to remember one it is scanned each time. */
+	/* If there is no room to remember it, it is scanned each time. */
 	bpf_map_update_elem(&scanned, &key, &run, BPF_ANY);
 	return true;
 }
 
 /*
- * The table is read without its lock: a descriptor that comes or goes meanwhile may be missed
- * or be one that was. It takes two thirds of the time of iter/task_file, which takes a reference of each.
+ * The table is read without its lock: a descriptor that is opened or closed meanwhile may be missed, or be reported
+ * though it is closed. This takes two thirds of the time of iter/task_file, which takes a reference to each file.
  */
 static void scan_table(struct task_struct *task, __u32 pid)
 {
@@ -121,7 +121,7 @@ static void scan_table(struct task_struct *task, __u32 pid)
 	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
 }
 
-/* The file system beneath is known here by the kernel's own structures, without a word to the file's server. */
+/* The file system is known here from the kernel's own structures, without asking the file's server. */
 static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 {
 	struct inode *inode;
@@ -185,8 +185,8 @@ int tasks(struct bpf_iter__task *it)
 	level = own_level();
 	pid_ns = own_ns();
 	/*
-	 * Pointers are read as numbers, not followed as types: for each of those the verifier
-	 * searches all of the kernel's BTF by name, which took most of the time to load.
+	 * Pointers are read as numbers, not as typed pointers: for each type, the verifier searches all of the
+	 * kernel's BTF by name, which took most of the loading time.
 	 */
 	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;

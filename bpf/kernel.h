@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The few kernel types that the programs look at. CO-RE finds the fields' real places at load. */
+/* The few kernel types that the programs read. CO-RE finds the real offsets of the fields when loading. */
 #ifndef UFFDCTL_BPF_KERNEL_H
 #define UFFDCTL_BPF_KERNEL_H
 
@@ -24,7 +24,7 @@
 /* As list_del() leaves an entry. */
 #define LIST_POISON1 0xdead000000000100
 
-/* Not in the headers of every machine that builds this. */
+/* Not in the headers of every build machine. */
 #ifndef UFFD_FEATURE_EXACT_ADDRESS
 #define UFFD_FEATURE_EXACT_ADDRESS (1 << 11)
 #endif
@@ -51,7 +51,7 @@ struct wait_queue_entry {
 
 struct sched_entity {
 	__u64 sum_exec_runtime;
-	__u64 prev_sum_exec_runtime; /* when it was last put on a CPU */
+	__u64 prev_sum_exec_runtime; /* when it last got a CPU */
 };
 
 struct sched_info {
@@ -98,7 +98,7 @@ struct pt_regs {
 	int syscallno;
 };
 
-/* The same, as the macros of libbpf have it. */
+/* The same, with the names that libbpf's macros use. */
 struct user_pt_regs {
 	__u64 regs[31];
 };
@@ -135,7 +135,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	unsigned int on_rq;
-	unsigned int on_cpu; /* it runs; CONFIG_SMP; a byte since 7.2 */
+	unsigned int on_cpu; /* it is running; only with CONFIG_SMP; a byte since 7.2 */
 	unsigned long nvcsw;
 	unsigned long min_flt, maj_flt;
 	struct sched_entity se;
@@ -258,7 +258,10 @@ struct bpf_iter__task_vma {
 
 #pragma clang attribute pop
 
-/* Of a program with typed arguments, as a number: a pointer can't be handed to a function that is verified by itself. */
+/*
+ * An argument of a program with typed arguments, as a number: a pointer can't be passed to a function that is
+ * verified separately.
+ */
 static inline __u64 first_argument(const unsigned long long *ctx)
 {
 	__u64 number = 0;

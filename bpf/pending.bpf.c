@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Iterator: which threads wait in a userfaultfd now, by its own queues. */
+/* Iterator: the threads that wait on a userfaultfd now, from its queues. */
 #include "bpf/event.h"
 #include "bpf/queues.h"
 #include "bpf/task.h"
@@ -8,9 +8,9 @@ char _license[] SEC("license") = "GPL";
 
 const volatile __u64 userfaultfd_fops;
 
-__u64 run; /* its number, set by the loader before */
+__u64 run; /* number of this run, set by the loader before */
 
-/* Here and not through the iterator's file: that holds some 400 records of one descriptor, then fails. */
+/* The results are here and not in the iterator's file, which fails after some 400 records for one descriptor. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(map_flags, BPF_F_MMAPABLE);
@@ -19,7 +19,7 @@ struct {
 	__type(value, struct ev_waiter);
 } found SEC(".maps");
 
-/* Userfaultfds, and the last run that walked them: each has as many descriptors as processes share it. */
+/* Userfaultfds, and the last run that walked each: a userfaultfd may have several descriptors. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, EV_MAX_FILES);
@@ -27,17 +27,17 @@ struct {
 	__type(value, __u64);
 } walked SEC(".maps");
 
-__u64 nr_found; /* may be more than there is room for */
+__u64 nr_found; /* may be more than fit */
 
-/* Userfaultfds of which threads may be missing, and how many those are. */
+/* Userfaultfds whose threads may be missing, and their number. */
 __u64 torn[EV_MAX_TORN];
 __u64 nr_torn;
 
 /*
- * A queue is walked without its lock while threads come and go. A walk along `next` that ends where it
- * began has met each thread that waited all that time: who goes is taken out with an entry that points
- * to itself or nowhere, or leads on from where it was put next, which is the front of the same queue, or
- * a place that is not of this queue. All but the front show, and the walk is done again.
+ * A queue is walked without its lock, while threads come and go. If a walk along `next` ends where it began, it has
+ * met each thread that waited all the time. An entry that is removed meanwhile points to itself or to nothing, or
+ * continues at its new place: the front of the same queue, or another queue. Except for the front of the same queue,
+ * this is detected, and the walk is repeated.
  */
 #define MAX_TRIES 32
 #define MAX_STEPS (1 << 16)
@@ -52,15 +52,15 @@ struct walk {
 };
 
 /*
- * When a task last ran: when it came on a CPU, and how long it ran then. Not exec_start, though
- * it says just that: each CPU's clock of tasks leaves out what was stolen from that CPU.
+ * When a task last ran: the time when it got a CPU, plus how long it ran. exec_start has just that, but in the task
+ * clock of one CPU, which leaves out time that was stolen from that CPU.
  */
 static __u64 last_ran(struct task_struct *task, __u64 now)
 {
 	__u64 came = BPF_CORE_READ(task, sched_info.last_arrival);
 	__u64 ran = BPF_CORE_READ(task, se.sum_exec_runtime) - BPF_CORE_READ(task, se.prev_sum_exec_runtime);
 
-	/* Real-time tasks do not keep the second number. */
+	/* Real-time tasks do not update the second number. */
 	return came + ran > now ? came : came + ran;
 }
 
@@ -116,7 +116,7 @@ static struct list_head *entry_behind(const struct walk *w)
 	return w->back ? BPF_CORE_READ(at, prev) : BPF_CORE_READ(at, next);
 }
 
-/* The head of another of its queues is no entry; neither is what has become of one that is gone. */
+/* The head of another queue of the userfaultfd is no entry; memory that was an entry is none either. */
 static bool is_entry(const struct walk *w, const struct list_head *entry, struct userfaultfd_wait_queue *uwq)
 {
 	__u64 in_ctx = (__u64)entry - (__u64)w->ctx;
@@ -151,7 +151,9 @@ static long try_walk(__u32 i, struct walk *w)
 	return w->whole != 0;
 }
 
-/* True: all of it. Else those at its end, who came first, are there; they may be there twice. */
+/*
+ * True: the whole queue was walked. Otherwise the entries at its end, which came first, were reported, perhaps twice.
+ */
 static bool walk(struct walk *w, struct list_head *head, __u32 queue)
 {
 	w->head = head;
@@ -172,7 +174,7 @@ static void walk_all(struct walk *w, struct userfaultfd_ctx *ctx)
 	__u32 whole;
 	__u64 nr;
 
-	/* In the order that a thread goes through them. */
+	/* In the order in which a thread passes through them. */
 	w->ctx = ctx;
 	whole = walk(w, queue_of(ctx, fault_pending_wqh), EV_QUEUED);
 	whole &= walk(w, queue_of(ctx, fault_wqh), EV_DELIVERED);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The queues of a userfaultfd and what waits in them. */
+/* The queues of a userfaultfd and their entries. */
 #ifndef UFFDCTL_BPF_QUEUES_H
 #define UFFDCTL_BPF_QUEUES_H
 
 #include "bpf/kernel.h"
 
-/* Of a wait queue: queue_of(ctx, fault_wqh). */
+/* The head of a wait queue: queue_of(ctx, fault_wqh). */
 #define queue_of(ctx, field)                                                                         \
 	((struct list_head *)((void *)(ctx) + bpf_core_field_offset(struct userfaultfd_ctx, field) + \
 			      bpf_core_field_offset(struct wait_queue_head, head)))

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The numbers of a thread, as a pid namespace has them. */
+/* The IDs of a thread in a pid namespace. */
 #ifndef UFFDCTL_BPF_TASK_H
 #define UFFDCTL_BPF_TASK_H
 
 #include "bpf/kernel.h"
 
-/* Its number in one pid namespace; the last is that of its own. */
+/* The ID in one pid namespace; the last one is in its own namespace. */
 static inline void read_upid(struct pid *pid, unsigned int level, struct upid *ret)
 {
 	void *at = (void *)pid + bpf_core_field_offset(struct pid, numbers) + level * bpf_core_type_size(struct upid);
@@ -14,7 +14,10 @@ static inline void read_upid(struct pid *pid, unsigned int level, struct upid *r
 	bpf_probe_read_kernel(&ret->ns, sizeof(ret->ns), at + bpf_core_field_offset(struct upid, ns));
 }
 
-/* A thread's number in a pid namespace; 0 where it has none. Namespaces on one level are many, but for the first. */
+/*
+ * The ID of a thread in a pid namespace; 0 if it has none. Except for the first level, there are many namespaces on a
+ * level.
+ */
 static inline __u32 pid_at(struct task_struct *task, unsigned int level, __u64 ns)
 {
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
@@ -26,7 +29,7 @@ static inline __u32 pid_at(struct task_struct *task, unsigned int level, __u64 n
 	return (__u64)upid.ns == ns ? upid.nr : 0;
 }
 
-/* The namespace of whoever runs an iterator. */
+/* The namespace of the process that runs an iterator. */
 static inline unsigned int own_level(void)
 {
 	return BPF_CORE_READ(bpf_get_current_task_btf(), thread_pid, level);

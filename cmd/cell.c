@@ -162,7 +162,7 @@ char *cell_string(const struct cell *c, bool raw, bool exact)
 	char duration[DURATION_SIZE];
 	char *s = NULL;
 
-	/* Fields of --raw stand between blanks: none may be empty. */
+	/* Blanks separate the fields of --raw: none may be empty. */
 	if (raw && ((c->type == CELL_TEXT && !*c->text) || (c->type == CELL_LIST && !c->nr_words)))
 		return strdup("-");
 	switch (c->type) {

@@ -16,7 +16,7 @@ enum cell_type {
 	CELL_SIZE,     /* bytes: 1.5G, exact with -b and in JSON */
 	CELL_DURATION, /* nanoseconds: 1.5s, exact in JSON */
 	CELL_ADDRESS,  /* 7f…; JSON "0x7f…" */
-	CELL_TEXT,     /* from a target: escaped on the way out */
+	CELL_TEXT,     /* from a target: escaped when printed */
 	CELL_LIST,     /* words in an array */
 };
 
@@ -25,7 +25,7 @@ struct cell {
 	enum cell_type type;
 	uint64_t number;
 	const char *text;
-	char *words; /* each ended by a NUL; the memory is kept from cell to cell */
+	char *words; /* each ends with a NUL; the memory is reused for the next cell */
 	size_t nr_words, words_len, words_alloc;
 	bool failed; /* out of memory */
 	bool alert;  /* red where there is colour */
@@ -47,9 +47,7 @@ void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(prin
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 
 /*
- * What stands in the listing: NULL when out of memory, else free with free().
- * @raw: never empty
- * @exact: sizes in bytes
+ * The text of a cell: free with free(); NULL: out of memory. @raw: never empty @exact: sizes in bytes
  */
 char *cell_string(const struct cell *c, bool raw, bool exact);
 struct json_object *cell_json(const struct cell *c);

@@ -20,10 +20,10 @@ void range_end(const void *row, struct cell *ret);
 #define RANGE_COLUMNS \
 	{ "PID", "process", COL_RIGHT, range_pid }, \
 	{ "START", "first address", COL_RIGHT, range_start }, \
-	{ "END", "address behind the last", COL_RIGHT, range_end }
+	{ "END", "address after the last byte", COL_RIGHT, range_end }
 /* clang-format on */
 
-/* PID:FD of those that hold a userfaultfd of the list. */
+/* Set PID:FD of the holders of a userfaultfd in the list. */
 void cell_holders(struct cell *c, const struct uffdctl_list *list, uint32_t ctx);
 
 #endif

@@ -18,7 +18,7 @@ enum {
 
 /* Options that several commands share. */
 struct option_group {
-	const struct argp *argp; /* its input is where it records */
+	const struct argp *argp; /* its input: the struct in which it records */
 	size_t offset;		 /* in the command's own struct */
 };
 
@@ -41,8 +41,8 @@ struct invocation {
 };
 
 /*
- * Parsers record, and return what ends the parsing: ENOMEM; ECANCELED when all that was asked for is printed; else an
- * error of usage, reported. At ARGP_KEY_ERROR they free what they recorded.
+ * Parsers record, and return the reason to stop parsing: ENOMEM; ECANCELED if everything that was asked for is
+ * printed; otherwise a usage error, reported. At ARGP_KEY_ERROR they free what they recorded.
  */
 struct cmd {
 	const char *name;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* --from and the like: what pages are filled with. */
+/* --from and related options: the contents that pages are filled with. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -17,25 +17,26 @@ enum {
 	OPT_ELSEWHERE,
 };
 
-#define BY_OFFSET                                                                                                \
-	{                                                                                                        \
-		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                             \
-			"Contents lie as in the file that is mapped, not end to end: FILE is an image of it", 15 \
+#define BY_OFFSET                                                                                       \
+	{                                                                                               \
+		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                    \
+			"FILE is an image of the mapped file: take each page from its offset there", 15 \
 	}
 
 static const struct argp_option fill_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
-	  "Fill pages that are not mapped with these contents; - is standard input", 15 },
-	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, with zeros", 15 },
+	  "Fill pages that are not mapped with contents from FILE; - is standard input", 15 },
+	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Fill pages that are not mapped with zeros", 15 },
 	BY_OFFSET,
 	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
-	  "What to do with pages that are also mapped elsewhere: refuse (the default), overwrite or keep", 15 },
+	  "What to do with pages that are mapped elsewhere: refuse (the default), overwrite or keep", 15 },
 	{}
 };
 
 static const struct argp_option contents_options[] = {
-	{ "from", OPT_FROM, "FILE[@OFFSET]", 0, "Contents for the pages that are missing; - is standard input", 15 },
-	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Likewise, zeros", 15 },
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0, "Take the contents of missing pages from FILE; - is standard input",
+	  15 },
+	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Use zeros as contents", 15 },
 	BY_OFFSET,
 	{}
 };
@@ -101,7 +102,7 @@ static int open_path(const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-/* What was read of it before is not ours: contents begin where it stands. */
+/* Contents begin at its current position. */
 static int open_stdin(uint64_t *offset)
 {
 	off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
@@ -125,7 +126,7 @@ static const char *contents_hint(int err, bool has_offset)
 {
 	switch (err) {
 	case -ENOENT:
-		return has_offset ? ": a file whose name ends in @NUMBER is written with @0 behind it" : "";
+		return has_offset ? ": if the name of the file ends in @NUMBER, append @0" : "";
 	case -EISDIR:
 		return ": --from takes a file";
 	case -EBADF:
@@ -146,7 +147,7 @@ int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts 
 		error(m, "out of memory");
 		return -ENOMEM;
 	}
-	/* Behind the last @ stands an offset, if it is one: names may hold an @ too. */
+	/* A number after the last @ is an offset; names may contain an @, too. */
 	at = strrchr(path, '@');
 	if (at && uffdctl_size_parse(at + 1, &opts->from_offset) == 0)
 		*at = '\0';

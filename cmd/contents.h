@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --from and the like: what pages are filled with. */
+/* --from and related options: the contents that pages are filled with. */
 #ifndef CMD_CONTENTS_H
 #define CMD_CONTENTS_H
 

@@ -3,23 +3,21 @@
 #include "cmd/resolve.h"
 #include "cmd/usage.h"
 
-#define PAST_END "they lie past the end of the file that is mapped"
+#define PAST_END "they are past the end of the mapped file"
 
 static const struct column made_columns[] = {
 	RANGE_COLUMNS,
-	{ "MAPPED", "bytes that this command put pages in", COL_RIGHT, result_mapped },
+	{ "MAPPED", "bytes in which this command put pages", COL_RIGHT, result_mapped },
 	{ "ALREADY", "bytes that had pages already (EEXIST)", COL_RIGHT, result_already },
 	{ "ABSENT", "bytes past the end of the file", COL_RIGHT, result_absent },
-	{ "FILLED", "bytes of MAPPED that have contents of this command: all of them", COL_RIGHT | COL_HIDDEN,
-	  result_filled },
-	{ "ELSEWHERE", "not known here: pages are made, none is overwritten", COL_RIGHT | COL_HIDDEN,
-	  result_elsewhere },
-	{ "ERROR", "what kept the rest from being done, with its address", COL_WIDE, result_error },
+	{ "FILLED", "same as MAPPED: every page comes with its contents", COL_RIGHT | COL_HIDDEN, result_filled },
+	{ "ELSEWHERE", "always 0: this command overwrites no page", COL_RIGHT | COL_HIDDEN, result_elsewhere },
+	{ "ERROR", "why the rest was not done, with its address", COL_WIDE, result_error },
 	{}
 };
 
 static const struct argp_option force_options[] = {
-	{ "force", OPT_FORCE, NULL, 0, "Do it although the process's memory cgroup may not have room for all of it",
+	{ "force", OPT_FORCE, NULL, 0, "Proceed although the process's memory cgroup may not have room for all pages",
 	  16 },
 	{}
 };
@@ -29,7 +27,8 @@ static error_t parse_copy(int key, char *arg, struct argp_state *state)
 	const struct resolve_options *o = state->input;
 
 	if (key == ARGP_KEY_END && !contents_given(&o->contents))
-		return usage_error(state, "no contents given: --from=FILE, --from=- (standard input) or --from-zero");
+		return usage_error(state,
+				   "no contents given: use --from=FILE, --from=- (standard input) or --from-zero");
 	return parse_resolve(key, arg, state);
 }
 
@@ -51,7 +50,7 @@ static const struct option_group copy_groups[] = {
 
 const struct cmd cmd_copy = {
 	.name = "copy",
-	.summary = "Resolve missing faults in bulk: put pages where none are",
+	.summary = "Resolve missing faults in bulk: put pages where there are none",
 	.args = "PID RANGE...",
 	.options = force_options,
 	.parse = parse_copy,

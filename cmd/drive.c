@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the commands that drive a process have in common: PID RANGE..., the userfaultfd, results. */
+/* The common part of the commands that drive a process: PID RANGE..., the userfaultfd, results. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -16,13 +16,13 @@ enum {
 };
 
 static const struct argp_option drive_options[] = {
-	{ "fd", 'f', "[PID:]FD", 0,
-	  "Use this userfaultfd; by default the only one there is, or the one that owns the ranges", 50 },
-	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check all, change nothing", 50 },
+	{ "fd", 'f', "[PID:]FD", 0, "Use this userfaultfd; by default the only one, or the one that owns the ranges",
+	  50 },
+	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check everything, change nothing", 50 },
 	{}
 };
 
-/* FD is the target's own; PID:FD, as in HOLDERS, is anybody's. */
+/* FD is a descriptor of the target; PID:FD, as in HOLDERS, of any process. */
 static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_state *state)
 {
 	char *colon = strchr(arg, ':');
@@ -87,7 +87,9 @@ static error_t parse_drive(int key, char *arg, struct argp_state *state)
 const struct argp drive_argp = { .options = drive_options, .parser = parse_drive };
 
 static const struct argp_option handshake_options[] = {
-	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API where the process has not: its own will fail", 50 }, {}
+	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API if the process has not; its own call will then fail",
+	  50 },
+	{}
 };
 
 static error_t parse_handshake(int key, char *arg __attribute__((unused)), struct argp_state *state)
@@ -104,7 +106,8 @@ const struct argp handshake_argp = { .options = handshake_options, .parser = par
 
 static const struct argp_option lock_options[] = {
 	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,
-	  "Wait so long (as 5s) for another command that changes the same memory; by default, fail at once", 50 },
+	  "Wait up to TIME (such as 5s) for another command that changes the same memory; by default, fail at once",
+	  50 },
 	{}
 };
 
@@ -115,7 +118,7 @@ static error_t parse_lock(int key, char *arg, struct argp_state *state)
 	if (key != OPT_WAIT_LOCK)
 		return ARGP_ERR_UNKNOWN;
 	if (parse_time(arg, &o->wait_lock_ns) < 0)
-		return usage_error(state, "--wait-lock=%s: write a time, as 500ms, 5s or 2m", arg);
+		return usage_error(state, "--wait-lock=%s: write a time such as 500ms, 5s or 2m", arg);
 	return 0;
 }
 
@@ -152,7 +155,7 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 {
 	int r;
 
-	/* What is begun is done, or stopped where it can be said, and in each case reported. */
+	/* An action is finished or stopped where it can report, and always reports. */
 	interrupts_catch(false);
 	r = open_handle(d);
 	if (r >= 0)

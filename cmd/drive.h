@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands that drive a process have in common: PID RANGE..., the userfaultfd, results. */
+/* The common part of the commands that drive a process: PID RANGE..., the userfaultfd, results. */
 #ifndef CMD_DRIVE_H
 #define CMD_DRIVE_H
 
@@ -18,27 +18,27 @@ struct drive_options {
 
 /* All record in a struct drive_options. */
 extern const struct argp drive_argp;	 /* PID RANGE..., --fd, --dry-run */
-extern const struct argp handshake_argp; /* --handshake: not for what needs something registered */
-extern const struct argp lock_argp;	 /* --wait-lock: for what changes memory */
+extern const struct argp handshake_argp; /* --handshake: not for commands that need registered ranges */
+extern const struct argp lock_argp;	 /* --wait-lock: for commands that change memory */
 
-/* A command at work on a process. */
+/* The state of a command that works on a process. */
 struct drive {
 	struct invocation *inv;
 	struct drive_options *options;
-	const char *if_interrupted; /* what that means, unless the work says it */
+	const char *if_interrupted; /* its meaning, unless the work reports it */
 	struct uffdctl_target *target;
 	struct uffdctl_handle *handle;
 	bool failed;
 };
 
 /*
- * The whole of a command: opens what the options name, has the work done, prints what became of it, frees all.
+ * Run a whole command: open what the options name, do the work, print the results, free everything.
  * @work: returns 0, or a negative errno, reported
  * Returns an exit status.
  */
 int run_drive(struct drive *d, int (*work)(struct drive *d));
 
-/* Adds a row; data is a struct drive. */
+/* Add a row; data is a struct drive. */
 void drive_result(void *data, const struct uffdctl_result *result);
 
 #endif

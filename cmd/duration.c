@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Nanoseconds as a reader takes them in. */
+/* Nanoseconds in a readable form. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@ struct unit {
 	const char *name;
 };
 
-/* Lines come by the hundred thousand: printf(3) would take most of their time. */
+/* There are hundreds of thousands of lines: printf(3) would take most of the time. */
 static char *put_digits(char *p, uint64_t n)
 {
 	char digits[20];
@@ -58,7 +58,7 @@ const char *duration_text(char *buf, uint64_t ns, unsigned int flags)
 		return put_two(buf, s / 60, 'h', 'm');
 	if (s >= 60)
 		return put_two(buf, s, 'm', 's');
-	/* What would be rounded to 1000.0 of a unit is 1.0 of the next one. */
+	/* A value that would be rounded to 1000.0 of a unit is 1.0 of the next one. */
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (ns >= units[i].ns - units[i].ns / 20000)
 			return put_unit(buf, ns, &units[i], flags);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Nanoseconds as a reader takes them in. */
+/* Nanoseconds in a readable form. */
 #ifndef CMD_DURATION_H
 #define CMD_DURATION_H
 

@@ -23,8 +23,8 @@ void interrupts_catch(bool changes_nothing)
 		struct sigaction old;
 
 		/*
-		 * What was ignored, as by nohup, stays so. A script's shell ignores SIGINT for what it
-		 * starts in the background, and kill -INT is how a command that only shows something is ended there.
+		 * A signal that was ignored, as by nohup, stays ignored. But a script's shell ignores SIGINT for
+		 * commands in the background, and there kill -INT is the way to end a command that only inspects.
 		 */
 		if (sigaction(sigs[i], NULL, &old) == 0 &&
 		    (old.sa_handler != SIG_IGN || (changes_nothing && sigs[i] == SIGINT)))

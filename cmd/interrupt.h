@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 /*
- * From now on they stop the work cleanly instead of killing us.
+ * From now on these signals stop the work cleanly instead of killing us.
  * @changes_nothing: what the command does; then SIGINT is caught even where it was ignored
  */
 void interrupts_catch(bool changes_nothing);

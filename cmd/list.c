@@ -77,19 +77,21 @@ static void uffd_features(const void *row, struct cell *ret)
 }
 
 static const struct column list_columns[] = {
-	{ "CTX", "userfaultfd: descriptors with the same number are the same one", COL_RIGHT, uffd_ctx },
+	{ "CTX", "number of the userfaultfd: descriptors with the same number belong to the same one", COL_RIGHT,
+	  uffd_ctx },
 	{ "PID", "process that holds the descriptor", COL_RIGHT, uffd_pid },
-	{ "COMM", "its name", 0, uffd_comm },
-	{ "FD", "number of the descriptor there", COL_RIGHT, uffd_fd },
+	{ "COMM", "name of that process", 0, uffd_comm },
+	{ "FD", "number of the descriptor in that process", COL_RIGHT, uffd_fd },
 	{ "TARGET_PID", "process whose memory the userfaultfd governs", COL_RIGHT, uffd_target },
-	{ "PENDING", "threads that wait with a message that nobody has read", COL_RIGHT, uffd_pending },
-	{ "TOTAL", "all threads that wait; those beyond PENDING were read and not resolved", COL_RIGHT, uffd_total },
+	{ "PENDING", "waiting threads whose message no handler has read", COL_RIGHT, uffd_pending },
+	{ "TOTAL", "all waiting threads; TOTAL minus PENDING: message read, fault not resolved", COL_RIGHT,
+	  uffd_total },
 	{ "MINOR", "bytes registered for minor faults", COL_RIGHT, uffd_registered },
 	{ "MISSING", "bytes registered for missing faults", COL_RIGHT, uffd_registered },
 	{ "WP", "bytes registered for write-protect faults", COL_RIGHT, uffd_registered },
 	{ "RWP", "bytes registered for read-write-protect faults", COL_RIGHT | COL_HIDDEN, uffd_registered },
-	{ "WAITS", "1: somebody waits for messages just now, 0: nobody", COL_RIGHT | COL_EXTRA, uffd_waits },
-	{ "FEATURES", "what its UFFDIO_API asked for; unknown before that", COL_WIDE, uffd_features },
+	{ "WAITS", "1: a handler waits for messages now, 0: none does", COL_RIGHT | COL_EXTRA, uffd_waits },
+	{ "FEATURES", "features that its UFFDIO_API asked for; unknown before that call", COL_WIDE, uffd_features },
 	{}
 };
 
@@ -103,7 +105,7 @@ static int run_list(struct invocation *inv)
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(inv->table, uffdctl_list_get(list, i));
 	if (r >= 0 && !uffdctl_list_count(list) && !inv->style.json && !failed)
-		note(&inv->messages, "no userfaultfd %s", o->pids.nr ? "of these processes" : "in sight");
+		note(&inv->messages, "no userfaultfd %s", o->pids.nr ? "belongs to these processes" : "was found");
 	if (table_end(inv->table) < 0 || r < 0)
 		failed = true;
 	uffdctl_list_free(list);
@@ -119,7 +121,7 @@ static const struct option_group list_groups[] = {
 
 const struct cmd cmd_list = {
 	.name = "list",
-	.summary = "List userfaultfds: holders, whose memory, what waits",
+	.summary = "List userfaultfds: holders, whose memory, how many threads wait",
 	.args = "[PID...]",
 	.groups = list_groups,
 	.options_size = sizeof(struct list_options),

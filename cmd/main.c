@@ -39,7 +39,8 @@ static char *help_filter(int key, const char *text, void *input)
 	fputs("Commands:\n", f);
 	for (size_t i = 0; i < NR_CMDS; i++)
 		fprintf(f, "  %-12s %s\n", cmds[i]->name, cmds[i]->summary);
-	fputs("\n\"uffdctl COMMAND --help\" tells of one; uffdctl(1) and uffdctl-COMMAND(1) tell all.", f);
+	fputs("\nSee \"uffdctl COMMAND --help\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).",
+	      f);
 	fclose(f);
 	return list;
 }
@@ -58,7 +59,7 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 		state->next = state->argc;
 		return 0;
 	case ARGP_KEY_NO_ARGS:
-		return usage_error(state, "no command given");
+		return usage_error(state, "no command given: see uffdctl --help");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -77,7 +78,7 @@ static bool parse_line(struct invocation *inv, unsigned int flags, void *input, 
 {
 	error_t err;
 
-	/* Whoever starts it chooses that, and it is printed. */
+	/* The caller chooses argv[0], and it is printed: escape it. */
 	inv->argv[0] = inv->name;
 	program_invocation_name = program_invocation_short_name = inv->name;
 	err = usage_check(&inv->argp, inv->argc, inv->argv, flags & ARGP_IN_ORDER, &inv->messages);
@@ -165,9 +166,8 @@ static int run_command(struct invocation *inv)
 }
 
 /*
- * A descriptor that we open must not become stdin, stdout or stderr: what is printed
- * would be written into it, and it may be a target's memory. A stdin that was closed can
- * be told by what it is open for.
+ * A descriptor that we open must not become stdin, stdout or stderr: messages would be written into it, and it may be
+ * a target's memory. A closed stdin is recognised by its open mode.
  */
 static int check_stdio(struct messages *m)
 {
@@ -190,9 +190,9 @@ int main(int argc, char **argv)
 	int status;
 
 	setlocale(LC_ALL, "");
-	/* A closed pipe is an error like others, told and cleaned up after. */
+	/* A closed pipe is an error like others: report it and clean up. */
 	signal(SIGPIPE, SIG_IGN);
-	/* What is too large for ulimit -f is an error that can be told. */
+	/* Exceeding ulimit -f is an error that can be reported. */
 	signal(SIGXFSZ, SIG_IGN);
 	if (check_stdio(&inv.messages) < 0)
 		return EXIT_UNDONE;

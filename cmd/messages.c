@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What is said on stderr: all messages pass here, and are escaped on their way. */
+/* Messages on stderr: all pass through here and are escaped. */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

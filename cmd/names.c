@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Names of what the library numbers, as every output writes them. */
+/* Names for the library's enumerations, as every output prints them. */
 #include <stddef.h>
 
 #include "cmd/names.h"

@@ -15,14 +15,14 @@ enum {
 
 static const struct argp_option common_options[] = {
 	{ "json", 'J', NULL, 0, "Print JSON", 90 },
-	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds to the usual ones", 90 },
-	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns there are", 90 },
+	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
+	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 },
 	{ "noheadings", 'n', NULL, 0, "Print no headings", 90 },
 	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
 	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
 	{ "color", OPT_COLOR, "WHEN", OPTION_ARG_OPTIONAL, "Colour: auto, always or never", 90 },
-	{ "verbose", 'v', NULL, 0, "Say on stderr what is being done", 91 },
-	{ "quiet", 'q', NULL, 0, "No warnings and notes on stderr, only errors", 91 },
+	{ "verbose", 'v', NULL, 0, "Print on stderr what is being done", 91 },
+	{ "quiet", 'q', NULL, 0, "Print only errors on stderr, no warnings and notes", 91 },
 	{}
 };
 
@@ -49,7 +49,7 @@ static error_t print_columns(const struct invocation *inv, const struct argp_sta
 {
 	if (!inv->cmd || !inv->cmd->columns)
 		return usage_error(state, "--list-columns: %s",
-				   inv->cmd ? "this command has no columns" : "of which command?");
+				   inv->cmd ? "this command has no columns" : "requires a command");
 	table_list_columns(inv->cmd->columns);
 	return ECANCELED;
 }

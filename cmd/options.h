@@ -16,6 +16,6 @@ void options_default(struct invocation *inv);
 
 /* Both record in the invocation. */
 extern const struct argp common_argp;
-extern const struct argp help_argp; /* --help, --usage, --version: argp's own end the program */
+extern const struct argp help_argp; /* --help, --usage, --version: argp's own versions would exit */
 
 #endif

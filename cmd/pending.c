@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* uffdctl pending: which threads are blocked in a userfault now. */
+/* uffdctl pending: the threads that wait on a userfaultfd now. */
 #include <errno.h>
 #include <time.h>
 
@@ -102,28 +102,29 @@ static void waiter_holders(const void *row, struct cell *ret)
 }
 
 static const struct column pending_columns[] = {
-	{ "CTX", "userfaultfd: the number that it has in the same look", COL_RIGHT | COL_HIDDEN, waiter_ctx },
+	{ "CTX", "number of the userfaultfd in this output", COL_RIGHT | COL_HIDDEN, waiter_ctx },
 	{ "TID", "thread that waits", COL_RIGHT, waiter_tid },
 	{ "PID", "its process", COL_RIGHT, waiter_pid },
 	{ "COMM", "the thread's name", 0, waiter_comm },
 	{ "TARGET_PID", "process whose memory it waits for", COL_RIGHT | COL_HIDDEN, waiter_target },
-	{ "SLEPT", "since it last ran, by the scheduler's clock; in JSON slept_ns", COL_RIGHT | COL_NS, waiter_slept },
-	{ "KIND", "minor, missing, wp or rwp; or the event it is stuck in: fork, remap, remove or unmap", 0,
+	{ "SLEPT", "time since it last ran, by the scheduler's clock; in JSON slept_ns", COL_RIGHT | COL_NS,
+	  waiter_slept },
+	{ "KIND", "minor, missing, wp or rwp; or the event it waits for: fork, remap, remove or unmap", 0,
 	  waiter_kind },
 	{ "ACCESS", "read or write", 0, waiter_access },
-	{ "STATE", "queued: no handler has read the message; delivered: read and not resolved", 0, waiter_state },
+	{ "STATE", "queued: no handler has read the message; delivered: read, but not resolved", 0, waiter_state },
 	{ "ADDR", "address that it waits for", COL_RIGHT, waiter_addr },
-	{ "HOLDERS", "PID:FD of the userfaultfd", 0, waiter_holders },
-	{ "OFFSET", "of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, waiter_offset },
+	{ "HOLDERS", "holders of the userfaultfd, as PID:FD", 0, waiter_holders },
+	{ "OFFSET", "offset of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, waiter_offset },
 	{ "NAME", "mapping, as in maps", COL_WIDE, waiter_name },
 	{}
 };
 
 static const struct argp_option pending_options[] = {
-	{ "watch", 'w', "TIME", 0, "Look again each time that this has passed (2, 500ms), until Ctrl-C", 10 },
+	{ "watch", 'w', "TIME", 0, "List again at this interval (2, 500ms), until Ctrl-C", 10 },
 	{ "min-slept", 's', "TIME", 0,
-	  "Only threads that have slept this long: 500ms, 10s; or for how long is not known", 10 },
-	{ "fail-if-any", 'e', NULL, 0, "Exit with 1 if a thread waits: for scripts and health checks", 10 },
+	  "List only threads that have slept this long (500ms, 10s), or for an unknown time", 10 },
+	{ "fail-if-any", 'e', NULL, 0, "Exit with status 1 if a thread waits, for scripts and health checks", 10 },
 	{}
 };
 
@@ -136,7 +137,7 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 		if (parse_time(arg, &o->interval_ns) < 0 || o->interval_ns < 10000000 ||
 		    o->interval_ns > UINT64_C(86400000000000))
 			return usage_error(state,
-					   "--watch=%s: write a time such as 2 (seconds) or 500ms, of 10ms to a day",
+					   "--watch=%s: write a time such as 2 (seconds) or 500ms, from 10ms to a day",
 					   arg);
 		return 0;
 	case 'e':
@@ -151,10 +152,10 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 	}
 }
 
-/* What one listing had. */
+/* The results of one listing. */
 struct seen {
 	bool any;    /* a thread that waits */
-	bool hidden; /* processes that could not be looked into */
+	bool hidden; /* processes that could not be inspected */
 };
 
 static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
@@ -165,7 +166,7 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	for (size_t i = 0; r >= 0 && i < uffdctl_pending_count(p); i++) {
 		struct waiter_row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
 
-		/* Where it is not known how long it slept, it counts. */
+		/* A thread counts if it is not known how long it slept. */
 		if (row.waiter->slept_ns < o->min_slept_ns)
 			continue;
 		*any = true;
@@ -179,9 +180,9 @@ static void note_none(struct invocation *inv, bool hidden)
 	const struct pending_options *o = inv->options;
 
 	if (!inv->style.json)
-		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long in a userfaultfd"
-				     : hidden	     ? "no thread that can be seen waits in a userfaultfd"
-						     : "no thread waits in a userfaultfd");
+		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long on a userfaultfd"
+				     : hidden	     ? "no visible thread waits on a userfaultfd"
+						     : "no thread waits on a userfaultfd");
 }
 
 static int list_waiters(struct invocation *inv, struct seen *ret)
@@ -201,12 +202,12 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 	return table_end(inv->table) < 0 ? -EIO : r;
 }
 
-/* Waits for the next listing, if there is one. */
+/* Wait for the next listing, if there is one. */
 static bool goes_on(const struct pending_options *o, const struct seen *seen)
 {
 	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
 
-	/* With both options it is an alarm: the first thread that waits ends it. */
+	/* With both options this is an alarm: end at the first waiter. */
 	if (!o->interval_ns || (o->fail_if_any && seen->any))
 		return false;
 	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
@@ -226,7 +227,7 @@ static int run_pending(struct invocation *inv)
 			r = list_waiters(inv, &seen);
 	} while (r >= 0 && goes_on(o, &seen));
 	pids_free(&o->pids);
-	/* A health check that can't see has not found all well. */
+	/* A health check that may not inspect all processes must not report success. */
 	return r < 0 || (o->fail_if_any && (seen.any || seen.hidden)) ? EXIT_UNDONE : EXIT_DONE;
 }
 
@@ -238,7 +239,7 @@ static const struct option_group pending_groups[] = {
 
 const struct cmd cmd_pending = {
 	.name = "pending",
-	.summary = "List the threads that wait in a userfaultfd now",
+	.summary = "List the threads that wait on a userfaultfd now",
 	.args = "[PID...]",
 	.options = pending_options,
 	.parse = parse_pending,

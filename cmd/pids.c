@@ -36,7 +36,7 @@ int pids_check(struct pids *p, struct invocation *inv)
 	bool is_first = !p->held;
 	int r = 0;
 
-	/* Held, so that a PID that is used again is not taken for the same process. */
+	/* Kept open, so that a recycled PID is not taken for the same process. */
 	if (is_first)
 		p->held = calloc(p->nr + 1, sizeof(struct uffdctl_target *));
 	if (!p->held) {

@@ -21,7 +21,7 @@ void progress_begin(struct progress *p);
 /* Since then. */
 double progress_seconds(const struct progress *p);
 void progress_show(struct progress *p, uint64_t done_bytes, uint64_t total_bytes);
-/* Takes the bar off the terminal. */
+/* Remove the bar from the terminal. */
 void progress_end(struct progress *p);
 
 #endif

@@ -29,16 +29,16 @@ static void no_ioctls(const void *row, struct cell *ret)
 	cell_list(ret);
 }
 
-#define FD_COLUMN                                                                          \
-	{                                                                                  \
-		"FD", "descriptor of the userfaultfd, at its holder", COL_RIGHT, result_fd \
+#define FD_COLUMN                                                                                  \
+	{                                                                                          \
+		"FD", "number of the userfaultfd's descriptor in its holder", COL_RIGHT, result_fd \
 	}
 
 static const struct column register_columns[] = {
 	RANGE_COLUMNS,
-	{ "MODE", "modes that the part has now, those that were there included", 0, result_modes },
+	{ "MODE", "all modes that the part has now, including earlier ones", 0, result_modes },
 	FD_COLUMN,
-	{ "IOCTLS", "what the kernel grants on the range; unknown in a dry run", 0, result_ioctls },
+	{ "IOCTLS", "ioctls that the kernel allows on the range; unknown in a dry run", 0, result_ioctls },
 	{ "ERROR", "why the part was not registered", COL_WIDE, result_error },
 	{}
 };
@@ -47,14 +47,14 @@ static const struct column unregister_columns[] = {
 	RANGE_COLUMNS,
 	{ "MODE", "modes that the part had", 0, result_modes },
 	FD_COLUMN,
-	{ "IOCTLS", "none any more", COL_HIDDEN, no_ioctls },
+	{ "IOCTLS", "always empty", COL_HIDDEN, no_ioctls },
 	{ "ERROR", "why the part was not unregistered", COL_WIDE, result_error },
 	{},
 };
 
 static const struct argp_option register_options[] = {
-	{ "mode", 'm', "MODES", 0, "Kinds of faults: minor (the default), missing, wp, rwp, or several with commas",
-	  10 },
+	{ "mode", 'm', "MODES", 0,
+	  "Register for minor faults (the default), missing, wp, rwp, or several, separated by commas", 10 },
 	{}
 };
 
@@ -68,7 +68,8 @@ static error_t parse_register(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'm':
 		if (uffdctl_modes_parse(arg, &o->modes) < 0)
-			return usage_error(state, "--mode=%s: write minor, missing, wp, rwp, or several with commas",
+			return usage_error(state,
+					   "--mode=%s: write minor, missing, wp, rwp, or several, separated by commas",
 					   arg);
 		return 0;
 	default:
@@ -93,7 +94,7 @@ static int change_registration(struct invocation *inv, int (*work)(struct drive 
 	struct register_options *o = inv->options;
 	struct drive d = { .inv = inv,
 			   .options = &o->drive,
-			   .if_interrupted = "interrupted while it waited: nothing was changed" };
+			   .if_interrupted = "interrupted while it waited for the lock: nothing was changed" };
 
 	return run_drive(&d, work);
 }
@@ -129,7 +130,7 @@ const struct cmd cmd_register = {
 
 const struct cmd cmd_unregister = {
 	.name = "unregister",
-	.summary = "Unregister ranges, and wake who waits there",
+	.summary = "Unregister ranges, and wake the threads that wait there",
 	.args = "PID RANGE...",
 	.groups = register_groups,
 	.options_size = sizeof(struct register_options),

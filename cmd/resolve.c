@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the commands that resolve faults in bulk share: options, columns, progress, the sum. */
+/* The common part of the commands that resolve faults in bulk: options, columns, progress, the summary. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -15,8 +15,8 @@ enum {
 };
 
 static const struct argp_option work_options[] = {
-	{ "threads", 't', "N", 0, "Work with N threads; by default as many as there are CPUs to run on", 20 },
-	{ "no-wake", OPT_NO_WAKE, NULL, 0, "Leave waiting threads asleep, until a wake", 20 },
+	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used", 20 },
+	{ "no-wake", OPT_NO_WAKE, NULL, 0, "Do not wake waiting threads; uffdctl wake does", 20 },
 	{}
 };
 
@@ -60,12 +60,12 @@ error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_st
 /* ---- at work ---- */
 
 struct resolve {
-	struct drive drive; /* first: what run_drive() hands back is this */
+	struct drive drive; /* must be first: run_drive() returns a pointer to it */
 	resolve_fn fn;
 	const char *why_absent;
 	struct uffdctl_resolve_opts opts;
 	struct progress progress;
-	int opened; /* the contents: 0 or a negative errno, reported */
+	int opened; /* the contents: 0, or a negative errno, reported */
 	uint64_t mapped, absent, elsewhere;
 };
 
@@ -102,10 +102,10 @@ static void sum_up(struct resolve *res, int r, double s)
 	if (res->elsewhere)
 		error(m,
 		      "%d: %" PRIu64
-		      " bytes are mapped elsewhere too, by this process or another, or swapped out, so that it can't be told: not written and not continued, and who waits there waits on; --elsewhere=overwrite writes and continues them, --elsewhere=keep continues them as they are",
+		      " bytes are mapped elsewhere too, or swapped out: they were neither written nor continued, and threads that wait for them keep waiting; to write and continue them use --elsewhere=overwrite, to continue them as they are use --elsewhere=keep",
 		      pid, res->elsewhere);
 	if (r == -EINTR)
-		error(m, "%d: interrupted: %" PRIu64 " bytes were mapped, the rest is as it was", pid, res->mapped);
+		error(m, "%d: interrupted: %" PRIu64 " bytes were mapped, the rest is unchanged", pid, res->mapped);
 	if (res->drive.inv->verbose)
 		note(m, "%d: mapped %" PRIu64 " bytes in %.6f s (%.1f MiB/s)", pid, res->mapped, s,
 		     s > 0 ? res->mapped / s / (1 << 20) : 0);
@@ -144,7 +144,7 @@ int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent)
 	};
 	int status;
 
-	/* First: a file that does not open keeps us waiting with nothing of the process's in hand, and Ctrl-C ends it. */
+	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		res.opened = open_contents(&o->contents, &res.opts, &inv->messages);
 	status = run_drive(&res.drive, do_resolve);

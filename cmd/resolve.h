@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the commands that resolve faults in bulk share: options, columns, progress, the sum. */
+/* The common part of the commands that resolve faults in bulk: options, columns, progress, the summary. */
 #ifndef CMD_RESOLVE_H
 #define CMD_RESOLVE_H
 
@@ -33,7 +33,7 @@ enum {
 typedef int (*resolve_fn)(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 			  const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
 
-/* The whole of a command, whose options are a struct resolve_options; returns an exit status. */
+/* Run a whole command whose options are a struct resolve_options; returns an exit status. */
 int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent);
 
 #endif

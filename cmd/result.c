@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Rows and columns of what became of the parts of a range. */
+/* Rows and columns of the results for the parts of a range. */
 #include "cmd/result.h"
 
 void result_error(const void *row, struct cell *ret)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Rows and columns of what became of the parts of a range. */
+/* Rows and columns of the results for the parts of a range. */
 #ifndef CMD_RESULT_H
 #define CMD_RESULT_H
 
@@ -8,7 +8,7 @@
 struct result_row {
 	struct range_row place;
 	const struct uffdctl_result *result;
-	int fd; /* of the userfaultfd, at its holder */
+	int fd; /* number of the userfaultfd's descriptor in its holder */
 };
 
 static inline const struct uffdctl_result *result_of(const void *row)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* uffdctl smaps: the mappings that carry a userfaultfd flag, and who owns them. */
+/* uffdctl smaps: registered mappings, and the holders of their owners. */
 #include <errno.h>
 #include <string.h>
 
@@ -75,7 +75,7 @@ static void vma_page_size(const void *row, struct cell *ret)
 	cell_size(ret, vma_of(row)->page_size);
 }
 
-/* Who holds the userfaultfd that owns the mapping; null where only BPF could tell and it can't be had. */
+/* The holders of the userfaultfd that owns the mapping; null without BPF. */
 static void vma_holders(const void *row, struct cell *ret)
 {
 	const struct uffdctl_vma *v = vma_of(row);
@@ -94,9 +94,9 @@ static void vma_smaps_key(const void *row, struct cell *ret)
 			cell_size(ret, sizes[i]);
 }
 
-#define SIZE_COLUMN(name, flags)                                                                  \
-	{                                                                                         \
-		name, "with --sizes, as in smaps", COL_RIGHT | COL_EXTRA | (flags), vma_smaps_key \
+#define SIZE_COLUMN(name, flags)                                                                                      \
+	{                                                                                                             \
+		name, "size as in smaps, in bytes; only with --sizes", COL_RIGHT | COL_EXTRA | (flags), vma_smaps_key \
 	}
 
 static const struct column smaps_columns[] = {
@@ -105,7 +105,7 @@ static const struct column smaps_columns[] = {
 	{ "PERMS", "as in maps: r, w, x, and s (shared) or p (private)", 0, vma_perms },
 	{ "FLAGS", "ui minor, um missing, uw write-protect, ur read-write-protect; with --all, all VmFlags", 0,
 	  vma_flags },
-	{ "HOLDERS", "PID:FD of the userfaultfd that owns the mapping", 0, vma_holders },
+	{ "HOLDERS", "holders of the userfaultfd that owns the mapping, as PID:FD", 0, vma_holders },
 	SIZE_COLUMN("RSS", COL_GROUP),
 	SIZE_COLUMN("PSS", COL_GROUP),
 	SIZE_COLUMN("PSS_DIRTY", 0),
@@ -136,10 +136,10 @@ enum {
 };
 
 static const struct argp_option smaps_options[] = {
-	{ "flag", OPT_FLAG, "FLAGS", 0, "Only mappings with one of these flags: ui,um,uw,ur", 10 },
-	{ "all", OPT_ALL, NULL, 0, "Every mapping, with all its VmFlags", 10 },
-	{ "sizes", OPT_SIZES, NULL, 0, "With Rss, Pss, Swap and the like; reads smaps, which walks the page tables",
-	  10 },
+	{ "flag", OPT_FLAG, "FLAGS", 0, "List only mappings with one of these flags: ui,um,uw,ur", 10 },
+	{ "all", OPT_ALL, NULL, 0, "List every mapping, with all its VmFlags", 10 },
+	{ "sizes", OPT_SIZES, NULL, 0,
+	  "Also show Rss, Pss, Swap and so on; reads smaps, for which the kernel walks the page tables", 10 },
 	{}
 };
 
@@ -156,7 +156,8 @@ static error_t parse_flags(const char *arg, uint64_t *modes, const struct argp_s
 		while (mode_flag_name(bit) && strcmp(name, mode_flag_name(bit)))
 			bit++;
 		if (!mode_flag_name(bit))
-			return usage_error(state, "--flag=%s: write ui, um, uw, ur, or several with commas", arg);
+			return usage_error(state, "--flag=%s: write ui, um, uw, ur, or several, separated by commas",
+					   arg);
 		*modes |= UINT64_C(1) << bit;
 	}
 	return 0;
@@ -227,7 +228,7 @@ static int run_smaps(struct invocation *inv)
 
 	if (o->flags & UFFDCTL_MAPS_SIZES)
 		table_show(inv->table, COL_GROUP);
-	/* Holders are BPF's to tell; without it smaps still has the flags. */
+	/* Only BPF knows holders; without it smaps still shows the flags. */
 	if (o->source != UFFDCTL_SOURCE_PROC)
 		r = uffdctl_list(inv->context, o->source, NULL, 0, &list);
 	failed = r < 0;
@@ -247,7 +248,7 @@ static const struct option_group smaps_groups[] = {
 
 const struct cmd cmd_smaps = {
 	.name = "smaps",
-	.summary = "List mappings with a userfaultfd flag, and their owners",
+	.summary = "List registered mappings, and who holds their userfaultfd",
 	.args = "PID...",
 	.options = smaps_options,
 	.parse = parse_smaps,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* --source, of the commands that have two. */
+/* --source, for the commands that have two sources. */
 #include "cmd/source.h"
 #include "cmd/values.h"
 #include "lib/uffdctl.h"
@@ -12,7 +12,9 @@ static const char *const words[] = {
 };
 
 static const struct argp_option source_options[] = {
-	{ "source", 'S', "SOURCE", 0, "Ask bpf or proc; auto (the default) takes bpf where it can be had", 80 }, {}
+	{ "source", 'S', "SOURCE", 0, "Get the data from bpf or proc; auto (the default) uses bpf if it is available",
+	  80 },
+	{}
 };
 
 static error_t parse_source(int key, char *arg, struct argp_state *state)

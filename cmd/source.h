@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* --source, of the commands that have two. */
+/* --source, for the commands that have two sources. */
 #ifndef CMD_SOURCE_H
 #define CMD_SOURCE_H
 

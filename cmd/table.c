@@ -11,7 +11,7 @@
 #include "cmd/table.h"
 #include "lib/cleanup.h"
 
-/* A listing is printed in portions of this many rows, so that memory stays bounded. */
+/* A listing is printed in portions of this many rows, so that memory stays limited. */
 #define PORTION 2048
 #define MAX_COLUMNS 48
 
@@ -22,7 +22,7 @@ struct table {
 	struct messages *messages;
 	unsigned int shown[MAX_COLUMNS];
 	size_t nr_shown;
-	size_t widths[MAX_COLUMNS]; /* of what was printed: later portions keep them */
+	size_t widths[MAX_COLUMNS]; /* column widths of the printed rows: later portions keep them */
 	struct libscols_table *scols;
 	size_t nr_in_portion, nr_rows;
 	struct cell cell; /* large, so one for all */
@@ -63,7 +63,7 @@ static void show_column(struct table *t, const struct column *col)
 		t->shown[t->nr_shown++] = i;
 }
 
-/* The usual ones, and those with a flag of @more. */
+/* The default columns, and those with a flag of @more. */
 static void show_usual(struct table *t, unsigned int more)
 {
 	unsigned int without = t->style->json ? COL_EXTRA : COL_EXTRA | COL_HIDDEN;
@@ -80,7 +80,7 @@ static int show_chosen(struct table *t, const char *list)
 
 	if (!copy)
 		return -ENOMEM;
-	/* -o +COL adds to the usual ones, as in util-linux. */
+	/* -o +COL adds to the default columns, as in util-linux. */
 	if (*rest == '+') {
 		show_usual(t, 0);
 		rest++;
@@ -143,7 +143,7 @@ void table_show(struct table *t, unsigned int flag)
 {
 	if (t->style->columns)
 		return;
-	/* In the order of the table: the wide column stays the last. */
+	/* Keep the order of the table: the wide column stays last. */
 	t->nr_shown = 0;
 	show_usual(t, flag);
 }
@@ -165,7 +165,7 @@ static int begin_portion(struct table *t)
 
 		if (!c)
 			return -ENOMEM;
-		/* Backslashes are ours: names are escaped already. */
+		/* Backslashes are our own: names are escaped already. */
 		scols_column_set_safechars(c, "\\");
 	}
 	return 0;

@@ -10,7 +10,7 @@ enum column_flags {
 	COL_RIGHT = 1 << 0,
 	COL_HIDDEN = 1 << 1, /* in JSON and with -o, not in the listing */
 	COL_EXTRA = 1 << 2,  /* with -o only */
-	COL_WIDE = 1 << 3,   /* the one that gives way on a narrow terminal */
+	COL_WIDE = 1 << 3,   /* this one is shortened on a narrow terminal */
 	COL_GROUP = 1 << 4,  /* COL_EXTRA that an option of the command adds */
 	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
 };
@@ -34,16 +34,16 @@ struct table;
 /*
  * @name: of the listing, in JSON
  * @style, @messages: must outlive the table
- * -EINVAL, reported: a column in -o that does not exist; -ENOMEM.
+ * -EINVAL, reported: -o has an unknown column; -ENOMEM.
  */
 int table_new(const char *name, const struct column *columns, const struct table_style *style,
 	      struct messages *messages, struct table **ret);
 void table_free(struct table *t);
 /* Add COL_EXTRA columns to what is shown, unless -o was given. */
 void table_show(struct table *t, unsigned int flag);
-/* The row need not outlive the call. */
+/* The row is not used after the call. */
 int table_row(struct table *t, const void *row);
-/* Prints what is left; the next row begins another listing. -EIO, reported: stdout can't be written. */
+/* Print the remaining rows; the next row begins another listing. -EIO, reported: stdout can't be written. */
 int table_end(struct table *t);
 
 /* For --list-columns. */

@@ -46,7 +46,7 @@ static const struct argp_option *find_short(const struct argp *argp, int c)
 	return found;
 }
 
-/* Options of which this is the beginning of the name, or all of it. */
+/* Count the options whose name begins with this or is this. */
 static int count_long(const struct argp *argp, const char *name, size_t len, bool all)
 {
 	int n = 0;
@@ -59,7 +59,7 @@ static int count_long(const struct argp *argp, const char *name, size_t len, boo
 }
 /* NOLINTEND(misc-no-recursion) */
 
-/* Does it lead to a parser of ours, whose messages are escaped? */
+/* Is it handled by our own parsers, whose messages are escaped? */
 static bool is_known(const struct argp *argp, const char *arg)
 {
 	const struct argp_option *o = NULL;

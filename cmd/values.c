@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What users write behind options and as arguments: numbers, PIDs, times, words. */
+/* Parsing of options' values and arguments: numbers, PIDs, times, words. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

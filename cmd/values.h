@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What users write behind options and as arguments: numbers, PIDs, times, words. */
+/* Parsing of options' values and arguments: numbers, PIDs, times, words. */
 #ifndef CMD_VALUES_H
 #define CMD_VALUES_H
 
@@ -16,14 +16,12 @@ int parse_time(const char *text, uint64_t *ret_ns);
 /* From here on: 0, or EINVAL, reported, for the parser to return. */
 error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret);
 /*
- * @option: its long name
- * @words: what may be written, ended by NULL
- * @ret: out, which of them it is
+ * @option: its long name @words: the accepted words, ended by NULL @ret: out, the index of the word
  */
 error_t parse_word(const struct argp_state *state, const char *option, const char *text, const char *const *words,
 		   unsigned int *ret);
 
-/* Of options such as --color=WHEN. */
+/* For options such as --color=WHEN. */
 enum when {
 	WHEN_AUTO,
 	WHEN_ALWAYS,

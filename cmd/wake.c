@@ -4,11 +4,11 @@
 
 static const struct column wake_columns[] = {
 	RANGE_COLUMNS,
-	{ "MAPPED", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_mapped },
-	{ "ALREADY", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_already },
-	{ "ABSENT", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_absent },
-	{ "FILLED", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_filled },
-	{ "ELSEWHERE", "not known of a wake", COL_RIGHT | COL_HIDDEN, result_elsewhere },
+	{ "MAPPED", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_mapped },
+	{ "ALREADY", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_already },
+	{ "ABSENT", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_absent },
+	{ "FILLED", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_filled },
+	{ "ELSEWHERE", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_elsewhere },
 	{ "ERROR", "what went wrong", COL_WIDE, result_error },
 	{}
 };
@@ -29,7 +29,7 @@ static const struct option_group wake_groups[] = { { &drive_argp, 0 }, { &handsh
 
 const struct cmd cmd_wake = {
 	.name = "wake",
-	.summary = "Wake the threads that wait in ranges: they try again",
+	.summary = "Wake the threads that wait in ranges, so that they retry",
 	.args = "PID RANGE...",
 	.groups = wake_groups,
 	.options_size = sizeof(struct drive_options),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Scope-bound release of our own memory and descriptors. What is changed in a target is undone by hand. */
+/* Cleanup attributes for our own memory and descriptors. Changes in a target are undone explicitly. */
 #ifndef UFFDCTL_CLEANUP_H
 #define UFFDCTL_CLEANUP_H
 

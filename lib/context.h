@@ -19,10 +19,13 @@ struct uffdctl {
 	uffdctl_log_fn log_fn;
 	void *log_data;
 
-	/* Made on first use, with what frees it: the context is beneath all of them. */
+	/*
+	 * Made on first use, together with the function that frees it, since the context includes none of their
+	 * headers.
+	 */
 	struct iter *iter;
 	void (*iter_close)(struct iter *it);
-	int iter_err; /* why it can't be: asked once, unless we were short of something */
+	int iter_err; /* why it is not available; found out once, unless we lacked memory or descriptors */
 	struct vmflags *vmflags;
 	struct pending_bpf *waiters;
 	void (*waiters_close)(struct pending_bpf *w);

@@ -15,7 +15,7 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__
 #define log_notice(u, ...) log_at(u, UFFDCTL_LOG_NOTICE, __VA_ARGS__)
 #define log_debug(u, ...) log_at(u, UFFDCTL_LOG_DEBUG, __VA_ARGS__)
 
-/* Log and give back err, so that a failing function ends in one statement. */
+/* Log, and return err, so that a failing function ends in one statement. */
 #define fail(u, err, ...)                  \
 	__extension__({                    \
 		int _err = (err);          \
@@ -23,7 +23,7 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__
 		_err;                      \
 	})
 
-#define TEXT_PROC "/proc is not mounted, or is that of another pid namespace: mount that of this one"
+#define TEXT_PROC "/proc is not mounted, or belongs to another pid namespace: mount the one of this pid namespace"
 
 static inline int log_oom(struct uffdctl *u)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Small things without a kernel in them: vectors, interned strings, numbers, escaping. */
+/* Helpers that need no kernel: vectors, interned strings, numbers, escaping. */
 #include <ctype.h>
 #include <errno.h>
 #include <search.h>
@@ -159,7 +159,7 @@ static size_t utf8_len(const unsigned char *s, uint32_t *ret_char)
 	return len;
 }
 
-/* Fit to print: no control, none that sets the direction of what follows or ends the line. */
+/* May be printed: not a control character, and none that changes the direction of text or ends the line. */
 static bool is_plain(uint32_t c)
 {
 	return c >= 0x20 && !(c >= 0x7f && c <= 0x9f) && !(c >= 0x200b && c <= 0x200f) &&

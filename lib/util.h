@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Small things without a kernel in them: vectors, interned strings, numbers, escaping. */
+/* Helpers that need no kernel: vectors, interned strings, numbers, escaping. */
 #ifndef UFFDCTL_UTIL_H
 #define UFFDCTL_UTIL_H
 
@@ -39,7 +39,7 @@ struct strpool {
 const char *strpool_get(struct strpool *p, const char *s);
 void strpool_free(struct strpool *p);
 
-/* The whole of [0-9a-f]+, with or without 0x, resp. [0-9]+; -EINVAL, -ERANGE. */
+/* Parse [0-9a-f]+ with or without 0x, or [0-9]+; the whole text. -EINVAL, -ERANGE. */
 int parse_hex(const char *s, size_t len, uint64_t *ret);
 int parse_u32(const char *s, uint32_t *ret);
 
@@ -48,7 +48,7 @@ static inline uint64_t range_len(struct uffdctl_range r)
 	return r.end - r.start;
 }
 
-/* What two ranges that overlap have in common. */
+/* The intersection of two ranges that overlap. */
 static inline struct uffdctl_range range_common(struct uffdctl_range a, struct uffdctl_range b)
 {
 	return (struct uffdctl_range){ a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end };

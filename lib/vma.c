@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* One mapping: its file, and where in that an address lies. */
+/* One mapping: its file, and the offset of an address in it. */
 #include <inttypes.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One mapping: its file, and where in that an address lies. */
+/* One mapping: its file, and the offset of an address in it. */
 #ifndef UFFDCTL_VMA_H
 #define UFFDCTL_VMA_H
 
@@ -26,7 +26,7 @@ static inline bool vma_same_file(const struct uffdctl_vma *v, const struct uffdc
 	return vma_has_file(v, w->dev_major, w->dev_minor, w->inode);
 }
 
-/* The length of a mapping's name without the mark of an unlinked file, " (deleted)". */
+/* The length of a mapping's name without " (deleted)". */
 size_t vma_name_len(const char *name);
 
 /* "7f…-7f… rw-s /memfd:guest", escaped; free with free(). */

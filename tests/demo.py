@@ -39,8 +39,8 @@ def has_bpf():
     result = run("list", "-S", "bpf", "-q")
     if result.rc == 0:
         return True
-    say("BPF can't be had here: owners and registered bytes will not be shown, and what a "
-        "handler does can't be seen (--force says that there is none). As root, all of it is.")
+    say("BPF is not available here: owners and registered bytes are not shown, and it is not known "
+        "whether a handler runs (--force says that there is none). Run this as root to see all.")
     print(result.err, end="")
     return False
 
@@ -67,8 +67,8 @@ def demo(target, page_file, image_file):
         "userfaultfd on which nothing is registered.")
     row(uffdctl("list", *quiet, pid), PID=pid, FD=fd, PENDING=0, TOTAL=0, MINOR=known("0B"))
 
-    say("Register that memory for minor faults. The process takes no part in it."
-        + (" It has no fault handler; uffdctl warns of that." if bpf else ""))
+    say("Register that memory for minor faults. The process is not involved."
+        + (" It has no fault handler; uffdctl warns about that." if bpf else ""))
     row(uffdctl("register", *quiet, pid, "@/memfd:guest"), START=f"{start:x}", MODE="minor", FD=fd)
 
     say("The mapping has the flag ui now.")
@@ -84,7 +84,7 @@ def demo(target, page_file, image_file):
     check(not target.status(thread=thread)["done"], "the thread did not wait")
 
     say("Correct that page: page.bin is written through a second mapping of the memfd, then the "
-        "page is entered into the page table.")
+        "page is mapped.")
     force = [] if bpf else ["--force"]
     row(uffdctl("continue", *quiet, *force, "--from", page_file, pid, page),
         MAPPED=f"{PAGE // 1024}K", FILLED=f"{PAGE // 1024}K", ALREADY="0B", ABSENT="0B", ELSEWHERE="0B")
@@ -130,7 +130,7 @@ def main():
             demo(target, "page.bin", "guest.mem")
         finally:
             os.chdir("/")
-    say("All of it was as it should be. man/uffdctl.1 has more.")
+    say("Everything was as expected. See man/uffdctl.1 for more.")
 
 
 tell(main)

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What to watch, and which faults that chooses. Functions that are not static are verified once, not where each is called. */
+/*
+ * What to watch, and which faults are selected. Functions that are not static are verified once, and not at each
+ * call.
+ */
 #include "bpf/queues.h"
 #include "bpf/watch/config.h"
 #include "bpf/watch/kind.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What to watch, and which faults that chooses. */
+/* What to watch, and which faults are selected. */
 #ifndef UFFDCTL_BPF_WATCH_CONFIG_H
 #define UFFDCTL_BPF_WATCH_CONFIG_H
 
@@ -21,9 +21,9 @@ static inline bool has_choice(void)
 	return config.kinds || config.access || config.nr_ranges;
 }
 
-/* Where not all faults are chosen: is that of a message with these flags and this address? */
+/* If not all faults are selected: is the one of a message with these flags and this address? */
 int choose_message(__u64 flags, __u64 addr);
-/* Or that of a struct userfaultfd_wait_queue, by its address? */
+/* The same for a struct userfaultfd_wait_queue, by its address. */
 int choose_uwq(__u64 uwq);
 
 static inline bool is_chosen(__u64 flags, __u64 addr)

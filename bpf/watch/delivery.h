@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which messages were just read: their entries are the newest of fault_wqh, with those of other readers among them. */
+/*
+ * Finds the messages that were just read: their entries are the newest of fault_wqh, mixed with those of other
+ * readers.
+ */
 #ifndef UFFDCTL_BPF_WATCH_DELIVERY_H
 #define UFFDCTL_BPF_WATCH_DELIVERY_H
 
@@ -11,11 +14,11 @@ struct delivery {
 	struct list_head *head, *queued; /* of both queues */
 	struct list_head *at, *from;	 /* from: whence at was reached */
 	__u64 now;
-	__u32 nr_left; /* messages that were read, or entries that are looked at though they are marked */
+	__u32 nr_left; /* number of messages that were read, or of entries to look at although they are marked */
 	__u32 depth;   /* entries from the head to at */
 };
 
-/* An entry that has been taken out, or is in the other queue by now, leads to none that was read. */
+/* An entry that was removed, or is in the other queue by now, leads to no entry whose message was read. */
 static inline bool is_astray(const struct delivery *d, struct list_head *next, bool sure)
 {
 	if (d->at == d->head)
@@ -26,8 +29,8 @@ static inline bool is_astray(const struct delivery *d, struct list_head *next, b
 }
 
 /*
- * To the next entry. False: there is none; it is NULL where the walk begins anew.
- * @sure: an entry is taken to be in the queue that it was met in, else it is looked for there once more
+ * Go to the next entry. False: there is none; NULL: the walk begins again.
+ * @sure: assume that an entry is in the queue in which it was met; otherwise search for it there once more
  */
 static inline bool delivery_step(struct delivery *d, bool sure, struct userfaultfd_wait_queue **ret)
 {
@@ -37,7 +40,7 @@ static inline bool delivery_step(struct delivery *d, bool sure, struct userfault
 	if (next == d->head)
 		return false;
 	if (is_astray(d, next, sure)) {
-		/* Past those that are marked. */
+		/* Skip entries that are marked. */
 		d->at = d->head;
 		d->nr_left = DEPTH;
 		d->depth = 0;
@@ -50,7 +53,7 @@ static inline bool delivery_step(struct delivery *d, bool sure, struct userfault
 	return true;
 }
 
-/* With an entry that was marked before, beyond as many as were read. */
+/* End at an entry that was marked before, after as many entries as messages were read. */
 static inline bool delivery_ends(struct delivery *d, bool was_marked)
 {
 	if (d->nr_left)
@@ -58,7 +61,7 @@ static inline bool delivery_ends(struct delivery *d, bool was_marked)
 	return was_marked && !d->nr_left;
 }
 
-/* next: for bpf_loop(), at most nr_most times. */
+/* Step for bpf_loop(), which calls it at most nr_most times. */
 static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, __u64 now, __u32 nr_read, __u32 nr_most,
 					   long (*next)(__u32 i, struct delivery *d))
 {

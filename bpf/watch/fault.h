@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A fault from its beginning to its end, for backends that see each of its steps: the word of a slot is its state alone.
- * The includer defines GET(p, field), which reads through a pointer that may have its type from a program's arguments,
- * and MAY_SKIP: whether a beginning may be missed.
+ * A fault from its beginning to its end, for backends that see each of its steps: the word of a slot is only its
+ * state. The includer defines GET(p, field), which reads through a pointer that may have its type from a program's
+ * arguments, and MAY_SKIP: whether a beginning may be missed.
  */
 #ifndef UFFDCTL_BPF_WATCH_FAULT_H
 #define UFFDCTL_BPF_WATCH_FAULT_H
@@ -28,7 +28,7 @@ static bool waited_before(const struct ev_slot *s)
 	return s->word == EV_BEFORE || s->word == EV_BEFORE_READ;
 }
 
-/* The fault is ours to count, if nobody else was first. */
+/* Claim the fault for counting, if nobody else was first. */
 static bool claim_end(struct ev_slot *s)
 {
 	if (__sync_val_compare_and_swap(&s->word, EV_WAITING, EV_FILLING) != EV_WAITING)
@@ -37,7 +37,7 @@ static bool claim_end(struct ev_slot *s)
 	return true;
 }
 
-/* By itself, not woken. Claimed by whoever sees it first. */
+/* The fault ended by itself and was not woken. The first to see it counts it. */
 static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 {
 	struct ev_stats *st = own_stats();
@@ -85,7 +85,7 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 	s = slot_of(task, true);
 	if (!s)
 		return;
-	/* Nobody saw the last one's end. */
+	/* Nobody saw the end of the last fault. */
 	if (is_waiting(s))
 		end_unseen(s, s->word, EV_IDLE);
 	s->slept = 0;
@@ -100,9 +100,9 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 }
 
 /*
- * A thread waits whose beginning nobody saw: on preemptible kernels a program is left out where
- * another thread on the same CPU was preempted in it. Those that run under the queue's lock never are.
- * A thread that found no room at the beginning stays missed, though there may be room by now.
+ * Nobody saw the beginning of this wait: on preemptible kernels, a program is skipped if another thread on the same
+ * CPU was preempted in it. Programs that run under the queue's lock are never skipped. A fault that found no room at
+ * its beginning stays missed, even if there is room by now.
  */
 static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
@@ -121,7 +121,7 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 		s = take_place((__u64)task);
 	if (!s)
 		return NULL;
-	/* A thread that sleeps does not run; one that runs is on the way to sleep, or not, as went_on() sees. */
+	/* A thread that sleeps does not run; one that runs may be about to sleep, which went_on() sees. */
 	s->slept = !bpf_core_field_exists(task->on_cpu) || !READ(struct task_struct, task, on_cpu);
 	s->switches = READ(struct task_struct, task, nvcsw);
 	s->f.ip = 0;
@@ -131,7 +131,7 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	return s;
 }
 
-/* The thread that waits with this entry does so no longer. Its slot, if that is a fault to count. */
+/* The thread with this entry does not wait any more. Returns its slot, if its fault must be counted. */
 static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
 	if (is_waiting(s))
@@ -143,13 +143,13 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
 }
 
-/* When a message is read: only records have it. */
+/* The time when a message is read: only needed for records. */
 static __u64 read_time(void)
 {
 	return is_streaming() ? bpf_ktime_get_ns() : 1;
 }
 
-/* Its message was read: counted once, by whoever sees it first. */
+/* Its message was read: the first to see it counts it. */
 static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
 {
 	if (!__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
@@ -157,9 +157,9 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
 }
 
 /*
- * By the current task, which holds the lock of the queue: the thread goes on after that. released: is known.
- * A thread that has not slept by now may do so yet, for an instant: it is off its run queue before that shows, and
- * waking waits for it. The thread itself will know (went_on).
+ * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. released:
+ * set if that is known. A thread that has not slept by now may still sleep for an instant: it leaves its run queue
+ * before this is visible, and the waker waits for it. The thread itself will know (went_on).
  */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
@@ -174,7 +174,7 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 	release(s, slept ? EV_IDLE : EV_DONE);
 }
 
-/* The current task leaves handle_userfault(). True: it was woken, and that is counted. */
+/* The current task leaves handle_userfault(). True: it was woken, which is counted. */
 static bool went_on(struct ev_slot *s, struct task_struct *task)
 {
 	struct ev_stats *st = own_stats();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Faults by fentry and fexit programs on the functions of userfaultfd itself. */
+/* Faults seen by fentry and fexit programs on the functions of userfaultfd. */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
 #include "bpf/watch/function.h"
@@ -27,7 +27,7 @@ int BPF_PROG(reads, struct kiocb *iocb, void *to, long ret)
 	return 0;
 }
 
-/* Before it was made an iterator's (Linux 6.10). */
+/* The function before Linux 6.10, which uses read_iter. */
 SEC("fexit/userfaultfd_read")
 int BPF_PROG(reads_plain, struct file *file, char *buf, unsigned long count, void *pos, long ret)
 {
@@ -42,7 +42,10 @@ int BPF_PROG(resolves, struct file *file)
 	return 0;
 }
 
-/* Last: programs are attached in this order, and what begins must be seen to end. */
+/*
+ * This program comes last: programs are attached in this order, and the end of each fault that is seen to begin must
+ * be seen, too.
+ */
 SEC("fentry/handle_userfault")
 int BPF_PROG(begins, struct vm_fault *vmf, unsigned long reason)
 {

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* A fault by programs on the functions of userfaultfd, which leave more to be found out than tracepoints do. */
+/* A fault seen by programs on the functions of userfaultfd, which show less than tracepoints do. */
 #ifndef UFFDCTL_BPF_WATCH_FUNCTION_H
 #define UFFDCTL_BPF_WATCH_FUNCTION_H
 
 #include "bpf/watch/delivery.h"
 #include "bpf/watch/fault.h"
 
-/* What handle_userfault() decides before it queues a message. Its result has the last word. */
+/*
+ * Repeats the checks of handle_userfault() before it queues a message. The result of the function decides in the end.
+ */
 static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
 {
 	if (!(flags & FAULT_FLAG_ALLOW_RETRY) || flags & FAULT_FLAG_RETRY_NOWAIT)
@@ -39,7 +41,10 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 		     GET(ctx, features) & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address));
 }
 
-/* It keeps the thread from sleeping. By the sets, since the number of TIF_SIGPENDING differs between kernels. */
+/*
+ * A pending signal keeps the thread from sleeping. Read the signal sets, since the number of TIF_SIGPENDING differs
+ * between kernels.
+ */
 static bool has_signal(struct task_struct *task)
 {
 	return (task->pending.signal.sig[0] | task->signal->shared_pending.signal.sig[0]) & ~task->blocked.sig[0];
@@ -60,20 +65,20 @@ static void fault_ends(__u32 ret)
 		fault_ended(s, slept || has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, slept);
 		return;
 	}
-	/* No message was queued, against what will_queue() said. */
+	/* No message was queued, although will_queue() expected one. */
 	release(s, EV_IDLE);
 	st = own_stats();
 	if (st)
 		ADD(st->faults[KIND(s->f.kind)], -1);
 }
 
-/* userfaultfd_wake_function() is asked whether this struct wait_queue_entry is to be woken. */
+/* userfaultfd_wake_function() decides whether to wake this struct wait_queue_entry. */
 static void fault_woken(__u64 wait, const void *key)
 {
 	__u64 start = READ(struct userfaultfd_wake_range, key, start);
 	__u64 len = READ(struct userfaultfd_wake_range, key, len), addr;
 	struct userfaultfd_wait_queue *uwq = uwq_of_wait(wait);
-	/* A number: read directly, Linux 7.2 takes it for a pointer, and does not let it be calculated with. */
+	/* Read it as a number: if it is read directly, Linux 7.2 treats it as a pointer and forbids arithmetic. */
 	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
 	struct ev_slot *s = slot_of(task, false);
 	struct ev_stats *st = own_stats();
@@ -84,13 +89,13 @@ static void fault_woken(__u64 wait, const void *key)
 	s = ending_slot(s, task, uwq);
 	if (!s)
 		return;
-	/* By a call that had begun before we were there, or for which a kretprobe had no room. */
+	/* It was read by a call that had begun before watching, or for which there was no kretprobe instance. */
 	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq))
 		delivered(st, s, bpf_ktime_get_ns());
 	woken(st, s, task, false);
 }
 
-/* Its message was read. True: that was known before. */
+/* Its message was read. True: this was known before. */
 static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
@@ -112,7 +117,7 @@ static long deliver_next(__u32 i, struct delivery *d)
 {
 	struct userfaultfd_wait_queue *uwq = NULL;
 
-	/* A fault that is not marked in time is when its thread is woken. */
+	/* A fault that is not marked in time is marked when its thread is woken. */
 	if (!delivery_step(d, true, &uwq))
 		return 1;
 	return uwq && delivery_ends(d, deliver(d, uwq));
@@ -126,7 +131,7 @@ static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most)
 		deliver_newest(ctx, read_time(), nr_read, nr_most, deliver_next);
 }
 
-/* So many bytes of messages were read from a userfaultfd. */
+/* This many bytes of messages were read from a userfaultfd. */
 static void messages_read(struct file *file, long bytes)
 {
 	__u32 nr = bytes / sizeof(struct uffd_msg);
@@ -135,13 +140,13 @@ static void messages_read(struct file *file, long bytes)
 		deliver_read(file, nr, nr + DEPTH);
 }
 
-/* Several readers mark in another order than they read. */
+/* Several readers may mark in another order than they read. */
 #define MAX_MARKED 8
 
 /*
- * A resolver has read the message before, as a rule, and not each call that reads is seen to end: some had begun
- * before we were there, or no kretprobe had room. Most of these faults are seen to be read when they are woken. But one
- * whose page is there before it sleeps leaves the queue by itself: now it is there still.
+ * A resolver has usually read the message before. The end of some reads is not seen: they had begun before watching,
+ * or found no kretprobe instance. Most of these faults are marked when they are woken. But a fault whose page is
+ * there before it sleeps leaves the queue by itself: at this moment it is still in the queue.
  */
 static void resolver_comes(struct file *file)
 {

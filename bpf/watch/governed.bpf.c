@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which userfaultfds there are: learned when their handshake is seen. The loader finds the rest. */
+/* The existing userfaultfds: found when their handshake is seen. The loader finds the others. */
 #include "bpf/watch/governed.h"
 
 char _license[] SEC("license") = "GPL";
@@ -9,7 +9,7 @@ struct governed_map mms SEC(".maps");
 __u32 nr_ctxs;
 __u64 ctxs[EV_MAX_ALL_CTXS];
 
-/* Closed, or used again by another memory since. */
+/* It was closed, or reused for another memory meanwhile. */
 static bool is_gone(__u64 ctx, __u64 mm)
 {
 	return !ctx || is_released((void *)ctx) || mm_of((void *)ctx) != mm;
@@ -25,16 +25,16 @@ static void add_ctx(struct ev_ctxs *set, __u64 mm, __u64 ctx)
 			set->ctx[i] = ctx;
 			return;
 		}
-	/* More than there is room for: the loader, who finds it too, says so. */
+	/* There is no room for more: the loader finds this, too, and logs it. */
 }
 
-/* Not static: verified once. */
+/* Not static, so that it is verified only once. */
 __noinline int learn_ctx(__u64 ctx)
 {
 	struct ev_ctxs *set, fresh = {};
 	__u64 mm = mm_of((void *)ctx);
 
-	/* Before the table: a thread that sees it there must not be turned away. */
+	/* Set this before the table: a thread that sees the entry must be handled. */
 	active = 1;
 	if (!ctx || !is_wanted(mm))
 		return 0;

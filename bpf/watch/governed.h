@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Which userfaultfds there are, for the backend sched. */
+/* The existing userfaultfds, for the backend sched. */
 #ifndef UFFDCTL_BPF_WATCH_GOVERNED_H
 #define UFFDCTL_BPF_WATCH_GOVERNED_H
 
@@ -16,14 +16,14 @@ struct governed_map {
 	__type(value, struct ev_ctxs);
 };
 
-/* Memories that are governed, by mm, and the userfaultfds that govern each. */
+/* Governed memories, by mm, and the userfaultfds that govern each. */
 extern struct governed_map mms SEC(".maps");
 
-/* Those of all memories: set by the loader. */
+/* The userfaultfds of all memories: set by the loader. */
 extern __u32 nr_ctxs;
 extern __u64 ctxs[EV_MAX_ALL_CTXS];
 
-/* One that is new, by its address. */
+/* Add a new userfaultfd, by its address. */
 int learn_ctx(__u64 ctx);
 
 static inline struct file *file_of_fd(struct task_struct *task, unsigned int fd)

@@ -14,7 +14,7 @@ static inline enum ev_kind kind_of(__u64 flags)
 						   : EV_MISSING;
 }
 
-/* Places in arrays that have one for each, by numbers that the verifier does not know: see event.h. */
+/* Indexes of arrays, limited for the verifier: see event.h. */
 #define KIND(kind) ((kind) & (EV_NR_KINDS - 1))
 #define END(end) ((end) & (EV_NR_ENDS - 1))
 

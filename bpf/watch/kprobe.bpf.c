@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults by kprobes on the functions of userfaultfd, where fentry can't be had.
+ * Faults seen by kprobes on the functions of userfaultfd, if fentry is not available.
  *
- * A kretprobe has few instances, and each thread that waits takes one: those that find none
- * are seen to end by the scheduler. A thread that slept in handle_userfault() and runs again
- * has ended its wait; one that did not sleep shows it at its next sleep, fault or exit.
+ * A kretprobe has few instances, and each waiter takes one: for faults that find none, sched_switch shows the end. If
+ * a thread that slept in handle_userfault() runs again, its wait has ended; the end of a fault that did not sleep
+ * shows at the thread's next sleep, fault or exit.
  */
 #define GET(p, field) READ(typeof(*(p)), p, field)
 #define MAY_SKIP false
@@ -61,7 +61,7 @@ static int read_begins(struct file *file)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct ev_slot *s = slot_of(task, false);
 
-	/* No fault is missed by it if there is none. */
+	/* If there is no room, no fault is missed for that reason. */
 	if (!s)
 		s = take_place((__u64)task);
 	if (s)
@@ -90,7 +90,7 @@ int BPF_KRETPROBE(read_iter_ends, long ret)
 	return read_ends(ret);
 }
 
-/* Before it was made an iterator's (Linux 6.10). */
+/* The function before Linux 6.10, which uses read_iter. */
 SEC("kprobe/userfaultfd_read")
 int BPF_KPROBE(read_plain, struct file *file)
 {
@@ -110,7 +110,10 @@ int BPF_KPROBE(resolves, struct file *file)
 	return 0;
 }
 
-/* Last: programs are attached in this order, and what begins must be seen to end. */
+/*
+ * This program comes last: programs are attached in this order, and the end of each fault that is seen to begin must
+ * be seen, too.
+ */
 SEC("kprobe/handle_userfault")
 int BPF_KPROBE(begins, struct vm_fault *vmf, unsigned long reason)
 {

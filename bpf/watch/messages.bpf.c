@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Counting messages by what their reader has in its buffers. */
+/* Counts messages in the buffers of their reader. */
 #include "bpf/watch/messages.h"
 #include "bpf/watch/totals.h"
 
@@ -13,10 +13,10 @@ struct messages {
 	__u64 left;	 /* of all */
 	__u32 have;	 /* bytes of this message */
 	__u32 compat;
-	__u64 msg[8]; /* struct uffd_msg, and room for what the verifier thinks of */
+	__u64 msg[8]; /* struct uffd_msg, and room up to the limit that the verifier assumes */
 };
 
-/* On the stack, the verifier would follow what is left through all of its values. */
+/* Not on the stack, where the verifier would follow each value of the rest. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -47,14 +47,14 @@ static long next_buffer(struct messages *m)
 	return 0;
 }
 
-/* Copies what there is of the next message. Returns how much is there then; negative: it can't be read. */
+/* Copy the available part of the next message. Returns its length so far; negative: it can't be read. */
 static long copy_piece(struct messages *m)
 {
 	__u64 have = m->have & (sizeof(struct uffd_msg) - 1), len = m->len;
 
 	if (len > sizeof(struct uffd_msg) - have)
 		len = sizeof(struct uffd_msg) - have;
-	/* The verifier of Linux 6.1 does not see that by itself, and the compiler does. */
+	/* The verifier of Linux 6.1 does not know this limit, but the compiler does and would drop the check. */
 	asm volatile("" : "+r"(len));
 	if (len > sizeof(struct uffd_msg) || bpf_probe_read_user((void *)m->msg + have, len, m->at))
 		return -1;
@@ -71,7 +71,7 @@ static void count_message(const struct messages *m)
 		ADD(st->messages[KIND(kind_of(m->msg[1]))], 1);
 }
 
-/* A message may lie in several buffers: one piece of it, or the next buffer. */
+/* A message may be split over several buffers: handle one piece of it, or the next buffer. */
 static long count_piece(__u32 i, void *unused)
 {
 	__u32 zero = 0;
@@ -94,7 +94,7 @@ static long count_piece(__u32 i, void *unused)
 	return !m->left;
 }
 
-/* Not static: verified once. */
+/* Not static, so that it is verified only once. */
 __noinline int count_messages(__u64 bytes, __u64 at, __u64 nr_buffers, __u32 compat)
 {
 	__u32 zero = 0;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Messages as they lie in their reader's buffers. */
+/* Messages in the buffers of their reader. */
 #ifndef UFFDCTL_BPF_WATCH_MESSAGES_H
 #define UFFDCTL_BPF_WATCH_MESSAGES_H
 
 #include "bpf/kernel.h"
 
 /*
- * Counts those that the current task has read.
+ * Counts the messages that the current task has read.
  * @at: its buffer, or an array of struct iovec if nr_buffers is not 0
  * @compat: a 32-bit program has made that array
  */

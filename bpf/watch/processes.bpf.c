@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Which processes are watched, from their beginning to their end. */
+/* The watched processes, from their beginning to their end. */
 #include "bpf/watch/processes.h"
 #include "bpf/watch/slots.h"
 
@@ -7,7 +7,7 @@ char _license[] SEC("license") = "GPL";
 
 struct process_map memories SEC(".maps");
 
-/* The chosen processes, and the memory that each has now. */
+/* The chosen processes, and the current memory of each. */
 struct process_map processes SEC(".maps");
 
 static void have_memory(__u64 mm)
@@ -25,7 +25,10 @@ static void leave_memory(__u64 mm)
 {
 	__u64 *nr = bpf_map_lookup_elem(&memories, &mm);
 
-	/* Others may stay: a parent that vforked, or a process that clone(2) gave the same memory. */
+	/*
+	 * Other processes may keep this memory: a parent that called vfork(2), or a process that shares it by
+	 * clone(2).
+	 */
 	if (nr && __sync_fetch_and_add(nr, -1) == 1)
 		bpf_map_delete_elem(&memories, &mm);
 }
@@ -46,7 +49,7 @@ static void forget(__u64 process)
 	if (!at)
 		return;
 	mm = *at;
-	/* Of threads that exit at once, several may take themselves for the last. */
+	/* If threads exit at the same time, several may seem to be the last one. */
 	if (!bpf_map_delete_elem(&processes, &process))
 		leave_memory(mm);
 }
@@ -58,7 +61,7 @@ static __u64 *memory_of(struct task_struct *task)
 	return bpf_map_lookup_elem(&processes, &process);
 }
 
-/* For the loader: it can't count while programs do. */
+/* For the loader, which must not count while programs do. */
 SEC("syscall")
 int choose_process(struct ev_process *p)
 {
@@ -76,7 +79,7 @@ int BPF_PROG(process_forks, struct task_struct *parent, struct task_struct *chil
 	return 0;
 }
 
-/* The process is another program in other memory, and still the one that was chosen. */
+/* The process has another program and another memory, but is still chosen. */
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_execs)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Whose faults are watched: processes that were chosen, and their memories. */
+/* The processes whose faults are watched, and their memories. */
 #ifndef UFFDCTL_BPF_WATCH_PROCESSES_H
 #define UFFDCTL_BPF_WATCH_PROCESSES_H
 
@@ -12,7 +12,7 @@ struct process_map {
 	__type(value, __u64);
 };
 
-/* With EV_WATCH_SOME: memories to watch, and how many of the chosen processes have each. */
+/* With EV_WATCH_SOME: the memories to watch, and the number of chosen processes that have each. */
 extern struct process_map memories SEC(".maps");
 
 static inline bool is_wanted(__u64 mm)

@@ -5,7 +5,7 @@
 
 #include "bpf/kernel.h"
 
-/* By helper, at any time. A local struct's field in p would be relocated as well. */
+/* With a helper, which always works. A field of a local struct in p would be relocated as well. */
 #define READ_BY_HELPER(type, p, field)            \
 	({                                        \
 		const void *_p = (p);             \
@@ -14,7 +14,10 @@
 
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __attribute__((section(".ksyms"), weak));
 
-/* A tenth of that, where the kernel has it (6.2): but loading takes longer, for it is searched for in all of its BTF. */
+/*
+ * Costs a tenth of that, if the kernel has it (6.2); but loading takes longer, since it is searched for in all of the
+ * kernel's BTF.
+ */
 #define READ_BY_CAST(type, p, field)                                                                  \
 	({                                                                                            \
 		const void *_q = (p);                                                                 \

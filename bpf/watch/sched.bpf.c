@@ -13,7 +13,7 @@ __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct
 	if (!st || !s || !sign)
 		return false;
 	flags = sign->flags;
-	/* Before it is there to be found. */
+	/* Do this before the slot can be found. */
 	ADD(nr_taken, 1);
 	if (!change(s, word, next_word(word))) {
 		ADD(nr_taken, -1);
@@ -22,7 +22,7 @@ __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct
 	fill(&s->f, (void *)task, &sign->found, sign->now);
 	set_marks(s, sign);
 	kind = s->f.kind;
-	/* It was read before all was known, or before we were there: no reader has counted that. */
+	/* It was read before all earlier waiters were known, or before watching: no reader has counted it. */
 	if (ev_slot_state(word) == EV_BEFORE_READ && flags & EV_DELIVERY_SEEN && all_seen)
 		ADD(st->messages[KIND(kind)], 1);
 	word = publish(s, EV_WAITING, flags, sign->now);

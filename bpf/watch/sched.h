@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Faults by stable tracepoints alone, where neither fentry nor kprobes can be had.
+ * Faults seen by stable tracepoints only, if neither fentry nor kprobes are available.
  *
- * A fault shows in up to three signs, on several CPUs at once:
+ * A fault has up to three signs, which several CPUs may see at once:
  *  1. its thread goes to sleep with an entry in a queue of a userfaultfd (sched_sleep.bpf.c);
  *  2. the thread is woken, most often by a range operation (sched_wake.bpf.c);
- *  3. its message is read (sched_read.bpf.c).
- * They come in any order: a thread is off its run queue, and can be woken, before sched_switch shows
- * that it sleeps. The first sign that takes the thread's slot counts the fault; what the others add is
- * noted in the slot's word, also when the fault has ended (EV_DONE). A thread's slot is that of its
- * present fault if it has completed no page fault since, and not slept but for this once.
+ *  3. its message is read (sched_read.bpf.c). They come in any order: a thread leaves its run queue, and can be
+ *     woken, before sched_switch shows that it sleeps. The first sign to take the thread's slot counts the fault; the
+ *     others note what they know in the slot's word, also after the fault has ended (EV_DONE). A slot is for the
+ *     current fault of its thread if the thread has completed no page fault since, and has slept only this once.
  *
- * Some faults show in no sign: the page was there before the thread slept, and the thread has left the
- * queue when the reader's call ends. Readers count messages, and faults are marked when their message
- * is known to be read: what is left of the one when the other is taken off are those faults.
+ * Some faults have no sign: the page was there before the thread slept, and the thread has left the queue when the
+ * reader's call ends. Their number is the number of messages that readers have read, minus the number of faults that
+ * were marked as read.
  */
 #ifndef UFFDCTL_BPF_WATCH_SCHED_H
 #define UFFDCTL_BPF_WATCH_SCHED_H
@@ -23,18 +22,18 @@
 #include "bpf/watch/slots.h"
 #include "bpf/watch/thread.h"
 
-/* Each of the other signs changes a word once: so often it is tried. */
+/* Each of the other signs changes a word once: this limits the number of tries. */
 #define MAX_TRIES 4
 
 #define WORD(s) (*(volatile __u32 *)&(s)->word)
 
-/* What of a thread differs from one of its faults to the next. */
+/* The data of a thread that differ from one of its faults to the next. */
 struct thread_marks {
 	__u64 completed; /* page faults */
 	__u64 switches;	 /* of its own will */
 };
 
-/* What a sign shows of a fault. Without holes: a function that is verified by itself may read all of it. */
+/* What a sign shows about a fault. No holes: a function that is verified separately may read all of it. */
 struct sign {
 	struct found found;
 	struct thread_marks marks;
@@ -73,14 +72,14 @@ static inline void set_marks(struct ev_slot *s, const struct sign *sign)
 	s->arrival = 0;
 }
 
-/* Is the slot's fault the one that the thread is in? It is in one with this entry. */
+/* Is the slot's fault the current one of the thread? The thread is in a fault with this entry. */
 static inline bool is_same(const struct ev_slot *s, __u64 uwq, const struct thread_marks *marks)
 {
-	/* It sleeps once, and the sign that took the slot was before or after. */
+	/* A thread sleeps once in a fault, before or after the sign that took the slot. */
 	return s->uwq == uwq && s->completed == marks->completed && marks->switches - s->switches <= 1;
 }
 
-/* Until all who waited before are known, readers' own count is not used: what is marked is what was read. */
+/* Until all earlier waiters are known, the readers' count is not used: count marked faults as read. */
 static inline void mark_read(struct ev_stats *st, __u32 kind)
 {
 	ADD(st->marked[KIND(kind)], 1);
@@ -88,7 +87,7 @@ static inline void mark_read(struct ev_stats *st, __u32 kind)
 		ADD(st->messages[KIND(kind)], 1);
 }
 
-/* One that waited before: its message is not to be among those that are counted. */
+/* The fault of an earlier waiter: do not count its message. */
 static inline void discount(__u64 ctx, __u64 task)
 {
 	struct ev_stats *st = own_stats();
@@ -109,8 +108,8 @@ static inline bool change(struct ev_slot *s, __u32 from, __u32 to)
 }
 
 /*
- * A slot that is being filled is so no more. Returns its word before, with what others have noted meanwhile: when its
- * message was read, if it was, is not for them to write, and is now.
+ * End filling a slot. Returns its word before, with what others have noted meanwhile. They do not write the time when
+ * its message was read: write it now.
  */
 static inline __u32 publish(struct ev_slot *s, __u32 state, __u32 flags, __u64 now)
 {
@@ -127,15 +126,15 @@ static inline __u32 publish(struct ev_slot *s, __u32 state, __u32 flags, __u64 n
 	return word;
 }
 
-/* The word of a slot that is taken for another fault. */
+/* The new word of a slot that is taken for another fault. */
 static inline __u32 next_word(__u32 word)
 {
 	return (word & -EV_NEXT) + EV_NEXT + EV_FILLING;
 }
 
 /*
- * For a fault that a thread is in, by the address of its task. True: the slot was had, and the fault is counted, if not
- * by us by the waker who took it over.
+ * Take the slot for a thread's current fault, by the address of its task. True: the slot was taken, and the fault is
+ * counted, by us or by the waker that took it over.
  */
 int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct sign *sign);
 

@@ -8,18 +8,18 @@
 char _license[] SEC("license") = "GPL";
 
 enum noted {
-	AGAIN, /* the word changed: look once more */
+	AGAIN, /* the word changed: try again */
 	KNOWN, /* noted before */
 	NOTED,
 };
 
-/* A thread that has left the queue since, and is in another fault, has its entry at the same place. */
+/* If a thread has left the queue meanwhile and is in another fault, its entry is at the same address. */
 static bool is_still_there(struct list_head *from, const struct sign *sign)
 {
 	return BPF_CORE_READ(from, next) == entry_of(sign->found.uwq);
 }
 
-/* Has its fault ended? A thread that was woken by a signal may not have run since, and be in the queue. */
+/* Has its fault ended? A thread that a signal has woken may not have run yet, and may still be in the queue. */
 static bool has_ended(const struct ev_slot *s, const struct sign *sign, __u64 arrival)
 {
 	return is_same(s, (__u64)sign->found.uwq, &sign->marks) && (is_waken(sign->found.uwq) || s->arrival == arrival);
@@ -61,12 +61,12 @@ static enum noted note_before(struct ev_slot *s, __u32 word, __u64 ctx, __u64 ta
 	return NOTED;
 }
 
-/* The slot is not this fault's. */
+/* The slot is for another fault. */
 static enum noted note_new(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign)
 {
 	bool done;
 
-	/* While threads that waited before are looked for: it sleeps, or will show when it does. */
+	/* Earlier waiters are still being looked for: this thread sleeps, or will be seen when it does. */
 	if (!all_seen)
 		done = change(s, word, EV_BEFORE_READ);
 	else
@@ -86,7 +86,7 @@ static enum noted note_read(struct ev_slot *s, __u32 word, struct task_struct *t
 	case EV_ENDING:
 		return AGAIN;
 	case EV_FILLING:
-		/* Whoever fills it marks it. */
+		/* The CPU that fills the slot marks it. */
 		return note(s, word);
 	case EV_WAITING:
 		return note_waiting(s, word, sign, st);
@@ -109,7 +109,7 @@ static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign 
 		__u32 word = WORD(s);
 		enum noted r;
 
-		/* Between the two it has been in one fault, or its word has changed. */
+		/* It was in one fault between the two reads, or its word has changed. */
 		if (!is_still_there(from, sign))
 			return false;
 		sign->marks.completed = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
@@ -145,7 +145,7 @@ __noinline int deliver(__u64 ctx, __u64 uwq, __u64 from, __u64 now)
 		s = take_place((__u64)task);
 	if (s)
 		return deliver_to(s, task, &sign, (void *)from);
-	/* It is missed, which is counted when it sleeps. */
+	/* The fault is missed; this is counted when it sleeps. */
 	no_room = 1;
 	return false;
 }
@@ -200,7 +200,7 @@ static enum call compat_call_of(long nr)
 	}
 }
 
-/* The current task has read so many bytes. */
+/* The current task has read this many bytes. */
 static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vector, long bytes)
 {
 	bool compat = IS_COMPAT(task), count = all_seen;
@@ -209,7 +209,10 @@ static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vecto
 
 	if (!ctx || !is_wanted(mm_of(ctx)))
 		return;
-	/* Before they are counted: of what is counted and not marked, no other sign will come. */
+	/*
+	 * Mark faults before messages are counted: a message that is counted, and whose fault is not marked, has no
+	 * other sign.
+	 */
 	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH, deliver_next);
 	if (count)
 		count_messages(bytes, REGS_ARG1(regs, compat), vector ? REGS_ARG2(regs) : 0, compat);

@@ -18,7 +18,7 @@ static bool may_be_remote(struct task_struct *task)
 
 enum place {
 	NOT_OURS,  /* in memory that no userfaultfd governs */
-	ELSEWHERE, /* in none of the queues that were searched */
+	ELSEWHERE, /* not in the queues that were searched */
 	IN_QUEUE,
 };
 
@@ -26,7 +26,7 @@ enum place {
 static enum place find(struct task_struct *task, struct found *ret)
 {
 	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
-	/* The address of a memory that is gone may be another's by now. */
+	/* The address of a memory that is gone may have been reused. */
 	struct ev_ctxs *set = is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
 
 	if (set) {
@@ -52,7 +52,7 @@ static bool is_queued_still(const struct found *found)
 	return find_in_ctx(found->ctx, bpf_get_current_task(), &again) && !again.delivered;
 }
 
-/* Is that which the slot has, or had, the fault that the current thread is about to sleep in? */
+/* Is the fault in the slot, current or ended, the one in which the current thread is about to sleep? */
 static bool is_asleep_in(const struct ev_slot *s, __u32 word, const struct sign *sign)
 {
 	const struct found *found = &sign->found;
@@ -61,9 +61,9 @@ static bool is_asleep_in(const struct ev_slot *s, __u32 word, const struct sign 
 	switch (ev_slot_state(word)) {
 	case EV_FILLING:
 	case EV_TAKEN_OVER:
-		return true; /* by another sign of it */
+		return true; /* taken by another sign of the same fault */
 	case EV_WAITING:
-		/* One whose message was read is not queued; but it may have been read since it was found. */
+		/* A fault whose message was read is not queued; but it may have been read after it was found. */
 		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) &&
 		       !(word & EV_DELIVERY_SEEN && !found->delivered && is_queued_still(found));
 	case EV_DONE:
@@ -100,7 +100,10 @@ static bool is_linked(struct list_head *at)
 	return next != at && BPF_CORE_READ(next, prev) == at;
 }
 
-/* Its reader has it out of one queue and not in the other, and its last fault was woken: this is another. */
+/*
+ * The reader has removed it from one queue and not yet added it to the other. The last fault of the thread was woken:
+ * this is another one.
+ */
 static bool is_moved(const struct ev_slot *s, struct userfaultfd_wait_queue *uwq, const struct thread_marks *marks)
 {
 	struct list_head *at = entry_of(uwq);
@@ -110,8 +113,8 @@ static bool is_moved(const struct ev_slot *s, struct userfaultfd_wait_queue *uwq
 }
 
 /*
- * While others come and go it may not be found. But a thread's entry most often lies where its last one did, and one
- * that is linked is in use.
+ * While others come and go, the entry may not be found. But usually a thread's entry is at the same address as its
+ * last one, and an entry that is linked is in use.
  */
 static bool is_where_it_was(const struct ev_slot *s, struct sign *ret)
 {
@@ -130,7 +133,7 @@ static bool is_where_it_was(const struct ev_slot *s, struct sign *ret)
 	return true;
 }
 
-/* Its entry was taken out by whoever woke it. */
+/* The waker has removed its entry. */
 static bool is_taken_out(const struct ev_slot *s)
 {
 	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
@@ -140,7 +143,7 @@ static bool is_taken_out(const struct ev_slot *s)
 	       is_waken(uwq);
 }
 
-/* The current thread goes to sleep, and its entry is in no queue. True: in a fault all the same. */
+/* The current thread goes to sleep, and its entry is in no queue. True: it is still in a fault. */
 static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
 {
 	for (int i = 0; i < MAX_TRIES; i++) {
@@ -160,7 +163,7 @@ static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
 	return false;
 }
 
-/* The slot of the fault that the current thread goes to sleep in, and that has not slept before; NULL: no fault of ours. */
+/* The slot of the fault in which the current thread goes to sleep, for the first time; NULL: no fault of ours. */
 static struct ev_slot *sleeping_slot(struct task_struct *task)
 {
 	struct sign sign = {};
@@ -189,7 +192,7 @@ int BPF_PROG(thread_sleeps, bool preempt, struct task_struct *prev, struct task_
 	struct ev_stats *st;
 	struct ev_slot *s;
 
-	/* A preempted task shows the state that it was about to sleep in. */
+	/* A preempted task has the state in which it was about to sleep. */
 	if (!active || preempt || !prev_state)
 		return 0;
 	s = sleeping_slot(task);

@@ -7,8 +7,8 @@ char _license[] SEC("license") = "GPL";
 __u32 nr_before; /* not 0: threads waited before; set by the loader */
 
 /*
- * Off its run queue and off its CPU, a thread sleeps: sched_switch was before that, and has not found it in its queue
- * if the slot does not have it. EV_SLEEP_SEEN, to be noted there.
+ * A thread that is off its run queue and off its CPU sleeps. sched_switch ran before that; if the slot does not say
+ * so, it has not found the thread in its queue. Returns EV_SLEEP_SEEN, to be noted in the slot.
  */
 static __u32 sleep_unseen(struct ev_stats *st, __u32 word, struct task_struct *task)
 {
@@ -18,7 +18,7 @@ static __u32 sleep_unseen(struct ev_stats *st, __u32 word, struct task_struct *t
 	return EV_SLEEP_SEEN;
 }
 
-/* The thread goes on: its slot, which is ours, is that of a fault that has ended. */
+/* The thread goes on: set its slot, which we have claimed, to a fault that has ended. */
 static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, struct task_struct *waker)
 {
 	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
@@ -30,7 +30,7 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 	s->f.end = EV_SIGNAL;
 	if (is_waken(uwq))
 		set_resolver(&s->f, waker, false);
-	/* Also by a call that has not come to its end. */
+	/* Its message may also have been read by a call that has not ended yet. */
 	if (!marked && (WORD(s) & EV_DELIVERY_SEEN || is_read(s->f.ctx, (__u64)uwq))) {
 		s->f.read_ns = s->f.end_ns;
 		flags |= EV_DELIVERY_SEEN;
@@ -43,7 +43,7 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 		mark_read(st, kind);
 }
 
-/* True: the thread's fault is known, and has ended. */
+/* True: the fault of the thread is known and has ended. */
 static bool wakes(struct ev_slot *s, struct task_struct *task, struct task_struct *waker)
 {
 	__u64 ctx;
@@ -76,7 +76,7 @@ static bool wakes(struct ev_slot *s, struct task_struct *task, struct task_struc
 	return false;
 }
 
-/* Whoever ends an old fault of the slot does so in an instant. */
+/* The CPU that ends an old fault of the slot needs only an instant. */
 #define MAX_SPINS 256
 
 static __u32 settled_word(struct ev_slot *s)
@@ -88,7 +88,7 @@ static __u32 settled_word(struct ev_slot *s)
 	return word;
 }
 
-/* As take_over(); negative: the word changed, try again. */
+/* The same as take_over(); negative: the word changed, try again. */
 static __noinline int try_take_over(struct ev_slot *s, struct task_struct *task, struct task_struct *waker,
 				    struct sign *sign)
 {
@@ -111,8 +111,9 @@ static __noinline int try_take_over(struct ev_slot *s, struct task_struct *task,
 }
 
 /*
- * Woken before a sign of the fault was seen that leads to its slot. True: it is ours to count, and whether it has slept
- * by then, or is about to, its slot will show. No loop: the verifier of Linux 6.1 refuses it as it would be laid out.
+ * The thread was woken before another sign of the fault was seen. True: we count it; its slot will show whether it
+ * has slept or is about to. Not written as a loop: the verifier of Linux 6.1 refuses the loop that the compiler
+ * makes.
  */
 static bool take_over(struct ev_slot *s, struct task_struct *task, struct task_struct *waker, struct sign *sign)
 {
@@ -141,7 +142,7 @@ static void count_woken_early(struct ev_stats *st, struct task_struct *task, str
 }
 
 /*
- * Only a range operation does that, and the thread is looked for in its userfaultfd.
+ * Only an ioctl on a range does that; search for the thread in its userfaultfd.
  * @number: the task once more
  */
 static void woken_early(struct task_struct *task, __u64 number, struct task_struct *waker)
@@ -151,7 +152,7 @@ static void woken_early(struct task_struct *task, __u64 number, struct task_stru
 	unsigned int fd;
 	struct ev_slot *s;
 
-	/* Until all who waited before are known, this may be one of them. */
+	/* Until all earlier waiters are known, this may be one of them. */
 	if (IOC_TYPE(ioctl_of(waker)) != UFFDIO || !st || !all_seen)
 		return;
 	fd = REGS_ARG0(regs_of(waker), IS_COMPAT(waker));

@@ -5,8 +5,8 @@
 char _license[] SEC("license") = "GPL";
 
 /*
- * An entry that is taken out meanwhile leads nowhere, to itself or to the other queue's head: then the walk begins
- * anew.
+ * An entry that is removed meanwhile leads to nothing, to itself or to the head of the other queue: then begin the
+ * walk again.
  */
 __noinline __u64 find_in_queue(__u64 head, __u64 other, __u64 task)
 {
@@ -30,7 +30,7 @@ __noinline __u64 find_in_queue(__u64 head, __u64 other, __u64 task)
 	return 0;
 }
 
-/* Whoever wakes takes entries out from the front, so that the head is near on one side or the other. */
+/* A waker removes entries from the front, so that the head is near on one side or the other. */
 __noinline int is_read(__u64 ctx, __u64 uwq)
 {
 	struct list_head *read = queue_of(ctx, fault_wqh), *queued = queue_of(ctx, fault_pending_wqh);

@@ -5,17 +5,16 @@
 
 #include "bpf/queues.h"
 
-/* How far into a queue is looked: entries are added at its head. */
+/* How many entries of a queue are searched: new ones are added at its head. */
 #define DEPTH 64
 
 /*
  * The struct userfaultfd_wait_queue of a task in the queue with this head; 0: it is not there. All are numbers, since
- * pointers that have a type can't be handed over.
- * @other: the head of the other queue, in which an entry may be by now
+ * typed pointers can't be passed. @other: the head of the other queue, in which an entry may be by now
  */
 __u64 find_in_queue(__u64 head, __u64 other, __u64 task);
 
-/* Is this struct userfaultfd_wait_queue in the queue of those whose message was read? */
+/* Is this struct userfaultfd_wait_queue in the queue of delivered messages? */
 int is_read(__u64 ctx, __u64 uwq);
 
 struct found {

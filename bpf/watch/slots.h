@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The slots of threads: which fault each is in. */
+/* The slots of threads: the current fault of each. */
 #ifndef UFFDCTL_BPF_WATCH_SLOTS_H
 #define UFFDCTL_BPF_WATCH_SLOTS_H
 
@@ -15,10 +15,10 @@ struct slot_map {
 
 extern struct slot_map slots SEC(".maps");
 
-/* A thread found no room: one that has no slot since then may be in a fault that is missed. */
+/* A thread found no room: from then on, a thread without a slot may be in a missed fault. */
 extern __u32 no_room;
 
-/* Slots that are not idle: while there is none, a thread need not be looked up. */
+/* Number of slots that are not idle: while it is 0, no thread needs to be looked up. */
 extern __u64 nr_taken;
 
 static inline struct ev_slot *find_slot(__u64 task)
@@ -43,7 +43,7 @@ static inline struct ev_slot *take_place(__u64 task)
 
 		if (!s || s->task || __sync_val_compare_and_swap(&s->task, 0, task))
 			continue;
-		/* Another CPU may have claimed one for the same thread. */
+		/* Another CPU may have claimed a slot for the same thread. */
 		first = find_slot(task);
 		if (first != s)
 			__sync_lock_test_and_set(&s->task, 0);
@@ -80,8 +80,8 @@ static __always_inline struct ev_slot *slot_of(const void *task, bool create)
 }
 
 /*
- * word: in which this shows. The thread has gone on, and nobody saw when; nor why, if it slept: ioctls that wake are
- * seen.
+ * word: the word in which this shows. The thread has gone on, and nobody saw when, nor why if it slept: ioctls that
+ * wake are seen.
  */
 static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
 {

@@ -61,7 +61,7 @@ static inline struct pt_regs *regs_of(struct task_struct *task)
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
-/* The user-mode instruction of the current task, that of the system call if it is in one; 0: it has no user mode. */
+/* The user-mode instruction of the current task; in a system call, the one that made it; 0: it has no user mode. */
 static inline __u64 user_ip(struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD ? 0 : REGS_IP(regs_of(task));
@@ -74,7 +74,7 @@ static inline __u32 ioctl_of(struct task_struct *task)
 
 	if (task->flags & PF_KTHREAD)
 		return 0;
-	/* In a 32-bit program that number is another call, with no such command. */
+	/* In a 32-bit program this number is another call, which has no such command. */
 	if (REGS_SYSCALL(regs) == NR_IOCTL)
 		return REGS_ARG1(regs, false);
 	return REGS_SYSCALL(regs) == COMPAT_IOCTL && IS_COMPAT(task) ? REGS_ARG1(regs, true) : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Who waited in a fault, and who ended it. Totals do without. */
+/* The waiter and the resolver of a fault. Totals do not need them. */
 #ifndef UFFDCTL_BPF_WATCH_THREAD_H
 #define UFFDCTL_BPF_WATCH_THREAD_H
 
@@ -27,7 +27,7 @@ static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
 }
 
-/* The current one, whose fields are at hand. */
+/* The current thread, whose fields can be read directly. */
 static inline void set_current(struct task_struct *task, __u32 *pid, __u32 *tid, char *comm)
 {
 	if (config.level) {
@@ -41,7 +41,7 @@ static inline void set_current(struct task_struct *task, __u32 *pid, __u32 *tid,
 	((__u64 *)comm)[1] = ((const __u64 *)task->comm)[1];
 }
 
-/* Until somebody is known to have ended it. */
+/* Set until it is known who ended it. */
 static inline void set_no_resolver(struct ev_fault *f)
 {
 	f->resolver_pid = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What is counted of faults that have ended, and the stream of their records. */
+/* The totals of faults that have ended, and the stream of their records. */
 #include "bpf/watch/totals.h"
 
 char _license[] SEC("license") = "GPL";
@@ -11,10 +11,13 @@ struct {
 	__uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
-/* Whoever reads the stream looks by itself many times a second: it is woken before there is too much. */
+/* The reader of the stream polls it many times a second; wake it before the stream is full. */
 #define WAKE_BYTES (1 << 20)
 
-/* The least i with ns <= 2^i us, by bisection. Not static: its many paths are verified once, not with each caller's. */
+/*
+ * The smallest i with ns <= 2^i us, by bisection. Not static: its many paths are verified once, and not for each
+ * caller.
+ */
 __noinline __u32 bucket_of(__u64 ns)
 {
 	__u64 us = ns > 1000 ? (ns - 1) / 1000 : 0;
@@ -48,7 +51,7 @@ static bool hand_out(struct ev_fault *f)
 	return !bpf_ringbuf_output(&events, f, sizeof(*f), is_much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 }
 
-/* Not static: verified once. */
+/* Not static, so that it is verified only once. */
 __noinline int count_end(struct ev_fault *f)
 {
 	struct ev_stats *st = own_stats();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What is counted, and the stream of records. */
+/* Totals, and the stream of records. */
 #ifndef UFFDCTL_BPF_WATCH_TOTALS_H
 #define UFFDCTL_BPF_WATCH_TOTALS_H
 
@@ -30,7 +30,7 @@ static inline void count_fault(struct ev_stats *st, const struct ev_fault *f)
 	ADD(st->faults[KIND(f->kind)], 1);
 }
 
-/* Counts a fault that has ended, and hands out its record. */
+/* Count a fault that has ended, and send its record. */
 int count_end(struct ev_fault *f);
 
 #endif

@@ -2,9 +2,9 @@
 /*
  * Faults by the tracepoints of userfaultfd (kernel-patches/).
  *
- * The thread that faults says when it begins and ends. Between these two its message is read and
- * it is woken, each under the lock of its queue: there no program is left out but with PREEMPT_RT,
- * and what was left out before can be made up for.
+ * The faulting thread reports the begin and the end. In between, its message is read and it is woken, each under the
+ * lock of its queue. There no program is skipped, except with PREEMPT_RT, and a begin that was skipped can be made up
+ * for.
  */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
@@ -12,7 +12,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-/* The message is the packed struct of the user: field by field it would be read byte by byte. */
+/* The message is a packed struct of the uapi: its fields would be read byte by byte. */
 static __u64 flags_of(const struct uffd_msg *msg)
 {
 	return ((const __u64 *)msg)[1];
@@ -23,7 +23,7 @@ static __u64 address_of(const struct uffd_msg *msg)
 	return ((const __u64 *)msg)[2];
 }
 
-/* Of the message that waits, not of a reader's copy. */
+/* From the message that waits, not from a reader's copy. */
 static const void *uwq_of_msg(const struct uffd_msg *msg)
 {
 	return (const void *)msg - bpf_core_field_offset(struct userfaultfd_wait_queue, msg);
@@ -51,7 +51,7 @@ int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, uns
 
 	if (went_on(s, task))
 		return 0;
-	/* By whoever woke it, it is counted; but with PREEMPT_RT that program may have been left out. */
+	/* The waker has counted it; but with PREEMPT_RT that program may have been skipped. */
 	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->word == EV_IDLE))
 		return 0;
 	s = ending_slot(s, task, uwq_of_msg(msg));
@@ -66,7 +66,7 @@ int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* Never NULL here, but the verifier takes it for what it is in uffd_msg_read. */
+	/* Never NULL here, but the verifier assumes that it may be, as in uffd_msg_read. */
 	if (!task)
 		return 0;
 	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
@@ -76,8 +76,8 @@ int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 }
 
 /*
- * Its thread was woken before it slept, and leaves the queue in a moment: it is counted already.
- * Or its beginning was not seen: it will be counted, unless there was no room.
+ * Its thread was woken before it slept and is about to leave the queue: it is counted already. Or its beginning was
+ * not seen: it will be counted, unless there was no room.
  */
 static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
 		       const struct uffd_msg *msg)
@@ -107,7 +107,10 @@ int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 	return 0;
 }
 
-/* Last: programs are attached in this order, and what begins must be seen to end. */
+/*
+ * This program comes last: programs are attached in this order, and the end of each fault that is seen to begin must
+ * be seen, too.
+ */
 SEC("tp_btf/uffd_fault_begin")
 int BPF_PROG(begins, struct userfaultfd_ctx *uffd, struct vm_fault *vmf, const struct uffd_msg *msg)
 {

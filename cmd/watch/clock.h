@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The clock that faults are stamped with. */
+/* The clock of the faults' times. */
 #ifndef CMD_WATCH_CLOCK_H
 #define CMD_WATCH_CLOCK_H
 

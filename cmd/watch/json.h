@@ -15,7 +15,7 @@ void json_address(json_object *o, const char *key, uint64_t addr);
 void json_pid(json_object *o, const char *key, pid_t pid);
 /* Escaped; null for NULL. */
 void json_text(json_object *o, const char *key, const char *text);
-/* The object that is o's member of this name; made where there is none. */
+/* The member of o with this name, an object; it is made if there is none. */
 json_object *json_member(json_object *o, const char *key);
 /* As a line of stdout; frees it. */
 void json_print(json_object *o);

@@ -25,23 +25,26 @@ enum {
 
 const struct argp_option watch_argp_options[] = {
 	{ "line", OPT_LINE, NULL, 0,
-	  "One line a fault, and a summary at the end: the default where there is no terminal", 10 },
-	{ "summary", OPT_SUMMARY, NULL, 0, "The summary alone: no event stream, the cheapest way", 10 },
-	{ "control", OPT_CONTROL, NULL, 0,
-	  "In the view on a terminal: keys that continue minor faults, after a question", 10 },
-	{ "children", OPT_CHILDREN, NULL, 0, "Also processes that those of PID have started, or will", 20 },
-	{ "range", OPT_RANGE, "RANGE", 0, "Only faults there; may be given several times, with one PID", 20 },
-	{ "kind", 'k', "KINDS", 0, "Only these kinds: minor, missing, wp, rwp, or several with commas", 20 },
-	{ "access", 'a', "ACCESS", 0, "Only read or write", 20 },
+	  "Print a line for each fault, and a summary at the end; the default if there is no terminal", 10 },
+	{ "summary", OPT_SUMMARY, NULL, 0, "Print only a summary; this costs the watched processes least", 10 },
+	{ "control", OPT_CONTROL, NULL, 0, "Enable keys in the view that continue minor faults, after a confirmation",
+	  10 },
+	{ "children", OPT_CHILDREN, NULL, 0,
+	  "Also watch the descendants of each PID, those that exist and those to come", 20 },
+	{ "range", OPT_RANGE, "RANGE", 0, "Watch only faults in this range of one PID; may be given several times",
+	  20 },
+	{ "kind", 'k', "KINDS", 0, "Watch only these kinds: minor, missing, wp, rwp, or several, separated by commas",
+	  20 },
+	{ "access", 'a', "ACCESS", 0, "Watch only read or write faults", 20 },
 	{ "min-wait", OPT_MIN_WAIT, "TIME", 0,
-	  "Show only faults that waited this long (100us, 5ms, 2s); totals count all", 20 },
-	{ "lines", OPT_LINES, NULL, 0, "Show the instruction's file and line too, where there is debug information",
-	  25 },
-	{ "count", 'c', "N", 0, "End after N faults that were shown", 30 },
+	  "Show only faults that waited at least this long (100us, 5ms, 2s); totals count all", 20 },
+	{ "lines", OPT_LINES, NULL, 0,
+	  "Also show the source file and line of the instruction, if there is debug information", 25 },
+	{ "count", 'c', "N", 0, "End after N faults were shown", 30 },
 	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
-	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals each time that this has passed", 30 },
+	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals at this interval", 30 },
 	{ "backend", OPT_BACKEND, "NAME", 0,
-	  "How faults are seen: tracepoint, fentry, kprobe or sched; by default the best that can be had", 40 },
+	  "How faults are seen: tracepoint, fentry, kprobe or sched; by default the best available one", 40 },
 	{}
 };
 
@@ -110,7 +113,7 @@ static bool set_backend(void *field, const char *arg)
 
 /* ---- the parser ---- */
 
-/* What an option sets, and what its argument shall be. */
+/* What an option sets, and the form of its argument. */
 static const struct setter {
 	int key;
 	size_t field; /* of struct watch_options */
@@ -123,18 +126,18 @@ static const struct setter {
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
 	{ OPT_LINES, FIELD(source_lines), set_flag, NULL, NULL },
-	{ 'k', FIELD(kinds), set_kinds, "kind", "minor, missing, wp, rwp, or several with commas" },
+	{ 'k', FIELD(kinds), set_kinds, "kind", "minor, missing, wp, rwp, or several, separated by commas" },
 	{ 'a', FIELD(access), set_access, "access", "read or write" },
-	{ 'c', FIELD(max_count), set_count, "count", "a number from 1 on" },
+	{ 'c', FIELD(max_count), set_count, "count", "a number, at least 1" },
 	{ 'd', FIELD(duration_ns), set_time, "duration", "a time such as 500ms, 10s or 5m" },
 	{ OPT_MIN_WAIT, FIELD(min_wait_ns), set_time, "min-wait", "a time such as 100us, 5ms or 2s" },
 	{ OPT_INTERVAL, FIELD(interval_ns), set_interval, "interval",
-	  "a time such as 500ms, 10s or 5m, of 10ms at least" },
+	  "a time such as 500ms, 10s or 5m, at least 10ms" },
 	{ OPT_BACKEND, FIELD(backend), set_backend, "backend", "tracepoint, fentry, kprobe or sched" },
 #undef FIELD
 };
 
-/* They are looked up later, when it is known in which process. */
+/* They are looked up later, when the process is known. */
 static error_t keep_range(struct watch_options *o, const char *arg)
 {
 	const char **p = reallocarray(o->ranges, o->nr_ranges + 1, sizeof(*p));
@@ -164,11 +167,12 @@ static error_t set(struct watch_options *o, int key, const char *arg, struct arg
 static error_t check(const struct watch_options *o, struct argp_state *state)
 {
 	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
-		return usage_error(state, "--summary shows no single fault: --min-wait and --count do without it");
+		return usage_error(state,
+				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
 	if (o->nr_ranges && o->pids.nr != 1)
-		return usage_error(state, "--range is of one process: give its PID");
+		return usage_error(state, "--range requires exactly one PID");
 	if (o->children && !o->pids.nr)
-		return usage_error(state, "--children: of which PID? Without one, all processes are watched");
+		return usage_error(state, "--children requires a PID; without a PID, all processes are watched");
 	return 0;
 }
 

@@ -10,17 +10,17 @@ struct watch_options {
 	bool json, lines, summary_only, control, children;
 	bool source_lines; /* of instructions */
 	uint64_t max_count, duration_ns;
-	uint64_t interval_ns;	    /* 0: the output form's own */
+	uint64_t interval_ns;	    /* 0: the default of the output form */
 	uint64_t min_wait_ns;	    /* faults that waited less are shown in totals only */
 	unsigned int kinds, access; /* as in struct uffdctl_watch_opts */
-	const char *backend;	    /* NULL: the best there is */
+	const char *backend;	    /* NULL: the best available one */
 	const char **ranges;	    /* as they were written; free with free() */
 	size_t nr_ranges;
 };
 
 extern const struct argp_option watch_argp_options[];
 
-/* For an argp parser: what it does not know is ARGP_ERR_UNKNOWN. */
+/* For an argp parser; ARGP_ERR_UNKNOWN for other keys. */
 error_t watch_options_parse(struct watch_options *o, int key, const char *arg, struct argp_state *state);
 void watch_options_free(struct watch_options *o);
 

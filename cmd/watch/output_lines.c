@@ -12,7 +12,7 @@
 #include "cmd/watch/summary.h"
 #include "cmd/watch/totals.h"
 
-/* A name as it was escaped last: the same ones come again and again. */
+/* The last escaped name: names often repeat. */
 struct shown {
 	char *raw, *text;
 };
@@ -59,7 +59,7 @@ static const char *show(struct shown *s, const char *raw)
 	return uffdctl_escape(raw, &s->text) == 0 ? s->text : "?";
 }
 
-/* Lines come by the hundred thousand: printf(3) with its formats took most of the time. */
+/* There are hundreds of thousands of lines: printf(3) took most of the time. */
 static char *put_left(char *p, const char *text, size_t width)
 {
 	size_t len = strlen(text);
@@ -147,7 +147,7 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 
 /* ---- totals ---- */
 
-/* What came since the last time. */
+/* The difference since the last call. */
 static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
 	struct lines *l = data;

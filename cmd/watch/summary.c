@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Totals as text and as JSON, from one table of what there is in them. */
+/* Totals as text and as JSON, from one table of their members. */
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -11,10 +11,10 @@
 
 #define BAR "########################################"
 
-/* What a summary holds, in this order. */
+/* The members of a summary, in this order. */
 static const struct total {
 	const char *object, *key; /* in JSON; the object that it is in, or NULL */
-	const char *before;	  /* what stands before it in text */
+	const char *before;	  /* the text before it */
 	size_t count;		  /* where its number is; or */
 	double percentile;	  /* of the waits */
 } totals[] = {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Totals as text and as JSON, from one table of what there is in them. */
+/* Totals as text and as JSON, from one table of their members. */
 #ifndef CMD_WATCH_SUMMARY_H
 #define CMD_WATCH_SUMMARY_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The text of instructions, looked up from the first one on. */
+/* The text of instructions; the look-up thread starts with the first one. */
 #include <stddef.h>
 
 #include "cmd/watch/symbols.h"

@@ -6,21 +6,21 @@
 #include "lib/uffdctl.h"
 
 enum {
-	NR_KINDS = 4, /* of faults; what is counted by kind has minor first */
+	NR_KINDS = 4, /* of faults; counts by kind begin with minor */
 };
 
-/* "minor" and so on, of the kind at this place. */
+/* "minor" and so on: the name of the kind at this index. */
 const char *totals_kind_name(int i);
 uint64_t totals_sum(const uint64_t *n, int nr);
 uint64_t totals_most(const uint64_t *n, int nr);
-/* A fault that showed in its message alone may turn out to have shown in more: then it is 0. */
+/* A fault that was seen only by its message may turn out to have been seen otherwise: then it is 0. */
 uint64_t totals_grown(uint64_t now, uint64_t last);
 
 /* The longest wait that is counted in bucket i; UFFDCTL_UNKNOWN for the last one. */
 uint64_t bucket_bound_ns(int i);
 int bucket_of(uint64_t wait_ns);
 
-/* What p of the waits did not exceed: a bucket's bound; 1 for the longest. UFFDCTL_UNKNOWN while there is none. */
+/* Percentile p of the waits: the upper bound of a bucket; 1: the longest wait. UFFDCTL_UNKNOWN while there is none. */
 uint64_t totals_percentile(const struct uffdctl_watch_stats *st, double p);
 
 #endif

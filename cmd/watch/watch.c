@@ -11,7 +11,7 @@
 /* uffdctl_watch_poll() wants to be called once a second at least. */
 #define STEP_MS 200
 
-/* Reads of the stream that are as much as it has room for. */
+/* The number of reads after which a full stream is read. */
 #define MAX_READS 32
 
 struct watching {
@@ -29,7 +29,7 @@ static void on_fault(void *data, const struct uffdctl_fault *f)
 	struct watching *w = data;
 	const struct watch_options *o = w->session.options;
 
-	/* A wait that is not known may have been shorter. */
+	/* A wait of unknown length may have been shorter. */
 	if ((o->min_wait_ns && f->wait_ns == UFFDCTL_UNKNOWN) || f->wait_ns < o->min_wait_ns ||
 	    w->nr_shown >= o->max_count)
 		return;
@@ -37,7 +37,7 @@ static void on_fault(void *data, const struct uffdctl_fault *f)
 	w->output->fault(w->data, f);
 }
 
-/* What has ended until now. */
+/* Read the faults that have ended until now. */
 static int read_stream(struct watching *w)
 {
 	int r = 1;
@@ -57,7 +57,7 @@ static int step(struct watching *w, int timeout_ms)
 	r = out->wait ? read_stream(w) : uffdctl_watch_poll(w->session.watch, timeout_ms, on_fault, w);
 	if (r >= 0 && out->show)
 		r = out->show(w->data);
-	/* Whoever reads a pipe wants the lines now; a reader that is gone ends us. */
+	/* A reader of a pipe needs the lines now; if it is gone, we end. */
 	if (r >= 0 && fflush(stdout))
 		return -EPIPE;
 	return r == -EINTR || r > 0 ? 0 : r;
@@ -104,7 +104,7 @@ static int watch(struct watching *w)
 			due += interval * ((now - due) / interval + 1);
 		}
 	}
-	/* What ended until now and is in the totals shall be in the stream too. */
+	/* Read the stream until it has all faults that are in the totals. */
 	if (r >= 0 && !o->summary_only)
 		read_stream(w);
 	return r;
@@ -154,7 +154,7 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 		return r;
 	s->backend = uffdctl_watch_backend(s->watch);
 	if (verbose)
-		note(s->messages, "watching by backend %s", s->backend);
+		note(s->messages, "watching with backend %s", s->backend);
 	return 0;
 }
 
@@ -213,7 +213,7 @@ static error_t parse_watch(int key, char *arg, struct argp_state *state)
 	if (inv->style.columns)
 		return usage_error(state, "--output: this command has no columns");
 	if (o->control && choose_output(o) != &output_view)
-		return usage_error(state, "--control: only the view has it, which needs a terminal");
+		return usage_error(state, "--control works only in the view, which needs a terminal");
 	return watch_options_parse(o, key, arg, state);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What register, unregister and wake have in common: one ioctl for each part of a range, and a result of each. */
+/* The common part of register, unregister and wake: one ioctl and one result for each part of a range. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What register, unregister and wake have in common: one ioctl for each part of a range, and a result of each. */
+/* The common part of register, unregister and wake: one ioctl and one result for each part of a range. */
 #ifndef UFFDCTL_ACTION_H
 #define UFFDCTL_ACTION_H
 
@@ -22,15 +22,15 @@ struct action {
 };
 
 /*
- * Do it, with the lock on the memory unless it is a dry run.
- * 0: all of it was done; -EIO: some of it was not, as the results say; others end it before anything was done.
+ * Do the action, with the lock on the memory unless it is a dry run. 0: everything was done; -EIO: some parts were
+ * not, as the results say; other errors: nothing was done.
  */
 int action_run(struct action *a, const struct uffdctl_ranges *ranges);
 
-/* The parts of one range. What is wrong with it is noted; an error is one that ends all. */
+/* Add the parts of one range. What is wrong with the range is recorded; an error ends everything. */
 int action_resolve(struct action *a, const struct range_spec *spec, struct segments *ret);
 
-/* Hand out a result. @text: NULL for the errno's own */
+/* Hand out a result. @text: NULL: the text of the errno */
 void action_report(struct action *a, struct uffdctl_result *res, int err, const char *text);
 /* Likewise: the mapping is registered on another userfaultfd. */
 void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Which userfaultfd an action uses, where the user names none. */
+/* Chooses the userfaultfd for an action, if the user names none. */
 #include <errno.h>
 
 #include "lib/drive/choose.h"
@@ -12,7 +12,7 @@ static bool is_candidate(const struct uffdctl_uffd *d, const void *arg)
 	return h->list->source == UFFDCTL_SOURCE_BPF ? d->target_pid == h->t->pid : d->pid == h->t->pid;
 }
 
-/* The first candidate, and whether there are others that are another userfaultfd, or may be. */
+/* The first candidate, and whether other candidates are, or may be, another userfaultfd. */
 static const struct uffdctl_uffd *first_candidate(const struct uffdctl_handle *h, bool *several)
 {
 	const struct uffdctl_uffd *first = NULL;
@@ -52,13 +52,14 @@ static int fail_none(struct uffdctl_handle *h)
 		if (d->pid != h->t->pid)
 			continue;
 		if (!d->target_pid)
-			return fail(h->t->u, -ESRCH, "%d: holds fd %d, which governs memory that is gone (an exit?)",
+			return fail(h->t->u, -ESRCH,
+				    "%d: holds fd %d, but no process has the memory any more that it governs",
 				    h->t->pid, d->fd);
 		return fail(h->t->u, -EXDEV, "%d: holds fd %d, which governs the memory of process %d: give that PID",
 			    h->t->pid, d->fd, d->target_pid);
 	}
 	return fail(h->t->u, -ENOENT,
-		    "%d: has no userfaultfd, and none in sight governs its memory (see uffdctl list; one in flight over a socket can't be taken)",
+		    "%d: has no userfaultfd, and no visible process holds one for its memory (see uffdctl list; a descriptor in flight over a socket can't be taken)",
 		    h->t->pid);
 }
 
@@ -71,7 +72,7 @@ static int fail_several(struct uffdctl_handle *h)
 		    : log_oom(h->t->u);
 }
 
-/* The one owner of whatever is registered there, 0 if it is not just one. */
+/* The owner of everything that is registered there; 0 if there is not exactly one. */
 static uint64_t only_owner(const struct segments *segs)
 {
 	uint64_t owner = 0;
@@ -88,8 +89,8 @@ static uint64_t only_owner(const struct segments *segs)
 }
 
 /*
- * What is found here is not kept for the action: the memory is not locked yet, and who holds the lock may be about to
- * change which modes are registered there.
+ * Do not keep these results for the action: the memory is not locked yet, and the holder of the lock may change the
+ * registered modes.
  */
 static int find_owner(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t *ret)
 {
@@ -127,7 +128,7 @@ int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, c
 		return fail_several(h);
 	if (first->ctx)
 		first = best_of(h, several ? list_ctx(h->list, owner) : first->ctx);
-	/* The owner may be one that nobody in sight holds. */
+	/* It may be that no visible process holds the owner. */
 	if (!first)
 		return fail_several(h);
 	*ret = first;

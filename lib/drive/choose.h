@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Which userfaultfd an action uses, where the user names none. */
+/* Chooses the userfaultfd for an action, if the user names none. */
 #ifndef UFFDCTL_CHOOSE_H
 #define UFFDCTL_CHOOSE_H
 
 #include "lib/drive/handle.h"
 
 /*
- * The only one that governs the target's memory; of several the one that owns whatever is registered in the ranges.
+ * Choose the only userfaultfd that governs the target's memory; if there are several, the one that owns everything
+ * that is registered in the ranges.
  * @ranges: may be NULL
- * @ret: out, one of h->list
- * -ENOENT: there is none; -ENOTUNIQ: several; -ESRCH, -EXDEV: it governs other memory; errors of range_resolve();
- * logged.
+ * @ret: out, one of h->list -ENOENT: there is none; -ENOTUNIQ: there are several; -ESRCH, -EXDEV: it governs other
+ * memory; errors of range_resolve(); logged.
  */
 int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_uffd **ret);
 

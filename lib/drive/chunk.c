@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* One chunk of work: its errors, its contents, and what may hold it up. */
+/* One chunk of work: its errors, its contents, and what may delay it. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
 
-/* How long an unread event or a changing mapping may keep the kernel from letting us act. */
+/* How long we retry while the kernel refuses because of an unread event or a changing mapping. */
 #define CHANGING_NS UINT64_C(2000000000)
 
 /* ---- errors ---- */
@@ -39,13 +39,13 @@ void chunk_conflict(struct chunk *c, uint64_t addr)
 	_cleanup_free_ char *fd = handle_describe(h);
 	const char *or_itself = "";
 
-	/* Such a page is there without a fault that waits. */
+	/* Such a page can appear without a fault that waits. */
 	if (!(c->vma.modes & UFFDCTL_MODE_MISSING))
-		or_itself = " (or the process has taken pages out of its file and touched them again)";
+		or_itself = " (or the process has removed pages from its file and touched them again)";
 	chunk_gone(c, -EBUSY, addr);
 	if (job_stop(c->job, -EBUSY))
 		log_error(h->t->u,
-			  "%d: somebody else resolves faults of %s at the same time%s: stopped, so that nothing is filled twice; suspend that handler (SIGSTOP), or fill all the same with --force",
+			  "%d: somebody else resolves faults of %s at the same time%s: stopped, so that nothing is filled twice; suspend that handler with SIGSTOP, or use --force to fill all the same",
 			  h->t->pid, fd, or_itself);
 }
 
@@ -87,8 +87,8 @@ bool chunk_wait_changing(struct chunk *c, uint64_t addr)
 #endif
 
 /*
- * The kernel holds the address of the source of a copy too against the bounds of the target's memory:
- * for a 32-bit process it has to be below 4 GiB.
+ * The kernel also checks the source address of a copy against the limits of the target's address space: for a 32-bit
+ * process it must be below 4 GiB.
  */
 static char *low_pages(uint64_t bytes)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* One chunk of work: its errors, its contents, and what may hold it up. */
+/* One chunk of work: its errors, its contents, and what may delay it. */
 #ifndef UFFDCTL_CHUNK_H
 #define UFFDCTL_CHUNK_H
 
@@ -11,7 +11,7 @@ static inline uint64_t chunk_page_size(const struct chunk *c)
 	return c->part->seg.vma->page_size;
 }
 
-/* The offset of an address in the file beneath. */
+/* The offset of an address in the mapped file. */
 static inline uint64_t part_offset(const struct part *p, uint64_t addr)
 {
 	return vma_offset(p->seg.vma, addr);
@@ -23,10 +23,10 @@ void chunk_error(struct chunk *c, int err, uint64_t addr);
 void chunk_gone(struct chunk *c, int err, uint64_t addr);
 void chunk_unreadable(struct chunk *c, int err, uint64_t addr);
 
-/* Somebody else resolves faults there: all of the work ends, and it is said. */
+/* Somebody else resolves faults there: end the whole work, and log it. */
 void chunk_conflict(struct chunk *c, uint64_t addr);
 
-/* All end their work: what is begun is done, nothing more. */
+/* Make all threads finish what they have begun, and stop. */
 bool chunk_stopped(const struct chunk *c);
 
 /* ---- a mapping that changes, or an event that is unread ---- */
@@ -35,18 +35,18 @@ bool chunk_stopped(const struct chunk *c);
 bool chunk_pause(struct chunk *c, uint64_t *since);
 
 /*
- * While an event of the userfaultfd is unread, all that would resolve is refused (EAGAIN): so nothing should be done
- * that is to be followed by it. False: that lasts, which is noted as an error at this address.
+ * While an event of the userfaultfd is unread, the kernel refuses to resolve faults (EAGAIN): do nothing before that
+ * would need to be followed by it. False: the event stays unread; an error is recorded for this address.
  */
 bool chunk_wait_changing(struct chunk *c, uint64_t addr);
 
 /* ---- contents ---- */
 
-/* Have memory of our own for at least so many bytes of them. -ENOMEM. */
+/* Make room for at least this many bytes of them. -ENOMEM. */
 int chunk_reserve(struct chunk *c, uint64_t bytes);
 /*
  * Read those of a range, for which there must be room.
- * @done: out, bytes that were read, whole pages, also where an error is returned
+ * @done: out, bytes that were read, in whole pages, also after an error
  */
 int chunk_read(struct chunk *c, struct uffdctl_range range, uint64_t *done);
 /* Where those of an address are, within what was read. */

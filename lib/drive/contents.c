@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What pages are filled with: a file, a device, or what comes out of a pipe. */
+/* The contents that pages are filled with: a file, a device, or data from a pipe. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -37,7 +37,7 @@ static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_
 
 /* ---- pipes ---- */
 
-/* What is written slowly, or never, must not keep anybody from stopping us. */
+/* The writer may be slow or never write: wait for it in a way that progress can stop. */
 static int wait_readable(const struct uffdctl_resolve_opts *opts, uint64_t need)
 {
 	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
@@ -62,7 +62,7 @@ static int write_full(int fd, const char *buf, size_t len)
 	return 0;
 }
 
-/* @done: out, bytes that came, those before from_offset included */
+/* @done: out, bytes that were read, including those before from_offset */
 static int spool(const struct uffdctl_resolve_opts *opts, uint64_t need, int fd, uint64_t *done)
 {
 	uint64_t skip = opts->from_offset;
@@ -104,7 +104,7 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (r < 0 && r != -EINTR)
 		return fail(u, r, "the contents: %s%s", strerror(-r),
-			    r == -EFBIG ? " (what a pipe brings is held in memory, as a file: see ulimit -f)" : "");
+			    r == -EFBIG ? " (data from a pipe is kept in memory, as a file: see ulimit -f)" : "");
 	if (r < 0)
 		return r;
 	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true };
@@ -113,7 +113,7 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 
 /* ---- devices ---- */
 
-/* How much it will yield can't be asked, but whether it yields anything. */
+/* The length of a device is not known, but whether one byte can be read. */
 static int open_device(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
 	uint64_t done;
@@ -122,14 +122,14 @@ static int open_device(struct uffdctl *u, const struct uffdctl_resolve_opts *opt
 
 	if (opts->flags & UFFDCTL_DRY_RUN && need)
 		r = contents_read(ret, 0, &byte, 1, &done);
-	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "they end at once" : strerror(-r)) : 0;
+	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "input is empty" : strerror(-r)) : 0;
 }
 
 /* ---- files ---- */
 
 static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
 {
-	/* Where the offset of the descriptor stands is not ours to change. */
+	/* The descriptor belongs to the caller: keep its file offset. */
 	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
 	uint64_t size = end;
 
@@ -138,7 +138,8 @@ static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 	if (opts->from_offset > size || size - opts->from_offset < need)
 		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && size > need)
-		log_notice(u, "the ranges take the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need, size);
+		log_notice(u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
+			   size);
 	return 0;
 }
 
@@ -188,11 +189,11 @@ int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, ui
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return fail(u, -errno, "the contents: %s", strerror(errno));
-	/* pread(2) takes an off_t: beyond that an offset would become another one. */
+	/* pread(2) takes an off_t: a larger offset would be converted to another one. */
 	if (opts->from_offset > INT64_MAX || need > INT64_MAX - opts->from_offset)
 		return fail(u, -EOVERFLOW,
 			    "the contents: offset %" PRIu64 " and %" PRIu64
-			    " bytes reach beyond the end of any file (2^63 bytes)",
+			    " bytes are beyond the end of any file (2^63 bytes)",
 			    opts->from_offset, need);
 	while (!kinds[i].is(fd, &st))
 		i++;

@@ -26,11 +26,11 @@ static const char *error_text(int err)
 {
 	switch (err) {
 	case -EINVAL:
-		return "refused (EINVAL): no minor faults on this memory, or the kernel can't keep write-protect marks (needs Linux 6.4)";
+		return "refused (EINVAL): this memory can't have minor faults, or the kernel can't keep write-protect marks (needs Linux 6.4)";
 	case -EPERM:
 		return "the file may not be written (sealed?)";
 	case -EFAULT:
-		return "the process takes the page out of its file again and again (MADV_REMOVE, truncation), or the contents can't be read (EFAULT)";
+		return "the process keeps removing the page from its file (MADV_REMOVE, truncation), or the contents can't be read (EFAULT)";
 	default:
 		return NULL;
 	}
@@ -49,7 +49,7 @@ static const char *objection(const struct job *job, const struct segment *seg)
 	return NULL;
 }
 
-/* The pages that it makes are ours to pay: they come by our mapping. */
+/* Our cgroup is charged for the pages that this makes: they are made through our mapping. */
 static bool takes_memory(const struct job *job, const struct uffdctl_vma *v)
 {
 	(void)v;

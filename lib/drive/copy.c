@@ -17,8 +17,8 @@ static int issue_copy(const struct chunk *c, struct uffdctl_range range, bool wp
 
 	(void)wp;
 	/*
-	 * On a mark that stands there the kernel would put a page without one, and anonymous memory
-	 * holds no mark where no page is: that its first write is reported is left to whoever copies.
+	 * The kernel would replace a mark by a page without one, and anonymous memory has no mark where there is no
+	 * page: whoever copies the page must make sure that its first write is reported.
 	 */
 	if (c->vma.modes & UFFDCTL_MODE_WP)
 		mode |= UFFDIO_COPY_MODE_WP;
@@ -45,20 +45,20 @@ static int copy_chunk(struct chunk *c)
 }
 
 /*
- * Where no huge page is free, hugetlb_mfill_atomic_pte() says EEXIST for a page that is not there: it takes
- * the place of an entry for an entry.
+ * If no huge page is free, hugetlb_mfill_atomic_pte() returns EEXIST for a page that does not exist: it takes an
+ * empty place in the page table for an entry.
  */
 static bool may_exist(struct chunk *c, uint64_t addr)
 {
 	if (chunk_page_size(c) == base_page_size())
 		return true;
-	/* What a private mapping has is in its page table, or nowhere. */
+	/* The pages of a private mapping are in its page table, or nowhere. */
 	return vma_is_shared(&c->vma) && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
 static const char *copy_error_text(int err)
 {
-	return err == -EINVAL ? "refused (EINVAL): UFFDIO_COPY can't be had here on this kernel" : NULL;
+	return err == -EINVAL ? "refused (EINVAL): this kernel has no UFFDIO_COPY for this memory" : NULL;
 }
 
 /* As it does where the process has protected pages itself. */
@@ -68,7 +68,7 @@ static void warn_writers(const struct job *job)
 
 	if (!(job->h->features & UFFD_FEATURE_WP_ASYNC) && handle_reader(job->h) == READER_NONE)
 		log_warning(job->h->t->u,
-			    "%d: ranges registered for wp get write-protected pages, and nobody is seen reading %s: who writes there waits",
+			    "%d: ranges registered for wp get write-protected pages, and no handler was seen reading %s: threads that write there will wait",
 			    job->h->t->pid, fd);
 }
 
@@ -78,7 +78,7 @@ static int prepare_copy(struct job *job, const struct uffdctl_maps *maps, const 
 
 	(void)maps;
 	if (job->opts->from_fd < 0)
-		return fail(job->h->t->u, -EINVAL, "%d: copy: no contents are given", job->h->t->pid);
+		return fail(job->h->t->u, -EINVAL, "%d: copy: no contents given", job->h->t->pid);
 	for (size_t i = 0; i < segs->nr; i++)
 		modes |= segs->segs[i].vma->modes;
 	if (modes & UFFDCTL_MODE_WP && !job->contents.ours)
@@ -143,7 +143,7 @@ static const char *zeropage_error_text(int err)
 			      : NULL;
 }
 
-/* A private mapping gets the kernel's one zero page. */
+/* A private mapping gets the kernel's shared zero page. */
 static bool zeropage_takes_memory(const struct job *job, const struct uffdctl_vma *v)
 {
 	(void)job;

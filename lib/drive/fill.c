@@ -2,17 +2,17 @@
 /*
  * Writing the contents of pages that are not mapped through a second mapping of their file.
  *
- * No byte of the target's may be lost by it, and no page may be seen blank or half written. So the contents
- * are in memory of our own before anything is done. Then, 256 KiB at a time:
+ * No byte of the target may be lost, and nobody may see a page blank or half written. Therefore the contents are in
+ * our own memory before anything is done. Then, for each 256 KiB:
  *
- *  1. The file is mapped by ourselves, and this window registered on a userfaultfd of our own, the guard.
- *  2. UFFDIO_COPY on the window puts a page into the page cache where none is: whole, and only if none is.
- *     UFFDIO_CONTINUE gives the window an entry of a page that is there. Nothing else makes or takes one:
- *     with the guard, an access of ours to a page that is gone fails (EFAULT) instead of making another.
- *  3. From now on whoever touches one of the pages in the range takes a minor fault and waits. So what the
- *     target's page table says of them next stays true; and /proc/self/pagemap tells whether the window's
- *     entry of a page is the only one there is, in any process (PM_MMAP_EXCLUSIVE).
- *  4. What was there already is written through the window, unless somebody else has it mapped.
+ *  1. We map the file, and register this mapping, the window, on a userfaultfd of our own, the guard.
+ *  2. UFFDIO_COPY on the window adds a whole page to the page cache, and only if there is none. UFFDIO_CONTINUE maps
+ *     an existing page into the window. Nothing else does either: because of the guard, our access to a page that is
+ *     gone fails (EFAULT) and does not make another one.
+ *  3. From now on a thread that touches one of these pages in the range has a minor fault and waits. So what we read
+ *     next from the target's page table stays true, and /proc/self/pagemap shows whether the window's entry for a
+ *     page is the only one in any process (PM_MMAP_EXCLUSIVE).
+ *  4. Pages that existed before are written through the window, unless somebody else has them mapped.
  *  5. UFFDIO_CONTINUE on the range.
  */
 #include <errno.h>
@@ -30,7 +30,7 @@ bool fill_wanted(const struct job *job)
 
 /* ---- contents into pages of the file ---- */
 
-/* What somebody has mapped in the range since is theirs. */
+/* A page that somebody has mapped in the range meanwhile is left alone. */
 static void drop_mapped(struct step *s)
 {
 	for (uint64_t i = 0; i < step_nr_pages(s); i++)
@@ -55,7 +55,7 @@ static int fill_window(struct step *s)
 	for (int i = 0; i < FILL_TRIES && r >= 0; i++) {
 		window_enter(s);
 		r = step_read_states(s);
-		/* Where the mapping is gone the page table is as empty as where nothing was touched. */
+		/* If the mapping is gone, the page table looks as empty as if nothing had been touched. */
 		if (r >= 0)
 			r = recheck_file(&c->job->recheck, c->job->h, c->part->seg.vma, s->range);
 		drop_mapped(s);
@@ -74,7 +74,10 @@ static bool is_written(const struct step *s, uint64_t i)
 	return s->pages[i] == MADE || s->pages[i] == WRITTEN;
 }
 
-/* @nr: all that the step began with, also what is not continued for an error. What is mapped needs no more. */
+/*
+ * @nr: all pages that the step began with, also those that were not continued because of an error. Mapped pages need
+ * nothing more.
+ */
 static void note_written(struct step *s, uint64_t nr)
 {
 	uint64_t bytes = 0;
@@ -98,7 +101,7 @@ enum verdict fill_judge(const struct chunk *c, uint64_t i)
 	return s->pages[i] == ELSEWHERE ? KEEP_OUT : is_written(s, i) ? RESOLVE_FILLED : RESOLVE;
 }
 
-/* Nothing but an ioctl maps a page that is in the page cache: if it is there before us, another handler is at work. */
+/* Only an ioctl maps a page that is in the page cache: if it is mapped before us, another handler is at work. */
 void fill_resolve(struct chunk *c, struct uffdctl_range run, bool wp)
 {
 	const struct step *s = c->op_data;
@@ -118,7 +121,7 @@ uint64_t fill_left_written(const struct job *job, const struct part *p)
 	return part && part->written > part->continued ? part->written - part->continued : 0;
 }
 
-/* A page that was made by us was not there before. */
+/* A page that we have made did not exist before. */
 static void check_made(struct step *s)
 {
 	for (uint64_t i = 0; !filling_is_forced(s->c->job) && i < step_nr_pages(s); i++)
@@ -128,7 +131,7 @@ static void check_made(struct step *s)
 
 /* ---- a step ---- */
 
-/* A handler that polls is seen by what it does: a message that was read, a page that is mapped. */
+/* A handler that polls is noticed by what it does: it reads a message, or maps a page. */
 static bool has_reader(const struct job *job)
 {
 	struct uffd_fdinfo info;

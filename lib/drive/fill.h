@@ -8,7 +8,7 @@
 /* Are there contents to fill with? */
 bool fill_wanted(const struct job *job);
 
-/* As the functions of struct resolve_op. */
+/* These are functions of struct resolve_op. */
 int fill_prepare(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs);
 int fill_add_part(struct job *job, struct part *p);
 int fill_chunk(struct chunk *c);

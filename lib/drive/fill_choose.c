@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Filling: which pages are to be filled, and what becomes of those that somebody else may have. */
+/* Filling: decides which pages are filled, and what to do with pages that somebody else may have mapped. */
 #include "lib/drive/fill_choose.h"
 #include "lib/kernel/cachestat.h"
 #include "lib/kernel/pagemap.h"
@@ -17,7 +17,7 @@ static uint64_t bit_of(const struct part *p, uint64_t offset)
 	return (offset - part_offset(p, p->seg.range.start)) / p->seg.vma->page_size;
 }
 
-/* Did an earlier part fill this page of the file, or find it to be the target's already? */
+/* Did an earlier part fill this page of the file, or find that the target had it mapped? */
 static bool is_settled(const struct chunk *c, uint64_t addr)
 {
 	struct uffdctl_range page = { addr, addr + chunk_page_size(c) };
@@ -35,7 +35,7 @@ static bool is_settled(const struct chunk *c, uint64_t addr)
 	return false;
 }
 
-/* What a private mapping has mapped may be a page of its own, which says nothing of the file's. */
+/* A private mapping may have a page of its own mapped, which is not the file's page. */
 static bool settles(const struct step *s, uint64_t i)
 {
 	switch (s->pages[i]) {
@@ -49,7 +49,7 @@ static bool settles(const struct step *s, uint64_t i)
 	}
 }
 
-/* Two threads may be at bits of one byte. */
+/* Two threads may change bits of the same byte. */
 void step_note_settled(struct step *s)
 {
 	const struct part *p = s->c->part;
@@ -63,7 +63,7 @@ void step_note_settled(struct step *s)
 
 /* ---- which are wanted ---- */
 
-/* Did an entry come from nowhere? Only ioctls make one for a page that is in the page cache. */
+/* Has somebody else made an entry? For a page in the page cache, only ioctls make one. */
 static bool appeared(const struct step *s, uint64_t addr)
 {
 	const uint8_t *before = s->part->mapped_before;
@@ -72,7 +72,7 @@ static bool appeared(const struct step *s, uint64_t addr)
 	return before && !(before[i / 8] >> (i % 8) & 1);
 }
 
-/* True: somebody else maps pages here, and all ends. */
+/* True: somebody else maps pages here: stop everything. */
 static bool choose_page(struct step *s, uint64_t addr)
 {
 	uint64_t i = step_index(s, addr);
@@ -121,7 +121,7 @@ static bool has_swapped(const struct step *s, struct uffdctl_range r)
 	return cachestat_has_evicted(s->part->file->fd, part_offset(s->c->part, r.start), range_len(r));
 }
 
-/* No page table holds what is swapped out of shmem: who had it mapped, be it in the range, can't be told. */
+/* A swapped page of shmem is in no page table: it is not known where it was mapped, not even whether in the range. */
 void step_leave_swapped(struct step *s)
 {
 	uint64_t page = chunk_page_size(s->c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Filling: what is checked and remembered before it begins, and what is freed after it. */
+/* Filling: the checks and the state before it begins, and the cleanup after it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,15 +26,15 @@ static int check_reader(const struct job *job)
 	reader = handle_reader(h);
 	if (reader == READER_DELIVERED)
 		return fail(h->t->u, -EBUSY,
-			    "%d: a handler has read a message of fd %d and not resolved the fault, and may fill the same pages: if it is dead, do \"uffdctl wake %d all\" first; --force fills all the same",
+			    "%d: a handler has read a message of fd %d but not resolved the fault, and may fill the same pages: if it is dead, run \"uffdctl wake %d all\" first; to fill all the same, use --force",
 			    h->pid, h->fd, h->t->pid);
 	if (reader > 0)
 		return fail(h->t->u, -EBUSY,
-			    "%d: somebody reads the messages of fd %d and may fill the same pages: suspend that handler (SIGSTOP; if it alone holds the userfaultfd, its end unregisters all); --force fills all the same",
+			    "%d: a handler reads the messages of fd %d and may fill the same pages: suspend it with SIGSTOP (if it is the only holder, killing it unregisters everything); to fill all the same, use --force",
 			    h->pid, h->fd);
 	if (reader < 0)
 		return fail(h->t->u, -EBUSY,
-			    "%d: whether a handler reads the messages of fd %d, and may fill the same pages, can't be told without BPF: if none does, --force fills",
+			    "%d: without BPF it is not known whether a handler reads the messages of fd %d and may fill the same pages: if none does, use --force",
 			    h->pid, h->fd);
 	return 0;
 }
@@ -67,7 +67,7 @@ int fill_prepare(struct job *job, const struct uffdctl_maps *maps, const struct 
 	if (!f->parts || !f->files || !f->first_part || alias_build(maps, &f->aliases) < 0)
 		return log_oom(u);
 	r = uffd_guard(&f->guard);
-	return r < 0 ? fail(u, r, "a userfaultfd of our own, to fill pages safely: %s", strerror(-r)) : 0;
+	return r < 0 ? fail(u, r, "making a userfaultfd to fill pages safely: %s", strerror(-r)) : 0;
 }
 
 static int has_part(const struct uffdctl_vma *other, struct uffdctl_range r, void *arg)
@@ -79,8 +79,9 @@ static int has_part(const struct uffdctl_vma *other, struct uffdctl_range r, voi
 }
 
 /*
- * What the target maps shared and has registered it may write. Of a private mapping it may have no more than
- * the right to read the file, which is not to become ours to write: the mode of the link is that of the file.
+ * The target may write to a file that it has mapped shared and registered. For a private mapping it may have only the
+ * right to read the file, and then we must not write to it. The mode of the link is the mode in which the file was
+ * opened.
  */
 static bool may_write(struct uffdctl_target *t, const struct uffdctl_vma *v)
 {
@@ -98,11 +99,11 @@ static int fail_read_only(struct job *job, const struct uffdctl_vma *v)
 	_cleanup_free_ char *what = vma_describe(v);
 
 	return fail(job->h->t->u, -EACCES,
-		    "%d: %s: private, and the process has not opened its file for writing, as filling would: register it for missing, then \"uffdctl copy\" gives the process pages of its own",
+		    "%d: %s: a private mapping, and the process has not opened its file for writing, so its file is not written: register it for missing and run \"uffdctl copy\", which gives the process pages of its own",
 		    job->h->t->pid, what);
 }
 
-/* Another file may have been mapped there since the mappings were read, as if to have that one written. */
+/* Another file may have been mapped there since the mappings were read, perhaps to trick us into writing to it. */
 static bool is_file_of(int fd, const struct uffdctl_vma *v)
 {
 	struct stat st;
@@ -134,7 +135,7 @@ static int open_file(struct job *job, const struct uffdctl_vma *v, const struct 
 		return r;
 	if (!is_file_of(f->fd, v)) {
 		cleanup_close(&f->fd);
-		return fail(job->h->t->u, -ENOENT, "%d: %" PRIx64 ": another file is mapped there than a moment ago",
+		return fail(job->h->t->u, -ENOENT, "%d: %" PRIx64 ": the mapping there has changed to another file",
 			    job->h->t->pid, v->range.start);
 	}
 	filling->nr_files++;
@@ -148,15 +149,15 @@ static uint8_t *new_bits(const struct part *p)
 	return calloc(range_len(p->seg.range) / p->seg.vma->page_size / 8 + 1, 1);
 }
 
-/* hugetlbfs tells it in no such way. */
+/* This does not work for hugetlbfs. */
 static bool is_all_cached(const struct part *p, const struct file *file)
 {
 	return mincore_has_all(file->fd, part_offset(p, p->seg.range.start), range_len(p->seg.range));
 }
 
 /*
- * Which pages are mapped now: where each touch is a fault that waits, more can't be by the target's own
- * doing. Elsewhere pages that are missing appear whenever it touches them.
+ * Record which pages are mapped now. If every access to other pages faults and waits, the target can't map more by
+ * itself. In other ranges, missing pages appear whenever it touches them.
  */
 static int remember_mapped(struct job *job, const struct part *p, struct fill_part *fp)
 {
@@ -202,7 +203,7 @@ int fill_add_part(struct job *job, struct part *p)
 		return 0;
 	fp = filling_part(job, p);
 	first = &filling->first_part[v - filling->aliases.maps->vmas];
-	/* Pages that an earlier part offers wait until that is through. */
+	/* Pages that an earlier part also covers wait until that part is finished. */
 	p->second_round = alias_visit(&filling->aliases, v, p->seg.range, has_part, filling) ||
 			  (*first && shares_pages_with_any(job, p, *first - 1));
 	*first = *first ?: (size_t)(p - job->parts) + 1;

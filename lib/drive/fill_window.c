@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Filling: the window, a mapping of ours of the file, registered on the guard, and what is done through it. See fill.c.
+ * Filling: the window, our own mapping of the file, registered on the guard, and the operations on it. See fill.c.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -26,7 +26,7 @@ static struct uffdctl_range in_window(const struct step *s, struct uffdctl_range
 	return (struct uffdctl_range){ start, start + range_len(r) };
 }
 
-/* Pages past the end of the file stay as they are: CONTINUE will say that they are absent. */
+/* Leave out pages past the end of the file: CONTINUE will report them as absent. */
 static int end_at_file(struct step *s)
 {
 	uint64_t offset = part_offset(s->c->part, s->range.start), end = s->range.end, size;
@@ -44,7 +44,7 @@ static int end_at_file(struct step *s)
 	return 0;
 }
 
-/* On hugetlbfs no page is to be reserved by the mapping: what is made takes one that is free. */
+/* On hugetlbfs the mapping must reserve no pages: a new page takes a free one. */
 int window_open(struct step *s)
 {
 	const struct file *file = s->part->file;
@@ -77,7 +77,7 @@ void window_close(struct step *s)
 
 /* ---- pages into the page cache, and into the window ---- */
 
-/* @absent: true makes them, false takes those that are there */
+/* @absent: true: make the pages; false: map the existing ones */
 static int enter_some(struct step *s, struct uffdctl_range r, bool absent, uint64_t *done)
 {
 	struct uffdctl_range own = in_window(s, r);
@@ -98,7 +98,7 @@ static bool is_past_end(const struct step *s, uint64_t at)
 	return fstat(s->part->file->fd, &st) == 0 && part_offset(s->c->part, at) >= (uint64_t)st.st_size;
 }
 
-/* Another way may do what this one can't. */
+/* The other ioctl may succeed where this one can't. */
 static bool try_other_way(int err, bool absent)
 {
 	return absent ? err == -EEXIST : err == -EFAULT;
@@ -118,7 +118,7 @@ static void enter_run(struct step *s, struct uffdctl_range r)
 		} else if (try_other_way(err, absent) && ++turns < FILL_TRIES) {
 			__atomic_store_n(&s->f->absent, !absent, __ATOMIC_RELAXED);
 		} else if (!absent && err == -EEXIST) {
-			/* It was entered at an earlier try. */
+			/* An earlier try has mapped it. */
 			step_set_pages(s, (struct uffdctl_range){ r.start, r.start + page }, CACHED);
 			done = page;
 		} else if (err == -EIO || err == -EHWPOISON) {
@@ -128,7 +128,7 @@ static void enter_run(struct step *s, struct uffdctl_range r)
 			step_set_pages(s, r, KEEP);
 			return;
 		} else {
-			/* Neither there nor to be made: hugetlbfs says EEXIST where no page is free. */
+			/* It does not exist and can't be made: hugetlbfs returns EEXIST if no page is free. */
 			step_cut(s, r.start, turns ? -ENOMEM : err);
 			return;
 		}
@@ -148,7 +148,7 @@ void window_enter(struct step *s)
 static enum page_fill judge_entry(const struct step *s, enum own_state state)
 {
 	switch (state) {
-	/* It has been taken from the file, or is being migrated. */
+	/* It was removed from the file, or is being migrated. */
 	case OWN_ABSENT:
 		return WANTED;
 	case OWN_EXCLUSIVE:
@@ -167,7 +167,7 @@ int window_find_elsewhere(struct step *s)
 	for (uint64_t at = s->range.start; step_next_run(s, CACHED, &at, &run);) {
 		int r;
 
-		/* A huge page's first entry speaks for all of it. */
+		/* The first entry of a huge page is valid for all of it. */
 		if (page > base_page_size())
 			run.end = at = run.start + page;
 		r = pagemap_read_own(s->f->own_pagemap, window_at(s, run.start), range_len(run) / page, states);
@@ -179,7 +179,7 @@ int window_find_elsewhere(struct step *s)
 	return 0;
 }
 
-/* By the kernel: where a page has gone from the file, it is an error and not a signal to us. */
+/* Let the kernel write: if a page has gone from the file, this is an error, and not a signal. */
 void window_write(struct step *s)
 {
 	uint64_t page = chunk_page_size(s->c);

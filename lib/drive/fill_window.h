@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Filling: the window, a mapping of ours of the file, registered on the guard, and what is done through it. */
+/* Filling: the window, our own mapping of the file, registered on the guard, and the operations on it. */
 #ifndef UFFDCTL_FILL_WINDOW_H
 #define UFFDCTL_FILL_WINDOW_H
 
@@ -10,7 +10,7 @@ int window_open(struct step *s);
 void window_close(struct step *s);
 /* Bring every page that is wanted into the page cache and into the window. */
 void window_enter(struct step *s);
-/* Find those that were there already and that somebody else has mapped, be it the target, elsewhere. -errno */
+/* Find the existing pages that are mapped elsewhere, in the target or in another process. -errno */
 int window_find_elsewhere(struct step *s);
 /* Write the contents into those that were there already. */
 void window_write(struct step *s);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What filling keeps: of the whole job, of each part, and of the few pages that are filled at a time (step). */
+/* The state of filling: of the whole job, of each part, and of the few pages that are filled at a time (step). */
 #include <time.h>
 
 #include "lib/drive/filling.h"
@@ -25,7 +25,7 @@ bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, stru
 	return ret->start < ret->end;
 }
 
-/* A huge page that moves shows as one that is marked, for a moment. */
+/* A huge page that is being migrated looks like a marked one for a moment. */
 static void wait_until_sure(struct chunk *c, uint64_t addr, uint8_t *state)
 {
 	static const struct timespec pause = { .tv_nsec = 1000 * 1000L };

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What filling keeps: of the whole job, of each part, and of the few pages that are filled at a time (step). */
+/* The state of filling: of the whole job, of each part, and of the few pages that are filled at a time (step). */
 #ifndef UFFDCTL_FILLING_H
 #define UFFDCTL_FILLING_H
 
 #include "lib/drive/chunk.h"
 #include "lib/inspect/alias.h"
 
-/* How often a page that is taken from the file under our hands is tried again. */
+/* How often to retry a page that is removed from the file while we work on it. */
 #define FILL_TRIES 100
 
 struct file {
@@ -17,14 +17,14 @@ struct file {
 /* Beside struct part. */
 struct fill_part {
 	const struct file *file; /* that of the second mapping */
-	uint8_t *mapped_before;	 /* a bit a page; NULL: what appears may be the target's doing */
+	uint8_t *mapped_before;	 /* a bit for each page; NULL: the target may map pages itself */
 	uint8_t *settled;	 /* likewise; no other part is to fill these pages of the file */
-	uint64_t written;	 /* bytes, whatever came of it */
-	uint64_t continued;	 /* of these: mapped, or there already, or gone from the file again */
+	uint64_t written;	 /* bytes, whatever happened afterwards */
+	uint64_t continued;	 /* the part of these that is mapped now or gone from the file again */
 };
 
 struct filling {
-	struct file *files; /* room for one a part, so that they stay where they are */
+	struct file *files; /* room for one for each part, so that they never move */
 	size_t nr_files;
 	struct fill_part *parts; /* beside job->parts */
 	size_t nr_parts;
@@ -32,20 +32,20 @@ struct filling {
 	size_t *first_part; /* by mapping: its first part's number + 1 */
 	int guard;
 	int own_pagemap;
-	bool several; /* ranges, which may show the same pages */
-	bool absent;  /* the last page was not in the page cache: neighbours are alike */
+	bool several; /* ranges that may show the same pages */
+	bool absent;  /* the last page was not in the page cache: expect the same of the next one */
 };
 
 enum page_fill {
-	KEEP,	/* mapped, or filled by another part, or past the end of the file */
+	KEEP,	/* not to be filled: mapped, filled by another part, or past the end of the file */
 	WANTED, /* to be filled */
 	CACHED, /* in the page cache, and in the window */
 	MADE,	/* put there by us */
 	WRITTEN,
-	ELSEWHERE, /* not to be written, since somebody has it mapped */
+	ELSEWHERE, /* not to be written: somebody else has it mapped */
 };
 
-/* What is filled at a time. */
+/* The range that is filled in one step. */
 struct step {
 	struct chunk *c;
 	struct filling *f;
@@ -54,7 +54,7 @@ struct step {
 	struct uffdctl_range mapped; /* that the window shows */
 	char *window;
 	int err;			      /* why the rest of range is not done */
-	bool unreadable;		      /* that is for want of contents */
+	bool unreadable;		      /* the reason is that the contents ended or can't be read */
 	uint8_t pages[CONTENTS_BYTES / 4096]; /* enum page_fill */
 };
 
@@ -83,17 +83,17 @@ static inline void step_set_pages(struct step *s, struct uffdctl_range r, enum p
 		s->pages[step_index(s, r.start)] = what;
 }
 
-/* The next run of pages alike from *at on; false when there is none. */
+/* The next run of pages in the same state from *at on; false: there is none. */
 bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, struct uffdctl_range *ret);
 
-/* What is done ends here, with the error for what follows. */
+/* End the range here, and keep the error for the rest. */
 static inline void step_cut(struct step *s, uint64_t at, int err)
 {
 	s->range.end = at;
 	s->err = err;
 }
 
-/* What the target's page table has of them now, as c->states. -errno */
+/* Read their state in the target's page table into c->states. -errno */
 int step_read_states(struct step *s);
 
 #endif

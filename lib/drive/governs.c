@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Whether a userfaultfd acts on the memory of the process that was named, and on no other.
+ * Checks that a userfaultfd governs the memory of the given process, and of no other.
  *
- * It acts on the memory of who created it, whoever holds it: a child may hold one of its parent's. With BPF
- * that memory is known when the handle is opened. Without, there is no way to ask. But the ioctls find
- * nothing to act on in a memory that has nothing registered at the addresses. So it does not matter whose the
- * userfaultfd is where no other process has: all of them are looked into. Those that may not be looked into
- * are left out of it if the process can't have inherited the userfaultfd: it is closed by execve(2), and the
- * process has called that since it was forked. What remains is one that such a process passed to it over a
- * socket, and that has the same addresses registered though the layouts of both have nothing in common.
+ * A userfaultfd governs the memory of the process that created it, whoever holds it: a child may hold one of its
+ * parent. With BPF, that memory is known when the handle is opened. Without BPF there is no way to ask. But the
+ * ioctls do nothing in a memory that has nothing registered at these addresses. So if no other process has something
+ * registered there, it does not matter whose memory it is: we look into all processes. Processes that may not be
+ * inspected do not matter if the process can't have inherited the userfaultfd: it is close-on-exec, and the process
+ * has called execve(2) since it was forked. One case remains: such a process has passed the userfaultfd over a
+ * socket, and has the same addresses registered, though the two layouts have nothing in common.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,8 +25,8 @@
 struct search {
 	struct uffdctl_handle *h;
 	const struct segments *segs;
-	pid_t other; /* has something registered there */
-	bool hidden; /* there are processes that can't be looked into */
+	pid_t other; /* a process that has something registered there */
+	bool hidden; /* there are processes that may not be inspected */
 };
 
 static bool overlaps(const struct segments *segs, struct uffdctl_range r)
@@ -42,7 +42,7 @@ static int is_overlapping(const struct maps_line *l, void *arg)
 	return overlaps(arg, l->range);
 }
 
-/* Is anything mapped there at all? Most processes are done with this. -errno: it can't be told. */
+/* Is anything mapped there at all? For most processes this is enough. -errno: not known. */
 static int has_mapping(int procfd, const struct segments *segs)
 {
 	int fd = openat(procfd, "maps", O_RDONLY | O_CLOEXEC);
@@ -72,7 +72,7 @@ static int search_process(uint32_t pid, void *arg)
 	r = proc_open_live(pid, &procfd, NULL);
 	if (r >= 0)
 		r = has_mapping(procfd, s->segs);
-	/* A process made with CLONE_VM has the target's own memory. */
+	/* A process made with CLONE_VM shares the memory of the target. */
 	if (r > 0)
 		r = kcmp_same_memory(pid, s->h->t->pid) ? 0 : has_registered(s, pid);
 	if (r > 0)
@@ -98,7 +98,7 @@ static bool has_called_exec(struct uffdctl_target *t)
 	       !(st.flags & PF_FORKNOEXEC);
 }
 
-/* Is the descriptor, as the target has it, closed by execve(2)? */
+/* Is the target's descriptor close-on-exec? */
 static bool is_cloexec(const struct uffdctl_handle *h)
 {
 	char path[64], buf[1024];
@@ -127,11 +127,11 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	r = proc_each_number(AT_FDCWD, "/proc", search_process, &s);
 	if (s.other)
 		return fail(h->t->u, -EXDEV,
-			    "%d: %s may govern the memory of process %d, which has the same addresses registered, and only BPF can tell: run as root, or with CAP_BPF and CAP_PERFMON",
+			    "%d: %s may govern the memory of process %d, which has the same addresses registered; only BPF shows which: run as root, or with CAP_BPF and CAP_PERFMON",
 			    h->t->pid, fd, s.other);
 	if ((r < 0 || s.hidden) && !by_deed && can_be_inherited(h))
 		return fail(h->t->u, -EXDEV,
-			    "%d: it can't be shown without BPF that %s governs this process's memory, and not that of one which can't be looked into: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
+			    "%d: without BPF it can't be shown that %s governs the memory of this process, and not of one that may not be inspected: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
 			    h->t->pid, fd);
 	return 0;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A userfaultfd of a target, in our hands. */
+/* A userfaultfd of a target, duplicated into our process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <time.h>
@@ -81,7 +81,7 @@ int handle_reader(const struct uffdctl_handle *h)
 
 	if (!h->uffd_id)
 		return -EOPNOTSUPP;
-	/* A handler that is at work does not wait just then: look more than once. */
+	/* A handler that is busy does not wait at that moment: look more than once. */
 	for (int i = 0; i < 8; i++) {
 		r = iter_get(h->t->u, &it);
 		if (r >= 0)

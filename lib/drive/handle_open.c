@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Taking a userfaultfd of a target into our hands. */
+/* Duplicates a userfaultfd of a target into our process. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -20,11 +20,11 @@ static int fail_take(const struct uffdctl_handle *h, int err)
 		return fail(u, err, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
 	case -EPERM:
 		return fail(u, err,
-			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE, or the same user, if the process is dumpable, and Yama's consent)",
+			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE; or the same user, a dumpable process, and permission by Yama)",
 			    h->pid, h->fd, strerror(-err));
 	case -EOPNOTSUPP:
 		return fail(u, err,
-			    "%d: fd %d: the process's first thread has ended, and a descriptor can be taken from another since Linux 6.9 only: name one that another process holds, with --fd=PID:FD (see uffdctl list %d)",
+			    "%d: fd %d: the process's first thread has ended, and before Linux 6.9 its descriptors can't be taken: use a descriptor that another process holds, with --fd=PID:FD (see uffdctl list %d)",
 			    h->pid, h->fd, h->pid);
 	default:
 		return fail(u, err, "%d: pidfd_getfd of fd %d: %s", h->pid, h->fd, strerror(-err));
@@ -41,7 +41,7 @@ static int take(struct uffdctl_handle *h)
 		r = pidfd_open_process(h->pid, &other);
 	if (r >= 0)
 		r = pidfd_take_fd(h->pid, other >= 0 ? other : h->t->pidfd, h->fd, &h->uffd);
-	/* Whatever is not found any more, its end or its exec is the reason to tell. */
+	/* If something has gone, the reason to report is that the process has ended or called execve(2). */
 	if (r < 0 && target_check(h->t) < 0)
 		return -ESRCH;
 	if (r < 0)
@@ -68,15 +68,15 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 		return 0;
 	if (!(flags & UFFDCTL_HANDSHAKE))
 		return fail(u, -EPROTO,
-			    "%d: fd %d never had its handshake (UFFDIO_API): nothing can be registered on it yet, and ours would make the process's own fail; uffdctl register --handshake insists",
+			    "%d: fd %d: the process has not issued UFFDIO_API yet (the handshake), so nothing can be registered on it; uffdctl register --handshake issues it, but the process's own call will then fail",
 			    h->pid, h->fd);
-	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own will fail with EINVAL",
+	log_warning(u, "%d: fd %d: issuing UFFDIO_API without features; the process's own call will fail with EINVAL",
 		    h->pid, h->fd);
 	r = uffd_handshake(h->uffd, 0, NULL);
 	return r < 0 ? fail(u, r, "%d: fd %d: UFFDIO_API: %s", h->pid, h->fd, strerror(-r)) : 0;
 }
 
-/* With the very descriptor in our own table, the kernel tells which userfaultfd it is. */
+/* With the descriptor in our own table, the kernel shows which userfaultfd it is. */
 static int identify(struct uffdctl_handle *h)
 {
 	struct ev_file ev = {};
@@ -91,7 +91,7 @@ static int identify(struct uffdctl_handle *h)
 		r = iter_find_fd(it, getpid(), h->uffd, &ev);
 	if (r >= 0)
 		r = iter_find_task(it, h->t->pid, &task);
-	/* After an exec it would seem to be another's, and when it is gone there is no task. */
+	/* After an execve(2) it would seem to govern another process's memory; after an exit there is no task. */
 	if (target_check(h->t) < 0)
 		return -ESRCH;
 	if (r < 0)
@@ -114,7 +114,7 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int 
 	if (!h)
 		return log_oom(t->u);
 	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = pid ?: t->pid, .fd = fd };
-	/* What is registered is counted where it is asked for: when the mappings are read. */
+	/* Registered bytes are counted if asked for: this reads the mappings. */
 	r = list_open(t->u, UFFDCTL_SOURCE_AUTO, false, &h->list);
 	if (r >= 0 && fd < 0) {
 		r = choose_uffd(h, ranges, &chosen);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Keeps two processes from changing one target's memory at the same time.
+ * A lock that keeps two processes from changing the memory of one target at the same time.
  *
- * The lock is a record lock (fcntl(2), F_SETLK) on the userfaultfd itself: each has an inode of its own since
- * Linux 5.12 (anon_inode_getfd_secure()), which all who took it with pidfd_getfd(2) share. So it holds across
- * PID and mount namespaces, ends with its holder, and can be had only by who may take the descriptor. The
- * target's own reads and ioctls do not know of it.
+ * The lock is a record lock (fcntl(2), F_SETLK) on the userfaultfd itself: since Linux 5.12
+ * (anon_inode_getfd_secure()) each userfaultfd has an inode of its own, which all duplicates made with pidfd_getfd(2)
+ * share. Therefore the lock works across PID and mount namespaces, ends with its holder, and can be taken only by a
+ * process that may take the descriptor. The target's own reads and ioctls do not notice it.
  *
- * A userfaultfd is open for reading only, and read locks do not exclude each other. F_GETLK shows those of
- * others all the same: who wants the lock first claims it, then looks for another's claim, and takes its own
- * back if there is one. So never two have it. A second byte is locked by who has got it, so that others can
- * tell a holder from one who tries at the same moment.
+ * A userfaultfd is open for reading only, and read locks do not exclude each other. But F_GETLK shows the read locks
+ * of others: a process that wants the lock claims it first, then looks for another process's claim, and gives its own
+ * up if there is one. So two processes never have it. The process that has got the lock also locks a second byte, so
+ * that others can tell it from a process that tries at the same moment.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,7 @@ enum {
 	BYTE_HELD,
 };
 
-/* While nobody holds it, a collision of claims is over after some of these. */
+/* While nobody holds the lock, colliding claims end after a few of these delays. */
 #define MAX_COLLISIONS 200
 #define POLL_NS 20000000
 
@@ -88,7 +88,10 @@ static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t id)
 	return known;
 }
 
-/* One that can't be taken is none that others of our rights could lock, unless it is for want of descriptors. */
+/*
+ * A userfaultfd that we may not take can't be locked by others with the same rights either, unless we lack
+ * descriptors.
+ */
 static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 {
 	_cleanup_close_ int pidfd = -1, fd = -1;
@@ -99,7 +102,7 @@ static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 		r = pidfd_take_fd(d->pid, pidfd, d->fd, &fd);
 	if (r < 0)
 		return r == -EMFILE || r == -ENFILE ? r : 0;
-	/* The number may be another file's by now. */
+	/* The descriptor may refer to another file by now. */
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (!proc_is_uffd(AT_FDCWD, path))
 		return 0;
@@ -110,7 +113,7 @@ static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 	return 0;
 }
 
-/* Without BPF it is not known which they are: all that the process holds. */
+/* Without BPF it is not known which they are: lock all that the process holds. */
 static bool is_other(const struct uffdctl_handle *h, size_t i)
 {
 	const struct uffdctl_uffd *d = &h->list->uffds[i];
@@ -140,7 +143,7 @@ static void pause_ns(uint64_t ns)
 	nanosleep(&(struct timespec){ .tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000 }, NULL);
 }
 
-/* Two who collide must not try again in step. */
+/* Two processes that collide must not retry at the same intervals. */
 static void pause_at_random(void)
 {
 	uint16_t n = 0;
@@ -152,7 +155,7 @@ static void pause_at_random(void)
 
 static int fail_busy(struct uffdctl_handle *h, pid_t pid)
 {
-	char who[64] = "a process of another PID namespace";
+	char who[64] = "a process in another PID namespace";
 
 	if (pid)
 		snprintf(who, sizeof(who), "process %d", pid);

@@ -17,7 +17,7 @@ static void wake_asleep(struct chunk *c)
 	c->asleep = (struct uffdctl_range){};
 }
 
-/* Whoever sleeps on it is woken, as CONTINUE would have done. */
+/* Wake its waiters, as CONTINUE would have done. */
 static void page_already(struct chunk *c, uint64_t addr)
 {
 	uint64_t page = chunk_page_size(c);
@@ -41,7 +41,7 @@ static bool is_mapped(struct chunk *c, uint64_t addr)
 	return pagemap_read(c->job->pagemap, c->part->seg.vma, page, &state) == 0 && state & PTE_MAPPED;
 }
 
-/* There shmem says EINVAL for a continue, and since Linux 7.3 ENOMEM for a copy. */
+/* There shmem returns EINVAL for a continue, and since Linux 7.3 ENOMEM for a copy. */
 static bool is_past_end(struct chunk *c, uint64_t addr)
 {
 	struct stat st;
@@ -55,14 +55,14 @@ static bool is_cached(struct chunk *c, uint64_t addr)
 	return vma_is_shared(&c->vma) && c->vma.inode && pagecache_has(c->job->h->t, &c->vma, addr) > 0;
 }
 
-/* A run of pages, as far as it is left. */
+/* The rest of a run of pages. */
 struct attempt {
 	struct uffdctl_range left;
 	int err;	/* why the ioctl stopped at its beginning */
 	uint64_t since; /* when it was first tried again; 0: it was not */
 };
 
-/* What is done with an error: what it concerns is cut from what is left. False: there is no use in going on. */
+/* Handle an error: remove the pages that it concerns from the rest. False: going on is useless. */
 typedef bool (*outcome_fn)(struct chunk *c, struct attempt *a);
 
 static bool give_up(struct chunk *c, struct attempt *a)
@@ -80,7 +80,7 @@ static bool try_again(struct chunk *c, struct attempt *a)
 	return give_up(c, a);
 }
 
-/* A page is there that the ioctl would have made. Woken, a thread waits there anew: for continue. */
+/* The ioctl found a page where it would have made one. A thread that is woken there waits again, for continue. */
 static bool skip_present(struct chunk *c, struct attempt *a)
 {
 	const struct resolve_op *op = c->job->op;
@@ -107,7 +107,7 @@ static bool end_at_file(struct chunk *c, struct attempt *a)
 	return true;
 }
 
-/* No page is there; or, if the ioctl would have made one, none can be. */
+/* The ioctl returned EFAULT: there is no page, or, if it makes pages, none can be made. */
 static bool skip_absent(struct chunk *c, struct attempt *a)
 {
 	uint64_t page = chunk_page_size(c);
@@ -136,7 +136,7 @@ static bool check_end(struct chunk *c, struct attempt *a)
 	return end_at_file(c, a) || give_up(c, a);
 }
 
-/* The kernel wants room for a page before it sees that one is there. */
+/* The kernel allocates a page before it sees that there is one. */
 static bool check_room(struct chunk *c, struct attempt *a)
 {
 	return c->job->op->makes_pages && is_cached(c, a->left.start) ? skip_present(c, a) : check_end(c, a);
@@ -167,7 +167,7 @@ void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp)
 		struct uffdctl_range r = a.left;
 
 		a.err = c->job->op->issue(c, r, wp, &done);
-		/* The mapping may have been split meanwhile: the call takes no more than one. */
+		/* The mapping may have been split meanwhile: one call handles only one mapping. */
 		while (a.err == -ENOENT && range_len(r) > page) {
 			r.end = r.start + round_up(range_len(r) / 2, page);
 			a.err = c->job->op->issue(c, r, wp, &done);

@@ -5,11 +5,11 @@
 
 #include "lib/drive/job.h"
 
-/* The ioctl on all of a range of the chunk, past pages that are mapped or absent. */
+/* Do the ioctl on a whole range of the chunk; skip pages that are mapped or absent. */
 void resolve_run(struct chunk *c, struct uffdctl_range range, bool wp);
-/* Likewise with a look for the marks that op drops, where there can be such. -errno of the look. */
+/* The same, but first look for marks that op would drop, if there can be any. -errno: the look failed. */
 int resolve_keeping_marks(struct chunk *c, struct uffdctl_range range);
-/* Likewise by what op->judge() says of each page, c->states being those of the range. */
+/* The same, as op->judge() decides for each page; c->states are those of the range. */
 void resolve_pages(struct chunk *c, struct uffdctl_range range);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the ranges come to in the target: the parts of a job, checked before anything is done. */
+/* Looks up the ranges in the target: the parts of a job, checked before anything is done. */
 #include <errno.h>
 #include <string.h>
 
@@ -11,7 +11,7 @@
 
 /* ---- which mappings ---- */
 
-/* "all" takes only what such faults can come from. */
+/* "all" takes only mappings that can have such faults. */
 static bool is_wanted(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 {
 	struct job *job = arg;
@@ -35,7 +35,9 @@ int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan 
 		int err = range_resolve(job->h->t, ret->maps, &ranges->specs[i], &filter, &ret->segs);
 
 		*failed |= err < 0;
-		/* Contents follow on from range to range: without one, those of the rest would be wrong. */
+		/*
+		 * Contents are used in sequence: if one range were left out, the contents of the rest would be wrong.
+		 */
 		if (err == -ENOMEM || err == -ESRCH || err == -EINTR || (err < 0 && job->opts->from_fd >= 0))
 			r = err;
 	}
@@ -76,7 +78,7 @@ bool plan_is_same(struct job *job, const struct plan *a, const struct plan *b)
 
 /* ---- the parts ---- */
 
-/* NULL if it may be done on the part as asked. */
+/* NULL: the action may be done on the part. */
 static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 {
 	const char *text;
@@ -92,14 +94,14 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 		break;
 	}
 	if (job->opts->flags & UFFDCTL_BY_OFFSET && !seg->vma->inode)
-		text = "anonymous memory is at no offset of a file: --by-offset can't place contents there";
+		text = "anonymous memory has no offset in a file: --by-offset can't be used for it";
 	else
 		text = job->op->objection ? job->op->objection(job, seg) : NULL;
 	*ret_err = text ? -EINVAL : 0;
 	return text ? strdup(text) : NULL;
 }
 
-/* Without it the ioctl alone does as well: it is asked only why a page could not be resolved. */
+/* It is only used to find out why a page could not be resolved: the ioctl works without it. */
 int plan_open_pagemap(struct job *job, const struct plan *plan)
 {
 	bool needed = job->needs_pagemap;
@@ -114,7 +116,7 @@ int plan_open_pagemap(struct job *job, const struct plan *plan)
 	return r == -ESRCH ? r : 0;
 }
 
-/* What is objected to becomes a part too, so that all is reported in its order. */
+/* A refused part is added too, so that all parts are reported in order. */
 int plan_add_parts(struct job *job, const struct plan *plan)
 {
 	const struct segments *segs = &plan->segs;

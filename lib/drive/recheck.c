@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Are registered mappings still what they were? The target may change them at any time while they are worked on. */
+/* Checks whether registered mappings are unchanged: the target may change them at any time while they are worked on. */
 #include <errno.h>
 #include <fcntl.h>
 
@@ -29,7 +29,7 @@ static int keep_found(const void *arg_ev, void *arg)
 	return is_found(s);
 }
 
-/* Where the process changes mappings all the time, it is sought among all of them: that walk waits for its lock. */
+/* If the process changes its mappings all the time, search all of them: that walk waits for the lock. */
 static int find(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 {
 	struct search s = { .addr = addr };
@@ -77,7 +77,7 @@ static bool shows_same(const struct uffdctl_vma *v, const struct maps_line *l)
 	       (!v->inode || l->offset - l->range.start == v->offset - v->range.start);
 }
 
-/* It may have been split since, but not moved or replaced. -ENOTTY: the kernel has no PROCMAP_QUERY. */
+/* It may have been split meanwhile, but not moved or replaced. -ENOTTY: the kernel has no PROCMAP_QUERY. */
 static int is_still_by_query(struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range)
 {
 	struct maps_line l;
@@ -93,7 +93,7 @@ static int is_still_by_query(struct uffdctl_handle *h, const struct uffdctl_vma 
 	return 0;
 }
 
-/* Anything but 0 leaves it to /proc/PID/maps. */
+/* Any other result: use /proc/PID/maps. */
 static int is_still_by_bpf(struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range)
 {
 	struct ev_vma_at at;

@@ -10,7 +10,7 @@
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
-/* What only register keeps with an action. */
+/* Data that only register keeps with an action. */
 struct registering {
 	uint64_t modes;
 	bool verified; /* that the userfaultfd governs the target's memory */
@@ -23,21 +23,21 @@ static struct registering *registering(const struct action *a)
 
 /* ---- what can be had ---- */
 
-#define TEXT_EPERM "the mapping may never be written (its file was opened read-only, or is sealed)"
+#define TEXT_EPERM "the mapping can't be made writable (its file was opened read-only, or is sealed)"
 
 static const char *impossible_guest_memfd(uint64_t modes)
 {
 	uint64_t has = uffd_kernel_features();
 
 	if (modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP))
-		return "guest_memfd can't be registered for wp or rwp: a guest does not go by the process's page table";
+		return "guest_memfd can't be registered for wp or rwp: a guest does not use the process's page table";
 	if ((modes & UFFDCTL_MODE_MISSING && !(has & UFFD_FEATURE_MISSING_GUEST_MEMFD)) ||
 	    (modes & UFFDCTL_MODE_MINOR && !(has & UFFD_FEATURE_MINOR_GUEST_MEMFD)))
-		return "this kernel has no userfaultfd for guest_memfd (one with the patches of kernel-patches/ has)";
+		return "this kernel has no userfaultfd for guest_memfd (a kernel with the patches of kernel-patches/ has it)";
 	return NULL;
 }
 
-/* What the kernel would refuse, as far as it can be told without asking; NULL for nothing. */
+/* Why the kernel would refuse, as far as this is known without asking it; NULL: no reason known. */
 static const char *impossible(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t modes)
 {
 	/* vma_can_userfault(): such marks need no handler, and so no memory that one could fill. */
@@ -63,25 +63,25 @@ static const char *refused(const struct uffdctl_handle *h, uint64_t modes, const
 	if (text)
 		return text;
 	if (modes & UFFDCTL_MODE_RWP)
-		return "this kernel has no rwp mode (needs Linux 7.3), or not for this memory or userfaultfd";
+		return "this kernel has no rwp mode (needs Linux 7.3), or does not support it for this memory or userfaultfd";
 	if (v->kind == VMA_UNKNOWN)
-		return "this kernel can't have the mode on this memory, of a kind that can't be told without BPF";
+		return "this kernel does not support the mode on this memory (without BPF its kind is not known)";
 	if (v->kind == VMA_GUEST_MEMFD)
-		return "this guest_memfd is not shared with the host from the beginning (GUEST_MEMFD_FLAG_INIT_SHARED)";
-	return "this kernel or userfaultfd can't have the mode on this memory";
+		return "this guest_memfd was not created as shared with the host (GUEST_MEMFD_FLAG_INIT_SHARED)";
+	return "this kernel or userfaultfd does not support the mode on this memory";
 }
 
 static const char *error_text(const struct uffdctl_handle *h, int err, uint64_t modes, const struct uffdctl_vma *v)
 {
 	switch (err) {
 	case -EXDEV:
-		return "this userfaultfd governs another process's memory; it was taken back there";
+		return "this userfaultfd governs another process's memory; the range was unregistered there again";
 	case -EINVAL:
 		return refused(h, modes, v);
 	case -EPERM:
 		return TEXT_EPERM;
 	case -EBUSY:
-		return "registered on another userfaultfd, or a mode that can't be dropped";
+		return "registered on another userfaultfd, or for a mode that can't be removed";
 	case -ENOMEM:
 	case -ESRCH:
 		return "the process's memory is gone";
@@ -100,8 +100,8 @@ static bool can_have(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 /* ---- whose memory it is ---- */
 
 /*
- * Without BPF only the deed shows whose memory a userfaultfd governs: a process may hold one
- * of its parent's. What went to another process is taken back before anything else is done.
+ * Without BPF, only registering shows whose memory a userfaultfd governs: a process may hold one of its parent. If
+ * the registration took effect in another process, it is undone before anything else.
  */
 static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 {
@@ -110,7 +110,7 @@ static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 	bool there;
 	int r;
 
-	/* One that had the modes before tells nothing. */
+	/* A range that had the modes before shows nothing. */
 	if (!a->h->uffd_id && (seg->vma->modes & modes) == modes)
 		return 0;
 	registering(a)->verified = true;
@@ -131,8 +131,8 @@ static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 }
 
 /*
- * The deed shows whose memory a userfaultfd governs, but not where the modes are there already: see verify().
- * Nor may it be tried where another process has something registered, which would be lost.
+ * Registering shows whose memory a userfaultfd governs, except if the range has the modes already: see verify(). It
+ * must not be tried if another process has something registered there, which would be lost.
  */
 static int check_present(struct action *a, const struct segments *segs)
 {
@@ -148,7 +148,7 @@ static int before_register(struct action *a, const struct segments *segs)
 {
 	struct segments passing = { .segs = calloc(segs->nr + 1, sizeof(*segs->segs)) };
 
-	/* There is nothing to warn of where the kernel will refuse. */
+	/* No warnings about parts that the kernel will refuse. */
 	for (size_t i = 0; passing.segs && i < segs->nr; i++) {
 		const struct segment *seg = &segs->segs[i];
 
@@ -165,16 +165,16 @@ static int before_register(struct action *a, const struct segments *segs)
 
 /* ---- the ioctl ---- */
 
-/* Why it is not tried: 0 where it is. */
+/* Why it is not tried; 0: it is tried. */
 static int check_segment(const struct action *a, const struct segment *seg, const char **ret_text)
 {
-	/* The ioctl replaces the modes: those that are there must be known to be kept. */
+	/* The ioctl replaces the modes: to keep the existing ones, we must know them. */
 	if (seg->owner && !seg->vma->modes) {
-		*ret_text = "its modes can't be told on this kernel, and would be lost";
+		*ret_text = "its modes are not known on this kernel, and would be lost";
 		return -EPROTO;
 	}
 	if (a->flags & UFFDCTL_DRY_RUN && seg->vma->kind == VMA_UNKNOWN) {
-		*ret_text = "whether it can be registered can't be told without BPF, or without trying";
+		*ret_text = "without BPF it is not known whether it can be registered: only trying shows";
 		return -EOPNOTSUPP;
 	}
 	return 0;
@@ -205,7 +205,7 @@ static void register_segment(struct action *a, const struct segment *seg)
 	r = check_segment(a, seg, &text);
 	if (r >= 0) {
 		r = try_segment(a, seg, modes, &res.ioctls);
-		/* "all" takes what the mode can be had on: here the kernel alone knew. */
+		/* "all" selects mappings that support the mode: here only the kernel knew that this one does not. */
 		if (r == -EINVAL && seg->vma->kind == VMA_UNKNOWN && seg->spec->kind == RANGE_ALL)
 			return;
 		if (r < 0) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What is said before ranges are registered: which threads may wait for good. */
+/* Warnings before ranges are registered: threads that may wait forever. */
 #include <string.h>
 
 #include "lib/drive/register_warn.h"
@@ -24,7 +24,7 @@ static void warn_address(struct thread_warning *w, uint64_t addr, uint32_t tid, 
 			continue;
 		vma = vma_describe(seg->vma);
 		log_warning(w->h->t->u,
-			    "%d: %s holds the %s of thread %u: if that thread handles faults, it will wait for itself",
+			    "%d: %s holds the %s of thread %u: if that thread handles faults, it will deadlock",
 			    w->h->t->pid, vma, what, tid);
 		w->warned[i] = true;
 	}
@@ -58,7 +58,7 @@ void warn_own_memory(struct uffdctl_handle *h, const struct segments *segs)
 	_cleanup_free_ bool *warned = calloc(segs->nr + 1, sizeof(*warned));
 	struct thread_warning w = { .h = h, .segs = segs, .warned = warned };
 
-	/* A handler in another process needs none of this memory. */
+	/* A handler in another process does not use this memory. */
 	if (!warned || !held_by_target(h))
 		return;
 	for (size_t i = 0; i < segs->nr; i++) {
@@ -68,14 +68,14 @@ void warn_own_memory(struct uffdctl_handle *h, const struct segments *segs)
 		if (strcmp(v->name, "[heap]") && strcmp(v->name, "[stack]"))
 			continue;
 		log_warning(h->t->u,
-			    "%d: %s is memory that the process's own handler may need: it would wait for itself",
+			    "%d: %s is memory that the process's own handler may need: the handler would deadlock",
 			    h->t->pid, vma);
 		warned[i] = true;
 	}
 	proc_each_number(h->t->procfd, "task", warn_thread, &w);
 }
 
-/* The modes that the userfaultfd has anything registered for. */
+/* The modes for which the userfaultfd has something registered. */
 static uint64_t used_modes(const struct uffdctl_handle *h, const struct uffdctl_maps *maps)
 {
 	uint64_t modes = 0;
@@ -95,16 +95,16 @@ void warn_handler(struct uffdctl_handle *h, const struct uffdctl_maps *maps, uin
 
 	if (reader == READER_NONE)
 		log_warning(u,
-			    "%d: nobody is seen reading %s: threads that fault in these ranges wait until somebody resolves their faults, as uffdctl continue and copy do",
+			    "%d: no handler was seen reading %s: threads that fault in these ranges will wait until somebody resolves their faults, for example with uffdctl continue or uffdctl copy",
 			    h->t->pid, fd);
 	if (reader < 0)
 		log_warning(u,
-			    "%d: whether anybody reads %s can't be told without BPF: if nobody does, threads that fault in these ranges wait until somebody resolves their faults",
+			    "%d: without BPF it is not known whether a handler reads %s: if none does, threads that fault in these ranges will wait until somebody resolves their faults",
 			    h->t->pid, fd);
 	used = reader > 0 ? used_modes(h, maps) : 0;
 	for (int m = 0; used && m < NR_MODES; m++)
 		if (modes >> m & 1 && !(used >> m & 1))
 			log_warning(u,
-				    "%d: nothing was registered for %s on %s before: its handler may not know such faults",
+				    "%d: nothing was registered for %s on %s before: its handler may not know how to handle such faults",
 				    h->t->pid, uffdctl_mode_name(m), fd);
 }

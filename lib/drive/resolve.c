@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Resolving faults in bulk by several threads: what continue, copy and zeropage have in common. */
+/* Resolving faults in bulk with several threads: the common part of continue, copy and zeropage. */
 #include <errno.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ static void finish(struct job *job)
 	job->op_data = NULL;
 }
 
-/* Where nothing is changed nobody is in the way. */
+/* A dry run changes nothing and needs no lock. */
 static int lock(struct job *job)
 {
 	return job->opts->flags & UFFDCTL_DRY_RUN ? 0 : lock_take(job->h);
@@ -30,7 +30,7 @@ static void unlock(struct job *job)
 		lock_release(job->h);
 }
 
-/* A pipe may have taken hours: what was found before may be wrong now. */
+/* Reading a pipe may have taken hours: look up everything again. */
 static int plan_again(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan, bool *failed)
 {
 	struct plan old = *plan;
@@ -41,13 +41,13 @@ static int plan_again(struct job *job, const struct uffdctl_ranges *ranges, stru
 	r = plan_make(job, ranges, plan, failed);
 	if (r >= 0 && !plan_is_same(job, &old, plan))
 		r = fail(job->h->t->u, -ENOENT,
-			 "%d: the mappings of these ranges changed while the contents were awaited: nothing was done (see uffdctl smaps)",
+			 "%d: the mappings of these ranges changed while the contents were read: nothing was done (see uffdctl smaps)",
 			 job->h->t->pid);
 	plan_free(&old);
 	return r;
 }
 
-/* Contents for everything must be there before anything is changed. */
+/* All contents must be available before anything is changed. */
 static int plan_with_contents(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan, bool *failed)
 {
 	int r = plan_make(job, ranges, plan, failed);
@@ -66,7 +66,7 @@ static int run(struct job *job, uffdctl_result_fn fn, bool *failed)
 
 	if (r < 0)
 		return fail(job->h->t->u, r, "starting threads: %s%s", strerror(-r),
-			    r == -EAGAIN ? " (fewer may do: -t 1)" : "");
+			    r == -EAGAIN ? " (try fewer threads: -t 1)" : "");
 	*failed |= results_report(job, fn);
 	return job->stop;
 }
@@ -99,7 +99,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 		.recheck = { .lock = PTHREAD_MUTEX_INITIALIZER },
 	};
 	struct plan plan = {};
-	/* While we wait for a pipe, the lock is free for others. */
+	/* Do not hold the lock while we wait for a pipe. */
 	int r = contents_is_pipe(opts->from_fd) ? 0 : lock(&job);
 
 	if (r < 0)

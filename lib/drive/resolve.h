@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Resolving faults in bulk by several threads: what continue, copy and zeropage have in common. */
+/* Resolving faults in bulk with several threads: the common part of continue, copy and zeropage. */
 #ifndef UFFDCTL_RESOLVE_H
 #define UFFDCTL_RESOLVE_H
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What became of each part, in numbers and in words. */
+/* The result of each part, in numbers and in words. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -13,20 +13,20 @@ static const struct {
 } error_texts[] = {
 	{ -EAGAIN,
 	  "the kernel refuses while an event of the userfaultfd is unread (EAGAIN): its handler must read it" },
-	{ -ENOENT, "unmapped, remapped, unregistered or registered otherwise meanwhile (ENOENT): see uffdctl smaps" },
+	{ -ENOENT, "unmapped, remapped, unregistered or registered differently meanwhile (ENOENT): see uffdctl smaps" },
 	{ -ESRCH, "the process's memory is gone (ESRCH)" },
 	{ -EHWPOISON, "hardware-poisoned page (EIO)" },
 	{ -EIO, "hardware-poisoned page (EIO)" },
 	{ -EINVAL, "refused (EINVAL)" },
 	{ -EOPNOTSUPP,
-	  "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp marks all" },
+	  "write-protect marks of huge pages can't be seen on this kernel (needs Linux 6.7): --wp write-protects all pages" },
 	{ -ENOMEM, "no memory, no free huge page, or no room in the file system (its size limit), for these pages" },
 	{ -ENOSPC, "no memory, no free huge page, or no room in the file system (its size limit), for these pages" },
 	{ -EINTR, "interrupted" },
 	{ -EFAULT, "no page can be made there (EFAULT)" },
 	{ -EBUSY, "somebody else resolves faults there at the same time: the rest was not done" },
 	{ -EUCLEAN,
-	  "read-write-protected: the mark would be dropped, and only the process's handler can take it off (UFFDIO_RWPROTECT)" },
+	  "read-write-protected: the mark would be lost, and only the process's handler can remove it (UFFDIO_RWPROTECT)" },
 };
 
 static const char *error_text(int err)
@@ -55,7 +55,7 @@ static int describe(const struct job *job, const struct part *p, char **ret)
 	return asprintf(ret, "%" PRIx64 ": %s%s%s", t->err_addr, what, text ?: error_text(t->err), left);
 }
 
-/* Why the rest was not tried, where nothing of it failed. */
+/* Why the rest was not tried, although nothing of it failed. */
 static int why_left(struct job *job, const struct part *p)
 {
 	bool is_left = tally_done(&p->tally) < range_len(p->seg.range) && !(job->opts->flags & UFFDCTL_DRY_RUN);
@@ -72,7 +72,7 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		.mapped = p->tally.mapped,
 		.already = p->tally.already,
 		.absent = p->tally.absent,
-		/* What makes pages makes each with its contents. */
+		/* An action that makes pages makes each with its contents. */
 		.filled = job->op->makes_pages ? p->tally.mapped : p->tally.filled,
 		.elsewhere = p->tally.elsewhere,
 		.error = p->tally.err ?: why_left(job, p),
@@ -96,7 +96,7 @@ static void warn_unmapped(const struct job *job)
 	if (unmapped)
 		log_warning(job->h->t->u,
 			    "%d: %" PRIu64
-			    " bytes are in the page cache and not mapped: who touches them waits for a minor fault (uffdctl continue)",
+			    " bytes are in the page cache and not mapped: threads that touch them will wait in a minor fault (resolve it with uffdctl continue)",
 			    job->h->t->pid, unmapped);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What became of each part, in numbers and in words. */
+/* The result of each part, in numbers and in words. */
 #ifndef UFFDCTL_RESULTS_H
 #define UFFDCTL_RESULTS_H
 
 #include "lib/drive/job.h"
 
-/* Hand out one result for each part. True: not all of it was done. */
+/* Report one result for each part. True: not everything was done. */
 bool results_report(struct job *job, uffdctl_result_fn fn);
 
 #endif

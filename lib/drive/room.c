@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Is there room for the pages that are made, before the kernel kills somebody for them? */
+/* Checks that there is room for new pages, before the kernel kills a process for them. */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -26,7 +26,7 @@ static uint64_t nr_unmapped(const struct job *job, const struct part *p)
 	return nr;
 }
 
-/* Bytes of memory that a part may need, at most. Huge pages are not charged like others. */
+/* Upper bound of the memory that a part may need, in bytes. Huge pages are not charged like others. */
 static uint64_t need_of(const struct job *job, const struct part *p)
 {
 	const struct uffdctl_vma *v = p->seg.vma;
@@ -43,8 +43,8 @@ static uint64_t need_of(const struct job *job, const struct part *p)
 }
 
 /*
- * At the limit of a memory cgroup the kernel kills a process in it, and nothing shows why. So pages that the target
- * would pay for are refused before that, unless it is forced; where we would pay for them, it is warned of.
+ * At the limit of a memory cgroup, the kernel kills a process in it, and nothing shows why. So if the target would be
+ * charged for too many pages, refuse beforehand, unless forced; if we would be, warn.
  */
 int room_check(struct job *job)
 {
@@ -61,11 +61,11 @@ int room_check(struct job *job)
 	if (!ours)
 		return fail(job->h->t->u, -ENOMEM,
 			    "%d: these pages may need %" PRIu64 " bytes, and its memory cgroup has room for %" PRIu64
-			    ": at the limit the kernel would kill it (raise the limit; --force does it all the same)",
+			    ": at the limit the kernel would kill the process (raise the limit, or use --force)",
 			    job->h->t->pid, need, room);
 	log_warning(job->h->t->u,
 		    "%d: these pages may need %" PRIu64
-		    " bytes, and uffdctl's own memory cgroup, which pays for them, has room for %" PRIu64,
+		    " bytes, and uffdctl's own memory cgroup, which is charged for them, has room for %" PRIu64,
 		    job->h->t->pid, need, room);
 	return 0;
 }

@@ -23,7 +23,7 @@ static void unregister_segment(struct action *a, const struct segment *seg)
 	}
 	if (!(a->flags & UFFDCTL_DRY_RUN)) {
 		r = uffd_unregister(a->h->uffd, seg->range);
-		/* The kernel wakes those who wait for missing pages only. */
+		/* The kernel wakes only threads that wait for missing pages. */
 		if (r >= 0)
 			r = uffd_wake(a->h->uffd, seg->range);
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Waking who waits in ranges. */
+/* Waking the waiters in ranges. */
 #include <errno.h>
 
 #include "lib/drive/action.h"
@@ -30,7 +30,7 @@ static void wake_segment(struct action *a, const struct segment *seg)
 		wake(a, seg->range);
 }
 
-/* Addresses need not be mapped: threads may wait where a mapping was. */
+/* Addresses need not be mapped: threads may still wait where a mapping was. */
 static void wake_addresses(struct action *a, const struct range_spec *spec)
 {
 	for (size_t i = maps_find(a->maps, spec->range.start);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The threads that resolve: who takes which chunk, in two rounds. */
+/* The threads that resolve: they take chunks, in two rounds. */
 #include <errno.h>
 #include <sched.h>
 #include <time.h>
@@ -11,7 +11,7 @@ struct workers {
 	struct job *job;
 	bool second_round;
 
-	pthread_mutex_t lock; /* of all below, and of what the parts sum up */
+	pthread_mutex_t lock; /* for all below, and for the sums of the parts */
 	pthread_cond_t ended;
 	unsigned int nr_running;
 	size_t part; /* where the next chunk begins */
@@ -70,7 +70,7 @@ static void add_tally(struct workers *w, const struct chunk *c)
 	w->done_bytes += range_len(c->range);
 }
 
-/* The part of the chunk that is one mapping now, if it may be done still. */
+/* The part of the chunk that is one mapping now, if the action may still be done on it. */
 static int recheck_piece(struct chunk *c)
 {
 	struct segment seg = c->part->seg;
@@ -140,7 +140,7 @@ static void wait_and_show(struct workers *w)
 		if (!o->progress)
 			continue;
 		done = w->done_bytes;
-		/* It may write to a slow terminal: nobody else may wait for that. */
+		/* The callback may write to a slow terminal: no other thread should wait for that. */
 		pthread_mutex_unlock(&w->lock);
 		if (o->progress(o->data, done, w->job->total_bytes))
 			job_stop(w->job, -EINTR);
@@ -154,7 +154,7 @@ static unsigned int nr_threads(const struct job *job, bool second_round)
 	cpu_set_t cpus;
 	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / CHUNK_BYTES + 1;
 
-	/* Ranges that show the same pages: each begins when those before it are through. */
+	/* If ranges map the same pages, each begins when the ones before it are finished. */
 	if (second_round)
 		return 1;
 	if (!n)
@@ -162,7 +162,7 @@ static unsigned int nr_threads(const struct job *job, bool second_round)
 	return MIN(n, chunks);
 }
 
-/* Threads that can't be had are done without, as long as there is one. */
+/* If not all threads can be started, go on with those that run, if there is one. */
 static int run_round(struct workers *w, bool second_round)
 {
 	struct job *job = w->job;

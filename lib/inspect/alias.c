@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Which mappings of a target show the same pages of a file. */
+/* Aliases: mappings of a target that map the same pages of a file. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -62,7 +62,7 @@ void alias_free(struct alias_index *idx)
 	*idx = (struct alias_index){};
 }
 
-/* The first of the index that begins at or behind offset in v's file, or belongs to a later file. */
+/* The first entry of the index that begins at or after offset in v's file, or belongs to a later file. */
 static size_t lower_bound(const struct alias_index *idx, const struct uffdctl_vma *v, uint64_t offset)
 {
 	size_t lo = 0, hi = idx->nr;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Userfaultfds and who holds them. */
+/* Userfaultfds and their holders. */
 #include <errno.h>
 #include <string.h>
 
@@ -42,7 +42,7 @@ static bool has_ctx(const struct uffdctl_uffd *d, const void *arg)
 
 char *list_holders(const struct uffdctl_list *l, uint32_t ctx)
 {
-	return ctx == UFFDCTL_CTX_UNHELD ? strdup("a userfaultfd that no process in sight holds")
+	return ctx == UFFDCTL_CTX_UNHELD ? strdup("a userfaultfd that no visible process holds")
 					 : list_name(l, has_ctx, &ctx);
 }
 
@@ -56,7 +56,7 @@ static bool names_pid(const struct uffdctl_uffd *d, const pid_t *pids, size_t nr
 	return false;
 }
 
-/* With one descriptor of a userfaultfd come all the others of it. */
+/* If one descriptor of a userfaultfd is kept, keep all of its descriptors. */
 static bool wanted(const struct uffdctl_list *l, size_t i, const pid_t *pids, size_t nr)
 {
 	for (size_t k = 0; k < l->nr; k++)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Userfaultfds and who holds them. */
+/* Userfaultfds and their holders. */
 #ifndef UFFDCTL_LIST_H
 #define UFFDCTL_LIST_H
 
 #include "lib/inspect/list_entries.h"
 
-/* All there are, as uffdctl_list(). @with_bytes: count what is registered on each, which reads all mappings. */
+/*
+ * All userfaultfds, as from uffdctl_list(). @with_bytes: count the bytes registered on each, which reads all
+ * mappings.
+ */
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret);
 
-/* The number that users know a userfaultfd by: UFFDCTL_CTX_UNHELD, or 0 for no userfaultfd. */
+/* The number of a userfaultfd in the list; UFFDCTL_CTX_UNHELD if it is not there; 0 for no userfaultfd. */
 uint32_t list_ctx(const struct uffdctl_list *l, uint64_t id);
 
-/* "4211:14, 4377:9": those of the list that are wanted; free with free(). */
+/* "4211:14, 4377:9": the wanted descriptors of the list; free with free(). */
 char *list_name(const struct uffdctl_list *l, bool (*is_wanted)(const struct uffdctl_uffd *d, const void *arg),
 		const void *arg);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Userfaultfds and who holds them, from BPF iterators. */
+/* Userfaultfds and their holders, from BPF iterators. */
 #include <errno.h>
 #include <string.h>
 
@@ -55,7 +55,7 @@ static int add_file(const void *arg_ev, void *arg)
 	if (r >= 0)
 		r = list_read_comm(ev->pid, procfd, d);
 	if (r == -ESRCH || r == -ENOENT) {
-		/* It has gone since: leave it out. */
+		/* It has ended meanwhile: leave it out. */
 		l->nr--;
 		return 0;
 	}
@@ -65,7 +65,7 @@ static int add_file(const void *arg_ev, void *arg)
 	return 0;
 }
 
-/* Whose memory it is: of several processes that share one, a holder. */
+/* The process whose memory it is; if several share it, one that is a holder. */
 static void match_mm(struct uffdctl_list *l, const struct ev_task *task)
 {
 	for (size_t i = 0; i < l->nr; i++)
@@ -117,7 +117,7 @@ static int count_bytes(struct uffdctl_list *l, struct iter *it, const struct vmf
 			if (l->mms[k] == l->mms[i])
 				memset(l->uffds[k].bytes, 0, sizeof(l->uffds[k].bytes));
 		r = iter_vmas(it, l->uffds[i].target_pid, true, count_vma, &c);
-		/* A process that is gone by now has nothing registered. */
+		/* A process that has ended has nothing registered. */
 		if (r < 0 && r != -ESRCH && r != -ENOENT)
 			return r;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The entries of a list of userfaultfds, and what both of its sources need from /proc. */
+/* The entries of a list of userfaultfds, and what both sources need from /proc. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The entries of a list of userfaultfds, and what both of its sources need from /proc. */
+/* The entries of a list of userfaultfds, and what both sources need from /proc. */
 #ifndef UFFDCTL_LIST_ENTRIES_H
 #define UFFDCTL_LIST_ENTRIES_H
 
@@ -7,23 +7,23 @@
 
 struct uffdctl_list {
 	struct uffdctl_uffd *uffds;
-	uint64_t *ids, *mms; /* beside uffds: what bpf/event.h calls ctx and mm; NULL from proc */
+	uint64_t *ids, *mms; /* parallel to uffds: ctx and mm of bpf/event.h; NULL from proc */
 	size_t nr, alloc, ids_alloc, mms_alloc;
 	enum uffdctl_source source;
 };
 
-/* One more, of which nothing is known yet; NULL: out of memory. */
+/* Add an empty entry; NULL: out of memory. */
 struct uffdctl_uffd *list_add(struct uffdctl_list *l);
-/* PID and name of who holds it. */
+/* PID and name of the holder. */
 int list_read_comm(pid_t pid, int procfd, struct uffdctl_uffd *d);
-/* What fdinfo says of it. */
+/* What fdinfo says about it. */
 void list_read_fdinfo(int procfd, struct uffdctl_uffd *d);
 
 /* ---- the sources: list_bpf.c, list_proc.c ---- */
 
 /* @with_bytes: count what is registered */
 int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes);
-/* @why: why BPF, which was wanted too, can't be had; NULL where it was not */
+/* @why: why BPF, which was wanted too, is not available; NULL if it was not wanted */
 int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Userfaultfds and who holds them, from /proc. */
+/* Userfaultfds and their holders, from /proc. */
 #include <errno.h>
 #include <fcntl.h>
 
@@ -12,7 +12,7 @@ struct proc_walk {
 	struct uffdctl_list *l;
 	int procfd;
 	pid_t pid;
-	size_t nr_hidden; /* processes whose descriptors may not be seen */
+	size_t nr_hidden; /* processes whose descriptors may not be read */
 };
 
 static int add_proc_fd(uint32_t fd, void *arg)
@@ -54,7 +54,7 @@ static int add_proc(uint32_t pid, void *arg)
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
 }
 
-/* Where a process's first thread has ended, kcmp takes the number of another. */
+/* If the first thread of a process has ended, kcmp needs the ID of another thread. */
 static int same_file(const struct uffdctl_uffd *a, const struct uffdctl_uffd *b)
 {
 	_cleanup_close_ int fd_a = -1, fd_b = -1;
@@ -68,7 +68,7 @@ static int same_file(const struct uffdctl_uffd *a, const struct uffdctl_uffd *b)
 	return kcmp_same_file(tid_a, a->fd, tid_b, b->fd);
 }
 
-/* The same open file is the same userfaultfd. Where kcmp may not tell, the number stays unknown. */
+/* The same open file is the same userfaultfd. If kcmp is not permitted, the number stays unknown. */
 static void number_by_kcmp(struct uffdctl_list *l)
 {
 	uint32_t next = 0;
@@ -99,7 +99,7 @@ int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
 	number_by_kcmp(l);
 	if (why && w.nr_hidden)
 		log_notice(u,
-			   "owners and registered bytes are not known: %s; nor the descriptors of %zu processes: " NEEDS_FD,
+			   "owners and registered bytes are not known: %s; the descriptors of %zu processes are not known: " NEEDS_FD,
 			   why, w.nr_hidden);
 	else if (why)
 		log_notice(u, "owners and registered bytes are not known: %s", why);

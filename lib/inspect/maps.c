@@ -8,7 +8,7 @@
 #include "lib/kernel/source.h"
 #include "lib/log.h"
 
-/* smaps knows sizes but no owners: take those of the mappings that BPF found at the same place. */
+/* smaps has sizes but no owners: take the owners of the mappings that BPF found at the same addresses. */
 static int add_owners(struct uffdctl_maps *m, const struct uffdctl_maps *owners)
 {
 	uint64_t *ids = calloc(m->nr + 1, sizeof(*ids));
@@ -66,7 +66,7 @@ static int gather(struct builder *b, enum uffdctl_source wanted)
 	if (r < 0 || (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) != UFFDCTL_MAPS_ALL || all_flags_known(m))
 		return r;
 	if (wanted == UFFDCTL_SOURCE_BPF)
-		return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are new to uffdctl: use source proc",
+		return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are unknown to uffdctl: use source proc",
 			    b->t->pid);
 	m->source = UFFDCTL_SOURCE_PROC;
 	return gather_both(b, m);

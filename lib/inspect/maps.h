@@ -5,9 +5,9 @@
 
 #include "lib/inspect/maps_build.h"
 
-/* The first mapping that ends above addr, or the number of mappings. */
+/* The index of the first mapping that ends above addr, or the number of mappings. */
 size_t maps_find(const struct uffdctl_maps *m, uint64_t addr);
-/* The mapping at addr; NULL: none is there. */
+/* The mapping at addr; NULL: there is none. */
 const struct uffdctl_vma *maps_at(const struct uffdctl_maps *m, uint64_t addr);
 
 /* The owner of the mapping at an index, 0: none or not known. */
@@ -17,8 +17,8 @@ static inline uint64_t maps_owner(const struct uffdctl_maps *m, size_t i)
 }
 
 /*
- * The registered mappings of a process that may go meanwhile, or that may not be looked at: nothing is logged.
- * Errors as uffdctl_target_open() and uffdctl_maps().
+ * Get the registered mappings of a process that may end meanwhile, or may not be inspected: nothing is logged. Errors
+ * as uffdctl_target_open() and uffdctl_maps().
  */
 int maps_of_process(struct uffdctl *u, pid_t pid, enum uffdctl_source source, struct uffdctl_maps **ret);
 

@@ -44,7 +44,7 @@ static bool has_range(const struct uffdctl_vma *v, const struct maps_line *l)
 	return l->range.start == v->range.start && l->range.end == v->range.end;
 }
 
-/* -EAGAIN: there is another mapping now. */
+/* -EAGAIN: the mapping has changed. */
 static int fill_by_query(struct builder *b, struct uffdctl_vma *v)
 {
 	char name[PROCMAP_NAME_BYTES];
@@ -98,7 +98,7 @@ static int fill_by_maps(struct builder *b)
 	return walk.i < b->m->nr ? -EAGAIN : 0;
 }
 
-/* Mostly the process is gone. */
+/* Usually the process has ended. */
 static int mappings_error(struct builder *b, int err)
 {
 	int r = target_check(b->t);
@@ -112,7 +112,7 @@ static int fill(struct builder *b)
 
 	for (size_t i = 0; i < b->m->nr; i++) {
 		r = fill_by_query(b, &b->m->vmas[i]);
-		/* It takes no name of 4096 bytes and more. */
+		/* It fails for names of 4096 bytes and more. */
 		if (r == -ENOTTY || r == -ENAMETOOLONG)
 			return fill_by_maps(b);
 		if (r < 0)
@@ -133,7 +133,7 @@ int maps_from_bpf(struct builder *b)
 	if (r < 0)
 		return r;
 
-	/* The mappings may change between the iterator's look and ours: look again. */
+	/* The mappings may change between the iterator and this: try again. */
 	for (int tries = 0; tries < 16; tries++) {
 		builder_clear(b);
 		r = iter_vmas(it, b->t->pid, !(b->flags & UFFDCTL_MAPS_ALL), add_event, b);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A target's mappings, and how they are gathered, from one source or from both. */
+/* The mappings of a target, gathered from one source or from both. */
 #include <errno.h>
 #include <string.h>
 

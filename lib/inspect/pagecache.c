@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The second mapping: the file beneath a target's mapping, opened for ourselves. */
+/* The file of a target's mapping, opened by us: for the second mapping. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -16,8 +16,8 @@
 #include "lib/vma.h"
 
 /*
- * Is this, opened by O_PATH, the file that is mapped? It need not be: descriptors and mappings change. So
- * nothing is asked of its file system, which might not answer: what is known of an inode is enough.
+ * Is this file, opened with O_PATH, the mapped one? It may be another one: descriptors and mappings change. Use only
+ * what the kernel knows of the inode, since its file system might not answer.
  */
 static bool is_file_of(int fd, const struct uffdctl_vma *v)
 {
@@ -30,7 +30,7 @@ static bool is_file_of(int fd, const struct uffdctl_vma *v)
 struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_vma *v;
-	int mode; /* O_RDWR, O_RDONLY, or O_PATH for no more than a look at it */
+	int mode; /* O_RDWR, O_RDONLY, or O_PATH only to look at it */
 	int err;
 	int found;
 };
@@ -42,7 +42,10 @@ static bool allows(int fd, int mode)
 	return has == O_RDWR || has == mode;
 }
 
-/* Opened twice: by O_PATH, which no file system learns of, and as it is wanted when it is the one. */
+/*
+ * Open it twice: with O_PATH, which does not call the file system, and then in the wanted mode if it is the right
+ * file.
+ */
 static int try_path(struct search *s, const char *path)
 {
 	_cleanup_close_ int path_fd = openat(s->t->procfd, path, O_PATH | O_CLOEXEC);
@@ -61,7 +64,7 @@ static int try_path(struct search *s, const char *path)
 	return s->found < 0 ? s->err = -errno : 0;
 }
 
-/* fdinfo is the kernel's own: most descriptors are passed over by it. */
+/* fdinfo does not call the file system: use it to skip most descriptors. */
 static bool has_inode(struct search *s, uint32_t n)
 {
 	char path[32], text[1024];
@@ -75,7 +78,7 @@ static bool has_inode(struct search *s, uint32_t n)
 	return p && sscanf(p, "\nino: %llu", &ino) == 1 && ino == s->v->inode;
 }
 
-/* Reopened by its name under /proc, or taken over as it is, if it was opened for writing. */
+/* Reopen it by its name under /proc, or use a duplicate if it was opened for writing. */
 static int try_descriptor(uint32_t n, void *arg)
 {
 	struct search *s = arg;
@@ -96,7 +99,7 @@ static int try_descriptor(uint32_t n, void *arg)
 	return 1;
 }
 
-/* What lies beneath a file of another file system, as overlayfs has it, is not opened by way of that. */
+/* A file of a stacked file system, such as overlayfs, is not opened, even if the file beneath it would do. */
 static bool is_opened(const struct uffdctl_vma *v)
 {
 	bool same = !v->fs_dev || (v->fs_dev >> 20 == v->dev_major && (v->fs_dev & 0xfffff) == v->dev_minor);
@@ -104,7 +107,7 @@ static bool is_opened(const struct uffdctl_vma *v)
 	return same && (v->kind == VMA_SHMEM || v->kind == VMA_HUGETLB || v->kind == VMA_GUEST_MEMFD);
 }
 
-/* map_files is for the privileged; a descriptor that the process holds serves as well. */
+/* map_files needs privileges; a descriptor that the process holds works as well. */
 static int open_file(struct search *s)
 {
 	char path[PROC_MAP_FILE_BYTES];
@@ -139,17 +142,17 @@ static int fail_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int 
 	switch (err) {
 	case -EOPNOTSUPP:
 		return fail(t->u, err,
-			    "%d: %s: its file is not opened, since %s: a file of a network or user-space file system could hang uffdctl",
+			    "%d: %s: its file is not opened, because %s: a file of a network or user-space file system could block uffdctl",
 			    t->pid, what,
-			    v->kind == VMA_UNKNOWN ? "without BPF its file system can't be told"
-						   : "it is not known to be of tmpfs or hugetlbfs itself");
+			    v->kind == VMA_UNKNOWN ? "its file system is not known without BPF"
+						   : "it is not known to be a file of tmpfs or hugetlbfs");
 	case -ENXIO:
 		return fail(t->u, err,
-			    "%d: %s: its file can't be opened a second time (ENXIO): needs that the process holds a descriptor of it, and ptrace access (uffdctl copy needs no second mapping)",
+			    "%d: %s: its file can't be opened a second time (ENXIO): needs a descriptor of it in the process, and ptrace access (uffdctl copy needs no second mapping)",
 			    t->pid, what);
 	default:
 		return fail(t->u, err,
-			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or that the process holds a descriptor of it open for %s)",
+			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or a descriptor of it that the process has open for %s)",
 			    t->pid, what, strerror(-err), mode == O_RDWR ? "writing" : "reading");
 	}
 }
@@ -181,7 +184,7 @@ int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, i
 	return open_for(t, v, O_RDONLY, ret);
 }
 
-/* Unlike shmem, hugetlbfs tells it in no other way (mincore(2), SEEK_DATA and cachestat(2) do not see it). */
+/* For hugetlbfs there is no other way: mincore(2), SEEK_DATA and cachestat(2) do not see its pages. */
 static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
 {
 	_cleanup_close_ int guard = -1;

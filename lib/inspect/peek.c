@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What a page of a mapped file holds, seen without the target and without making the page. */
+/* The contents of a page of a mapped file, read without touching the target and without making the page. */
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/mman.h>
@@ -13,7 +13,10 @@
 #include "lib/log.h"
 #include "lib/util.h"
 
-/* A guest_memfd has no read(2). With our mapping guarded, the look makes no page where one has gone meanwhile. */
+/*
+ * A guest_memfd has no read(2). Our mapping is guarded, so that reading it makes no page if the page has gone
+ * meanwhile.
+ */
 static ssize_t read_mapped(int fd, uint64_t offset, void *buf, size_t len)
 {
 	uint64_t page = base_page_size(), skip = offset % page;
@@ -47,7 +50,7 @@ static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t 
 	ret->cached = UFFDCTL_UNKNOWN;
 	if (v->page_size == base_page_size() && (r = mincore_has(fd, round_down(offset, v->page_size))) >= 0)
 		ret->cached = r;
-	/* What is swapped out counts as not cached, but has contents; a hole has none. */
+	/* A swapped page counts as not cached, but has contents; a hole has none. */
 	if (ret->cached && len) {
 		n = pread(fd, buf, MIN(len, left), (off_t)offset);
 		if (n < 0 && errno == ESPIPE)

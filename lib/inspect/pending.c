@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Threads that wait in userfaultfds now. */
+/* Threads that wait on userfaultfds now. */
 #include <errno.h>
 #include <inttypes.h>
 
@@ -27,7 +27,7 @@ static void name_waiters_of(struct uffdctl *u, struct uffdctl_pending *p, pid_t 
 {
 	struct uffdctl_maps *maps;
 
-	/* One that has gone meanwhile, or may not be looked at, leaves names unknown. */
+	/* If a process has ended meanwhile, or may not be inspected, names stay unknown. */
 	if (maps_of_process(u, pid, UFFDCTL_SOURCE_AUTO, &maps) < 0)
 		return;
 	for (size_t i = 0; i < p->nr; i++)
@@ -67,7 +67,7 @@ static bool holds(const struct uffdctl_list *l, pid_t pid, uint32_t ctx)
 	return false;
 }
 
-/* One that is new since the list was made may be of any process. */
+/* A userfaultfd that was made after the list may belong to any process. */
 static bool concerns(const struct uffdctl_list *l, uint32_t ctx, const pid_t *pids, size_t nr_pids)
 {
 	if (!pids || ctx == UFFDCTL_CTX_UNHELD)
@@ -79,7 +79,7 @@ static bool concerns(const struct uffdctl_list *l, uint32_t ctx, const pid_t *pi
 	return false;
 }
 
-/* Each is named by its holders: what is shown of the others is whole. */
+/* Name each by its holders; the rows of other userfaultfds are complete. */
 static void warn_of_torn(struct uffdctl *u, const struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
 {
 	uint64_t ids[EV_MAX_TORN], nr = waiters_torn(u, ids, ARRAY_SIZE(ids));
@@ -90,11 +90,11 @@ static void warn_of_torn(struct uffdctl *u, const struct uffdctl_pending *p, con
 
 		if (concerns(p->list, ctx, pids, nr_pids))
 			log_warning(u,
-				    "userfaultfd %s: threads wait and go on faster than they can be listed, so that some that came last may be missing: look again",
-				    holders ?: "of a process that is new");
+				    "userfaultfd %s: its queues change faster than they can be read, so threads that were queued last may be missing: try again",
+				    holders ?: "of a new process");
 	}
 	if (nr > EV_MAX_TORN)
-		log_warning(u, "threads that wait in %" PRIu64 " more userfaultfds may be missing too: look again",
+		log_warning(u, "threads that wait on %" PRIu64 " more userfaultfds may be missing too: try again",
 			    nr - EV_MAX_TORN);
 }
 
@@ -123,7 +123,10 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, struct uffdctl_
 	enum uffdctl_source source;
 	int r = source_choose(u, wanted, &source, NULL), found = r;
 
-	/* Before the userfaultfds are listed: one that is made meanwhile is in the list, if it has waiters here. */
+	/*
+	 * Do this before listing the userfaultfds: so one that is made meanwhile, and has waiters here, is in the
+	 * list.
+	 */
 	if (r >= 0 && source == UFFDCTL_SOURCE_BPF)
 		found = waiters_find(u);
 	r = uffdctl_list(u, wanted, NULL, 0, &p->list);
@@ -153,8 +156,7 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source
 	if (pids)
 		p->nr_hidden = 0;
 	if (p->nr_hidden)
-		log_warning(u,
-			    "threads of %zu processes that you may not look into may wait too (needs CAP_SYS_PTRACE)",
+		log_warning(u, "threads of %zu processes that you may not inspect may wait too (needs CAP_SYS_PTRACE)",
 			    p->nr_hidden);
 	keep_wanted(p, pids, nr_pids);
 	name_waiters(u, p);

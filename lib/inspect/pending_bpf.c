@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Threads that wait in userfaultfds now, from the kernel's wait queues. */
+/* Threads that wait on userfaultfds now, from the kernel's wait queues. */
 #include <errno.h>
 #include <string.h>
 
@@ -17,7 +17,7 @@ static pid_t target_of(const struct uffdctl_list *l, uint64_t mm)
 	return 0;
 }
 
-/* A thread waits in one place, but it may be met in two when it goes from one queue to the next. */
+/* A thread waits in one queue, but the walk may meet it twice when it moves from one queue to the next. */
 static struct uffdctl_waiter *waiter_of(struct uffdctl_pending *p, pid_t tid)
 {
 	for (size_t i = 0; i < p->nr; i++)
@@ -31,7 +31,7 @@ static int add_waiter(const struct ev_waiter *ev, void *arg)
 	struct uffdctl_pending *p = arg;
 	struct uffdctl_waiter *w;
 
-	/* No number: the thread is gone, or in a pid namespace that ours does not see. */
+	/* No number: the thread has ended, or is not in our pid namespace. */
 	if (!ev->tid)
 		return 0;
 	w = waiter_of(p, ev->tid);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* How the threads that wait are gathered, from one source or the other. */
+/* Gathers waiters, from one source or the other. */
 #ifndef UFFDCTL_PENDING_BUILD_H
 #define UFFDCTL_PENDING_BUILD_H
 
@@ -14,7 +14,7 @@ struct uffdctl_pending {
 	size_t nr_hidden;
 };
 
-/* What waiters_find() has found. */
+/* The results of waiters_find(). */
 int pending_from_bpf(struct uffdctl *u, struct uffdctl_pending *p);
 int pending_from_proc(struct uffdctl_pending *p);
 

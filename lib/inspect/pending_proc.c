@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Threads that wait in userfaultfds now, by what /proc says of where each thread sleeps. */
+/* Threads that wait on userfaultfds now, found by the kernel function in which each sleeps, from /proc. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,7 +13,7 @@ struct task_walk {
 	pid_t pid;
 };
 
-/* The kernel function that a thread sleeps in: its stack is for root, its wchan for whoever may ptrace it. */
+/* The kernel function in which a thread sleeps: root may read its stack; whoever may ptrace it may read its wchan. */
 static bool sleeps_in(int procfd, uint32_t tid, const char *function)
 {
 	static const char *const files[] = { "stack", "wchan" };
@@ -61,7 +61,7 @@ static int add_process(uint32_t pid, void *arg)
 
 	if (proc_open_live(pid, &procfd, NULL) < 0)
 		return 0;
-	/* Without ptrace access wchan tells nothing, and does not say so. */
+	/* Without ptrace access, wchan shows nothing, and no error. */
 	if (readlinkat(procfd, "exe", &c, 1) < 0 && (errno == EACCES || errno == EPERM)) {
 		walk->p->nr_hidden++;
 		return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What users write for ranges. */
+/* Parsing of ranges. */
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
@@ -37,8 +37,7 @@ static int parse_address(struct uffdctl *u, struct range_spec *spec, const char 
 		return fail(u, -EINVAL, "%s: goes beyond the end of the address space", spec->text);
 	if (range->start % page || range->end % page)
 		return fail(u, -EINVAL,
-			    "%s: is not on page bounds (%" PRIu64 "K): the pages that it touches are %" PRIx64
-			    "-%" PRIx64,
+			    "%s: is not aligned to pages (%" PRIu64 "K); it touches the pages %" PRIx64 "-%" PRIx64,
 			    spec->text, page / 1024, round_down(range->start, page), round_up(range->end, page));
 	return 0;
 }
@@ -46,7 +45,7 @@ static int parse_address(struct uffdctl *u, struct range_spec *spec, const char 
 static int parse_symbol(struct uffdctl *u, struct range_spec *spec, const char *text, const char *colon)
 {
 	if (!colon[1])
-		return fail(u, -EINVAL, "%s: no symbol behind the colon", spec->text);
+		return fail(u, -EINVAL, "%s: no symbol after the colon", spec->text);
 	spec->kind = RANGE_SYMBOL;
 	spec->pattern = strdup(colon + 1);
 	if (colon > text)
@@ -64,7 +63,7 @@ static int parse_spec(struct uffdctl *u, struct range_spec *spec, const char *te
 	}
 	if (text[0] == '@') {
 		if (!text[1])
-			return fail(u, -EINVAL, "%s: no pattern behind the @", spec->text);
+			return fail(u, -EINVAL, "%s: no pattern after the @", spec->text);
 		spec->kind = RANGE_GLOB;
 		spec->pattern = strdup(text + 1);
 		return spec->pattern ? 0 : log_oom(u);

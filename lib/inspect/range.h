@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What users write for ranges. */
+/* Parsing of ranges. */
 #ifndef UFFDCTL_RANGE_H
 #define UFFDCTL_RANGE_H
 

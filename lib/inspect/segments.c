@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What the ranges that users write come to in a target. */
+/* Looks up ranges in a target. */
 #include <errno.h>
 #include <fnmatch.h>
 #include <inttypes.h>
@@ -10,7 +10,7 @@
 #include "lib/symbols/elf.h"
 #include "lib/util.h"
 
-/* One range, and in what it is looked for. */
+/* One range, and the mappings in which it is looked up. */
 struct search {
 	struct uffdctl_target *t;
 	const struct uffdctl_maps *maps;
@@ -41,7 +41,7 @@ static int add_segment(struct segments *s, const struct uffdctl_maps *maps, size
 	return 0;
 }
 
-/* The mappings on both sides of a hole, for a message. */
+/* The mappings before and after a hole, for a message. */
 static int fail_hole(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
 		     uint64_t addr, size_t next)
 {
@@ -58,15 +58,14 @@ static int fail_unaligned(struct uffdctl_target *t, const struct range_spec *spe
 	bool mega = v->page_size >= 1 << 20;
 
 	return fail(t->u, -EINVAL,
-		    "%d: %s: is not on the bounds of %" PRIu64 "%c pages; the pages that it touches are %" PRIx64
-		    "-%" PRIx64,
+		    "%d: %s: is not aligned to its pages of %" PRIu64 "%c; it touches the pages %" PRIx64 "-%" PRIx64,
 		    t->pid, spec->text, v->page_size >> (mega ? 20 : 10), mega ? 'M' : 'K',
 		    round_down(r.start, v->page_size), round_up(r.end, v->page_size));
 }
 
 /* ---- addresses ---- */
 
-/* All of a range must be mapped; ret is as it was where it is not. */
+/* All of a range must be mapped; otherwise ret is unchanged. */
 static int add_addresses(const struct search *s, struct uffdctl_range range, struct segments *ret)
 {
 	const struct uffdctl_maps *maps = s->maps;
@@ -109,15 +108,15 @@ static int resolve_symbol(const struct search *s, struct segments *ret)
 	whole = (struct uffdctl_range){ round_down(range.start, page), round_up(range.end, page) };
 	if (range.start % page || range.end % page)
 		log_notice(s->t->u,
-			   "%d: %s is %" PRIu64 " bytes; its whole pages %" PRIx64 "-%" PRIx64
-			   " are meant, with what else lies on them",
+			   "%d: %s is %" PRIu64 " bytes; the range is its whole pages %" PRIx64 "-%" PRIx64
+			   ", with other data on them",
 			   s->t->pid, s->spec->text, range_len(range), whole.start, whole.end);
 	return add_addresses(s, whole, ret);
 }
 
 /* ---- names ---- */
 
-/* The name as it is, or without the mark of an unlinked file. */
+/* Match the name as it is, or without " (deleted)". */
 static bool glob_matches(const char *glob, const char *name)
 {
 	_cleanup_free_ char *plain = NULL;
@@ -151,7 +150,7 @@ static int resolve_glob(const struct search *s, struct segments *ret)
 	if (r < 0 || ret->nr > nr)
 		return r;
 	return fail(s->t->u, -ENOENT,
-		    "%d: %s: no mapping has such a name; it must match whole: * stands for any rest, \\[ for a bracket (see uffdctl smaps --all %d)",
+		    "%d: %s: no mapping has such a name; the pattern must match the whole name: use * for the rest, \\[ for a bracket (see uffdctl smaps --all %d)",
 		    s->t->pid, s->spec->text, s->t->pid);
 }
 
@@ -167,8 +166,9 @@ static int resolve_all(const struct search *s, struct segments *ret)
 			r = add_segment(ret, s->maps, i, s->maps->vmas[i].range, s->spec);
 	if (r < 0 || ret->nr > nr)
 		return r;
-	return fail(s->t->u, -ENOENT, "%d: %s: no mapping that this can be done on%s (see uffdctl smaps --all %d)",
-		    s->t->pid, s->spec->text, s->filter->glob_registered ? " through this userfaultfd" : "", s->t->pid);
+	return fail(s->t->u, -ENOENT,
+		    "%d: %s: there is no mapping on which this can be done%s (see uffdctl smaps --all %d)", s->t->pid,
+		    s->spec->text, s->filter->glob_registered ? " through this userfaultfd" : "", s->t->pid);
 }
 
 /* ---- any ---- */

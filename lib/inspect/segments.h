@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the ranges that users write come to in a target. */
+/* Looks up ranges in a target. */
 #ifndef UFFDCTL_SEGMENTS_H
 #define UFFDCTL_SEGMENTS_H
 
@@ -20,8 +20,8 @@ struct segments {
 };
 
 /*
- * Which mappings all takes, and whether a glob takes only those that are registered: where no
- * match is, it takes all matches, for each to be told why not. Addresses take what they cover.
+ * Which mappings "all" selects, and whether a glob selects only registered ones. If no match is registered, a glob
+ * selects all matches, so that each gets its error. Addresses select what they cover.
  */
 struct range_filter {
 	bool (*all)(const struct uffdctl_vma *v, uint64_t owner, void *arg);
@@ -30,10 +30,10 @@ struct range_filter {
 };
 
 /*
- * The segments of one range, added to ret in the order of their addresses.
+ * Look up one range: add its segments to ret, ordered by address.
  * @maps: all mappings of the target
- * -ENOENT: it comes to nothing, or -EFAULT: it covers a hole, or -EINVAL: it is not on the
- * bounds of huge pages; each logged with what would do. Nothing is added then.
+ * -ENOENT: it selects nothing; -EFAULT: it covers a hole; -EINVAL: it is not aligned to huge pages; each is logged
+ * with the remedy. Then nothing is added.
  */
 int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
 		  const struct range_filter *filter, struct segments *ret);

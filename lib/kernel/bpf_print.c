@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What libbpf has to say while it works for us, without taking its messages from the rest of the process. */
+/* Logs libbpf's messages while it works for us, without taking the messages of other users in the process. */
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,7 +23,7 @@ static int print(enum libbpf_print_level level, const char *fmt, va_list args)
 
 	if (!printing)
 		return fn ? fn(level, fmt, args) : 0;
-	/* Its guess at limits misleads whoever runs as root. */
+	/* libbpf's hint about limits is misleading for root. */
 	if (level == LIBBPF_DEBUG || strstr(fmt, "ulimit"))
 		return 0;
 	vsnprintf(text, sizeof(text), fmt, args);
@@ -38,7 +38,7 @@ void bpf_print_begin(struct uffdctl *u)
 
 	printing = u;
 	pthread_mutex_lock(&lock);
-	/* Each time: the caller may have set its own meanwhile. */
+	/* Do this each time: the caller may have set its own function meanwhile. */
 	fn = libbpf_set_print(print);
 	if (fn != print)
 		__atomic_store_n(&others, fn, __ATOMIC_RELEASE);
@@ -53,7 +53,7 @@ void bpf_print_end(void)
 	pthread_mutex_lock(&lock);
 	if (!--nr_printing) {
 		fn = libbpf_set_print(others);
-		/* One that the caller has set since is the caller's wish. */
+		/* Keep a function that the caller has set meanwhile. */
 		if (fn != print)
 			libbpf_set_print(fn);
 	}

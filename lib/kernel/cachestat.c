@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* cachestat(2) (Linux 6.5): what the page cache holds of a file. */
+/* cachestat(2) (Linux 6.5): the pages of a file in the page cache. */
 #include <sys/syscall.h>
 #include <unistd.h>
 

@@ -8,8 +8,8 @@
 #include <bpf/bpf.h>
 
 /*
- * The light skeleton has the kernel resolve CO-RE relocations: some 3 ms to load where
- * libbpf, which parses all of the kernel's BTF first, takes 12.
+ * With the light skeleton, the kernel resolves CO-RE relocations: loading takes some 3 ms. libbpf would parse all of
+ * the kernel's BTF first, and take 12 ms.
  */
 #include "iter.lskel.h"
 
@@ -22,14 +22,14 @@ struct iter {
 	struct iter_bpf *skel;
 };
 
-/* What a walk covers: all processes, one thread, or all threads of a process. */
+/* The object of a walk: all processes, one thread, or all threads of a process. */
 enum scope {
 	ALL,
 	THREAD,
 	PROCESS,
 };
 
-/* Reads whole records; the kernel hands out several a read, never a part of one. */
+/* Read whole records: the kernel returns several in a read, never a part of one. */
 static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn fn, void *arg)
 {
 	union bpf_iter_link_info info = {};
@@ -66,7 +66,7 @@ static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn f
 	}
 }
 
-/* What the iterator has found stands in a map. */
+/* The iterator puts its results into a map. */
 static int visit_files(struct iter *it, iter_fn fn, void *arg)
 {
 	size_t nr = MIN(it->skel->bss->nr_found, (uint64_t)EV_MAX_FILES), size = EV_MAX_FILES * sizeof(struct ev_file);
@@ -114,8 +114,8 @@ static int count_event(const void *ev, void *arg)
 }
 
 /*
- * One process is looked up by its first thread, however many others it has. Where that one has ended, nothing
- * comes of it, and the process is each of the others.
+ * Look up a process by its first thread, however many others it has. If that thread has ended, this returns nothing;
+ * then look at each of the other threads.
  */
 static int walk_process(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
 {
@@ -187,9 +187,8 @@ struct vma_walk {
 #define WALK_DONE 1
 
 /*
- * Linux 6.18 delivers the last chunk of a process with many mappings over and over: a
- * mapping that lies wholly before the end of the last one is such a repetition. One that
- * only begins there has grown meanwhile.
+ * Linux 6.18 repeats the last chunk of a process with many mappings: a mapping that lies wholly before the end of the
+ * previous one is such a repetition. One that only begins before it has grown meanwhile.
  */
 static int on_vma(const void *arg_ev, void *arg)
 {
@@ -218,20 +217,20 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 
 	it->skel->bss->registered_only = registered_only;
 	r = walk(prog_fd, THREAD, pid, sizeof(struct ev_vma), on_vma, &w);
-	/* None, or a first thread that has ended: the mappings of the next one are a repetition, too. */
+	/* No mappings, or the first thread has ended: the mappings of the next thread are a repetition, too. */
 	if (r == 0 && !w.end && !leader_lives(pid))
 		r = walk(prog_fd, PROCESS, pid, sizeof(struct ev_vma), on_vma, &w);
 	return r == WALK_DONE ? 0 : r;
 }
 
-/* Threads have the same memory, and one finding after the other is busy. */
+/* Threads share their memory; one result after the other would be -EBUSY. */
 static int keep_vma_at(const void *ev, void *arg)
 {
 	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;
 	return 1;
 }
 
-/* The kernel does not wait for who changes mappings meanwhile, so we do. */
+/* The iterator does not wait while mappings are being changed, so retry. */
 int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret)
 {
 	static const struct timespec pause = { .tv_nsec = 100 * 1000L };
@@ -281,7 +280,7 @@ static int find_own_fd(const void *arg_ev, void *arg)
 	return 0;
 }
 
-/* userfaultfd_fops is in kallsyms of few kernels: a userfaultfd of our own shows it. */
+/* userfaultfd_fops is in kallsyms of few kernels only: find it with a userfaultfd of our own. */
 static int learn_fops(struct iter *it)
 {
 	_cleanup_close_ int uffd = -1;
@@ -293,7 +292,7 @@ static int learn_fops(struct iter *it)
 		return r;
 	own.fd = uffd;
 	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
-	/* Descriptors that a thread shares with the others show at their leader only. */
+	/* Descriptors that threads share are shown only for the first thread. */
 	if (r >= 0 && !own.f_op && gettid() != getpid())
 		r = iter_files(it, getpid(), find_own_fd, NULL, &own);
 	if (r < 0)
@@ -345,7 +344,7 @@ int iter_get(struct uffdctl *u, struct iter **ret)
 	return 0;
 }
 
-/* In words of its own: the errors that it leads to are those of other causes, too. */
+/* Lockdown gets a text of its own, since the errors that it causes have other causes, too. */
 static bool is_locked_down(void)
 {
 	_cleanup_fclose_ FILE *f = fopen("/sys/kernel/security/lockdown", "re");
@@ -357,8 +356,7 @@ static bool is_locked_down(void)
 const char *iter_why(int err)
 {
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
-		return "the kernel is locked down to confidentiality, so that BPF may not read its memory "
-		       "(/sys/kernel/security/lockdown; boot with lockdown=integrity or none)";
+		return "the kernel is locked down in confidentiality mode, so BPF may not read its memory (/sys/kernel/security/lockdown; boot with lockdown=integrity or none)";
 	switch (err) {
 	case -EACCES:
 		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";
@@ -369,7 +367,7 @@ const char *iter_why(int err)
 	case -ENOENT:
 		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	case -E2BIG:
-		return "there are more userfaultfds than there is room for";
+		return "there are too many userfaultfds";
 	case -ENOSYS:
 		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
 	default:

@@ -7,25 +7,25 @@
 #include "lib/context.h"
 
 /*
- * The context's iterators, loaded on first use. -EPERM, -ENOSYS, …: they can't be had; not
- * logged, since most callers have another way; iter_why() has the text for those that have none.
+ * The context's iterators, loaded on first use. -EPERM, -ENOSYS, …: they are not available; not logged, since most
+ * callers have a fallback; iter_why() has the text for the others.
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
 const char *iter_why(int err);
-/* Not a kernel or a user without BPF, but we ourselves without means, as may be over by the next time. */
+/* The reason is not a lack of BPF or privileges, but of memory or descriptors, which may be over next time. */
 bool iter_is_shortage(int err);
 
 /* Gets one record of bpf/event.h. Returns 0 to go on; anything else ends the walk and is returned. */
 typedef int (*iter_fn)(const void *ev, void *arg);
 
 /*
- * struct ev_file: every descriptor of a userfaultfd in the table of one process, or in all (0);
- * before them, to task_fn unless that is NULL, the struct ev_task of the same walk.
+ * Get a struct ev_file for every descriptor of a userfaultfd in one process, or in all (0). Before them, task_fn,
+ * unless NULL, gets the struct ev_task of the same walk.
  */
 int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg);
 
 /*
- * struct ev_task: the memory of one process, or of all (0). It comes once; of a process whose first thread has
+ * Get a struct ev_task for the memory of one process, or of all (0): once for a process; if its first thread has
  * ended, once for each other thread.
  */
 int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
@@ -34,13 +34,16 @@ int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg);
 int iter_find_fd(struct iter *it, pid_t pid, int fd, struct ev_file *ret);
 int iter_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
 
-/* struct ev_vma: the mappings of a process, in the order of their addresses. */
+/* Get a struct ev_vma for each mapping of a process, ordered by address. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
 
-/* The mapping at an address, however many there are. -ENOENT; -ESRCH: no process, or it has no memory left. */
+/* Get the mapping at an address without walking all. -ENOENT; -ESRCH: no such process, or it has no memory any more. */
 int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret);
 
-/* For programs of other objects: what marks a userfaultfd, and a run over all processes without output. */
+/*
+ * For programs of other objects: the identity of a userfaultfd's operations, and a run over all processes without
+ * output.
+ */
 uint64_t iter_fops(const struct iter *it);
 unsigned int iter_level(const struct iter *it);
 uint64_t iter_pid_ns(const struct iter *it);
@@ -48,8 +51,8 @@ int iter_run(int prog_fd);
 
 /*
  * Open and load a light skeleton into *skel: 0 or a negative errno, with nothing left behind. configure is an
- * expression that sets its constants in between, (void)0 if it has none.
- * The kernel gives up verifying when a signal comes (EAGAIN), as Ctrl-C that is to end us cleanly.
+ * expression that sets its constants in between, (void)0 if it has none. The kernel stops verifying when a signal
+ * comes (EAGAIN), such as Ctrl-C: then try again.
  */
 #define LOAD_TRIES 10
 #define iter_load_skel(name, skel, configure)                              \

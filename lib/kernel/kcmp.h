@@ -6,10 +6,10 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Do two descriptors stand for the same open file? 1, 0, or -EPERM and other errnos. */
+/* Do two descriptors refer to the same open file? 1, 0, or -EPERM and other errnos. */
 int kcmp_same_file(pid_t pid1, int fd1, pid_t pid2, int fd2);
 
-/* Have they one memory, as one made with CLONE_VM has its parent's? False too where it can't be told. */
+/* Do they share their memory, as after CLONE_VM? False also if this is not known. */
 bool kcmp_same_memory(pid_t pid1, pid_t pid2);
 
 #endif

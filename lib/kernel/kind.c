@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What kind of memory a mapping is, known without a look at its file. */
+/* The kind of memory of a mapping, found without accessing its file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -42,7 +42,7 @@ static void add_device(struct devices *d, uint32_t dev_major, uint32_t dev_minor
 		*added = (struct device){ dev_major, dev_minor, kind };
 }
 
-/* The tmpfs that the kernel has for memfds and for shared memory without a file is mounted nowhere. */
+/* The kernel's internal tmpfs, for memfds and for shared memory without a file, is mounted nowhere. */
 static void add_own_shmem(struct devices *d)
 {
 	_cleanup_close_ int fd = memfd_create("uffdctl-probe", MFD_CLOEXEC);
@@ -114,14 +114,14 @@ enum vma_kind kind_of_event(const struct ev_vma *ev)
 		return VMA_ANON;
 	if (ev->fs_magic == GUEST_MEMFD_MAGIC)
 		return VMA_GUEST_MEMFD;
-	/* Up to Linux 6.18 guest_memfd is among these, and its name can't be another's. */
+	/* Up to Linux 6.18, guest_memfd is among these; no other file can have its name. */
 	if (ev->fs_magic == ANON_INODE_FS_MAGIC)
 		return VMA_UNKNOWN;
-	/* Nodes of devices lie on tmpfs too. */
+	/* Device nodes are on tmpfs, too. */
 	return ev->fs_magic == TMPFS_MAGIC && S_ISREG(ev->mode) ? VMA_SHMEM : VMA_OTHER;
 }
 
-/* Memory without a file: plain, heap, stacks, named by prctl(2); not what the kernel puts in. */
+/* Memory without a file: plain, heap, stacks, named with prctl(2); not the kernel's own mappings. */
 static bool is_anon_name(const char *name)
 {
 	return !*name || !strcmp(name, "[heap]") || has_prefix(name, "[stack") || has_prefix(name, "[anon:");
@@ -148,11 +148,11 @@ static enum vma_kind find_kind(struct devices *d, const struct uffdctl_vma *v)
 	if (!strcmp(v->name, "/dev/zero") && !vma_is_shared(v))
 		return VMA_ANON;
 	kind = kind_of_device(d, v->dev_major, v->dev_minor);
-	/* Memory of a device, whose node may lie on a tmpfs. */
+	/* Memory of a device, whose node may be on a tmpfs. */
 	return kind == VMA_SHMEM && (has_flag(v, "pf") || has_flag(v, "io")) ? VMA_OTHER : kind;
 }
 
-/* That of shmget(2) has operations of its own, which userfaultfd does not know. */
+/* Memory of shmget(2) has operations of its own, which userfaultfd does not know. */
 static bool is_sysv(const struct devices *d, const struct uffdctl_vma *v)
 {
 	return d->nr && d->devices[0].dev_major == v->dev_major && d->devices[0].dev_minor == v->dev_minor &&

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What kind of memory a mapping is, known without a look at its file: on a file system whose server does not
- * answer, fstat(2) or statfs(2) would never come back, and not even a signal would end us.
+ * The kind of memory of a mapping, found without accessing its file: on a file system whose server does not answer,
+ * fstat(2) or statfs(2) would never return, and not even a signal would end us.
  */
 #ifndef UFFDCTL_KIND_H
 #define UFFDCTL_KIND_H
@@ -10,7 +10,7 @@
 #include "lib/kernel/target.h"
 
 enum vma_kind {
-	VMA_UNKNOWN, /* can't be told without BPF */
+	VMA_UNKNOWN, /* not known without BPF */
 	VMA_ANON,
 	VMA_SHMEM,
 	VMA_HUGETLB,
@@ -18,17 +18,17 @@ enum vma_kind {
 	VMA_OTHER,
 };
 
-/* As far as BPF can tell it without a name. */
+/* The kind as far as BPF knows it without a name. */
 enum vma_kind kind_of_event(const struct ev_vma *ev);
 
 /*
- * With their names known: give each mapping of which BPF told no kind one by its device, as far as that is mounted where the
- * process, we or process 1 can see it.
+ * After names are known: for each mapping whose kind BPF did not tell, set the kind by its device, if that is mounted
+ * for the process, for us or for process 1.
  * @procfd: of the process
  */
 void kinds_find(int procfd, struct uffdctl_vma *vmas, size_t nr);
 
-/* One line of mountinfo: the device and the type of its file system, within the line; -EINVAL. */
+/* Parse a line of mountinfo: the device and the type of its file system, which points into the line; -EINVAL. */
 int mountinfo_parse(char *line, uint32_t *dev_major, uint32_t *dev_minor, const char **ret_type);
 
 #endif

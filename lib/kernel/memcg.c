@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Memory cgroups: at the limit of one, the kernel kills what it has charged. */
+/* Memory cgroups: at the limit of one, the kernel kills a process that it charges. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -15,7 +15,11 @@ static const struct version {
 	int number;
 	const char *fs, *limit, *usage, *cache[2];
 } versions[] = {
-	{ 1, "cgroup", "memory.limit_in_bytes", "memory.usage_in_bytes", { "total_inactive_file", "total_active_file" } },
+	{ 1,
+	  "cgroup",
+	  "memory.limit_in_bytes",
+	  "memory.usage_in_bytes",
+	  { "total_inactive_file", "total_active_file" } },
 	{ 2, "cgroup2", "memory.max", "memory.current", { "inactive_file", "active_file" } },
 };
 
@@ -110,7 +114,7 @@ static uint64_t room_of(int dir, const struct version *v)
 	return limit - MIN(limit, usage);
 }
 
-/* The least of a cgroup and those above it, up to the mount point. */
+/* The minimum over a cgroup and those above it, up to the mount point. */
 static uint64_t room_upwards(const char *mount, char *path, const struct version *v)
 {
 	uint64_t room = MEMCG_UNKNOWN;
@@ -146,7 +150,7 @@ uint64_t memcg_room(int procfd)
 		_cleanup_free_ char *path = memcg_path(text, versions[i].number);
 		_cleanup_free_ char *mount = path ? mount_point(&versions[i]) : NULL;
 
-		/* Outside of our cgroup namespace: not to be found by name. */
+		/* Outside of our cgroup namespace: it can't be found by name. */
 		if (mount && strncmp(path, "/..", 3))
 			room = MIN(room, room_upwards(mount, path, &versions[i]));
 	}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory cgroups: at the limit of one, the kernel kills what it has charged. */
+/* Memory cgroups: at the limit of one, the kernel kills a process that it charges. */
 #ifndef UFFDCTL_MEMCG_H
 #define UFFDCTL_MEMCG_H
 
@@ -8,12 +8,12 @@
 #define MEMCG_UNKNOWN UINT64_MAX
 
 /*
- * How many bytes more a process (/proc/PID as a descriptor) may be charged until its cgroup, or one above it, is at
- * its limit; page cache of files and free swap count as room. MEMCG_UNKNOWN: no limit, or it can't be told.
+ * How many more bytes a process (/proc/PID as a descriptor) may be charged until its cgroup, or one above it, is at
+ * its limit; page cache of files and free swap count as room. MEMCG_UNKNOWN: no limit, or not known.
  */
 uint64_t memcg_room(int procfd);
 
-/* The path of a process in what /proc/PID/cgroup says: of v1's memory controller, or in v2; NULL; free with free(). */
+/* The cgroup path from the text of /proc/PID/cgroup: of v1's memory controller, or of v2; NULL; free with free(). */
 char *memcg_path(const char *text, int version);
 
 #endif

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* mincore(2): which pages of a file are in the page cache. It is asked of a mapping of ours without an entry. */
+/*
+ * mincore(2): the pages of a file in the page cache. It is called on our own mapping, which has no page-table
+ * entries.
+ */
 #include <errno.h>
 #include <sys/mman.h>
 

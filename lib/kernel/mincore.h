@@ -7,12 +7,12 @@
 #include <stdint.h>
 
 /*
- * Is the page at an offset of an open file in the page cache? 1, 0, or a negative errno. Makes none. Not for
- * hugetlbfs, where mincore(2) looks into the page table alone.
+ * Is the page at an offset of an open file in the page cache? 1, 0, or a negative errno. Makes no page. Not for
+ * hugetlbfs, where mincore(2) looks only into the page table.
  */
 int mincore_has(int fd, uint64_t offset);
 
-/* Are all pages there? False too where it can't be told. */
+/* Do all pages exist? False also if this is not known. */
 bool mincore_has_all(int fd, uint64_t offset, uint64_t len);
 
 #endif

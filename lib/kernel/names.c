@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The kernel's names for what belongs to userfaultfds: modes, features, ioctls, kinds of faults. */
+/* The kernel's names of modes, features, ioctls and kinds of faults. */
 #include <errno.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The kernel's names for what belongs to userfaultfds: modes, features, ioctls, kinds of faults. */
+/* The kernel's names of modes, features, ioctls and kinds of faults. */
 #ifndef UFFDCTL_NAMES_H
 #define UFFDCTL_NAMES_H
 
@@ -7,7 +7,7 @@
 
 #define NR_MODES 4
 
-/* What a message says, as this library's enumeration. */
+/* The kind in a message, as an enumeration of this library. */
 enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags);
 
 #endif

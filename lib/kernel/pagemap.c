@@ -30,10 +30,9 @@ int pagemap_open(struct uffdctl_target *t, int *ret)
 }
 
 /*
- * Where no page is, an entry in the format of swap may stand: a page that is swapped out or
- * just being migrated, or a marker. The frame, which names the type, is shown with
- * CAP_SYS_ADMIN only; without it, the rest must do: pages of a file under migration have
- * PM_FILE, and a shared mapping's swapped pages have no entry at all.
+ * If there is no page, the entry may have the swap format: for a page that is swapped out or being migrated, or for a
+ * marker. The frame contains the type, but is shown only with CAP_SYS_ADMIN. Without it, the other bits must do: file
+ * pages under migration have PM_FILE, and swapped pages of a shared mapping have no entry at all.
  */
 static uint8_t swap_state(uint64_t e, const struct uffdctl_vma *v)
 {
@@ -76,9 +75,9 @@ static int read_base(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 }
 
 /*
- * Before Linux 6.7 there is only what pagemap has of huge pages: present or not. That is enough
- * where no marks can be (UNREGISTER and a dropped mode take them away); a page that is not
- * present may be one that moves.
+ * Before Linux 6.7, pagemap shows only whether a huge page is present. That is enough if there can be no marks
+ * (UNREGISTER, or registering without the mode, removes them); a page that is not present may be one that is being
+ * migrated.
  */
 static int read_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
 {
@@ -95,7 +94,7 @@ static int read_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 	return 0;
 }
 
-/* A huge page's entry in pagemap tells neither a mark (before Linux 6.14) nor a migration. */
+/* The entry of a huge page in pagemap shows neither a mark (before Linux 6.14) nor a migration. */
 static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
 {
 	struct page_region regions[64];

@@ -8,7 +8,7 @@
 enum pte_state {
 	PTE_MAPPED = 1 << 0, /* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
 	PTE_WP = 1 << 1,     /* the userfaultfd write-protect mark, on a page or in place of one */
-	PTE_UNSURE = 1 << 2, /* PTE_MAPPED may be a mark in place of a page, or a page that moves */
+	PTE_UNSURE = 1 << 2, /* PTE_MAPPED may be a mark in place of a page, or a page that is being migrated */
 };
 
 int pagemap_open(struct uffdctl_target *t, int *ret);
@@ -20,16 +20,16 @@ int pagemap_open(struct uffdctl_target *t, int *ret);
  */
 int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states);
 
-/* What our own page table has of a page. */
+/* The state of a page in our own page table. */
 enum own_state {
-	OWN_ABSENT,    /* no entry, or one that moves */
+	OWN_ABSENT,    /* no entry, or of a page that is being migrated */
 	OWN_SHARED,    /* others may have it mapped, too */
 	OWN_EXCLUSIVE, /* it is the only entry there is, in any process */
 };
 
 int pagemap_open_own(int *ret);
 
-/* @states: out, enum own_state of nr pages of the base size, from addr on; a huge page's first speaks for it. */
+/* @states: out, enum own_state of nr base pages, from addr on; the first one of a huge page is valid for all of it. */
 int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states);
 
 #endif

@@ -48,7 +48,7 @@ struct thread_walk {
 	int *ret;
 };
 
-/* The number may have become that of another process's thread before it was opened, but not since. */
+/* Before it was opened, the ID may have been reused by a thread of another process, but not later. */
 static bool is_thread_of(pid_t pid, pid_t tid, int thread)
 {
 	_cleanup_close_ int procfd = -1;
@@ -56,7 +56,7 @@ static bool is_thread_of(pid_t pid, pid_t tid, int thread)
 	return proc_open_dir(tid, &procfd) == 0 && proc_tgid(procfd) == pid && !pidfd_exited(thread);
 }
 
-/* Threads may have tables of their own: the next one is tried. */
+/* Threads may have file tables of their own: try the next thread. */
 static int take_from_thread(uint32_t tid, void *arg)
 {
 	struct thread_walk *w = arg;

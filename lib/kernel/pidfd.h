@@ -10,8 +10,8 @@ int pidfd_open_process(pid_t pid, int *ret);
 bool pidfd_exited(int pidfd);
 
 /*
- * A descriptor of a process, from its first thread's table, or, where that thread has ended, from the one
- * of a thread that lives. -EOPNOTSUPP: that needs Linux 6.9.
+ * A duplicate of a process's descriptor, from its first thread's table, or, if that thread has ended, from the table
+ * of a living thread. -EOPNOTSUPP: this needs Linux 6.9.
  */
 int pidfd_take_fd(pid_t pid, int pidfd, int fd, int *ret);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The files of proc(5), read and parsed. What stands in them is partly the target's choice. */
+/* The files of proc(5), read and parsed. The target controls a part of their contents. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 #include "lib/kernel/proc.h"
 #include "lib/util.h"
 
-/* A number up to one of the stop characters, which is passed over. */
+/* Parse a number up to one of the stop characters, and skip that. */
 static int field(char **at, unsigned int base, const char *stops, uint64_t *ret)
 {
 	size_t len = strcspn(*at, stops);
@@ -175,7 +175,7 @@ int stat_parse(const char *text, struct proc_stat *ret)
 	struct proc_stat st = {};
 	unsigned int flags;
 
-	/* The name may hold parentheses and spaces of its own; it ends at the last one. */
+	/* The name itself may contain parentheses and spaces; it ends at the last parenthesis. */
 	if (!open || !close || close < open)
 		return -EINVAL;
 	memcpy(st.comm, open + 1, MIN((size_t)(close - open - 1), sizeof(st.comm) - 1));
@@ -241,7 +241,7 @@ pid_t proc_tgid(int procfd)
 	return p ? atoi(p + strlen("\nTgid:")) : 0;
 }
 
-/* A thread that has ended has no memory and no descriptors, also where it is still there for its parent. */
+/* A thread that has ended has no memory and no descriptors, even while it is a zombie. */
 static bool lives(int dirfd, const char *stat)
 {
 	struct proc_stat st;
@@ -268,7 +268,7 @@ static int try_thread(uint32_t tid, void *arg)
 	char path[64];
 
 	snprintf(path, sizeof(path), "task/%u/stat", tid);
-	/* By its number it is found as a process is, with map_files and task. The number may be another's by now. */
+	/* /proc/TID works like /proc/PID, with map_files and task. The ID may have been reused meanwhile. */
 	if (!lives(w->procfd, path) || proc_open_dir(tid, &fd) < 0 || proc_tgid(fd) != w->pid)
 		return 0;
 	w->tid = tid;

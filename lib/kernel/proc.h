@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The files of proc(5), read and parsed. What stands in them is partly the target's choice. */
+/* The files of proc(5), read and parsed. The target controls a part of their contents. */
 #ifndef UFFDCTL_PROC_H
 #define UFFDCTL_PROC_H
 
@@ -20,12 +20,12 @@ struct maps_line {
 	char *name;
 };
 
-/* -EINVAL: not such a line. The line is changed: its newline is cut off. */
+/* -EINVAL: another kind of line. The line is changed: its newline is removed. */
 int maps_line_parse(char *line, struct maps_line *ret);
 
 /*
- * Each line of /proc/PID/maps. fn returns 0 to go on; anything else ends it and is returned.
- * @fd: of the file, closed in any case; a negative errno is returned as it is
+ * Call fn for each line of /proc/PID/maps. fn returns 0 to go on; anything else ends the walk and is returned.
+ * @fd: descriptor of the file, closed in any case; a negative errno is returned unchanged
  * -EPROTO: not such a file.
  */
 int proc_each_mapping(int fd, int (*fn)(const struct maps_line *l, void *arg), void *arg);
@@ -37,14 +37,14 @@ int smaps_size_parse(const char *line, uint64_t *ret);
 /* "VmFlags: rd wr …": the mnemonics with single spaces and none at the end, or NULL. The line is changed. */
 char *smaps_flags_parse(char *line);
 
-/* What fdinfo says of a userfaultfd. */
+/* What fdinfo says about a userfaultfd. */
 struct uffd_fdinfo {
 	uint64_t pending, total;
 	bool handshake; /* UFFDIO_API was issued */
 	uint64_t features;
 };
 
-/* -EINVAL: of something else. */
+/* -EINVAL: the fdinfo of something else. */
 int fdinfo_parse(const char *text, struct uffd_fdinfo *ret);
 
 /* include/linux/sched.h */
@@ -59,32 +59,32 @@ struct proc_stat {
 
 int stat_parse(const char *text, struct proc_stat *ret);
 
-/* A whole small file under dirfd, NUL-terminated; cut off at size - 1. -errno of openat(2) or read(2). */
+/* Read a small file under dirfd, NUL-terminated; cut off at size - 1. -errno of openat(2) or read(2). */
 int proc_read(int dirfd, const char *path, char *buf, size_t size);
 
-/* -EXDEV: the /proc that is mounted shows another pid namespace than ours. */
+/* -EXDEV: the mounted /proc belongs to another pid namespace than ours. */
 int proc_check_namespace(void);
 
 /* /proc/PID of a process, as a descriptor. */
 int proc_open_dir(pid_t pid, int *ret);
 
 /*
- * The same where it shows memory and descriptors: where the first thread of a process has ended before
- * the others, that of one that lives, with its number. Of a process that has ended, its own.
+ * The same, but one that shows memory and descriptors: if the first thread of a process has ended before the others,
+ * that of a living thread, with its ID. For a process that has ended, its own.
  */
 int proc_open_live(pid_t pid, int *ret, pid_t *ret_tid);
 bool proc_lives(int procfd);
 
-/* The process that a thread belongs to, 0 if it can't be told. */
+/* The process that a thread belongs to; 0: not known. */
 pid_t proc_tgid(int procfd);
 
-/* Names of a directory that are numbers, ascending as they come; fn returns 0 to go on. */
+/* Call fn for each name in a directory that is a number; fn returns 0 to go on. */
 int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *arg), void *arg);
 
-/* Where the stack of a thread is that waits in a system call; 0: it does not, or it can't be told. */
+/* The stack pointer of a thread that waits in a system call; 0: it does not wait, or not known. */
 uint64_t proc_stack_pointer(int procfd, uint32_t tid);
 
-/* The name of a mapping's own file under /proc/PID. */
+/* The name of the mapping's file under /proc/PID. */
 #define PROC_MAP_FILE_BYTES 64
 void proc_map_file(struct uffdctl_range range, char *buf);
 

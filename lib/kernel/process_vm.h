@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * process_vm_readv(2) and process_vm_writev(2) on memory of our own. The kernel does it: where a page is gone or is
- * guarded (uffd_guard()) that is an error, and not a signal to us.
+ * process_vm_readv(2) and process_vm_writev(2) on our own memory. The kernel makes the access: if a page is gone or
+ * is guarded (uffd_guard()), this is an error, and not a signal.
  */
 #ifndef UFFDCTL_PROCESS_VM_H
 #define UFFDCTL_PROCESS_VM_H

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* PROCMAP_QUERY (Linux 6.11): one mapping of a process, however many there are. */
+/* PROCMAP_QUERY (Linux 6.11): get one mapping of a process without reading all. */
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* PROCMAP_QUERY (Linux 6.11): one mapping of a process, however many there are. */
+/* PROCMAP_QUERY (Linux 6.11): get one mapping of a process without reading all. */
 #ifndef UFFDCTL_PROCMAP_H
 #define UFFDCTL_PROCMAP_H
 
@@ -7,13 +7,13 @@
 
 #include "lib/kernel/proc.h"
 
-/* Room for each name that it takes: a byte may become four. */
+/* Room for each accepted name: a byte may become four. */
 #define PROCMAP_NAME_BYTES (PATH_MAX * 4)
 
 /*
- * The mapping at an address, as its line in /proc/PID/maps has it.
+ * Get the mapping at an address, as in its line of /proc/PID/maps.
  * @mapsfd: /proc/PID/maps
- * @name: out, of PROCMAP_NAME_BYTES; NULL: it is not wanted
+ * @name: out, a buffer of PROCMAP_NAME_BYTES; NULL: not wanted
  * @ret: out; its name is @name
  * @ret_page_size: out, may be NULL
  * -ENOENT: nothing is mapped there; -ENOTTY: the kernel has no such call; -ENAMETOOLONG: a name of 4096 bytes

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* The head of the list in the thread's memory; 0: it has none, or it can't be told. */
+/* The head of the list in the thread's memory; 0: none, or not known. */
 uint64_t robust_list_head(pid_t tid);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A process, identified once: by its pidfd, and its memory by an open /proc/PID/maps. */
+/* A process, identified by its pidfd, and its memory by an open /proc/PID/maps. */
 #include <fcntl.h>
 #include <string.h>
 
@@ -31,7 +31,7 @@ int target_check(struct uffdctl_target *t)
 	return 0;
 }
 
-/* /proc of a thread that lives: the one that stood for the process may have ended before the others. */
+/* Get /proc of a living thread: the one that was used may have ended before the others. */
 static int find_live_thread(struct uffdctl_target *t)
 {
 	int fd, r = 0;
@@ -93,7 +93,7 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 	if (r2 < 0)
 		return fail(u, r2, "%d: /proc/%d: %s%s", t->pid, t->pid, strerror(-r2),
 			    r2 == -ESRCH ? " (is /proc mounted, and with hidepid?)" : "");
-	/* A PID that was recycled between the two opens belongs to one that lives on; ours does not. */
+	/* If the PID was recycled between the two opens, our pidfd's process has ended. */
 	if (pidfd_exited(t->pidfd))
 		return fail(u, -ESRCH, "%d: %s", t->pid,
 			    is_zombie(t->procfd) ? "is a zombie: it has exited and its parent has not waited for it"
@@ -101,7 +101,7 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 	return 0;
 }
 
-/* The thread may end just then, and the process go on. */
+/* The thread may end at that moment while the process goes on. */
 static void open_maps(struct uffdctl_target *t)
 {
 	for (int tries = 0; tries < 2; tries++) {
@@ -119,7 +119,7 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 	char path[64], buf[1024];
 	int r;
 
-	/* The process is called as its first thread is, or was. */
+	/* The name of a process is that of its first thread, also if that has ended. */
 	snprintf(path, sizeof(path), "task/%d/stat", t->pid);
 	r = proc_read(t->procfd, path, buf, sizeof(buf));
 	if (r >= 0)
@@ -133,7 +133,7 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 	open_maps(t);
 	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
 		return fail(u, -EPERM,
-			    "%d (%s): %s (needs ptrace access: CAP_SYS_PTRACE, or the same user, if the process is dumpable, and Yama's consent)",
+			    "%d (%s): %s (needs ptrace access: CAP_SYS_PTRACE; or the same user, a dumpable process, and permission by Yama)",
 			    t->pid, t->comm, strerror(EPERM));
 	if (t->mapsfd < 0 && errno != ESRCH)
 		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* A process, identified once: by its pidfd, and its memory by an open /proc/PID/maps. */
+/* A process, identified by its pidfd, and its memory by an open /proc/PID/maps. */
 #ifndef UFFDCTL_TARGET_H
 #define UFFDCTL_TARGET_H
 
@@ -8,20 +8,20 @@
 struct uffdctl_target {
 	struct uffdctl *u;
 	pid_t pid;
-	pid_t tid; /* whose files are used: the process's first thread, or, where that has ended, another */
+	pid_t tid; /* the thread whose files are used: the first one, or another one if that has ended */
 	int pidfd;
 	int procfd; /* /proc/TID */
-	int mapsfd; /* pins the memory that was there when it was opened: at its end after execve(2) */
+	int mapsfd; /* pins the memory that existed when it was opened; reads as empty after execve(2) */
 	char *comm; /* escaped */
 };
 
 /*
- * Is the process still there, with the program that was opened? Whoever opens another file
- * under procfd calls this afterwards. -ESRCH, logged, if not.
+ * Does the process still exist, with the same program? Call this after opening another file under procfd. -ESRCH if
+ * not; logged.
  */
 int target_check(struct uffdctl_target *t);
 
-/* The same without a word. */
+/* The same, but not logged. */
 bool target_is_gone(struct uffdctl_target *t);
 
 /* openat(2) under /proc/PID, followed by target_check(). */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* What the kernel headers of Debian 12 (Linux 6.1) lack, and what kernel-patches/ adds; nothing else. */
+/* Definitions that the kernel headers of Debian 12 (Linux 6.1) lack or that kernel-patches/ adds; nothing else. */
 #ifndef UFFDCTL_UAPI_H
 #define UFFDCTL_UAPI_H
 

@@ -95,12 +95,12 @@ int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 		*done = range_len(range);
 		return 0;
 	}
-	/* Written by the kernel only once it has begun; a negative errno where nothing was done. */
+	/* The kernel writes this only after it has begun; a negative errno if nothing was done. */
 	*done = c.mapped > 0 ? c.mapped : 0;
 	return -errno;
 }
 
-/* The kernel looks at that before it looks at the range, which is none here. */
+/* The kernel checks for that before it checks the range, which is empty here. */
 bool uffd_is_changing(int uffd)
 {
 	struct uffdio_continue c = {};

@@ -11,25 +11,25 @@
 int uffd_create(int *ret);
 
 /*
- * One that guards mappings of our own: registered on it, a page that is not there is no fault that makes
- * one, but EFAULT for the system call that needs it.
+ * A userfaultfd that guards mappings of our own: in a mapping that is registered on it, an absent page is not made by
+ * an access; a system call that needs it fails with EFAULT.
  */
 int uffd_guard(int *ret);
 
-/* Is an event unread, so that whatever would resolve is refused (EAGAIN)? Changes nothing. */
+/* Is an event unread, so that the kernel refuses to resolve faults (EAGAIN)? Changes nothing. */
 bool uffd_is_changing(int uffd);
 
-/* Returned by the ioctls alike: features and ioctls may be NULL. */
+/* The results of the ioctls: features and ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 
-/* What this kernel's userfaultfds can have; all bits where that can't be asked. */
+/* The features of this kernel's userfaultfds; all bits if that can't be found out. */
 uint64_t uffd_kernel_features(void);
 
 int uffd_register(int uffd, struct uffdctl_range range, uint64_t modes, uint64_t *ret_ioctls);
 int uffd_unregister(int uffd, struct uffdctl_range range);
 int uffd_wake(int uffd, struct uffdctl_range range);
 
-/* @done: out, bytes that were done, also where an error is returned. */
+/* @done: out, bytes that were done, also after an error. */
 int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
 int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done);
 int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);

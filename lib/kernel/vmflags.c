@@ -25,11 +25,11 @@ static const char fixed_names[64][3] = {
 
 #define VM_UFFD_MISSING (1 << 9)
 #define VM_UFFD_WP (1 << 12)
-#define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they stand in ProtectionKey */
+#define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they are in ProtectionKey */
 
 static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
 
-/* A page of our own, not registered, or registered for one mode. */
+/* Map a page of our own, not registered, or registered for one mode. */
 struct probe {
 	uint64_t mode;
 	void *page;
@@ -54,7 +54,7 @@ static int find_probe(const void *arg_ev, void *arg)
 	return 0;
 }
 
-/* EINVAL is a kernel without the mode: its page looks like the plain one. */
+/* EINVAL: the kernel lacks the mode; the page then looks like the plain one. */
 static int map_probe(struct probe *p, int uffd, size_t size)
 {
 	struct uffdctl_range range;

@@ -12,9 +12,8 @@ struct vmflags {
 };
 
 /*
- * Most bits are where they have always been. VM_UFFD_MINOR and its younger kin have moved
- * from version to version: those are learned from mappings of our own. What can't be named
- * that way is left out of known.
+ * Most bits never changed. VM_UFFD_MINOR and newer ones have moved between versions: they are learned from mappings
+ * of our own. Bits that can't be named in this way are not in known.
  */
 int vmflags_get(struct uffdctl *u, struct iter *it, const struct vmflags **ret);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The threads that wait in userfaultfds, found in the kernel's wait queues by a BPF program. */
+/* The threads that wait on userfaultfds, found in the kernel's wait queues by a BPF program. */
 #include <errno.h>
 #include <sys/mman.h>
 
@@ -43,7 +43,7 @@ int waiters_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void 
 		r = fn(&found[i], arg);
 	munmap(found, size);
 	if (nr < skel->bss->nr_found)
-		log_warning(u, "more threads wait than the %d that there is room for", EV_MAX_WAITERS);
+		log_warning(u, "more than %d threads wait: there is no room for the others", EV_MAX_WAITERS);
 	return r;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* A process of our own that touches what a target can stall, blow up or cut short: its files. */
+/* A child process that reads files of a target: the target can make them block, grow or shrink. */
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -26,7 +26,7 @@ struct child_state {
 	_Atomic uint64_t at;
 };
 
-/* Set in the child alone. */
+/* Set only in the child. */
 static struct child_state *own_state;
 
 void child_mark(uint64_t at)
@@ -47,7 +47,7 @@ static int cmp_fd(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
-/* Among these is the target's userfaultfd, which would live on with a child that can't be killed. */
+/* One of these is the target's userfaultfd, which would stay open in a child that can't be killed. */
 static void close_others(int *keep, size_t nr)
 {
 	unsigned int from = 0;
@@ -61,7 +61,7 @@ static void close_others(int *keep, size_t nr)
 	syscall(SYS_close_range, from, ~0u, 0);
 }
 
-/* RLIMIT_DATA counts what is there already, which is much in a program with a sanitizer. */
+/* RLIMIT_DATA counts existing memory, too, which is much in a program with a sanitizer. */
 static void limit_memory(uint64_t max_bytes)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/statm", "re");
@@ -75,7 +75,7 @@ static void limit_memory(uint64_t max_bytes)
 	setrlimit(RLIMIT_DATA, &data);
 }
 
-/* Ctrl-C is for the parent to act on; it takes the child with it. */
+/* The parent handles Ctrl-C, and kills the child. */
 static void reset_signals(void)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL }, ign = { .sa_handler = SIG_IGN };
@@ -89,7 +89,7 @@ static void reset_signals(void)
 
 /* ---- around it ---- */
 
-/* The descriptors must be closed even where no memory is to be had: there is room for a few. */
+/* Close the descriptors even if there is no memory: use a small array then. */
 #define MAX_KEEP 8
 
 static void __attribute__((noreturn)) be_child(struct child_state *state, int sock, const int *keep, size_t nr_keep,
@@ -140,7 +140,7 @@ int child_start(struct child *c, const int *keep, size_t nr_keep, uint64_t max_b
 	return 0;
 }
 
-/* CPU time: who waits for a server that does not answer gets none. */
+/* CPU time: a process that waits for a server that does not answer uses none. */
 static uint64_t run_ns(const struct child *c)
 {
 	clockid_t clock;
@@ -177,7 +177,7 @@ int child_send(struct child *c, const void *buf, size_t len)
 	return send(c->sock, buf, len, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 ? -errno : 0;
 }
 
-/* One that can't be killed is left to process 1, which takes it over when we end. */
+/* If it can't be killed, leave it behind: process 1 adopts it when we end. */
 static void reap(pid_t pid)
 {
 	static const struct timespec pause = { .tv_nsec = 1000000L };

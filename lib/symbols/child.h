@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A process of our own that touches what a target can stall, blow up or cut short: its files.
+ * A child process that reads files of a target: the target can make them block, grow or shrink.
  *
- * A system call on a file of a FUSE or NFS mount whose server does not answer comes back never, and no signal
- * ends it. Only another process can be left behind. It holds nothing of the target's then, its memory is
- * bounded, and it ends by itself as soon as it can.
+ * A system call on a file of a FUSE or NFS mount whose server does not answer never returns, and no signal ends it.
+ * Only another process can be left behind. It holds no descriptor of the target, its memory is limited, and it ends
+ * by itself as soon as it can.
  */
 #ifndef UFFDCTL_CHILD_H
 #define UFFDCTL_CHILD_H
@@ -14,7 +14,10 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* When it has not run for so long, waiting for a server, or has not said anything for so long, it is given up. */
+/*
+ * Give up a child that has not run for CHILD_IDLE_MS (it waits for a server), or has sent no message for
+ * CHILD_SILENCE_MS.
+ */
 #define CHILD_IDLE_MS 5000
 #define CHILD_SILENCE_MS 60000
 
@@ -25,33 +28,32 @@ struct child {
 };
 
 /*
- * Fork it. All threads may be there: it has this one alone.
- * @keep: descriptors beside which all are closed in it, before anything else
- * @max_bytes: memory that it may take beyond what we have
- * @run: what it does; it ends by returning
- * -errno of socketpair(2), mmap(2) or fork(2).
+ * Fork it. The parent may have several threads; the child has only the calling one.
+ * @keep: descriptors to keep; the child first closes all others
+ * @max_bytes: memory that it may use in addition to what we have
+ * @run: runs in the child, which ends when it returns -errno of socketpair(2), mmap(2) or fork(2).
  */
 int child_start(struct child *c, const int *keep, size_t nr_keep, uint64_t max_bytes, void (*run)(int sock, void *arg),
 		void *arg);
 
 /*
- * The next message of the child's.
- * @mask: of signals while it is waited for, as with ppoll(2); NULL: as it is
+ * Receive the next message from the child.
+ * @mask: signal mask while waiting, as for ppoll(2); NULL: unchanged
  * @ret_len: out
- * -ETIMEDOUT: given up, as above; -EPIPE: it has ended; -EINTR: a signal was handled.
+ * -ETIMEDOUT: given up, see above; -EPIPE: it has ended; -EINTR: a signal was handled.
  */
 int child_receive(struct child *c, const sigset_t *mask, void *buf, size_t size, size_t *ret_len);
 
 /* -errno of send(2). */
 int child_send(struct child *c, const void *buf, size_t len);
 
-/* End it, or leave it behind. NULL or none: nothing. */
+/* End the child, or leave it behind. Does nothing for NULL or without a child. */
 void child_stop(struct child *c);
 
-/* What it was doing last: as it said by child_mark(). */
+/* The last mark that the child set with child_mark(). */
 uint64_t child_at(const struct child *c);
 
-/* In the child: what is done now. Anywhere else nothing. */
+/* In the child: record what is being done now. Elsewhere: does nothing. */
 void child_mark(uint64_t at);
 
 #endif

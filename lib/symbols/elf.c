@@ -2,8 +2,8 @@
 /*
  * Data objects of a running process's ELF files.
  *
- * A child of ours reads them (child.h), one file after the other, and says what it finds. Where one does not
- * answer or brings the child to its end, another child goes on behind it.
+ * A child process reads them (child.h), one file after the other, and sends what it finds. If a file does not answer,
+ * or ends the child, another child goes on with the next file.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -26,17 +26,17 @@ struct object {
 	char *label; /* "libfoo.so.1:arena@@V1", escaped */
 };
 
-/* What comes of the search. */
+/* The result of the search. */
 struct collection {
 	struct elf_search search;
 	size_t modules_alloc;
-	sigset_t mask; /* of signals, as it was */
+	sigset_t mask; /* signal mask of the caller */
 	struct object *objects;
 	size_t nr, alloc;
 	bool module_seen;
 };
 
-/* The module that a mapping continues: a file may be loaded twice, and others may be mapped over parts of it. */
+/* The module to which a mapping belongs: a file may be loaded twice, and other files may be mapped over parts of it. */
 static struct elf_module *module_before(const struct collection *s, const struct uffdctl_vma *v)
 {
 	const struct uffdctl_vma *vmas = s->search.vmas;
@@ -110,7 +110,7 @@ static int take(struct collection *s, struct elf_message *m)
 	}
 }
 
-/* What lies on the same device does not answer either. */
+/* Other files on the same device do not answer either. */
 static void mark_unread(struct collection *s, size_t module, int err)
 {
 	const struct uffdctl_vma *v = elf_vma_of(&s->search, &s->search.modules[module]);
@@ -124,7 +124,7 @@ static void mark_unread(struct collection *s, size_t module, int err)
 	}
 }
 
-/* One child's work. 0: there is more to do, for another one. */
+/* Run one child. 0: there is more to do, for another child. */
 static int search_some(struct collection *s)
 {
 	struct elf_message m;
@@ -133,7 +133,7 @@ static int search_some(struct collection *s)
 	int r = child_start(&c, &s->search.t->procfd, 1, CHILD_MAX_BYTES, elf_search_modules, &s->search);
 
 	if (r < 0)
-		return fail(s->search.t->u, r, "%d: a process to read its ELF files: %s", s->search.t->pid,
+		return fail(s->search.t->u, r, "%d: starting a process that reads its ELF files: %s", s->search.t->pid,
 			    strerror(-r));
 	while (r == 0) {
 		r = child_receive(&c, &s->mask, &m, sizeof(m), &len);
@@ -157,7 +157,7 @@ static const char *why_unread(int err)
 	case -EPIPE:
 		return "the process that read it was killed";
 	case -E2BIG:
-		return "it has more symbols than are taken";
+		return "it has too many symbols";
 	default:
 		return strerror(-err);
 	}
@@ -189,7 +189,7 @@ static int report(struct collection *s, struct uffdctl_range *ret)
 
 	if (s->search.module_name && !s->module_seen)
 		return fail(u, -ENOENT,
-			    "%d: no mapped ELF file is named %s, or none that can be read (a mapping's name is written @%s:%s)",
+			    "%d: no readable ELF file named %s is mapped (to select mappings by name, write @%s:%s)",
 			    s->search.t->pid, module, module, symbol);
 	if (!s->nr)
 		return fail(u, -ENOENT, "%d: no data object %s in %s (stripped? install its debug file)",
@@ -209,7 +209,7 @@ static int report(struct collection *s, struct uffdctl_range *ret)
 		    symbol, list);
 }
 
-/* Until a wait for the child lets them in: between two waits one would be lost. */
+/* Block signals except while waiting for the child: between two waits one would be lost. */
 static void hold_signals(sigset_t *old)
 {
 	sigset_t held;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Opening ELF files of a target, and their debug files. The target may make them as large and as wrong as it
- * likes, change them meanwhile, and have them on a file system that does not answer: child.h.
+ * Opening ELF files of a target, and their debug files. The target may make them arbitrarily large and wrong, change
+ * them meanwhile, and have them on a file system that does not answer: see child.h.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -43,7 +43,7 @@ int elf_open_regular(int dirfd, const char *path, int flags)
 	return open(self, O_RDONLY | O_CLOEXEC);
 }
 
-/* Numbers of sections that the header has no room for (SHN_XINDEX) cost memory by what a target writes there. */
+/* For section numbers beyond the header (SHN_XINDEX), libelf allocates as much memory as the target writes there. */
 static bool is_sound(const union elf_header *h)
 {
 	if (memcmp(h->e64.e_ident, ELFMAG, SELFMAG) ||
@@ -55,7 +55,7 @@ static bool is_sound(const union elf_header *h)
 	return (h->e32.e_shnum || !h->e32.e_shoff) && h->e32.e_phnum < PN_XNUM;
 }
 
-/* What libelf reads as a whole when it is asked for build-id, debug link or a section's name. */
+/* The sections that libelf reads as a whole for the build-id, the debug link or the name of a section. */
 static bool is_modest(Elf *elf)
 {
 	Elf_Scn *scn = NULL;
@@ -112,7 +112,7 @@ int elf_open_mapped(int procfd, pid_t pid, const char *name, struct uffdctl_rang
 		fd = elf_open_regular(procfd, rooted, 0);
 	if (fd < 0)
 		return -1;
-	/* The debug file is looked for beside this name and under /usr/lib/debug. */
+	/* The debug file is searched for beside this path and under /usr/lib/debug. */
 	if (fstat(fd, &st) == 0 && stat(name, &here) == 0 && st.st_ino == here.st_ino && st.st_dev == here.st_dev)
 		*file_name = strdup(name);
 	else if (asprintf(file_name, "/proc/%d/%s", pid, rooted) < 0)
@@ -149,7 +149,7 @@ static int file_crc(int fd, uint32_t *ret)
 	return 0;
 }
 
-/* The file, if it is the one: by build-id where there is one, else by its CRC. */
+/* Open the file if it is the right one: compare the build-id if there is one, otherwise the CRC. */
 static int try_debug_file(const char *path, const unsigned char *id, int id_len, GElf_Word want_crc)
 {
 	_cleanup_close_ int fd = elf_open_regular(AT_FDCWD, path, 0);

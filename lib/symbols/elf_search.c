@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The search for a data object in ELF files, as a child does it (child.h), and what it says of what it finds. */
+/* The search for a data object in ELF files, in a child (child.h), and the messages about its results. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,7 +18,7 @@
 #define DEBUGDATA_MAX_BYTES (UINT64_C(32) << 20)
 #define OBJECTS_MAX 256
 
-/* The file that is searched just now. */
+/* The file that is being searched. */
 struct loaded {
 	const struct elf_search *search;
 	const struct elf_module *module;
@@ -49,7 +49,7 @@ static bool find_segment(Elf *elf, uint64_t vaddr, GElf_Phdr *ret)
 	return false;
 }
 
-/* By how much addresses differ from those in the file, by the segment that the first mapping shows. */
+/* Find the difference between addresses in memory and in the file, from the segment in the first mapping. */
 static bool find_bias(struct loaded *l)
 {
 	const struct uffdctl_vma *v = elf_vma_of(l->search, l->module);
@@ -78,7 +78,10 @@ static const struct uffdctl_vma *vma_at(const struct elf_search *s, uint64_t add
 	return NULL;
 }
 
-/* What lies there may be another file, or this one as it is not loaded but read: then it is no such object. */
+/*
+ * Something else may be mapped there: another file, or this file mapped to be read instead of being loaded. Then the
+ * object is not there.
+ */
 static bool is_loaded_at(const struct loaded *l, uint64_t vaddr, uint64_t addr)
 {
 	const struct uffdctl_vma *v = vma_at(l->search, addr);
@@ -88,7 +91,7 @@ static bool is_loaded_at(const struct loaded *l, uint64_t vaddr, uint64_t addr)
 		return false;
 	if (elf_is_part(v, elf_vma_of(l->search, l->module)))
 		return vma_offset(v, addr) == ph.p_offset + (vaddr - ph.p_vaddr);
-	/* .bss, or what the program has mapped over its object. */
+	/* .bss, or the program has mapped something over its object. */
 	return true;
 }
 
@@ -124,7 +127,10 @@ static Elf_Scn *section_named(Elf *elf, const char *wanted, GElf_Shdr *shdr)
 	return NULL;
 }
 
-/* .gnu_debugdata: another ELF file within, compressed (MiniDebugInfo). What it unpacks to our memory's bound limits. */
+/*
+ * .gnu_debugdata: a compressed ELF file within the file (MiniDebugInfo). Our memory limit bounds its uncompressed
+ * size.
+ */
 static int search_debugdata(struct loaded *l, const struct elf_source *s, const char *symbol)
 {
 	_cleanup_close_ int fd = -1;
@@ -148,7 +154,7 @@ static int search_debugdata(struct loaded *l, const struct elf_source *s, const 
 	return r;
 }
 
-/* The symbols of its debug file, else those for the dynamic linker and what .gnu_debugdata adds to them. */
+/* Search its debug file, or else the dynamic symbols and .gnu_debugdata. */
 static int search_stripped(struct loaded *l, const struct elf_source *s, const char *symbol)
 {
 	_cleanup_free_ char *debug_path = NULL;

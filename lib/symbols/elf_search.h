@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The search for a data object in ELF files, as a child does it (child.h), and what it says of what it finds. */
+/* The search for a data object in ELF files, in a child (child.h), and the messages about its results. */
 #ifndef UFFDCTL_ELF_SEARCH_H
 #define UFFDCTL_ELF_SEARCH_H
 
@@ -9,7 +9,7 @@
 #include "lib/symbols/elf_symbols.h"
 #include "lib/vma.h"
 
-/* A file where it is loaded: the first and the last of its mappings. */
+/* A loaded file: the first and the last of its mappings. */
 struct elf_module {
 	size_t first, last;
 	int err; /* why it is not searched */
@@ -27,8 +27,8 @@ struct elf_search {
 
 enum elf_message_kind {
 	ELF_FOUND,	 /* an object */
-	ELF_NAMED,	 /* a file of the name that is sought */
-	ELF_NOT_READ,	 /* a file that takes more than is allowed */
+	ELF_NAMED,	 /* a file that has the wanted name */
+	ELF_NOT_READ,	 /* a file that exceeds a limit */
 	ELF_ALL_SEARCHED /* the end */
 };
 
@@ -50,7 +50,7 @@ static inline bool elf_is_part(const struct uffdctl_vma *v, const struct uffdctl
 	return v->inode && vma_same_file(v, w);
 }
 
-/* The name without the mark of an unlinked file; free with free(). */
+/* The name without " (deleted)"; free with free(). */
 static inline char *elf_plain_name(const char *name)
 {
 	return strndup(name, vma_name_len(name));

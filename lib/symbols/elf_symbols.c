@@ -2,8 +2,8 @@
 /*
  * The data objects of one ELF file that have a given name.
  *
- * libelf would read whole tables into memory, and decompress what looks compressed, however much that is. So it
- * is asked for headers alone. First the string table is searched for the name, then the symbols for those places.
+ * libelf would read whole tables into memory, and decompress what looks compressed, whatever its size. So it is used
+ * only for headers. We search the string table for the name first, and then the symbols for the places found.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define PIECE_BYTES ((size_t)1 << 18)
 #define SYMBOLS_MAX (UINT64_C(1) << 24)	      /* Chromium has 2 million */
 #define STRINGS_MAX_BYTES (UINT64_C(1) << 31) /* of a symbol table */
-#define PLACES_MAX ((size_t)1 << 20)	      /* where the name stands in the string table */
+#define PLACES_MAX ((size_t)1 << 20)	      /* places of the name in the string table */
 #define FOUND_MAX 1024			      /* symbols of one name in a file */
 #define VERDEF_MAX_BYTES (UINT64_C(1) << 20)
 
@@ -32,7 +32,7 @@ struct found {
 	char name[ELF_NAME_MAX];
 };
 
-/* Where a name begins in a string table, ascending. */
+/* Offsets in a string table at which a name begins, ascending. */
 struct places {
 	uint32_t *at;
 	size_t nr, alloc;
@@ -45,7 +45,7 @@ struct founds {
 
 /* ---- reading ---- */
 
-/* As many of the bytes as there are. */
+/* Read as many of the bytes as there are. */
 static size_t read_at(const struct elf_source *s, uint64_t at, void *buf, size_t len)
 {
 	size_t done = 0;
@@ -76,7 +76,7 @@ static bool find_section(Elf *elf, GElf_Word type, GElf_Shdr *ret)
 	return false;
 }
 
-/* A section of type and its string table, none of them compressed. */
+/* Find a section of this type and its string table; neither may be compressed. */
 static bool find_table(Elf *elf, GElf_Word type, struct table *ret)
 {
 	Elf_Scn *scn;
@@ -95,7 +95,7 @@ bool elf_has_table(Elf *elf, GElf_Word type)
 	return find_table(elf, type, &t);
 }
 
-/* NUL-terminated and cut off; "" past the end. */
+/* Read a string, NUL-terminated and cut off; "" past the end. */
 static void read_name(const struct elf_source *s, const GElf_Shdr *strings, uint64_t offset, char *buf, size_t size)
 {
 	size_t len = offset < strings->sh_size ? MIN((uint64_t)size - 1, strings->sh_size - offset) : 0;
@@ -108,7 +108,7 @@ static bool is_64(const struct elf_source *s)
 	return gelf_getclass(s->elf) == ELFCLASS64;
 }
 
-/* The file's own bytes, which are in our byte order. */
+/* Read bytes of the file, which are in our byte order. */
 static void sym_from(const void *raw, bool wide, GElf_Sym *ret)
 {
 	Elf32_Sym narrow;
@@ -197,7 +197,7 @@ static int add_places(struct places *p, uint64_t base, const char *buf, size_t l
 	return 0;
 }
 
-/* Tables keep the end of a longer name for a name of its own. */
+/* A string table may use the end of a longer name for another name. */
 static int find_places(const struct elf_source *s, const GElf_Shdr *strings, const char *name, size_t name_len,
 		       struct places *p)
 {
@@ -268,7 +268,7 @@ static int scan_symbols(const struct elf_source *s, const struct table *t, const
 	buf = malloc(PIECE_BYTES);
 	if (!buf)
 		return -ENOMEM;
-	/* The first stands for none. */
+	/* The first one is unused. */
 	for (uint64_t i = 1; r == 0 && i < nr; i += n) {
 		n = read_at(s, t->shdr.sh_offset + i * size, buf, MIN(nr - i, (uint64_t)(PIECE_BYTES / size)) * size);
 		n /= size;
@@ -283,7 +283,7 @@ static int scan_symbols(const struct elf_source *s, const struct table *t, const
 	return r;
 }
 
-/* Those whose name is that up to its version. */
+/* Take symbols whose name matches up to the version. */
 static int find_named(const struct elf_source *s, const struct table *t, const char *symbol, struct founds *ret)
 {
 	struct places p = {};
@@ -297,7 +297,7 @@ static int find_named(const struct elf_source *s, const struct table *t, const c
 
 /* ---- versions ---- */
 
-/* The name of version number ndx, from the definitions (.gnu.version_d), which are alike in both classes. */
+/* The name of version number ndx, from the definitions (.gnu.version_d), which have the same format in both classes. */
 static void version_name(const struct elf_source *s, uint16_t ndx, char *buf, size_t size)
 {
 	uint64_t offset = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The data objects of one ELF file that have a given name. Tables are read piece by piece, so that memory does
- * not grow with what stands in the file: a few megabytes, whatever the size of its tables.
+ * The data objects of one ELF file that have a given name. Tables are read piece by piece, so that a few megabytes of
+ * memory are enough, whatever the size of the tables.
  */
 #ifndef UFFDCTL_ELF_SYMBOLS_H
 #define UFFDCTL_ELF_SYMBOLS_H
@@ -27,15 +27,15 @@ typedef int (*elf_object_fn)(const char *name, const GElf_Sym *sym, void *arg);
 
 bool elf_has_table(Elf *elf, GElf_Word type);
 
-/* Does the file give itself this name (DT_SONAME)? */
+/* Is this the DT_SONAME of the file? */
 bool elf_has_soname(const struct elf_source *s, const char *name);
 
 /*
  * Call fn for each data object with that name.
- * @type: of the table, SHT_SYMTAB or SHT_DYNSYM
- * @versions: whose .dynsym knows the versions of names that have none in the table
- * @symbol: its name, where wanted with its version
- * 0; -E2BIG: more of that name, or in the table, than is taken; -ENOMEM; what fn returned.
+ * @type: type of the table, SHT_SYMTAB or SHT_DYNSYM
+ * @versions: a file whose .dynsym has the versions for names without one in the table
+ * @symbol: its name, optionally with its version 0; -E2BIG: more symbols of that name, or in the table, than the
+ * limit; -ENOMEM; what fn returned.
  */
 int elf_find_objects(const struct elf_source *s, GElf_Word type, const struct elf_source *versions, const char *symbol,
 		     elf_object_fn fn, void *arg);

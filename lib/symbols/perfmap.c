@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* /tmp/perf-PID.map, in which a just-in-time compiler says what its code is. All of it is the target's choice. */
+/* /tmp/perf-PID.map, in which a just-in-time compiler describes its code. The target controls all of its contents. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +12,7 @@
 #include "lib/symbols/perfmap.h"
 #include "lib/util.h"
 
-/* A hexadecimal number and the spaces behind it, within the line. */
+/* Parse a hexadecimal number and the spaces after it, within the line. */
 static int hex_field(const char **at, const char *end, uint64_t *ret)
 {
 	const char *space = memchr(*at, ' ', end - *at);
@@ -26,7 +26,7 @@ static int hex_field(const char **at, const char *end, uint64_t *ret)
 	return 0;
 }
 
-/* The rest of the line is the name, spaces and all. */
+/* The rest of the line is the name, including spaces. */
 static int parse_line(const char *line, const char *end, struct perfmap_entry *ret, const char **ret_name)
 {
 	uint64_t start, size, stop;
@@ -81,7 +81,7 @@ const struct perfmap_entry *perfmap_find(const struct perfmap *m, uint64_t addr)
 	return NULL;
 }
 
-/* The last number of a line of /proc/PID/status: of NSpid the one in the innermost namespace. */
+/* The last number of a line of /proc/PID/status: for NSpid, the PID in the innermost namespace. */
 static int status_number(const char *status, const char *key, bool last, uint32_t *ret)
 {
 	const char *p = strstr(status, key);
@@ -118,7 +118,7 @@ static int open_map(int procfd, uint32_t *nspid, struct stat *st)
 	return fd;
 }
 
-/* From where reading ended to the end, or as much as is taken of a file. */
+/* Read from where the last read ended to the end, or to the limit. */
 static int read_new(struct perfmap *m, int fd, size_t size)
 {
 	_cleanup_free_ char *buf = malloc(size - m->len);

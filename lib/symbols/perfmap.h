@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* /tmp/perf-PID.map, in which a just-in-time compiler says what its code is. All of it is the target's choice. */
+/* /tmp/perf-PID.map, in which a just-in-time compiler describes its code. The target controls all of its contents. */
 #ifndef UFFDCTL_PERFMAP_H
 #define UFFDCTL_PERFMAP_H
 
@@ -16,7 +16,7 @@ struct perfmap_entry {
 };
 
 struct perfmap {
-	char *text; /* what was read of the file, up to the last whole line */
+	char *text; /* bytes of the file that were read, up to the last whole line */
 	size_t len;
 	struct perfmap_entry *entries; /* in order of the file */
 	size_t nr, alloc;
@@ -24,20 +24,20 @@ struct perfmap {
 };
 
 /*
- * Take over more of the file, and read the lines "START SIZE NAME" in it; others are passed over.
- * @text: any bytes, the last line may be incomplete: give it again then
+ * Add more of the file: parse its lines "START SIZE NAME", and skip others.
+ * @text: any bytes; if the last line is incomplete, pass it again next time
  * Returns how many bytes were used; -EFBIG, -ENOMEM.
  */
 ssize_t perfmap_add(struct perfmap *m, const char *text, size_t len);
 
-/* What the last line for this address says, since code is written over; NULL if there is none. */
+/* The name from the last line for this address, since code is overwritten; NULL if there is none. */
 const struct perfmap_entry *perfmap_find(const struct perfmap *m, uint64_t addr);
 
 /*
  * Read what is new in the file of a process.
  * @procfd: its /proc/PID
- * @nspid: out, its PID as it knows itself
- * 0; -ENOENT: there is none; -EACCES: is not the process's own nor root's, or no regular file; -ENOMEM.
+ * @nspid: out, its PID in its own namespace 0; -ENOENT: there is none; -EACCES: it belongs neither to the process's
+ * user nor to root, or is no regular file; -ENOMEM.
  */
 int perfmap_refresh(struct perfmap *m, int procfd, uint32_t *nspid);
 

@@ -2,9 +2,9 @@
 /*
  * Instruction addresses of other processes to text.
  *
- * One thread has a child look up (symbolize_text.h), which takes its time; callers find in a table what was
- * found. Addresses are known by a process's serial number there, which changes when a PID gets another
- * program or another process: what was found before is then out of reach, and makes room as it ages.
+ * A thread lets a child do the look-ups (symbolize_text.h), which may take long; callers read the results from a
+ * table. The key of an address there includes a serial number of its process, which changes when the PID gets another
+ * program or belongs to another process. Older results are then not found any more, and are replaced as they age.
  */
 #include <fcntl.h>
 #include <errno.h>
@@ -29,9 +29,9 @@
 #define NR_SETS 2048
 #define NR_REQUESTS 4096
 
-/* A process may have got another program: ask so often. */
+/* How often to check whether a process has another program. */
 #define CHECK_NS NS_PER_MS
-/* Libraries come and go, and compilers write over their code: look again so often what stands there. */
+/* How often to look up an address again: libraries come and go, and compilers overwrite their code. */
 #define TEXT_NS (10 * NS_PER_S)
 #define ERROR_NS NS_PER_S
 
@@ -64,16 +64,16 @@ struct request {
 
 struct uffdctl_symbols {
 	struct uffdctl *u;
-	struct uffdctl quiet; /* the worker's: messages are for the caller's thread to hand out */
+	struct uffdctl quiet; /* the worker's own context: the caller's thread passes its messages on */
 	char text[TEXT_MAX];  /* handed out last */
 
 	pthread_mutex_t lock;
 	pthread_cond_t asked, answered;
 	pthread_t worker;
 	bool started, stop, ended, orphaned;
-	char said[256]; /* by the worker, not logged yet */
+	char said[256]; /* recorded by the worker, not logged yet */
 	struct process *processes;
-	pid_t *pids; /* beside processes, since each call looks through them; 0: free */
+	pid_t *pids; /* in an array of its own, since each call searches it; 0: free */
 	size_t nr_processes;
 	uint64_t last_serial, tick;
 	struct entry (*sets)[NR_WAYS];
@@ -95,7 +95,7 @@ static struct entry *set_of(struct uffdctl_symbols *s, uint64_t serial, uint64_t
 	return s->sets[(h >> 32) % NR_SETS];
 }
 
-/* The entry of an address; a new one where the longest unused was; NULL when all of them are asked for. */
+/* The entry of an address; a new one replaces the one that was unused for longest; NULL if all are being looked up. */
 static struct entry *find_entry(struct uffdctl_symbols *s, uint64_t serial, uint64_t ip)
 {
 	struct entry *set = set_of(s, serial, ip), *oldest = NULL;
@@ -123,7 +123,7 @@ static void ask(struct uffdctl_symbols *s, struct process *p, struct entry *e)
 	pthread_cond_signal(&s->asked);
 }
 
-/* What was found when the process was there holds on: an address that is gone by now comes from before. */
+/* Keep what was found while the process existed: an address that is gone now was valid earlier. */
 static void answer(struct uffdctl_symbols *s, const struct request *req, int err, char *text)
 {
 	struct entry *e = find_entry(s, req->serial, req->ip);
@@ -138,7 +138,7 @@ static void answer(struct uffdctl_symbols *s, const struct request *req, int err
 		e->queued = false;
 		e->made_ns = now_ns(CLOCK_MONOTONIC_COARSE);
 	}
-	/* Perhaps it has another program: look before the next answer. */
+	/* It may have another program: check before the next answer. */
 	if (err == -ESRCH)
 		req->process->checked_ns = 0;
 	free(text);
@@ -155,7 +155,10 @@ static bool has_memory(const struct process *p)
 	return pread(p->memfd, &c, 1, 1) != 0;
 }
 
-/* Does the PID still stand for what was opened, be it ended? Nothing here waits for a lock of the process's. */
+/*
+ * Does the PID still belong to the opened process, even if that has ended? Nothing here waits for a lock of the
+ * process.
+ */
 static bool is_still(const struct process *p)
 {
 	struct proc_stat st;
@@ -169,7 +172,7 @@ static bool is_still(const struct process *p)
 	return kill(p->t->pid, 0) < 0 && errno == ESRCH;
 }
 
-/* Its place, or that of the one longest unused. */
+/* Its place, or the place of the process that was unused for longest. */
 static size_t place_of(const struct uffdctl_symbols *s, pid_t pid)
 {
 	size_t oldest = 0;
@@ -247,12 +250,12 @@ static int open_process(struct uffdctl_symbols *s, const struct request *req)
 
 /* ---- the worker ---- */
 
-/* Another child leaves alone what the last one did not come back from. */
+/* The next child skips what blocked or ended the last one. */
 static void drop_child(struct uffdctl_symbols *s)
 {
 	uint64_t mark = child_at(&s->child);
 
-	/* 0: it is not known what it was. */
+	/* 0: the cause is not known. */
 	s->opts.bad[s->nr_bad++ % TEXTS_MAX_BAD] = mark;
 	child_stop(&s->child);
 }
@@ -262,7 +265,7 @@ static int ask_child(struct uffdctl_symbols *s, const struct text_request *req, 
 	size_t len = 0;
 	int r = 0;
 
-	/* So many have ended that another would too. */
+	/* So many children have ended that another one would end, too. */
 	if (!s->child.pid && s->nr_bad / 4 >= TEXTS_MAX_BAD)
 		return -EPIPE;
 	if (!s->child.pid)
@@ -297,7 +300,7 @@ static int look_up(struct uffdctl_symbols *s, const struct request *req, char **
 		if (r >= 0)
 			r = reply.err;
 	}
-	/* The child opened it by its PID, and mappings of one that ended are none. */
+	/* The child opened the process by its PID; a process that has ended has no mappings. */
 	if (req->process->t && !has_memory(req->process))
 		r = -ESRCH;
 	if (r < 0)
@@ -366,7 +369,7 @@ static void keep_message(void *data, int level, const char *msg)
 	pthread_mutex_unlock(&s->lock);
 }
 
-/* Signals are the caller's threads' to handle. */
+/* The caller's threads handle signals. */
 static int start(struct uffdctl_symbols *s)
 {
 	sigset_t all, before;
@@ -398,7 +401,10 @@ UFFDCTL_EXPORT int uffdctl_symbols_new(struct uffdctl *u, unsigned int flags, st
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->asked, NULL);
 	pthread_cond_init(&s->answered, NULL);
-	/* Here a process takes four descriptors, in the child three, a file with its debug file two: less than half. */
+	/*
+	 * A process takes four descriptors here and three in the child, a file with its debug file two: less than
+	 * half.
+	 */
 	getrlimit(RLIMIT_NOFILE, &files);
 	most = MIN(files.rlim_cur / 16, (rlim_t)512);
 	s->nr_processes = MAX(most, (rlim_t)4);
@@ -417,7 +423,7 @@ UFFDCTL_EXPORT int uffdctl_symbols_new(struct uffdctl *u, unsigned int flags, st
 	return 0;
 }
 
-/* False: it hangs, in a file system that a target serves say, and cleans up itself when it ends. */
+/* False: it is blocked, for example by a file system that a target serves, and cleans up itself when it ends. */
 static bool end_worker(struct uffdctl_symbols *s)
 {
 	pthread_t worker = s->worker;
@@ -449,7 +455,7 @@ UFFDCTL_EXPORT void uffdctl_symbols_free(struct uffdctl_symbols *s)
 		destroy(s);
 }
 
-/* Copy out what is known, and have looked up what is not, or not for long. */
+/* Return what is known; request a look-up of what is not known, or is outdated. */
 static int take(struct uffdctl_symbols *s, pid_t pid, uint64_t ip)
 {
 	uint64_t now = now_ns(CLOCK_MONOTONIC_COARSE);
@@ -492,7 +498,7 @@ UFFDCTL_EXPORT int uffdctl_symbols_get(struct uffdctl_symbols *s, pid_t pid, uin
 	if (!s->started)
 		r = start(s);
 	if (r < 0)
-		return fail(s->u, r, "a thread to look up symbols: %s", strerror(-r));
+		return fail(s->u, r, "starting a thread that looks up symbols: %s", strerror(-r));
 	if (timeout_ms > 0) {
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		end.tv_sec += timeout_ms / 1000;

@@ -2,9 +2,9 @@
 /*
  * The functions and source lines of one ELF file and its debug file.
  *
- * Both files may be a target's, which may make them as large and as wrong as it likes and change them
- * meanwhile. Hence libdwfl is not used: it maps files into memory (SIGBUS when one is cut short),
- * decompresses whatever looks compressed without bound, and looks through all symbols for each address.
+ * Both files may belong to a target, which may make them arbitrarily large and wrong, and change them meanwhile.
+ * Therefore libdwfl is not used: it maps files (SIGBUS if one is truncated), decompresses without limit, and searches
+ * all symbols for each address.
  */
 #include <errno.h>
 #include <string.h>
@@ -21,14 +21,14 @@
 
 #define SYMBOLS_MAX (UINT64_C(1) << 23)	      /* Chromium has 2 million */
 #define STRINGS_MAX_BYTES (UINT64_C(1) << 29) /* of a symbol table */
-#define DEBUG_MAX_BYTES (UINT64_C(1) << 30)   /* of debug sections that can't be mapped */
-#define DEBUG_DIR "/usr/lib/debug/"	      /* where only the package manager writes, and renames */
+#define DEBUG_MAX_BYTES (UINT64_C(1) << 30)   /* limit for debug sections that can't be mapped */
+#define DEBUG_DIR "/usr/lib/debug/"	      /* only the package manager writes here, and it renames files */
 
 struct function {
 	uint64_t start, end;
-	uint64_t max_end; /* the furthest end of those up to here */
+	uint64_t max_end; /* the highest end of those up to here */
 	const char *name; /* in a string table of an Elf */
-	uint8_t rank;	  /* of several names for one place the highest is shown */
+	uint8_t rank;	  /* of several names for one address, the one with the highest rank is shown */
 	bool sized;
 };
 
@@ -92,7 +92,7 @@ static bool is_code(const GElf_Sym *sym, const GElf_Shdr *section)
 	return type == STT_NOTYPE && section->sh_flags & SHF_EXECINSTR;
 }
 
-/* malloc rather than __libc_malloc, write rather than __write, memcpy rather than a label in it. */
+/* Prefer malloc to __libc_malloc, write to __write, memcpy to a label in it. */
 static uint8_t rank_of(const GElf_Sym *sym, const char *name)
 {
 	return (sym->st_size != 0) << 6 | (GELF_ST_TYPE(sym->st_info) != STT_NOTYPE) << 5 |
@@ -106,7 +106,7 @@ static int add_function(struct code *c, Elf *elf, const GElf_Sym *sym, const cha
 	uint64_t end, section_end;
 	struct function *f;
 
-	/* "$x" marks what kind of bytes follow, on arm64. */
+	/* On arm64, "$x" marks the kind of bytes that follow. */
 	if (sym->st_shndx == SHN_UNDEF || !name || !*name || *name == '$')
 		return 0;
 	if (!scn || !gelf_getshdr(scn, &shdr) || !is_code(sym, &shdr) ||
@@ -149,7 +149,7 @@ static int read_symbols(struct code *c, Elf *elf, GElf_Word type)
 	return r;
 }
 
-/* Several at one place: the one to show comes first. */
+/* Among several at one address, the one to show comes first. */
 static int cmp_function(const void *a, const void *b)
 {
 	const struct function *fa = a, *fb = b;
@@ -159,7 +159,7 @@ static int cmp_function(const void *a, const void *b)
 	return fb->rank - fa->rank;
 }
 
-/* Sort, leave one for each place, and end those without a size where the next begins. */
+/* Sort, keep one for each address, and let those without a size end where the next begins. */
 static void index_functions(struct code *c)
 {
 	size_t nr = 0;
@@ -180,7 +180,7 @@ static void index_functions(struct code *c)
 	}
 }
 
-/* The function that contains the address; failing that the label before it. */
+/* The function that contains the address; if there is none, the label before it. */
 static const struct function *find_function(const struct code *c, uint64_t addr)
 {
 	const struct function *label = NULL;
@@ -194,7 +194,7 @@ static const struct function *find_function(const struct code *c, uint64_t addr)
 		else
 			hi = mid;
 	}
-	/* In sound files the first or second is it. */
+	/* In correct files it is the first or the second. */
 	for (int steps = 0; lo > 0 && steps < 1000 && c->functions[lo - 1].max_end > addr; lo--, steps++) {
 		const struct function *f = &c->functions[lo - 1];
 
@@ -222,7 +222,7 @@ static bool fits(Elf *elf, bool mapped, uint64_t *ret_bytes)
 
 		if (!gelf_getshdr(scn, &shdr))
 			return false;
-		/* The old way to compress tells no size that could be asked for beforehand. */
+		/* With the old compression format, the size is not known beforehand. */
 		if (is_debug_section(elf, &shdr, ".zdebug"))
 			return false;
 		if (!is_debug_section(elf, &shdr, ".debug") || shdr.sh_type == SHT_NOBITS)
@@ -248,13 +248,13 @@ static Dwarf *get_dwarf(struct code *c)
 		return NULL;
 	c->bytes += bytes;
 	c->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
-	/* libdw would open the file that .gnu_debugaltlink names, be it a FIFO; no line is in there. */
+	/* libdw would open the file that .gnu_debugaltlink names, even a FIFO; it contains no lines. */
 	if (c->dwarf)
 		dwarf_setalt(c->dwarf, c->dwarf);
 	return c->dwarf;
 }
 
-/* LLVM writes no .debug_aranges: ask one compilation unit after the other. */
+/* LLVM writes no .debug_aranges: search one compilation unit after the other. */
 static Dwarf_Die *find_unit(Dwarf *dwarf, uint64_t addr, Dwarf_Die *die)
 {
 	Dwarf_Off at = 0, next;
@@ -276,7 +276,7 @@ static void find_line(struct code *c, uint64_t addr, struct code_place *place)
 	const char *source = line ? dwarf_linesrc(line, NULL, NULL) : NULL;
 	const char *slash = source ? strrchr(source, '/') : NULL;
 
-	/* Line 0: code that stands for none. */
+	/* Line 0: code without a source line. */
 	if (!source || dwarf_lineno(line, &place->line) != 0 || place->line <= 0)
 		return;
 	place->file = slash ? slash + 1 : source;
@@ -374,7 +374,7 @@ size_t code_bytes(const struct code *c)
 	return c->bytes + c->alloc * sizeof(*c->functions);
 }
 
-/* Segments may share a page of the file: the one with code comes first. */
+/* Segments may share a page of the file: prefer the one with code. */
 static int vaddr_of(Elf *elf, uint64_t file_offset, uint64_t *ret)
 {
 	size_t nr;

@@ -20,24 +20,24 @@ struct code_place {
 /*
  * Read the functions of a file.
  * @fd: taken over, also on failure
- * @path: where its debug file is looked for beside, or NULL
- * @lines: source lines are wanted too
+ * @path: its debug file is searched for beside this path; or NULL
+ * @lines: also read source lines
  * @ret: out, close with code_close()
  * -ENOEXEC: no ELF program or library; -ENOMEM.
  */
 int code_open(int fd, const char *path, bool lines, struct code **ret);
 
-/* The same of an image in memory: taken over when it works, aligned for its structures. */
+/* The same for an image in memory: it is taken over on success, and must be aligned for its structures. */
 int code_open_image(char *image, size_t size, struct code **ret);
 void code_close(struct code *c);
 
-/* Memory that it takes, roughly. */
+/* Memory that it uses, roughly. */
 size_t code_bytes(const struct code *c);
 
 /*
- * What stands at an offset in the file.
- * @ret: out, strings hold until code_close()
- * -ENOENT: none of its segments.
+ * Look up an offset in the file.
+ * @ret: out, strings are valid until code_close()
+ * -ENOENT: it is in no segment.
  */
 int code_find(struct code *c, uint64_t file_offset, struct code_place *ret);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * The text of an instruction's address, found out in a child (child.h): files are opened and read for it that
- * are a target's. What did not answer once is not touched again.
+ * The text for the address of an instruction, looked up in a child (child.h), since files of a target are opened and
+ * read for it. A file that did not answer once is not accessed again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,7 +25,7 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 #define NS_PER_S UINT64_C(1000000000)
-/* Libraries come and go: look again so often. */
+/* How often to look again: libraries come and go. */
 #define MAPS_NS NS_PER_S
 #define MAPS_MISS_NS (100 * NS_PER_MS)
 
@@ -40,7 +40,7 @@ struct mapping {
 	uint32_t dev_major, dev_minor;
 	const char *name;
 	bool is_file;
-	uint64_t module; /* its id, once it was looked for */
+	uint64_t module; /* its id, after it was looked up */
 };
 
 struct process {
@@ -55,7 +55,7 @@ struct process {
 	uint32_t nspid;
 };
 
-/* An ELF file, whichever processes map it. */
+/* An ELF file, shared by all processes that map it. */
 struct module {
 	uint64_t id, used;
 	dev_t dev;
@@ -67,7 +67,7 @@ struct module {
 
 struct texts {
 	const struct texts_opts *opts;
-	struct uffdctl u; /* without a log: the parent opens each process too */
+	struct uffdctl u; /* without a log: the parent opens each process, too */
 	struct process *processes;
 	struct module *modules;
 	size_t nr_processes, nr_modules;
@@ -76,7 +76,7 @@ struct texts {
 
 /* ---- what does not answer ---- */
 
-/* A device, or the directories of a process. */
+/* A device, or the /proc directories of a process. */
 #define MARK_FILE (UINT64_C(1) << 62)
 #define MARK_PERFMAP (UINT64_C(2) << 62)
 
@@ -104,7 +104,7 @@ static void close_process(struct process *p)
 	*p = (struct process){};
 }
 
-/* The parent has it open and looks afterwards whether it is still there: so this PID is that process's. */
+/* The parent has the process open and checks afterwards whether it still exists: so the PID belongs to it. */
 static int open_process(struct texts *s, struct process *p, const struct text_request *req)
 {
 	if (p->serial != req->serial) {
@@ -207,7 +207,7 @@ static void drop_module(struct module *mod)
 	*mod = (struct module){};
 }
 
-/* In place of the one longest unused. */
+/* Replace the one that was unused for longest. */
 static struct module *new_module(struct texts *s, const struct stat *st)
 {
 	struct module *mod = s->modules;
@@ -281,7 +281,7 @@ static struct module *file_module(struct texts *s, struct process *p, struct map
 	return mod;
 }
 
-/* It is in no file. A process can write to its own, so it serves no other. */
+/* It is in no file. A process can write to its own copy, so use it for no other process. */
 static struct module *vdso_module(struct texts *s, struct process *p, struct mapping *m)
 {
 	_cleanup_close_ int fd = openat(p->t->procfd, "mem", O_RDONLY | O_CLOEXEC);
@@ -302,7 +302,7 @@ static struct module *vdso_module(struct texts *s, struct process *p, struct map
 	return mod;
 }
 
-/* NULL: none, or it can't be had. */
+/* NULL: there is none, or it can't be read. */
 static struct code *code_of(struct texts *s, struct process *p, struct mapping *m)
 {
 	struct module *mod = known_module(s, m, NULL);
@@ -352,7 +352,7 @@ static void show_code(const struct code_place *place, const char *name, char *bu
 		snprintf(buf + len, TEXT_MAX - len, " %.*s:%d", NAME_MAX_SHOWN, place->file, place->line);
 }
 
-/* Maps of processes that were not asked for of late go, when there are too many. */
+/* If there are too many perf maps, drop those of processes that were not asked for lately. */
 static void keep_perfmap_budget(struct texts *s, const struct process *but)
 {
 	uint64_t total = 0;
@@ -443,7 +443,7 @@ void texts_serve(int sock, void *arg)
 		if (send(sock, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 			break;
 	}
-	/* What they hold goes with this process. */
+	/* Their memory is freed when this process ends. */
 	free(s.processes);
 	free(s.modules);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The text of an instruction's address, found out in a child. */
+/* The text for the address of an instruction, looked up in a child. */
 #ifndef UFFDCTL_SYMBOLIZE_TEXT_H
 #define UFFDCTL_SYMBOLIZE_TEXT_H
 
@@ -7,12 +7,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* A function, two names of files, and what stands between them. */
+/* A function, two file names, and the text between them. */
 #define SYMBOL_MAX 512
 #define NAME_MAX_SHOWN 255
 #define TEXT_MAX (SYMBOL_MAX + 2 * NAME_MAX_SHOWN + 64)
 
-/* Memory that it may take: code and perf maps within their budgets, and debug information as it is read. */
+/* Memory limit of the child: budgets for code and perf maps, and debug information while it is read. */
 #define TEXTS_MAX_BYTES (UINT64_C(3) << 30)
 
 #define TEXTS_MAX_BAD 64
@@ -20,11 +20,11 @@
 struct texts_opts {
 	unsigned int flags; /* UFFDCTL_SYMBOLS_* */
 	size_t nr_processes, nr_modules;
-	uint64_t bad[TEXTS_MAX_BAD]; /* marks (child_at()) of what did not answer, or ended a child */
+	uint64_t bad[TEXTS_MAX_BAD]; /* marks (child_at()) of files that did not answer, or that ended a child */
 };
 
 struct text_request {
-	uint64_t serial, ip; /* of the process: another one has another number */
+	uint64_t serial, ip; /* serial number of the process */
 	uint32_t place;	     /* among those that are kept */
 	pid_t pid;
 };

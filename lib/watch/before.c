@@ -9,7 +9,7 @@
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 
-/* Of a thread: the one that programs find, too. */
+/* The slot of a thread: the same one that programs find. */
 static struct ev_slot *find_slot(struct uffdctl_watch *w, uint64_t task)
 {
 	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
@@ -21,7 +21,7 @@ static struct ev_slot *find_slot(struct uffdctl_watch *w, uint64_t task)
 	return NULL;
 }
 
-/* A place for a thread that has none; NULL: programs have given it one meanwhile, or there is no room. */
+/* Find a place for a thread that has none; NULL: programs have given it one meanwhile, or there is no room. */
 static struct ev_slot *take_place(struct uffdctl_watch *w, uint64_t task)
 {
 	for (uint32_t i = 0; i < EV_MAX_PROBES; i++) {
@@ -54,7 +54,10 @@ static int note_waiter(const struct ev_waiter *ev, void *arg)
 			return 0;
 		s->f.ctx = ev->ctx;
 	}
-	/* One that is taken has shown since we attached: that fault is counted, but for one whose message was read. */
+	/*
+	 * If the slot is taken, the fault was seen after we attached and is counted, unless its message was read
+	 * before.
+	 */
 	if (!__sync_bool_compare_and_swap(&s->word, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE) &&
 	    __atomic_load_n(&s->word, __ATOMIC_SEQ_CST) != EV_BEFORE_READ)
 		return 0;
@@ -77,7 +80,7 @@ int watch_note_before(struct uffdctl_watch *w)
 	r = waiters_find(w->u);
 	if (r >= 0)
 		r = waiters_visit(w->u, note_waiter, w);
-	/* Of a queue that could not be walked whole, who waited before may look like one who came since. */
+	/* If a queue could not be walked as a whole, a thread that waited before may look like a new one. */
 	*w->all_seen = !waiters_torn(w->u, NULL, 0);
 	return r;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* What is watched: which processes, ranges and kinds of faults. */
+/* The choice of processes, ranges and kinds of faults to watch. */
 #include <errno.h>
 #include <string.h>
 
@@ -56,12 +56,12 @@ static int configure_ranges(struct uffdctl_watch *w, const struct uffdctl_watch_
 	int r;
 
 	if (opts->nr_pids != 1)
-		return fail(w->u, -EINVAL, "ranges are of one process: give its PID");
+		return fail(w->u, -EINVAL, "ranges require exactly one PID");
 	r = resolve_ranges(w, opts->pids[0], opts->ranges, &segments);
 	for (size_t i = 0; r >= 0 && i < segments.nr; i++)
 		if (!add_range(&w->config, &segments.segs[i].range))
-			return fail(w->u, -E2BIG, "%d: the ranges are more than %d pieces", opts->pids[0],
-				    EV_MAX_RANGES);
+			return fail(w->u, -E2BIG, "%d: the ranges have more than %d parts: use fewer ranges",
+				    opts->pids[0], EV_MAX_RANGES);
 	return r;
 }
 
@@ -115,9 +115,9 @@ static int choose(struct uffdctl_watch *w, const struct ev_task *task)
 	int r = run_choose(w, task->process, task->mm);
 
 	if (r == -E2BIG)
-		return fail(w->u, r, "%d: there is room for %d processes", task->pid, EV_MAX_PROCESSES);
-	/* Named twice, or its parent's fork was seen meanwhile. */
-	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: choosing it: %s", task->pid, strerror(-r)) : 0;
+		return fail(w->u, r, "%d: at most %d processes can be watched", task->pid, EV_MAX_PROCESSES);
+	/* It was given twice, or its parent's fork was seen meanwhile. */
+	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: selecting this process: %s", task->pid, strerror(-r)) : 0;
 }
 
 int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
@@ -153,7 +153,7 @@ static int choose_child(const void *arg_ev, void *arg)
 	return choose(walk->w, task);
 }
 
-/* Those that are there; the programs, attached by now, add the ones to come. */
+/* Add the existing descendants; the programs are attached and add new ones. */
 static int choose_children(struct uffdctl_watch *w, struct iter *it)
 {
 	struct child_walk walk = { .w = w };
@@ -167,7 +167,7 @@ static int choose_children(struct uffdctl_watch *w, struct iter *it)
 }
 
 struct live_walk {
-	uint64_t *gone; /* processes that were not met so far */
+	uint64_t *gone; /* processes that were not found yet */
 	size_t nr, alloc;
 };
 
@@ -184,7 +184,7 @@ static int meet(const void *arg_ev, void *arg)
 	return 0;
 }
 
-/* Those that ended before the programs were attached: nobody else takes them off the list. */
+/* Remove processes that ended before the programs were attached: the programs do not remove them. */
 static int drop_ended(struct uffdctl_watch *w, struct iter *it)
 {
 	_cleanup_free_ uint64_t *gone = NULL;
@@ -235,7 +235,7 @@ static int find_governed(const void *arg_ev, void *arg)
 	return ev->mm && watch_is_wanted(w, ev->mm);
 }
 
-/* Whoever took the wrong process would wait for ever. */
+/* Otherwise a user who gave the wrong PID would wait forever. */
 void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
 	struct iter *it;
@@ -243,10 +243,7 @@ void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts 
 	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
 		return;
 	if (opts->nr_pids == 1)
-		log_notice(w->u,
-			   "%d: no userfaultfd governs its memory so far; uffdctl list shows where there are some",
-			   opts->pids[0]);
+		log_notice(w->u, "%d: no userfaultfd governs its memory yet; see uffdctl list", opts->pids[0]);
 	else
-		log_notice(w->u, "no userfaultfd governs the memory of any of these processes so far; "
-				 "uffdctl list shows where there are some");
+		log_notice(w->u, "no userfaultfd governs the memory of any of these processes yet; see uffdctl list");
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The backends fentry and kprobe: programs on functions of the kernel, where it has them. */
+/* The backends fentry and kprobe: programs on those kernel functions that exist. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,7 @@
 #include "watch_fentry.skel.h"
 #include "watch_kprobe.skel.h"
 
-/* The kernel's own, not in libc's headers. */
+/* Defined by the kernel, but not in libc's headers. */
 #define ENOTSUPP 524
 
 static bool has_function(const struct btf *btf, const char *name)
@@ -23,7 +23,7 @@ static bool has_function(const struct btf *btf, const char *name)
 	return btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) > 0;
 }
 
-/* Reading was made an iterator's in Linux 6.10: the kernel has one of the two functions. */
+/* Linux 6.10 replaced read by read_iter: the kernel has one of the two functions. */
 static void choose_programs(struct bpf_object *obj, const struct btf *btf)
 {
 	struct bpf_program *prog;
@@ -95,7 +95,7 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 	return r;
 }
 
-/* What differs between the two: the type of the skeleton. Its data are mapped anew when it is loaded. */
+/* The two differ in the type of the skeleton. Its data are mapped again when it is loaded. */
 #define probe_skel(w, name, why)                                     \
 	__extension__({                                              \
 		struct name *_skel = name##__open();                 \

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Whose memory a fault was in, and in which mapping. */
+/* Finds the process and the mapping in which a fault occurred. */
 #include <errno.h>
 
 #include "lib/inspect/maps.h"
@@ -46,7 +46,7 @@ static int find_owner(const void *arg_ev, void *arg)
 	return 1;
 }
 
-/* For a thread of another process: who has that memory now, and was there when it faulted. */
+/* For a thread of another process: find the process that has this memory now, and existed when it faulted. */
 static void find_process(struct uffdctl_watch *w, struct watch_memory *m, const struct ev_fault *ev)
 {
 	struct owner_walk walk = { .mm = m->mm, .until_ns = ev->start_ns };
@@ -57,7 +57,7 @@ static void find_process(struct uffdctl_watch *w, struct watch_memory *m, const 
 	m->found_ns = ev->end_ns;
 	if (iter_get(w->u, &it) == 0)
 		iter_tasks(it, 0, find_owner, &walk);
-	/* One that has ended keeps its number. */
+	/* A process that has ended keeps its PID here. */
 	if (!walk.found.start_ns || walk.found.start_ns == m->start_ns)
 		return;
 	uffdctl_maps_free(m->maps);
@@ -91,7 +91,7 @@ struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault
 	return m;
 }
 
-/* The PID is that process's, and the memory too: it may have ended meanwhile, or be another program. */
+/* Check that the PID still has this memory: it may have ended meanwhile, or have another program. */
 static bool is_still_there(struct uffdctl_watch *w, const struct watch_memory *m)
 {
 	struct ev_task task;
@@ -108,7 +108,7 @@ static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t 
 	int level = w->u->log_level;
 
 	m->maps_ns = now;
-	/* Names are known for as long as they can be had; one that has ended keeps those it had. */
+	/* Names are updated while they can be read; a process that has ended keeps its last names. */
 	w->u->log_level = -1;
 	if (m->pid && uffdctl_target_open(w->u, m->pid, &t) == 0)
 		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);

@@ -59,6 +59,6 @@ int watch_hand_out(void *arg, void *data, size_t size)
 	memcpy(f.comm, ev->comm, sizeof(f.comm) - 1);
 	memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
 	w->fn(w->data, &f);
-	/* A caller who is slower than the faults wants to come to an end all the same. */
+	/* Limit the work of one call: faults may come faster than the caller handles them. */
 	return ++w->nr_handed % MAX_HANDED ? 0 : -ECANCELED;
 }

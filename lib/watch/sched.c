@@ -47,7 +47,7 @@ static bool is_live(const struct ctx_walk *walk, uint64_t mm, uint64_t ctx)
 	return false;
 }
 
-/* Those that were learned since, by programs, are taken for gone only where there is no other place. */
+/* Userfaultfds that the programs found meanwhile are replaced only if there is no other place. */
 static __u64 *place_of(const struct ctx_walk *walk, struct ev_ctxs *set, uint64_t mm)
 {
 	for (size_t i = 0; i < EV_MAX_CTXS; i++)
@@ -63,8 +63,7 @@ static void say_if_crowded(struct uffdctl_watch *w, const struct live *live)
 {
 	if (!w->crowded)
 		log_warning(w->u,
-			    "backend sched: %d: more than %d userfaultfds govern its memory: faults in the others "
-			    "are counted, but how many of them slept, and how long, is not known",
+			    "backend sched: %d: more than %d userfaultfds govern its memory: faults on the others are counted, but it is not known how many of them slept, and how long",
 			    live->pid, EV_MAX_CTXS);
 	w->crowded = true;
 }
@@ -104,7 +103,10 @@ static void forget_all(int mms_fd)
 		;
 }
 
-/* New ones are learned by their UFFDIO_API at once; this finds those of fork, and what is gone. */
+/*
+ * The programs notice new userfaultfds at their UFFDIO_API; this finds those that fork created, and those that are
+ * gone.
+ */
 static int refresh(struct uffdctl_watch *w)
 {
 	struct watch_sched_bpf *skel = w->skel;
@@ -118,13 +120,12 @@ static int refresh(struct uffdctl_watch *w)
 	if (r >= 0)
 		r = learn_all(&walk, mms_fd);
 	if (r == -E2BIG) {
-		/* Full of memories that are gone, if it is not for those that are there. */
+		/* If the table is full, entries of memories that are gone may be the reason. */
 		forget_all(mms_fd);
 		r = learn_all(&walk, mms_fd);
 	}
 	if (r == -E2BIG)
-		log_warning(w->u,
-			    "backend sched: there are more userfaultfds than it has room for: some are not watched");
+		log_warning(w->u, "backend sched: there are too many userfaultfds: some are not watched");
 	nr = MIN(walk.nr, (size_t)EV_MAX_ALL_CTXS);
 	for (size_t i = 0; i < nr; i++)
 		skel->bss->ctxs[i] = walk.live[i].ctx;

@@ -51,10 +51,10 @@ static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
 }
 
 /*
- * A fault is marked before its message is counted. So what was counted at one time and is not marked at a later one
- * are faults that showed in nothing else: neither asleep, nor woken, nor there when the reader's call ended. They may
- * become fewer again: a queue that changed under a reader's sign may have hidden a fault from it, which is marked when
- * it ends.
+ * A fault is marked before its message is counted. So messages that were counted at one time, and whose faults are
+ * not marked at a later time, belong to faults that were not seen otherwise: their threads neither slept nor were
+ * woken, and were gone when the reader's call ended. Their number may decrease again: if a queue changed while it was
+ * searched for a read message, a fault may have been missed there, and is marked when it ends.
  */
 static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 {
@@ -67,7 +67,7 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
 
 		sum->delivered += sum->marked[i];
-		/* Of those that found no room messages are counted, too. */
+		/* Messages of faults that found no room are counted, too. */
 		if (sum->missed)
 			continue;
 		sum->delivered += unseen;
@@ -96,7 +96,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	*ret = (struct uffdctl_watch_stats){
 		.before = w->nr_before,
 		.before_left = watch_before_left(w),
-		/* CPUs are read one after the other, while they count on. */
+		/* The CPUs' counters are read one after the other, while counting goes on. */
 		.pending = faults > ended ? faults - ended : 0,
 		.blocked = sum.blocked,
 		.delivered = sum.delivered,

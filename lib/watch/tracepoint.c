@@ -12,9 +12,9 @@ static int probe(struct uffdctl_watch *w, const char **why)
 	struct iter *it;
 	int r = watch_load(w, watch_tracepoint_bpf);
 
-	/* Where iterators can be loaded, there is BTF: what is not found in it are the tracepoints. */
+	/* The iterators could be loaded, so there is BTF: only the tracepoints are missing. */
 	if (r == -ENOENT && iter_get(w->u, &it) >= 0)
-		*why = "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, kprobe and sched do without)";
+		*why = "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, kprobe and sched do not need them)";
 	return r;
 }
 

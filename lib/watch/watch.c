@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Watching faults, by the best backend that can be had. */
+/* Watching faults, with the best available backend. */
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -24,20 +24,23 @@ static void close_backend(struct uffdctl_watch *w)
 	w->backend = NULL;
 }
 
-/* What keeps the backend from being had. */
+/* Why the backend is not available. */
 static const char *reason(struct uffdctl_watch *w, int err, const char *why)
 {
 	struct iter *it;
 
 	if (why)
 		return why;
-	/* The iterators could be loaded: it is not for want of privileges. */
+	/* The iterators could be loaded: privileges are not the reason. */
 	if (err == -EPERM && iter_get(w->u, &it) >= 0)
 		return "this kernel denies programs of its type to everybody";
 	return iter_why(err);
 }
 
-/* Positive: it watches. 0: it can't be had, for *err and *why. A negative errno: no other one would do better; logged. */
+/*
+ * Positive: it watches. 0: not available, because of *err and *why. A negative errno: no other backend would work;
+ * logged.
+ */
 static int try_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts, int *err, const char **why)
 {
 	int r;
@@ -54,7 +57,7 @@ static int try_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts 
 	return *err >= 0;
 }
 
-/* The best that can be had, or the one that is asked for. */
+/* Open the best available backend, or the given one. */
 static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
 	const char *why = NULL;
@@ -133,7 +136,7 @@ UFFDCTL_EXPORT uint64_t uffdctl_watch_began_ns(const struct uffdctl_watch *w)
 	return w->began_ns;
 }
 
-/* The programs wake nobody: the stream is looked at so often. */
+/* The programs do not wake us: poll the stream this often. */
 #define LOOK_MS 50
 
 static int read_stream(struct uffdctl_watch *w, int timeout_ms)

@@ -10,7 +10,7 @@ struct uffdctl_watch;
 
 enum watch_backend_flags {
 	WATCH_BLOCKED_AT_END = 1 << 0, /* faults that slept are counted when they have ended */
-	/* Messages are counted by their readers, and faults are marked whose message was read. */
+	/* Messages are counted at the readers, and faults whose message was read are marked. */
 	WATCH_MARKS = 1 << 1,
 };
 
@@ -23,7 +23,7 @@ struct watch_backend {
 	/* From now on they see faults. */
 	int (*open)(struct uffdctl_watch *w, const char **why);
 	void (*close)(struct uffdctl_watch *w);
-	/* Learn of userfaultfds that are new; NULL: not needed. */
+	/* Find new userfaultfds; NULL: not needed. */
 	int (*refresh)(struct uffdctl_watch *w);
 	/* A thread waited when watching began; NULL: not needed. */
 	void (*note_before)(struct uffdctl_watch *w);
@@ -31,7 +31,7 @@ struct watch_backend {
 
 extern const struct watch_backend watch_tracepoint, watch_fentry, watch_kprobe, watch_sched;
 
-/* A memory, and its process: the kernel uses both addresses and PIDs again. */
+/* A memory and its process: the kernel reuses both addresses and PIDs. */
 struct watch_memory {
 	uint64_t mm;
 	uint64_t process_ns; /* as records have it */
@@ -56,9 +56,9 @@ struct uffdctl_watch {
 
 	struct ring_buffer *ring;
 	uint64_t began_ns, refreshed_ns;
-	bool crowded;	       /* sched: a memory has too many userfaultfds, and that was said */
+	bool crowded;	       /* sched: a memory has too many userfaultfds, which was logged */
 	struct ev_slot *slots; /* of all threads, mapped */
-	uint32_t *before;      /* places in it, of those that waited when watching began */
+	uint32_t *before;      /* places of threads that waited when watching began */
 	size_t nr_before, before_alloc;
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
@@ -109,9 +109,9 @@ void watch_before_free(struct uffdctl_watch *w);
 
 /* For the ring buffer. @arg: a struct uffdctl_watch; @data: a struct ev_fault */
 int watch_hand_out(void *arg, void *data, size_t size);
-/* The memory of a fault; NULL without room. Holds until the next call. */
+/* The memory of a fault; NULL if there is no room. Valid until the next call. */
 struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault *ev);
-/* Mappings come and go: they are read again now and then, and once when one is missing. */
+/* Mappings change: they are read again from time to time, and once if one is missing. */
 const struct uffdctl_vma *watch_mapping(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr, uint64_t now);
 void watch_memories_free(struct uffdctl_watch *w);
 

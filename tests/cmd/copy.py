@@ -210,7 +210,7 @@ def copy_by_offset():
                 eq(peek(t, m, page), head(7, contents), f"page {page}")
             contains(run(command, "--by-offset", "--from", img.name + "@40K", t.pid, at(15), check=1).err, "too short")
     with target("anon", mode="missing") as (t, m), image(16) as img:
-        contains(run("copy", "--by-offset", "--from", img.name, t.pid, "all", check=1).err, "at no offset of a file")
+        contains(run("copy", "--by-offset", "--from", img.name, t.pid, "all", check=1).err, "no offset in a file")
         contains(run("copy", "--by-offset", "--from-zero", t.pid, "all", check=2).err, "needs --from")
 
 
@@ -243,7 +243,7 @@ def copy_past_end_of_file():
             with target(mode="missing", shared=shared) as (t, m):
                 t.truncate(id=m["id"], size=8 * PAGE)
                 r = run(command, "-J", t.pid, "all", *source, check=1)
-                contains(r.err, "32768 bytes are absent: they lie past the end of the file")
+                contains(r.err, "32768 bytes are absent: they are past the end of the mapped file")
                 eq(counts(r.json()[command][0]), (8 * PAGE, 0, 8 * PAGE, None), f"{command}, shared {shared}")
                 eq(os.stat(f"/proc/{t.pid}/fd/{m['fd']}").st_size, 8 * PAGE, "the file did not grow")
 
@@ -257,7 +257,7 @@ def copy_write_protects(kind, page):
         with target(kind, 4 * page, mode="missing,wp") as (t, m), image(4, page=page) as img:
             t.writeprotect(uffd=t.u, id=m["id"], offset=page, len=page, protect=True)
             r = run("copy", "-J", t.pid, "all", "--from", img.name, check=0)
-            contains(r.err, "write-protected pages, and nobody is seen reading")
+            contains(r.err, "write-protected pages, and no handler was seen reading")
             eq(counts(r.json()["copy"][0]), (4 * page, 0, 0, None), "all")
             t.handler(uffd=t.u, action="continue")
             th = t.touch(id=m["id"], access="write", value=0xa5)["threads"][0]
@@ -412,7 +412,7 @@ def copy_pipe_interrupted():
 def copy_bad_source():
     with target(mode="missing") as (t, m), image(15) as img:
         for source, text in ((img.name, "too short: 61440 bytes"), (img.name + "@64K", "too short: 0 bytes"),
-                             ("/nonexistent", "No such file"), ("/nonexistent@4K", "@0 behind it"), ("/tmp", "Is a directory"),
+                             ("/nonexistent", "No such file"), ("/nonexistent@4K", "append @0"), ("/tmp", "Is a directory"),
                              ("/dev/null", "the contents ended early")):
             contains(run("copy", t.pid, "all", "--from", source, check=1).err, text)
         r = run("copy", t.pid, "all", "--from", "-", stdin=bytes(PAGE + 1), check=1)
@@ -455,7 +455,7 @@ def copy_dry_run_of_bad_contents():
     """What can't be read is found before, on standard input as by name, and -J is JSON all the same."""
     with target(mode="missing") as (t, _), open("/dev/null") as null:
         d = os.open("/tmp", os.O_RDONLY)
-        for stdin, text in ((d, "takes a file"), (null, "they end at once"), (None, "standard input is closed")):
+        for stdin, text in ((d, "takes a file"), (null, "input is empty"), (None, "standard input is closed")):
             p = spawn("copy", "-J", "--dry-run", "--from", "-", t.pid, "all", stdin=stdin or null,
                       preexec_fn=None if stdin else lambda: os.close(0))
             out, err = p.communicate(timeout=20)
@@ -556,7 +556,7 @@ def copy_changed_while_the_pipe_was_awaited():
 
     for kind, change, text in (("anon", to_other, "registered on another userfaultfd"),
                                ("anon", lambda t, m, _: t.unregister(uffd=t.u, id=m["id"]), "not registered"),
-                               ("anon", to_memfd, "changed while the contents were awaited"),
+                               ("anon", to_memfd, "changed while the contents were read"),
                                ("anon", lambda t, m, _: t.munmap(id=m["id"]), "nothing is mapped"),
                                ("memfd", lambda t, m, _: t.register(uffd=t.u, id=m["id"], mode=["missing", "wp"]), None)):
         with target(kind, 4 * PAGE, mode="missing") as (t, m):
@@ -611,7 +611,7 @@ def changed_at_work(nr, command, source, change):
         if command == "copy" and change == "wp":
             eq((p.returncode, all(e >> 63 for e in after)), (0, True), f"all are there: {err}")
         else:
-            contains(err.decode(), "registered otherwise meanwhile")
+            contains(err.decode(), "registered differently meanwhile")
         return True
 
 

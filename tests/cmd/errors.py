@@ -321,7 +321,7 @@ def user_own_process():
         row = run("continue", "-J", t.pid, f"{m['addr']}+32K", user=NOBODY, check=0).json()["continue"][0]
         eq(row["mapped"], 8 * PAGE, "continue")
         r = run("continue", t.pid, "all", "--from-zero", user=NOBODY, check=1)
-        contains(r.err, "can't be told without BPF")
+        contains(r.err, "without BPF it is not known")
         row = run("continue", "-J", t.pid, "all", "--from-zero", "--force", user=NOBODY, check=0).json()["continue"][0]
         eq((row["mapped"], row["already"]), (8 * PAGE, 8 * PAGE), "--from-zero by the process's own descriptor of the file")
         ok(t.join(thread=th)["done"], "the thread is through")

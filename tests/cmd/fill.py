@@ -454,7 +454,7 @@ def fill_beside_a_polling_handler():
         eq(rc, 1, "exit status")
         # Or it is seen in read(2), where it is for a moment.
         ok(any(x in err for x in ("somebody else resolves faults", "a handler has read a message",
-                                  "somebody reads the messages")), f"it is said: {err}")
+                                  "a handler reads the messages")), f"it is said: {err}")
 
 
 # ---- whose file it is ----
@@ -508,7 +508,7 @@ def fill_while_a_page_is_punched_and_touched():
         p.release()
         rc, _, err = p.end()
         eq(rc, 1, "exit status")
-        contains(err, "taken pages out of its file and touched them again")
+        contains(err, "removed pages from its file and touched them again")
 
 
 # ---- contents ----

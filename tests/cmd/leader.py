@@ -145,7 +145,7 @@ def leader_watch():
     with Headless() as h:
         p = spawn("watch", "--json", "-v", h.pid)
         said = b""
-        while b"watching by" not in said:
+        while b"watching with" not in said:
             line = p.stderr.readline()
             ok(line, f"it watches: {said}")
             said += line
@@ -171,8 +171,8 @@ def leader_taken_or_told():
             run("wake", h.pid, "all", check=0)
             contains(run("wake", "-f", 999, h.pid, "all", check=1).err, "has no descriptor 999")
         else:
-            contains(run("wake", h.pid, "all", check=1).err, "first thread has ended, and a descriptor can be taken "
-                     "from another since Linux 6.9 only")
+            contains(run("wake", h.pid, "all", check=1).err, "first thread has ended, and before Linux 6.9 its "
+                     "descriptors can't be taken")
         wait_until(lambda: h.total() == 5, "five wait")
 
 

@@ -203,8 +203,8 @@ def pending_unprivileged_health_check():
     """Who may not look has not found all well."""
     with Target():
         r = run("pending", "-e", user=65534, check=1)
-        contains(r.err, "may not look into")
-        contains(r.err, "that can be seen")
+        contains(r.err, "may not inspect")
+        contains(r.err, "no visible thread")
 
 
 main()

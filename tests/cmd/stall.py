@@ -167,11 +167,11 @@ def stall_kind_unknown():
         with target("tmpfs", 4 * PAGE, user=65534, path=os.path.join(d, "guest")) as (t, m):
             subprocess.run(["umount", "-l", d], check=True)
             r = run("register", t.pid, "all", "--dry-run", user=65534, check=1)
-            contains(r.err, "can't be told without BPF")
+            contains(r.err, "without BPF it is not known")
             r = run("register", "-J", t.pid, "all", user=65534, check=0)
             eq([x["start"] for x in r.json()["register"]], [m["addr"]], "registered")
             r = run("continue", t.pid, "all", "--from-zero", "--force", user=65534, check=1)
-            contains(r.err, "its file is not opened, since without BPF its file system can't be told")
+            contains(r.err, "its file is not opened, because its file system is not known without BPF")
             ok("ui" in smaps_flags(t.pid, m["addr"]), "registered still")
             eq(run("register", "-J", t.pid, "all", check=0).json()["register"][0]["start"], m["addr"], "by BPF")
     finally:

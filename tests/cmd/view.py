@@ -534,7 +534,7 @@ def view_control_late():
         run("unregister", t.pid, "all", check=0)
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 0, "both go on")
         s.keys("y")
-        s.wait("nobody waits there any more")
+        s.wait("no thread waits there any more")
     with stuck_target(1) as t, Screen("--control", t.pid, size=(100, 30)) as s:
         s.wait("vcpu0")
         s.keys("c")

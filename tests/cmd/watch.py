@@ -633,7 +633,7 @@ def watch_pid_namespaces():
     w = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", UFFDCTL, "watch", "--json",
                           "-v", "-c", "64", "-k", "missing", f"--backend={BACKEND}"], cwd=ROOT,
                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    contains(w.stderr.readline().decode(), "watching by")
+    contains(w.stderr.readline().decode(), "watching with")
     p.communicate(b"go\n", timeout=30)
     faults = [json.loads(line) for line in w.communicate(timeout=60)[0].splitlines()][:-1]
     eq({(f["pid"], f["tid"], f["target_pid"], f["resolver_pid"]) for f in faults}, {(None,) * 4}, "who")
@@ -742,7 +742,7 @@ def watch_leaves_nothing():
 
 @test
 def watch_takes_the_best():
-    contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching by backend {BACKENDS[0]}")
+    contains(run("watch", "--summary", "-v", "-d", "0.01", check=0).err, f"watching with backend {BACKENDS[0]}")
 
 
 @test

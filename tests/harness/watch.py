@@ -23,7 +23,7 @@ class Watch:
         self.err = tempfile.TemporaryFile()
         self.out = popen.setdefault("stdout", tempfile.TemporaryFile())  # no pipe: nobody reads before the end
         self.p = spawn("watch", "--json", "-v", *args, stderr=self.err, **popen)
-        wait_until(lambda: self.p.poll() is not None or "watching by" in self.said(), "watch is attached", timeout=30)
+        wait_until(lambda: self.p.poll() is not None or "watching with" in self.said(), "watch is attached", timeout=30)
 
     def said(self):
         return os.pread(self.err.fileno(), 65536, 0).decode()

@@ -183,13 +183,13 @@ TEST("range-unaligned")
 	struct bad_range bad = { text, nearest };
 
 	snprintf(text, sizeof(text), "10008-20000");
-	snprintf(nearest, sizeof(nearest), "(%" PRIu64 "K): the pages that it touches are 10000-20000", page / 1024);
+	snprintf(nearest, sizeof(nearest), "(%" PRIu64 "K); it touches the pages 10000-20000", page / 1024);
 	check_bad_ranges(&bad, 1);
 	snprintf(text, sizeof(text), "10000-20001");
-	snprintf(nearest, sizeof(nearest), "touches are 10000-%" PRIx64, 0x20000 + page);
+	snprintf(nearest, sizeof(nearest), "touches the pages 10000-%" PRIx64, 0x20000 + page);
 	check_bad_ranges(&bad, 1);
 	snprintf(text, sizeof(text), "10001-10002");
-	snprintf(nearest, sizeof(nearest), "touches are 10000-%" PRIx64, 0x10000 + page);
+	snprintf(nearest, sizeof(nearest), "touches the pages 10000-%" PRIx64, 0x10000 + page);
 	check_bad_ranges(&bad, 1);
 	snprintf(text, sizeof(text), "10000+1");
 	check_bad_ranges(&bad, 1);
@@ -197,8 +197,8 @@ TEST("range-unaligned")
 
 TEST("range-no-name")
 {
-	BAD_RANGES({ "@", "no pattern behind the @" }, { ":", "no symbol behind the colon" },
-		   { "libfoo.so.1:", "no symbol behind the colon" }, { "all:", "no symbol behind the colon" });
+	BAD_RANGES({ "@", "no pattern after the @" }, { ":", "no symbol after the colon" },
+		   { "libfoo.so.1:", "no symbol after the colon" }, { "all:", "no symbol after the colon" });
 }
 
 TEST("range-message-escaped")
@@ -348,8 +348,8 @@ TEST("resolve-huge")
 	check_resolved(__LINE__, "200000-400000", &any, "200000-400000:8");
 	check_resolved(__LINE__, "400000-800000", &any, "400000-800000:8");
 	check_unresolved(__LINE__, "210000-400000", &any, -EINVAL,
-			 "2M pages; the pages that it touches are 200000-400000");
-	check_unresolved(__LINE__, "200000-410000", &any, -EINVAL, "touches are 200000-600000");
+			 "pages of 2M; it touches the pages 200000-400000");
+	check_unresolved(__LINE__, "200000-410000", &any, -EINVAL, "touches the pages 200000-600000");
 }
 
 TEST("resolve-glob")
@@ -381,7 +381,7 @@ TEST("resolve-all")
 	check_resolved(__LINE__, "all", &any, "10000-20000:7 20000-40000:0 50000-60000:0 200000-800000:8 "
 		       "1000000-1010000:0");
 	check_resolved(__LINE__, "all", &owned, "200000-800000:8");
-	check_unresolved(__LINE__, "all", &none, -ENOENT, "no mapping that this can be done on");
+	check_unresolved(__LINE__, "all", &none, -ENOENT, "no mapping on which this can be done");
 }
 
 TEST("resolve-keeps-others")

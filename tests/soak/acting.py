@@ -20,7 +20,7 @@ from harness import PAGE, Target, eq, image, main, ok, pattern_page, spawn, test
 NR = 4096
 OLD, NEW, TAIL = 1, 9, 0x5a5a
 SECONDS = int(os.environ.get("SOAK_SECONDS", "600"))
-EXPECTED = ("is changing this memory", "interrupted", "not registered", "registered otherwise meanwhile", "waiting for")
+EXPECTED = ("is changing this memory", "interrupted", "not registered", "registered differently meanwhile", "waiting for")
 
 
 class Round:

@@ -29,7 +29,7 @@ class Watch:
         self.out = tempfile.TemporaryFile(mode="w+")
         print(colour("1", f"$ uffdctl watch {pid} >faults &"), flush=True)
         self.p = spawn("watch", "-v", pid, stdout=self.out, stderr=self.out)
-        wait_until(lambda: "watching by" in self.said(), "watch is attached", timeout=30)
+        wait_until(lambda: "watching with" in self.said(), "watch is attached", timeout=30)
 
     def said(self):
         self.out.seek(0)

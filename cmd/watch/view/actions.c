@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What keys and clicks do. */
+/* The actions of keys and clicks. */
 #include <string.h>
 
 #include "cmd/watch/view/actions.h"
@@ -20,7 +20,7 @@ enum redraw go_by(struct view *v, enum pane_id id, long by)
 	return DRAW_LINES;
 }
 
-/* All but one of the rows that can be seen. */
+/* The number of visible rows, minus one. */
 static long page_rows(const struct view *v)
 {
 	int rows = box_rows(&v->layout.boxes[v->focus]);
@@ -74,7 +74,7 @@ enum redraw sort_by(struct view *v, int column)
 	return DRAW_ROWS;
 }
 
-/* The next column that has room: one shall see what one sorts by. */
+/* The next visible column: the user has to see the column that rows are sorted by. */
 enum redraw change_column(struct view *v, int by)
 {
 	struct columns c = pane_table.columns(&v->picture);

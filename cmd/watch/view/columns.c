@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* One table of columns makes a pane's heads and rows, and the order of rows. */
+/* The column table of a pane determines its heads, its rows, and their order. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 enum {
 	NR_RANKS = 12,
-	LITTLE = 5, /* columns, in which what grows says nothing */
+	LITTLE = 5, /* width in columns; the one that grows is useless there */
 };
 
 /* ---- which have room ---- */
@@ -23,7 +23,7 @@ static int gap_behind(const struct view_column *col)
 	return !(col->flags & COLUMN_TIGHT);
 }
 
-/* Takes those of a rank; false when one had no room. */
+/* Take the columns of a rank; false: one had no room. */
 static bool fit_rank(const struct columns *c, int rank, int *left, struct fit *ret)
 {
 	for (int i = 0; i < c->nr; i++) {
@@ -45,7 +45,7 @@ void columns_fit(const struct columns *c, int width, struct fit *ret)
 	int left = width - 2 * c->margin - c->least, rank = 0;
 
 	*ret = (struct fit){ .width = width };
-	/* The first that has no room ends it: one that matters less does not take its place. */
+	/* Stop at the first column without room: a less important one must not take its place. */
 	while (rank < NR_RANKS && fit_rank(c, rank, &left, ret))
 		rank++;
 	ret->grown = c->least + left < c->most ? c->least + left : c->most;
@@ -56,7 +56,7 @@ static int fit_width(const struct columns *c, const struct fit *fit, int i)
 	return c->all[i].flags & COLUMN_GROWS ? fit->grown : width_in(&c->all[i], fit->width);
 }
 
-/* The next one that is shown, behind i; -1 to begin with, and at the end. */
+/* The next visible one after i; -1 to begin with, and at the end. */
 static int next_shown(const struct columns *c, const struct fit *fit, int i)
 {
 	for (i++; i < c->nr; i++)
@@ -157,7 +157,7 @@ static int cmp_key(const void *a, const void *b, void *arg)
 
 	if (r)
 		return *ascending ? r : -r;
-	/* Equal rows keep their places from one picture to the next. */
+	/* Equal rows keep their order from one picture to the next. */
 	return p->row < q->row ? -1 : 1;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* One table of columns makes a pane's heads and rows, and the order of rows. */
+/* The column table of a pane determines its heads, its rows, and their order. */
 #ifndef CMD_VIEW_COLUMNS_H
 #define CMD_VIEW_COLUMNS_H
 
@@ -9,21 +9,21 @@
 enum view_column_flags {
 	COLUMN_RIGHT = 1 << 0,
 	COLUMN_TIGHT = 1 << 1, /* no blank behind it */
-	COLUMN_LONG = 1 << 2,  /* what is longer pushes the rest of the row to the right, and is not cut off */
-	COLUMN_GROWS = 1 << 3, /* takes what room there is: one of a pane's */
+	COLUMN_LONG = 1 << 2,  /* a longer text is not cut off, and pushes the rest of the row to the right */
+	COLUMN_GROWS = 1 << 3, /* gets the remaining width; one column of a pane */
 };
 
 struct view_column {
 	const char *name; /* NULL: that of struct columns */
 	unsigned int flags;
-	int width;	     /* 0: of the one that grows */
-	int wide, wide_from; /* width of panes of so many columns and more; 0: the same */
-	int from;	     /* the width of a pane from which on the column is there */
-	int rank;	     /* 0: it is always there; the higher, the sooner it gives way */
+	int width;	     /* 0: the column that grows */
+	int wide, wide_from; /* width in panes of at least this many columns; 0: the same */
+	int from;	     /* minimum width of the pane for this column */
+	int rank;	     /* 0: always shown; columns with a higher number are hidden first */
 	void (*get)(const struct picture *p, const void *row, struct field *ret);
 };
 
-/* A column's get: what field f is for row r of the picture p. */
+/* The get of a column: the value of field f for row r of the picture p. */
 #define COLUMN_GET(name, type, what)                                                      \
 	static void get_##name(const struct picture *p, const void *row, struct field *f) \
 	{                                                                                 \
@@ -38,7 +38,7 @@ struct columns {
 	const struct picture *p;
 	const struct view_column *all;
 	int nr;
-	unsigned int hidden; /* bits: those that make no sense now */
+	unsigned int hidden; /* bits: the columns that make no sense now */
 	const char *name;    /* of the one without */
 	int margin;	     /* blanks at both sides */
 	int least, most;     /* widths of the one that grows */
@@ -46,7 +46,7 @@ struct columns {
 	bool ascending;
 };
 
-/* Which columns have room in this width, and how much the one that grows has. */
+/* The columns that have room in this width, and the width of the one that grows. */
 struct fit {
 	int width;
 	unsigned int shown; /* bits */
@@ -60,7 +60,7 @@ void columns_heads(const struct columns *c, int width, struct line *l);
 void columns_row(const struct columns *c, const void *row, int width, struct line *l);
 const char *columns_name(const struct columns *c, int i);
 
-/* What rows are ordered by. */
+/* The sort key of rows. */
 struct sort_key {
 	uint64_t number;
 	char text[64];

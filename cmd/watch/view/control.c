@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* watch --control: continuing minor faults that wait, each time after a question. */
+/* watch --control: continues waiting minor faults, each time after a confirmation. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
@@ -12,11 +12,11 @@
 #include "cmd/watch/view/text.h"
 #include "lib/cleanup.h"
 
-/* What was asked about. The picture may move on meanwhile: what is done is what was asked, if it still holds. */
+/* What the user was asked. The screen may change meanwhile: do what was asked, if it is still valid. */
 struct plan {
 	struct uffdctl *u;
-	struct uffdctl_target *t; /* held since, so that a PID that is used again is not taken for it */
-	char name[VIEW_NAME];	  /* of the mapping; its beginning, if it is long */
+	struct uffdctl_target *t; /* kept open, so that a recycled PID is not taken for it */
+	char name[VIEW_NAME];	  /* name of the mapping; only its beginning, if it is long */
 	pid_t pid, holder_pid;
 	int holder_fd;
 	uint64_t page_size;
@@ -69,7 +69,7 @@ static bool waits_at(const struct plan *plan, const struct uffdctl_pending *p, u
 	return false;
 }
 
-/* Pages that nobody waits for any more may be another mapping's by now. */
+/* Pages without waiters may belong to another mapping by now: leave them out. */
 static int drop_stale_pages(struct plan *plan)
 {
 	struct uffdctl_pending *p;
@@ -120,13 +120,13 @@ static void on_yes(struct view *v)
 	plan->error[0] = '\0';
 	r = do_continue(plan);
 	v->live->mappings.want_scan = true;
-	/* What the library said about other failures is shown already. */
+	/* The library's messages about other failures are shown already. */
 	if (r < 0 && *plan->error)
 		messages_say(&v->messages, true, "continue: %s", plan->error);
 	else if (r >= 0 && !plan->nr_pages)
-		messages_say(&v->messages, false, "nobody waits there any more: nothing was done");
+		messages_say(&v->messages, false, "no thread waits there any more: nothing was done");
 	else if (r >= 0)
-		messages_say(&v->messages, plan->absent != 0, "continued: %s mapped, %s mapped before%s",
+		messages_say(&v->messages, plan->absent != 0, "continued: %s mapped now, %s mapped before%s",
 			     text_bytes(mapped, plan->mapped), text_bytes(already, plan->already),
 			     plan->absent ? "; some pages are not in the page cache" : "");
 }
@@ -156,7 +156,7 @@ void control_end(struct view *v)
 	v->plan = NULL;
 }
 
-/* Makes a plan for that fault. NULL: the process is gone, which the library has said. */
+/* Make a plan for that fault. NULL: the process has ended, which the library has logged. */
 static struct plan *plan_for(struct view *v, const struct waiter *w)
 {
 	const struct mapping *map = model_find(v->frame, w->target_pid, w->addr);
@@ -187,7 +187,7 @@ static void __attribute__((format(printf, 2, 3))) ask(struct question *q, const 
 	va_end(ap);
 }
 
-/* What the first page holds. */
+/* The contents of the first page. */
 static void describe_page(struct question *q, const struct plan *plan)
 {
 	struct uffdctl_peek peek = {};
@@ -198,19 +198,19 @@ static void describe_page(struct question *q, const struct plan *plan)
 	for (size_t i = 0; r >= 0 && i < peek.len; i++)
 		snprintf(hex + 3 * i, 4, "%02x ", buf[i]);
 	if (r >= 0 && peek.cached == 0)
-		ask(q, "It is NOT in the page cache any more: nothing to map.");
+		ask(q, "It is NOT in the page cache any more: it can't be mapped.");
 	else if (*hex)
 		ask(q, "It is in the page cache and begins with");
 	else
-		/* Otherwise its fault would not have been a minor one. */
-		ask(q, "It was in the page cache then; it can't be read here.");
+		/* It was cached, or else the fault would not have been a minor one. */
+		ask(q, "It was in the page cache; its contents can't be read here.");
 	if (*hex)
 		ask(q, "  %s", hex);
 }
 
 static void ask_last(struct view *v)
 {
-	ask(&v->question, "The handler is not asked, and does not learn of it.");
+	ask(&v->question, "The handler does not take part in this.");
 	v->question.yes = on_yes;
 	v->mode = MODE_CONFIRM;
 }
@@ -240,14 +240,14 @@ void control_ask(struct view *v)
 	uffdctl_escape(w->comm, &comm);
 	name = text_name(w->name);
 	ask(q, "Continue the minor fault of thread %d (%s)?", w->tid, comm ?: "?");
-	ask(q, "Its page of %s at %" PRIx64 " gets mapped as it is:", text_bytes(size, plan->page_size),
+	ask(q, "Its page of %s at %" PRIx64 " will be mapped as it is:", text_bytes(size, plan->page_size),
 	    plan->pages[0]);
 	ask(q, "%s in process %d.", name && *name ? name : "memory without a name", plan->pid);
 	describe_page(q, plan);
 	ask_last(v);
 }
 
-/* Makes a plan for all there. Returns how many threads wait; -ESRCH: the process is gone. */
+/* Make a plan for all faults there. Returns the number of waiters; -ESRCH: the process has ended. */
 static int plan_for_all(struct view *v, const struct mapping *map)
 {
 	const struct scan *scan = &v->frame->scan;
@@ -287,9 +287,9 @@ void control_ask_all(struct view *v)
 	else
 		ask(q, "Continue all %d minor faults that wait in", nr_threads);
 	ask(q, "%s?", name && *name ? name : "this mapping");
-	ask(q, "%zu %s mapped, with what the page cache has, in process %d.", nr_pages,
-	    nr_pages == 1 ? "page gets" : "pages get", v->plan->pid);
-	ask(q, "The first of them:");
+	ask(q, "%zu %s mapped unchanged in process %d.", nr_pages, nr_pages == 1 ? "page will be" : "pages will be",
+	    v->plan->pid);
+	ask(q, "The first page:");
 	describe_page(q, v->plan);
 	ask_last(v);
 }

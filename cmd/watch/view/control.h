@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* watch --control: continuing minor faults that wait, each time after a question. */
+/* watch --control: continues waiting minor faults, each time after a confirmation. */
 #ifndef CMD_VIEW_CONTROL_H
 #define CMD_VIEW_CONTROL_H
 
 #include "cmd/watch/view/state.h"
 
-/* That of the selected thread, or all in the selected mapping: asks, or says why not. */
+/*
+ * Ask whether to continue the fault of the selected thread, or all in the selected mapping; or show why that is not
+ * possible.
+ */
 void control_ask(struct view *v);
 void control_ask_all(struct view *v);
-/* Frees what was asked about. */
+/* Free the plan of the last question. */
 void control_end(struct view *v);
 
 #endif

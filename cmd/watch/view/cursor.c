@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which row of a pane is selected, and which ones can be seen. */
+/* The selected row of a pane, and its visible rows. */
 #include "cmd/watch/view/cursor.h"
 
 static bool is_it(const struct cursor *c, const struct pane *pane, const struct picture *p, size_t i)
@@ -29,7 +29,10 @@ static void select_row(struct cursor *c, const struct pane *pane, const struct p
 	c->id = pane_row_id(pane, p, c->at);
 }
 
-/* At the top one stays there: that is where it matters most. A pane that follows its end is left there likewise. */
+/*
+ * A selection at the top stays at the top, where the most important rows are. In a pane that follows its end, a
+ * selection at the end stays there.
+ */
 static bool stays(const struct cursor *c, const struct pane *pane)
 {
 	return pane->follows_end ? c->id.key <= 1 : !c->at;

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which row of a pane is selected, and which ones can be seen. */
+/* The selected row of a pane, and its visible rows. */
 #ifndef CMD_VIEW_CURSOR_H
 #define CMD_VIEW_CURSOR_H
 
 #include "cmd/watch/view/pane.h"
 
-/* Away from the top it stays with its row, wherever that goes. */
+/* If it is not at the top, it follows its row. */
 struct cursor {
-	size_t at, top; /* the selected row, and the first one that can be seen */
+	size_t at, top; /* the selected row, and the first visible one */
 	struct row_id id;
 };
 
-/* After rows have moved; there is room for so many. */
+/* Call this after rows have moved; there is room for this many. */
 void cursor_settle(struct cursor *c, const struct pane *pane, const struct picture *p, size_t room);
 void cursor_move(struct cursor *c, const struct pane *pane, const struct picture *p, long by);
 

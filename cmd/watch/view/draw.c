@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The whole screen: header, panes, the line at the bottom, and what is asked above them. */
+/* The whole screen: header, panes, the line at the bottom, and questions above them. */
 #include <stdio.h>
 
 #include "cmd/watch/view/draw.h"
@@ -96,7 +96,7 @@ static void draw_help(const struct view *v)
 		  (size_t)room < nr ? "arrows: more   any other key: back" : "any key: back");
 }
 
-/* A box in the middle, of so many lines. */
+/* A box in the middle, with this many lines. */
 static void draw_box(const struct view *v, int width, int nr, int *y, int *x)
 {
 	*y = (v->layout.height - nr - 2) / 2;
@@ -111,7 +111,7 @@ static void draw_menu(const struct view *v)
 	struct columns c = pane_table.columns(&v->picture);
 	int nr = 1 + c.nr - __builtin_popcount(c.hidden), most = v->layout.height - 2, x, y;
 
-	/* On the smallest screen the list is as high as the screen. */
+	/* On the smallest screen, the list is as high as the screen. */
 	draw_box(v, 24, nr < most ? nr : most, &y, &x);
 	draw_text(v, y++, x + 1, 22, STYLE_PROMPT, "Sort by");
 	for (int i = 0; i < c.nr; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The whole screen: header, panes, the line at the bottom, and what is asked above them. */
+/* The whole screen: header, panes, the line at the bottom, and questions above them. */
 #ifndef CMD_VIEW_DRAW_H
 #define CMD_VIEW_DRAW_H
 

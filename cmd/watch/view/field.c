@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What stands in one column of a row. */
+/* The text in one column of a row. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What stands in one column of a row. */
+/* The text in one column of a row. */
 #ifndef CMD_VIEW_FIELD_H
 #define CMD_VIEW_FIELD_H
 
@@ -17,8 +17,8 @@ enum field_type {
 struct field {
 	enum field_type type;
 	uint64_t number;     /* of a count or a wait */
-	char *text;	     /* escaped; NULL when out of memory */
-	char tail[NUM_SIZE]; /* what stands behind the text, and stays where that is cut off */
+	char *text;	     /* escaped; NULL if out of memory */
+	char tail[NUM_SIZE]; /* a suffix that is kept if the text is cut off */
 	enum style style;
 };
 
@@ -30,11 +30,11 @@ void field_name(struct field *f, const char *raw);
 void field_format(struct field *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "4211 handler"; "-" for PID 0 */
 void field_pid_and_name(struct field *f, pid_t pid, const char *raw);
-/* "guest+0x2c1000"; "/tmp/x 7f…" where the offset is not known, "-" where the address is not. */
+/* "guest+0x2c1000"; "/tmp/x 7f…" if the offset is not known, "-" if the address is not. */
 void field_where(struct field *f, const char *raw, uint64_t offset, uint64_t addr);
 void field_free(struct field *f);
 
-/* In so many columns of a line. */
+/* In this many columns of a line. */
 void field_draw(const struct field *f, int width, bool right, struct line *l);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Faults that have something in common, counted in a bounded number of rows. */
+/* Groups of faults, counted in a limited number of rows. */
 #include <string.h>
 
 #include "cmd/watch/view/groups.h"
@@ -46,7 +46,7 @@ static void unhash(struct groups *gs, uint32_t i)
 	*at = g->next;
 }
 
-/* Its faults are counted in the row of the others from now on. */
+/* Its faults are counted in (others) from now on. */
 static void fold(struct groups *gs, uint32_t i)
 {
 	struct group *others = &gs->rows[0], *g = &gs->rows[i];
@@ -90,7 +90,7 @@ static struct group *group_of(struct groups *gs, uint64_t key, uint64_t key2)
 	return &gs->rows[i];
 }
 
-/* What is left is an empty row that nothing matches, the first to be used again. */
+/* What remains is an empty row that matches nothing and is reused first. */
 void groups_drop(struct groups *gs, uint64_t key)
 {
 	uint32_t i = *head_of(gs, key, 0), *head;
@@ -171,7 +171,7 @@ void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st)
 
 void groups_copy(struct groups *to, const struct groups *from)
 {
-	/* What is empty, and what only adding needs, stays behind: a frame is taken often. */
+	/* Frames are taken often: do not copy what is empty or only needed for adding. */
 	to->nr = from->nr;
 	to->nr_dropped = from->nr_dropped;
 	memcpy(to->rows, from->rows, (from->nr + 1) * sizeof(from->rows[0]));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Faults that have something in common, counted in a bounded number of rows. */
+/* Groups of faults, counted in a limited number of rows. */
 #ifndef CMD_VIEW_GROUPS_H
 #define CMD_VIEW_GROUPS_H
 
@@ -7,12 +7,12 @@
 #include "lib/uffdctl.h"
 
 enum {
-	VIEW_MAX_GROUPS = 4096, /* and one more for the others */
+	VIEW_MAX_GROUPS = 4096, /* and one more for (others) */
 	VIEW_NR_HEADS = 8192,
 };
 
 struct group {
-	uint64_t key, key2; /* identity: numbers that depend on the grouping */
+	uint64_t key, key2; /* identity: two numbers whose meaning depends on the grouping */
 	uint64_t faults, kinds[NR_KINDS], max_ns;
 	uint64_t sampled;   /* faults at the last sample */
 	uint64_t rate;	    /* a second, between the last two samples */
@@ -29,24 +29,24 @@ struct group {
 
 /* Zero to begin with. */
 struct groups {
-	struct group rows[VIEW_MAX_GROUPS + 1]; /* the first: (others), of those that had to make room */
+	struct group rows[VIEW_MAX_GROUPS + 1]; /* the first row: (others), the sum of removed rows */
 	uint32_t heads[VIEW_NR_HEADS];
 	uint32_t nr, newest, oldest;
 	uint64_t nr_dropped;
 };
 
-/* A fault of the group with these keys. */
+/* Add a fault to the group with these keys. */
 void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f);
-/* The group with this key goes; its faults stay as some of the others'. */
+/* Remove the group with this key; its faults are counted in (others). */
 void groups_drop(struct groups *gs, uint64_t key);
-/* Rates, since the last sample: so many seconds. */
+/* Rates since the last sample, over this many seconds. */
 void groups_sample(struct groups *gs, double s);
-/* Adds up all rows: kinds, waits, and as woken all that ended. */
+/* The sum of all rows: kinds, waits, and all ended faults, counted as woken. */
 void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st);
-/* To look at: nothing can be added to a copy. */
+/* A copy to show; nothing can be added to it. */
 void groups_copy(struct groups *to, const struct groups *from);
 
-/* As totals_percentile(), of a group. */
+/* The same as totals_percentile(), for a group. */
 uint64_t group_percentile(const struct group *g, double p);
 
 #endif

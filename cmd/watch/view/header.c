@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The top of the view: what is watched, how much comes, how long it waits. */
+/* The top of the view: what is watched, rates, and waits. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -8,7 +8,7 @@
 #include "cmd/watch/view/text.h"
 #include "lib/cleanup.h"
 
-/* Columns that a name may take: more than a comm has, but for escapes. */
+/* Maximum width of a name: longer than a comm, except for escapes. */
 #define MAX_COMM 24
 
 /* ---- the first line ---- */
@@ -23,7 +23,7 @@ static void add_target(struct line *l, const struct target *t)
 		line_add(l, STYLE_WARN, " (ended)");
 }
 
-/* Those that were named, as many as there is room for. */
+/* The given processes, as many as there is room for. */
 static void add_targets(const struct picture *p, struct line *l, int end)
 {
 	const struct scan *scan = &p->m->scan;
@@ -49,7 +49,7 @@ static void add_targets(const struct picture *p, struct line *l, int end)
 	l->max = max;
 }
 
-/* The last minute, newest at the right, as high as its highest second. */
+/* A graph of the last minute, newest at the right, scaled to the highest second. */
 static void add_sparkline(const struct picture *p, struct line *l, int width)
 {
 	uint64_t rates[VIEW_NR_SAMPLES], most = 1;
@@ -80,7 +80,7 @@ static void first_line(const struct picture *p, int width, struct line *l)
 	end = width - spark - 1 - text_width(right, l->utf8);
 	line_add(l, STYLE_TITLE, narrow ? "" : "uffdctl watch ");
 	add_targets(p, l, end);
-	/* A whole minute where names leave room for it. */
+	/* Show a whole minute, if the names leave room for it. */
 	spark += end - l->cols;
 	spark = spark < VIEW_NR_SAMPLES - 1 ? spark : VIEW_NR_SAMPLES - 1;
 	end = width - spark - 1 - text_width(right, l->utf8);
@@ -107,7 +107,7 @@ static void second_line(const struct picture *p, struct line *l)
 	for (int k = 0; k < NR_KINDS; k++) {
 		uint64_t rate = model_rate(p->m, k);
 
-		/* Nobody misses a kind that never came. */
+		/* Leave out kinds that never occurred, if there is no room. */
 		if (k >= 2 && l->max < 100 && !st->faults[k])
 			continue;
 		text_count(num, rate, 9);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The top of the view: what is watched, how much comes, how long it waits. */
+/* The top of the view: what is watched, rates, and waits. */
 #ifndef CMD_VIEW_HEADER_H
 #define CMD_VIEW_HEADER_H
 

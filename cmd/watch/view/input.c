@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A key or a click, and who gets it. */
+/* Dispatches a key or a click. */
 #include <string.h>
 
 #include <curses.h>
@@ -171,7 +171,7 @@ enum redraw input(struct view *v, int code)
 		return DRAW_SCREEN;
 	if (code == KEY_MOUSE)
 		return mouse(v);
-	/* With no picture there is nothing to choose from. */
+	/* Without a frame there is nothing to choose from. */
 	if (v->layout.too_small && code != 'q' && code != KEY_F(10))
 		return DRAW_NOTHING;
 	return handlers[v->mode](v, code);

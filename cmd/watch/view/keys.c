@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which key does what, and what help and the line at the bottom say about it. */
+/* The keys: their actions, and their texts in the help and in the line at the bottom. */
 #include <string.h>
 
 /* ncurses' own bool is that of stdbool.h, too. */
@@ -20,35 +20,35 @@ static const struct key {
 	const char *bar_key, *bar; /* in the bottom line; likewise */
 } keys[] = {
 	{ { KEY_F(1), 'h', '?' }, to_mode, MODE_HELP, "F1 h ?", "this help", "F1", "Help" },
-	{ { KEY_F(3), '/' }, to_mode, MODE_SEARCH, "F3 /", "search in this pane; F3 or n: the next one", "F3", "Search" },
-	{ { 'n' }, find_next, 1, "n", "the next row that was searched for", NULL, NULL },
+	{ { KEY_F(3), '/' }, to_mode, MODE_SEARCH, "F3 /", "search in this pane; F3 or n: next match", "F3", "Search" },
+	{ { 'n' }, find_next, 1, "n", "go to the next match", NULL, NULL },
 	{ { KEY_F(4), '\\' },
 	  to_mode,
 	  MODE_FILTER,
 	  "F4 \\",
-	  "filter the table; there, Esc: all rows again",
+	  "filter the table; Esc at the prompt: all rows",
 	  "F4",
 	  "Filter" },
 	{ { KEY_F(5) }, change_grouping, 1, "F5 g", "group the table by something else", "F5", "Group" },
 	{ { 'g' }, change_grouping, 1, NULL, NULL, NULL, NULL },
 	{ { KEY_F(6) }, to_mode, MODE_SORT, "F6", "choose the column to sort by", "F6", "Sort" },
-	{ { '<', ',' }, change_column, -1, "< >", "sort by the column to the left, right", NULL, NULL },
+	{ { '<', ',' }, change_column, -1, "< >", "sort by the column to the left or right", NULL, NULL },
 	{ { '>', '.' }, change_column, 1, NULL, NULL, NULL, NULL },
-	{ { 'I' }, reverse_order, 0, "I", "turn the order round", NULL, NULL },
+	{ { 'I' }, reverse_order, 0, "I", "reverse the order", NULL, NULL },
 	{ { 'c' }, continue_faults, 0, "c", "continue the selected thread's minor fault", "c", "Continue" },
-	{ { 'C' }, continue_faults, 1, "C", "continue all that wait in this mapping", "C", "All" },
-	{ { ' ', 'p' }, toggle_pause, 0, "space p", "pause: the picture stands, counting goes on", "Space", "Pause" },
-	{ { 's' }, take_snapshot, 0, "s", "snapshot, with all rows, to a file here", "s", "Snapshot" },
+	{ { 'C' }, continue_faults, 1, "C", "continue all minor faults in this mapping", "C", "All" },
+	{ { ' ', 'p' }, toggle_pause, 0, "space p", "pause the screen; counting goes on", "Space", "Pause" },
+	{ { 's' }, take_snapshot, 0, "s", "write a snapshot, with all rows, to a file here", "s", "Snapshot" },
 	{ { 'l' }, toggle_log, 0, "l", "show or hide the log of last faults", "l", "Log" },
-	{ { '\t' }, go_panes, 1, "Tab Shift-Tab", "the next pane, the one before", NULL, NULL },
+	{ { '\t' }, go_panes, 1, "Tab Shift-Tab", "next or previous pane", NULL, NULL },
 	{ { KEY_BTAB }, go_panes, -1, NULL, NULL, NULL, NULL },
 	{ { KEY_UP, 'k' }, go_rows, -1, "arrows j k", "select a row", NULL, NULL },
 	{ { KEY_DOWN, 'j' }, go_rows, 1, NULL, NULL, NULL, NULL },
-	{ { KEY_PPAGE, CTRL('b') }, go_pages, -1, "PgUp PgDn", "a page up, down", NULL, NULL },
+	{ { KEY_PPAGE, CTRL('b') }, go_pages, -1, "PgUp PgDn", "page up or down", NULL, NULL },
 	{ { KEY_NPAGE, CTRL('f') }, go_pages, 1, NULL, NULL, NULL, NULL },
-	{ { KEY_HOME, CTRL('a') }, go_to_end, -1, "Home End", "the first row, the last", NULL, NULL },
+	{ { KEY_HOME, CTRL('a') }, go_to_end, -1, "Home End", "first or last row", NULL, NULL },
 	{ { KEY_END, CTRL('e') }, go_to_end, 1, NULL, NULL, NULL, NULL },
-	{ { CTRL('l') }, only_return, DRAW_SCREEN, "Ctrl-L", "draw the screen again", NULL, NULL },
+	{ { CTRL('l') }, only_return, DRAW_SCREEN, "Ctrl-L", "redraw the screen", NULL, NULL },
 	{ { KEY_F(10), 'q' }, only_return, VIEW_QUIT, "F10 q", "quit", "F10", "Quit" },
 };
 
@@ -77,7 +77,7 @@ enum redraw keys_press(struct view *v, int code)
 
 /* ---- the line at the bottom ---- */
 
-/* Where a key of the bar stands, so that a click finds it. The last, quit, always has a place. */
+/* The place of a key in the bar, for clicks. The last key, quit, always has a place. */
 struct bar_walk {
 	int width, at;
 };
@@ -125,10 +125,10 @@ enum redraw keys_bar_click(struct view *v, int x)
 
 static const char *const notes[] = {
 	"",
-	"Strips: faults of the last seconds, by their square root.",
-	"! marks who waits for over a second, !! for over ten.",
-	"Percentiles are bounds: 2^n microseconds, or the longest.",
-	"Mouse: a click selects, sorts, or presses a key below.",
+	"Strips: square root of the faults in the last seconds.",
+	"!: waits for more than a second; !!: more than ten.",
+	"Percentiles: upper bounds, 2^n us or the longest wait.",
+	"Mouse: a click selects, sorts, or acts as a key below.",
 };
 
 #define NR_NOTES (sizeof(notes) / sizeof(notes[0]))

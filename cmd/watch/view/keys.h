@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which key does what, and what help and the line at the bottom say about it. */
+/* The keys: their actions, and their texts in the help and in the line at the bottom. */
 #ifndef CMD_VIEW_KEYS_H
 #define CMD_VIEW_KEYS_H
 
@@ -10,7 +10,7 @@
 
 enum redraw keys_press(struct view *v, int code);
 
-/* The line at the bottom; and a click on it. */
+/* Draw the line at the bottom; and handle a click on it. */
 void keys_bar(const struct view *v, int width, struct line *l);
 enum redraw keys_bar_click(struct view *v, int x);
 

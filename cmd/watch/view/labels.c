@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What mappings and groups are called. */
+/* The names of mappings and groups. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@ void label_mapping(const struct picture *p, const struct mapping *map, struct fi
 	_cleanup_free_ char *name = *map->name ? text_name(map->name) : NULL;
 	char whose[NUM_SIZE] = "", at[NUM_SIZE] = "";
 
-	/* Where all are of one process, its PID says nothing. */
+	/* If all are of one process, its PID is not needed. */
 	if (p->m->scan.nr_targets != 1)
 		snprintf(whose, sizeof(whose), "%d ", map->pid);
 	if (!*map->name && map->range.end)
@@ -36,7 +36,7 @@ static void label_by_thread(const struct picture *p, const struct group *g, stru
 	field_pid_and_name(ret, g->tid, g->comm);
 }
 
-/* A process is called as its first thread, where that is known. */
+/* The name of a process is that of its first thread, if it is known. */
 static void label_by_process(const struct picture *p, const struct group *g, struct field *ret)
 {
 	const struct scan *scan = &p->m->scan;
@@ -59,7 +59,7 @@ static void label_by_resolver(const struct picture *p, const struct group *g, st
 
 static void label_by_instruction(const struct picture *p, const struct group *g, struct field *ret)
 {
-	/* One that is not known yet is there in a later picture. */
+	/* A name that is not known yet appears in a later picture. */
 	const char *symbol = p->symbols ? symbols_get(p->symbols, g->pid, g->ip, 0) : NULL;
 
 	if (symbol)

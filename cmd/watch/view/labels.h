@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What mappings and groups are called. */
+/* The names of mappings and groups. */
 #ifndef CMD_VIEW_LABELS_H
 #define CMD_VIEW_LABELS_H
 
@@ -7,9 +7,9 @@
 #include "cmd/watch/view/picture.h"
 
 void label_mapping(const struct picture *p, const struct mapping *map, struct field *ret);
-/* A row of the table, by what it is grouped by. */
+/* The name of a row of the table, by its grouping. */
 void label_group(const struct picture *p, const struct group *g, struct field *ret);
-/* Is it the row of those that had to make room? */
+/* Is it the row (others), the sum of removed rows? */
 bool is_others(const struct picture *p, const struct group *g);
 
 #endif

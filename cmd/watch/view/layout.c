@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Which pane of the view stands where, on a terminal of any size. */
+/* The layout of the panes, on a terminal of any size. */
 #include <string.h>
 
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/layout.h"
 #include "cmd/watch/view/text.h"
 
-/* Below this the table says too little: others give way first. */
+/* Below this height the table is useless: shrink other panes first. */
 #define TABLE_MIN 5
 
 struct wishes {

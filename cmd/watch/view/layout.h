@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which pane of the view stands where, on a terminal of any size. */
+/* The layout of the panes, on a terminal of any size. */
 #ifndef CMD_VIEW_LAYOUT_H
 #define CMD_VIEW_LAYOUT_H
 
@@ -29,7 +29,7 @@ enum log_wish {
 };
 
 void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret);
-/* Rows that a pane has room for. */
+/* The number of rows that fit in a pane. */
 int box_rows(const struct box *b);
 
 #endif

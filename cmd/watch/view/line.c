@@ -9,7 +9,7 @@
 #include "cmd/watch/view/line.h"
 #include "lib/cleanup.h"
 
-/* With more of them on one character, terminals draw them anywhere. */
+/* Terminals draw more combining characters than this in wrong places. */
 #define MAX_COMBINING 2
 
 void line_init(struct line *l, int max, bool utf8)
@@ -23,7 +23,7 @@ void line_init(struct line *l, int max, bool utf8)
 
 /* ---- characters ---- */
 
-/* Well-formed UTF-8 is what uffdctl_escape() leaves; a byte that is none is taken for itself. */
+/* uffdctl_escape() leaves well-formed UTF-8; any other byte counts as one character. */
 static size_t decode(const char *s, uint32_t *ret)
 {
 	static const uint8_t mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
@@ -75,7 +75,7 @@ static void put(struct line *l, enum style style, const char *bytes, size_t len,
 	l->text[l->len] = '\0';
 }
 
-/* Up to column end; returns what had no room. */
+/* Add text up to column end; returns the rest that had no room. */
 static const char *add_until(struct line *l, enum style style, const char *text, int end)
 {
 	int marks = 0, w;

@@ -39,20 +39,20 @@ struct line {
 };
 
 void line_init(struct line *l, int max, bool utf8);
-/* What has no room is cut off. What can't be shown in this locale becomes "?". */
+/* Add text; it is cut off at the end. A character that this locale can't show becomes "?". */
 void line_add(struct line *l, enum style style, const char *text);
 void line_addf(struct line *l, enum style style, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Blanks, or copies of a character, up to this column. */
+/* Add blanks, or copies of a character, up to this column. */
 void line_to(struct line *l, enum style style, int col, const char *fill);
-/* In exactly so many columns; cut off with a mark where it is longer. */
+/* Add text in exactly this many columns; a longer one is cut off with a mark. */
 void line_field(struct line *l, enum style style, const char *text, int width, bool right);
-/* All that is there gets another style, as for a selected row. */
+/* Change the style of the whole line, for example of a selected row. */
 void line_restyle(struct line *l, enum style style);
 
-/* Columns that a text takes in this locale. */
+/* The width of a text in columns, in this locale. */
 int text_width(const char *text, bool utf8);
 
-/* A bar of so many columns, part of whole, rounded up to something visible. */
+/* A bar of this many columns, part of whole, rounded up so that it is visible. */
 void line_bar(struct line *l, enum style style, uint64_t part, uint64_t whole, int width);
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The mappings that faults were in or that a scan found, with the heat of their parts. */
+/* Mappings in which faults occurred or which a scan found, with the heat of their cells. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/watch/view/mappings.h"
 
-/* What is left of heat after a second. */
+/* The part of heat that remains after a second. */
 #define COOLING 0.6f
 #define COLD 0.05f
 
@@ -66,7 +66,7 @@ const struct mapping *mappings_find(const struct mappings *ms, pid_t pid, uint64
 
 /* ---- a slot for each ---- */
 
-/* A free slot; else that of a mapping that is gone, else of any, whose last fault is longest ago. */
+/* A free slot; otherwise the one whose last fault is longest ago, preferably of a mapping that is gone. */
 static struct mapping *take_slot(struct mappings *ms, struct groups *rows)
 {
 	struct mapping *best = &ms->slots[0];
@@ -80,7 +80,7 @@ static struct mapping *take_slot(struct mappings *ms, struct groups *rows)
 		if (there < best_there || (there == best_there && map->last_ns < best->last_ns))
 			best = map;
 	}
-	/* Its row goes with it: nobody could say any more what it was. */
+	/* Remove its row, too: its name would be lost. */
 	groups_drop(rows, best->id);
 	return best;
 }
@@ -97,7 +97,7 @@ static struct mapping *add_mapping(struct mappings *ms, struct groups *rows, pid
 	return map;
 }
 
-/* It is not in the last scan, since it is gone or newer: its name identifies it. NULL: no such one. */
+/* A mapping that is not in the last scan, since it is gone or newer, is identified by its name. NULL: there is none. */
 static struct mapping *by_name(struct mappings *ms, pid_t pid, uint64_t hash, uint64_t addr)
 {
 	struct mapping *last = &ms->slots[ms->last_slot], *found = NULL;
@@ -186,7 +186,7 @@ static unsigned int shift_for(uint64_t size)
 	return shift;
 }
 
-/* Cells are counted from the start: one that grew or was cut keeps what still has its place. */
+/* Cells are counted from the start: if the mapping grew or shrank, cells that are still in it keep their heat. */
 static void set_range(struct mapping *map, struct uffdctl_range range)
 {
 	unsigned int shift = shift_for(range.end - range.start);

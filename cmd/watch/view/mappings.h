@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The mappings that faults were in or that a scan found, with the heat of their parts. */
+/* Mappings in which faults occurred or which a scan found, with the heat of their cells. */
 #ifndef CMD_VIEW_MAPPINGS_H
 #define CMD_VIEW_MAPPINGS_H
 
@@ -11,9 +11,9 @@ enum {
 };
 
 struct mapping {
-	uint32_t id;		    /* its slot, and above that a number that is not used again; 0: free */
+	uint32_t id;		    /* its slot, and in the upper bits a number that is not reused; 0: free */
 	pid_t pid;		    /* whose memory */
-	struct uffdctl_range range; /* empty: known by its name from a fault only */
+	struct uffdctl_range range; /* empty: known only from a fault, by its name */
 	uint64_t page_size, modes, offset;
 	uint64_t hash; /* of pid and name */
 	uint64_t faults;
@@ -37,16 +37,16 @@ struct mappings {
 };
 
 /*
- * Counts a fault, and returns its mapping; one that is not known gets a slot.
- * @rows: groups of faults by mapping's number: that of a mapping that has to make room goes with it
+ * Count a fault, and return its mapping; an unknown one gets a slot. @rows: groups of faults by the number of the
+ * mapping: the group of a removed mapping is removed, too
  */
 const struct mapping *mappings_fault(struct mappings *ms, struct groups *rows, const struct uffdctl_fault *f);
-/* Those of a scan are the ones that are there now. */
+/* The mappings of a scan are the ones that exist now. */
 void mappings_scanned(struct mappings *ms, struct groups *rows, const struct scan *scan);
 /* A second has passed. */
 void mappings_cool(struct mappings *ms);
 
-/* The mapping with this number, or NULL when it had to make room. */
+/* The mapping with this number, or NULL if it was removed. */
 const struct mapping *mappings_by_id(const struct mappings *ms, uint32_t id);
 /* The mapping of an address, among those that are there now, or NULL. */
 const struct mapping *mappings_find(const struct mappings *ms, pid_t pid, uint64_t addr);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the view says in a line of its own, and what it has to repeat on stderr at the end. */
+/* Messages in a line of the view, and those to repeat on stderr at the end. */
 #include <stdarg.h>
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the view says in a line of its own, and what it has to repeat on stderr at the end. */
+/* Messages in a line of the view, and those to repeat on stderr at the end. */
 #ifndef CMD_VIEW_MESSAGES_H
 #define CMD_VIEW_MESSAGES_H
 
@@ -19,16 +19,16 @@ struct view_messages {
 	char text[VIEW_MESSAGE]; /* "": none */
 	uint64_t since_ns;
 	bool bad;
-	bool changed; /* since whoever draws it set this to false */
+	bool changed; /* since this was last set to false, when drawing */
 
 	char kept[VIEW_NR_MESSAGES][VIEW_MESSAGE]; /* a ring */
 	size_t nr_kept;
 };
 
 void messages_say(struct view_messages *m, bool bad, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* A message of the library or of the command's: said now, and repeated at the end. */
+/* A message of the library or of the command: shown now, and repeated at the end. */
 void messages_keep(struct view_messages *m, const char *msg);
-/* One that stood there long enough goes. */
+/* Remove a message that was shown long enough. */
 void messages_expire(struct view_messages *m, uint64_t now_ns);
 void messages_repeat(const struct view_messages *m, struct messages *to);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What the view of watch knows: groups of faults, mappings with their heat, samples, the last scan. */
+/* The model of the view: groups of faults, mappings with their heat, samples, the last scan. */
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,7 +90,7 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 	m->now_ns = now_ns;
 	m->stats = *st;
 	m->total = totals_sum(st->ended, UFFDCTL_NR_ENDS) + st->pending;
-	/* A tick that comes a little early is a second, too. */
+	/* A tick that comes a little early also counts as a second. */
 	if (m->nr_samples && since < SECOND * 95 / 100)
 		return;
 	next = &m->samples[m->nr_samples++ % VIEW_NR_SAMPLES];
@@ -131,7 +131,7 @@ size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
 {
-	/* What a row had counted when it made room is in the first row: each grouping has all. */
+	/* The counts of a removed row are added to the first row, so that each grouping has all faults. */
 	groups_sum(&m->groups[BY_PROCESS], st);
 }
 

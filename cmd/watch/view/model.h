@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the view of watch knows: groups of faults, mappings with their heat, samples, the last scan.
+ * The model of the view: groups of faults, mappings with their heat, samples, the last scan.
  *
- * One flat block without pointers into itself, so that a pause is a copy and memory is bounded.
- * Nothing here knows of a terminal.
+ * One flat block without pointers into itself: a pause is a copy, and memory is limited. It does not depend on a
+ * terminal.
  */
 #ifndef CMD_VIEW_MODEL_H
 #define CMD_VIEW_MODEL_H
@@ -60,19 +60,19 @@ struct model {
 
 /* A model is calloc(1, sizeof(struct model)) and this. */
 void model_init(struct model *m, uint64_t now_ns, const char *backend);
-/* A fault that has ended. Costs the same however many there were. */
+/* Add a fault that has ended. The cost does not depend on the number of faults. */
 void model_fault(struct model *m, const struct uffdctl_fault *f);
-/* Totals; once a second they become a sample, rates are reckoned and heat decays. */
+/* Add totals; once a second they become a sample, rates are computed and heat decays. */
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st);
 void model_scanned(struct model *m, const struct scan *scan);
-/* Totals of exactly those faults that its rows count. */
+/* Totals of exactly the faults that its rows count. */
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st);
-/* To look at: nothing can be added to a copy. */
+/* A copy to show; nothing can be added to it. */
 void model_copy(struct model *to, const struct model *from);
 
 /* The mapping of an address, or NULL. */
 const struct mapping *model_find(const struct model *m, pid_t pid, uint64_t addr);
-/* How many of the last events are kept, and one of these, oldest first. */
+/* The number of faults in the log, and one of them; the oldest is first. */
 size_t model_nr_events(const struct model *m);
 const struct event *model_event(const struct model *m, size_t i);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* What all panes have in common. */
+/* The common part of all panes. */
 #include "cmd/watch/view/pane.h"
 
 void pane_title(const struct pane *pane, const struct picture *p, enum style style, int width, struct line *l)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The pane of where faults are: each mapping as a strip of cells. */
+/* The pane of the places of faults: each mapping as a strip of cells. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "cmd/watch/view/labels.h"
 #include "cmd/watch/view/pane_heat.h"
 
-/* In how many seconds the scale of heat comes down to half; and what is little at any time. */
+/* The seconds in which the scale of heat halves; and its lower limit. */
 #define HALVES_S 5
 #define FEW_FAULTS 8
 
@@ -26,15 +26,15 @@ static uint64_t size_of(const struct mapping *map)
 
 /* ---- what has room ---- */
 
-/* Widths of what is beside the strip, and of the strip, which has cells of so many bytes. */
+/* The widths of the strip and of what is beside it, and the size of a cell in bytes. */
 struct widths {
 	int name, modes, strip, holders;
 	uint64_t cell;
 };
 
 /*
- * The smallest of 4K, 8K, 12K, 16K, 24K, … with which so many cells are enough: steps of two alone would leave
- * half of a strip's place empty. Each is made of whole cells of the model.
+ * The smallest of 4K, 8K, 12K, 16K, 24K, … for which this many cells are enough: with powers of two alone, up to half
+ * of a strip would be empty. Each is a multiple of the model's cells.
  */
 static uint64_t strip_cell(uint64_t largest, uint64_t nr_cells)
 {
@@ -58,7 +58,7 @@ static int min_of(int a, int b)
 	return a < b ? a : b;
 }
 
-/* What the mappings need; returns the largest one's size. */
+/* The widths that the mappings need; returns the size of the largest one. */
 static uint64_t measure(const struct picture *p, struct widths *ret)
 {
 	uint64_t largest = 0;
@@ -88,7 +88,7 @@ static struct widths widths_in(const struct picture *p, int width)
 	w.holders = width < SCREEN_WIDE ? 0 : min_of(w.holders, width / 5);
 	room = width - (1 + w.name + 1 + 6 + 1 + w.modes + 1 + 2 + (w.holders ? 1 + w.holders : 0)) - 1;
 	w.cell = strip_cell(largest, (uint64_t)max_of(min_of(room, VIEW_NR_CELLS), 1));
-	/* Holders stand right behind the longest. */
+	/* Holders follow directly after the longest strip. */
 	w.strip = (int)((largest + w.cell - 1) / w.cell);
 	return w;
 }
@@ -125,7 +125,7 @@ static int cmp_slot(const void *a, const void *b, void *arg)
 	const struct mappings *ms = arg;
 	const struct mapping *m = &ms->slots[*(const uint32_t *)a], *n = &ms->slots[*(const uint32_t *)b];
 
-	/* Those that had faults are on top, but a fault more or less moves nothing. */
+	/* Mappings with faults are on top, but their order does not change with each fault. */
 	if (!m->faults != !n->faults)
 		return m->faults ? -1 : 1;
 	if (m->pid != n->pid)
@@ -143,7 +143,7 @@ static void gather(struct picture *p, int width)
 	for (size_t i = 0; i < h->nr; i++)
 		h->slots[i] = p->m->mappings.by_addr[i];
 	qsort_r(h->slots, h->nr, sizeof(h->slots[0]), cmp_slot, (void *)&p->m->mappings);
-	/* Shades that were parts of what is hottest now would not fade when faults end. */
+	/* If shades were relative to the hottest cell now, they would not fade when faults end. */
 	now = width ? hottest_now(p, widths_in(p, width).cell) : 0;
 	h->hottest *= exp2(-s / HALVES_S);
 	h->hottest = now > h->hottest ? now : h->hottest;
@@ -179,7 +179,7 @@ static void add_strip(const struct picture *p, const struct mapping *map, const 
 	line_add(l, STYLE_DIM, "[");
 	for (uint64_t n = 0; n < cells; n++) {
 		int level = shade_of(cell_heat(map, w->cell, n), most);
-		/* With blocks the lowest stands for nothing, so that the extent shows. */
+		/* With block characters, the lowest one means no faults, so that the extent is visible. */
 		int shown = l->utf8 && level < 2 ? level + 1 : level;
 
 		line_add(l, !level ? STYLE_DIM : level >= 7 ? STYLE_WARN : STYLE_GOOD, text_shade(shown, l->utf8));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The pane of how long faults waited. */
+/* The pane of waiting times. */
 #include <stdio.h>
 
 #include "cmd/duration.h"
@@ -7,7 +7,7 @@
 #include "cmd/watch/view/pane_histogram.h"
 #include "cmd/watch/view/text.h"
 
-/* Columns that a bucket may take; what is wider is not easier to read. */
+/* Maximum width of a bucket: a wider one is not easier to read. */
 #define MAX_COLUMN 3
 
 static void put_title(const struct picture *p, int width, enum style style, struct line *l)
@@ -25,7 +25,7 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 
 /* ---- on a screen: a column for each bucket, above an axis ---- */
 
-/* "1µs", "33ms", each under the bucket that ends there. */
+/* "1µs", "33ms", each below the bucket that ends there. */
 static void add_axis(int column, struct line *l)
 {
 	int step = column == 1 ? 5 : column == 2 ? 3 : 2, from = l->cols;
@@ -38,7 +38,7 @@ static void add_axis(int column, struct line *l)
 	}
 }
 
-/* The part of a column that is in one line of it, in eighths. Without blocks only halves can be told. */
+/* The part of a column in one line, in eighths. Without block characters, only halves can be shown. */
 static const char *bar_cell(int eighths, bool utf8)
 {
 	if (utf8 || eighths <= 0)

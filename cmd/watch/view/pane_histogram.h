@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pane of how long faults waited. */
+/* The pane of waiting times. */
 #ifndef CMD_VIEW_PANE_HISTOGRAM_H
 #define CMD_VIEW_PANE_HISTOGRAM_H
 

@@ -75,7 +75,7 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 	line_add(l, style, " last faults ");
 }
 
-/* Counted from the newest, which is the last, a row stays selected while it moves on. */
+/* Counted from the newest row, which is the last, so that a selected row stays selected while it moves. */
 static struct row_id identity(const struct picture *p, size_t i)
 {
 	return (struct row_id){ nr_rows(p) - i, 0 };

@@ -10,7 +10,7 @@
 
 static const struct {
 	const char *name, *head;
-	int least, more; /* widths of the first column: it grows by so much */
+	int least, more; /* the width of the first column grows in steps of this */
 } groupings[] = {
 	[BY_MAPPING] = { "mapping", "MAPPING", 20, 32 },
 	[BY_THREAD] = { "thread", "THREAD", 20, 32 },
@@ -70,7 +70,7 @@ static struct columns columns(const struct picture *p)
 		.name = groupings[t->grouping].head,
 		.margin = 1,
 		.least = groupings[t->grouping].least,
-		/* A table that is very wide is hard to read along: the first column takes what names need. */
+		/* A very wide table is hard to read: the first column is only as wide as its names. */
 		.most = groupings[t->grouping].least + groupings[t->grouping].more,
 		.sorted = t->sort[t->grouping].column,
 		.ascending = t->sort[t->grouping].ascending,
@@ -84,7 +84,7 @@ static void sort(struct picture *p, int column)
 	struct table_state *t = &p->table;
 	bool again = column == t->sort[t->grouping].column;
 
-	/* Names from A on, numbers from the largest on. */
+	/* Names in ascending order, numbers in descending order. */
 	t->sort[t->grouping].ascending = again ? !t->sort[t->grouping].ascending : !column;
 	t->sort[t->grouping].column = column;
 }
@@ -111,7 +111,7 @@ static bool passes(const struct picture *p, const struct group *g)
 
 static void gather(struct picture *p, int width)
 {
-	/* Static, since it is large; there is one view. */
+	/* Static, because it is large; there is only one view. */
 	static struct sort_key keys[VIEW_MAX_GROUPS + 1];
 	const struct groups *gs = &p->m->groups[p->table.grouping];
 	struct columns c = columns(p);

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The pane of the threads that wait, longest first. */
+/* The pane of waiters; the one that has slept longest is first. */
 #include <inttypes.h>
 
 #include "cmd/names.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/pane_wait.h"
 
-/* When a wait looks bad, and when it is: a handler answers within milliseconds. */
+/* When a wait is suspicious, and when it is bad: a handler answers within milliseconds. */
 #define WARN_NS (1 * SECOND)
 #define BAD_NS (10 * SECOND)
 
-/* A machine under load is scanned less often; from this age on, the title says how old the rows are. */
+/* On a busy machine, scans are less frequent; from this age on, the title shows how old the rows are. */
 #define OLD_NS (2 * SECOND)
 
 /* ---- columns: rows are struct waiter ---- */
@@ -22,7 +22,7 @@ static enum style style_of(const struct waiter *w)
 	return w->slept_ns < BAD_NS ? STYLE_WARN : STYLE_BAD;
 }
 
-/* Without colours, too. */
+/* Visible without colours, too. */
 static void get_mark(const struct picture *p, const void *row, struct field *f)
 {
 	enum style style = style_of(row);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The pane of the threads that wait, longest first. */
+/* The pane of waiters; the one that has slept longest is first. */
 #ifndef CMD_VIEW_PANE_WAIT_H
 #define CMD_VIEW_PANE_WAIT_H
 

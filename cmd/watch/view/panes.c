@@ -13,7 +13,7 @@ const struct pane *const panes[NR_PANES] = {
 	[PANE_LOG] = &pane_log,
 };
 
-/* Each finds its rows anew. @width: of the screen; 0: there is none yet */
+/* Let each pane find its rows again. @width: of the screen; 0: there is none yet */
 void panes_gather(struct picture *p, int width)
 {
 	for (int i = 0; i < NR_PANES; i++)

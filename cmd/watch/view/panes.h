@@ -5,7 +5,7 @@
 
 #include "cmd/watch/view/pane.h"
 
-/* From top to bottom: in this order one moves from pane to pane. */
+/* From top to bottom: Tab moves from pane to pane in this order. */
 enum pane_id {
 	PANE_WAIT,
 	PANE_HISTOGRAM,

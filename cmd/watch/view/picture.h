@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the panes show: a frame of the model, and how the user wants to see it. */
+/* The picture that panes show: a frame of the model, and the user's settings. */
 #ifndef CMD_VIEW_PICTURE_H
 #define CMD_VIEW_PICTURE_H
 
@@ -7,10 +7,10 @@
 #include "cmd/watch/view/model.h"
 
 enum {
-	VIEW_PROMPT = 64, /* bytes that one can type */
+	VIEW_PROMPT = 64, /* bytes that the user can type */
 };
 
-/* The table: what it groups by, which groups are in it, in which order. */
+/* The table: its grouping, its rows, and their order. */
 struct table_state {
 	enum grouping grouping;
 	struct {
@@ -26,14 +26,14 @@ struct table_state {
 struct heat_state {
 	uint32_t slots[VIEW_MAX_MAPPINGS];
 	size_t nr;
-	double hottest; /* what a cell has at most: shades are parts of it, and it falls slower than they do */
+	double hottest; /* the scale of shades: the maximum of a cell, which falls slower than the heat */
 	uint64_t hottest_ns;
 };
 
 struct picture {
 	const struct model *m;
 	struct symbols *symbols; /* NULL: instructions are shown as addresses */
-	const pid_t *pids;	 /* those that were named; none: all processes */
+	const pid_t *pids;	 /* the given processes; none: all processes */
 	size_t nr_pids;
 	bool utf8;
 	bool paused;

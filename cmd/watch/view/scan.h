@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What a scan finds, apart from the stream of faults: processes, threads that wait, mappings. */
+/* The results of a scan, which are not in the stream: processes, waiters, mappings. */
 #ifndef CMD_VIEW_SCAN_H
 #define CMD_VIEW_SCAN_H
 
@@ -25,7 +25,7 @@ struct target {
 struct waiter {
 	pid_t pid, tid, target_pid;
 	uint64_t addr, offset;
-	uint64_t slept_ns; /* when it was scanned: it may have gone on since */
+	uint64_t slept_ns; /* at the time of the scan: it may have gone on since */
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_wait_state state;
@@ -47,7 +47,7 @@ struct scan {
 	uint64_t ns; /* when; 0: not yet */
 	uint32_t number;
 	size_t nr_targets, nr_waiters, nr_mappings;
-	uint64_t nr_waiting; /* more than nr_waiters where there was no room */
+	uint64_t nr_waiting; /* more than nr_waiters if there was no room */
 	struct target targets[VIEW_MAX_TARGETS];
 	struct waiter waiters[VIEW_MAX_WAITERS]; /* longest first */
 	struct mapping_info mappings[VIEW_MAX_MAPPINGS];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Scans for the view: which threads wait, which mappings there are, who has ended.
+ * The scanner of the view: finds waiters, mappings, and processes that have ended.
  *
- * In a thread with a context of its own, since a scan may take long and keys shall not wait for it.
+ * It runs in a thread with a context of its own, since a scan may take long and must not delay keys.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -17,13 +17,13 @@
 #define EVERY_NS SECOND
 #define HURRY_NS (300 * MILLISECOND)
 
-/* Scanning costs a twentieth of a CPU at most, as long as that leaves something to show. */
+/* Scans may use a twentieth of a CPU at most, but the interval has a limit. */
 #define SHARE 20
 #define RAREST_NS (5 * SECOND)
 
 struct held {
 	pid_t pid;
-	struct uffdctl_target *target; /* NULL: gone, or may not be inspected */
+	struct uffdctl_target *target; /* NULL: ended, or may not be inspected */
 	bool gone;
 	char comm[64];
 };
@@ -48,7 +48,7 @@ struct scanner {
 
 /* ---- processes ---- */
 
-/* Drops one that is gone, else the one held for longest. */
+/* Drop one that has ended, or else the oldest. */
 static void make_room(struct scanner *s)
 {
 	size_t i = 0;
@@ -179,7 +179,7 @@ static void scan_mappings(struct scanner *s, struct held *h, const struct uffdct
 
 /* ---- the thread ---- */
 
-/* Those of the processes that were named and are still there; of all when none was named. */
+/* Those of the given processes that still exist; of all if none was given. */
 static int find_waiters(struct scanner *s, struct uffdctl_pending **ret)
 {
 	pid_t there[VIEW_MAX_TARGETS];
@@ -216,7 +216,7 @@ static struct timespec after_ns(uint64_t ns)
 	return (struct timespec){ (time_t)(at / SECOND), (long)(at % SECOND) };
 }
 
-/* Until it is time, or somebody is in a hurry; false to end. */
+/* Wait until it is time, or until asked to hurry; false: end. */
 static bool wait_for_next(struct scanner *s, uint64_t cost_ns)
 {
 	uint64_t rest = cost_ns * SHARE < RAREST_NS ? cost_ns * SHARE : RAREST_NS;
@@ -246,7 +246,7 @@ static void *run(void *arg)
 	for (size_t i = 0; i < s->nr_pids && i < VIEW_MAX_TARGETS; i++)
 		hold(s, s->pids[i]);
 	do {
-		/* On a busy machine a scan takes long, and costs no more than elsewhere. */
+		/* Use CPU time: on a busy machine a scan takes longer, but costs the same. */
 		began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 		scan(s);
 		pthread_mutex_lock(&s->lock);
@@ -269,7 +269,7 @@ int scanner_start(const pid_t *pids, size_t nr_pids, struct scanner **ret)
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	r = uffdctl_new(&s->u);
-	/* Signals are the main thread's: here one would make the kernel give up loading a BPF program. */
+	/* The main thread handles signals: here, a signal would interrupt the loading of a BPF program. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	if (r == 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A thread with a context of its own, which scans for waiting threads and mappings. */
+/* A thread with a context of its own, which scans for waiters and mappings. */
 #ifndef CMD_VIEW_SCANNER_H
 #define CMD_VIEW_SCANNER_H
 
@@ -7,12 +7,12 @@
 
 struct scanner;
 
-/* @pids: to be there until scanner_stop(); none: all processes */
+/* @pids: must exist until scanner_stop(); none: all processes */
 int scanner_start(const pid_t *pids, size_t nr_pids, struct scanner **ret);
 void scanner_stop(struct scanner *s);
-/* Names memory that faults were in; @hurry: scan soon */
+/* Tell it in which memory faults were; @hurry: scan soon */
 void scanner_ask(struct scanner *s, const pid_t *pids, size_t nr_pids, bool hurry);
-/* True, and *ret, when there is a scan newer than this number. */
+/* True if there is a scan newer than this number, which is copied to *ret. */
 bool scanner_take(struct scanner *s, uint32_t number, struct scan *ret);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* A picture as plain text, in a new file. */
+/* Writes a picture as plain text to a new file. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ static void put_header(FILE *f, const struct picture *p)
 	fputc('\n', f);
 }
 
-/* With all rows of all groupings, whatever is shown. */
+/* Write all rows of all groupings, independent of the screen. */
 static void put_all(FILE *f, struct picture *p)
 {
 	put_header(f, p);
@@ -78,7 +78,7 @@ static void put_all(FILE *f, struct picture *p)
 	}
 }
 
-/* A new file: what is there is never written over. */
+/* Create a new file: never overwrite an existing one. */
 static int create(const struct picture *p, char *name, size_t size)
 {
 	char when[64], who[16] = "all";
@@ -99,7 +99,7 @@ static int create(const struct picture *p, char *name, size_t size)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Errors of a full disk come when the file is written out. Takes fd over. */
+/* An error such as a full disk may only occur when the buffer is written. Takes over fd. */
 static int write_all(int fd, const struct picture *p)
 {
 	_cleanup_free_ struct picture *copy = malloc(sizeof(*copy));

@@ -16,11 +16,11 @@ enum mode {
 	MODE_CONFIRM
 };
 
-/* What must be drawn again after a key. */
+/* The parts to redraw after a key. */
 enum redraw {
 	DRAW_NOTHING,
 	DRAW_LINES,  /* what is known, again */
-	DRAW_ROWS,   /* rows gathered anew, too */
+	DRAW_ROWS,   /* also find the rows again */
 	DRAW_SCREEN, /* all, as after a resize */
 	VIEW_QUIT,
 };
@@ -35,7 +35,7 @@ struct question {
 
 struct view {
 	struct uffdctl *u;
-	struct model *live, *frame; /* the frame, which the picture is of, is a copy of the live one as it was */
+	struct model *live, *frame; /* the frame that is shown: a copy of the live model */
 	struct picture picture;
 	struct layout layout;
 	struct cursor cursors[NR_PANES];
@@ -50,25 +50,28 @@ struct view {
 
 	bool control;
 	struct question question;
-	struct plan *plan; /* what is asked about; NULL: nothing yet */
+	struct plan *plan; /* the plan of the question; NULL: none yet */
 };
 
-/* @live, @frame: made with calloc(). All else is zero. */
+/* @live, @frame: allocated with calloc(). All else is zero. */
 void view_init(struct view *v, struct model *live, struct model *frame);
-/* The picture is of the model as it is now, unless it is paused. */
+/* Update the picture from the model, unless it is paused. */
 void view_take_frame(struct view *v);
 void view_pause(struct view *v);
-/* Rows anew, as after a new frame. */
+/* Find the rows again, as after a new frame. */
 void view_gather(struct view *v);
-/* Everything in its place on a screen of this size. */
+/* Compute the layout for a screen of this size. */
 void view_arrange(struct view *v, int width, int height);
 
-/* One can move to it, and in it. */
+/* The user can move to it, and in it. */
 bool view_can_focus(const struct view *v, enum pane_id id);
 void view_move(struct view *v, enum pane_id id, long by);
 /* NULL: nothing is selected. */
 const struct waiter *view_selected_waiter(const struct view *v);
-/* In the pane that keys go to, if its rows are mappings; else where the selected thread waits. */
+/*
+ * The selected mapping of the active pane, if its rows are mappings; otherwise the one in which the selected thread
+ * waits.
+ */
 const struct mapping *view_selected_mapping(const struct view *v);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "cmd/watch/view/terminal.h"
 
-/* Behind ours: its macros have names such as lines and columns. */
+/* After our own headers: its macros have names such as lines and columns. */
 #include <curses.h>
 #include <term.h>
 
@@ -68,10 +68,10 @@ static void set_colors(void)
 
 static struct termios saved;
 
-/* As curses writes it; there is no terminfo capability for it. */
+/* The same sequence that curses writes; terminfo has no capability for it. */
 #define MOUSE_OFF "\033[?1000l"
 
-/* Made beforehand: all that a signal handler may do is to write it. */
+/* Prepared beforehand: a signal handler may only write it. */
 static char restoring[256];
 
 static void prepare_restoring(void)
@@ -84,7 +84,7 @@ static void prepare_restoring(void)
 	restoring[0] = '\0';
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		n = parts[i] ? strlen(parts[i]) : 0;
-		/* Those with pauses in them are for terminals that nobody makes any more. */
+		/* Strings with pauses are for terminals that nobody uses any more. */
 		if (!n || len + n >= sizeof(restoring) || strstr(parts[i], "$<"))
 			continue;
 		memcpy(restoring + len, parts[i], n + 1);
@@ -115,8 +115,8 @@ static void catch_crashes(bool on)
 /* ---- its size ---- */
 
 /*
- * A terminal may report any size up to 65535. ncurses counts in short and crashes above SHRT_MAX, so it gets its
- * size from us, and no more than there is something to show for.
+ * A terminal may report any size up to 65535. ncurses uses short and crashes above SHRT_MAX, so we tell it the size,
+ * limited to what we can fill.
  */
 #define MAX_HEIGHT 1024
 #define MAX_WIDTH LINE_COLS
@@ -129,7 +129,7 @@ static void on_resize(int sig)
 	resized = 1;
 }
 
-/* What the terminal reports, else the environment, else terminfo for its type. */
+/* The size from the terminal, or else from the environment, or else from terminfo. */
 static int bounded(int told, const char *variable, int usual, int most)
 {
 	const char *text = told > 0 ? NULL : getenv(variable);
@@ -176,7 +176,7 @@ int terminal_begin(bool color)
 	if (tcgetattr(STDIN_FILENO, &saved) < 0)
 		return -errno;
 	use_env(FALSE);
-	/* With a handler that is there, ncurses sets none. */
+	/* If there is a handler, ncurses sets none. */
 	catch_resize(true);
 	if (!initscr())
 		return -EIO;

@@ -9,11 +9,11 @@
 bool terminal_usable(void);
 int terminal_begin(bool color);
 void terminal_end(void);
-/* The next key, as getch(3) has it, or a negative number when there is none. Never waits. */
+/* The next key, as from getch(3), or a negative number if there is none. Never waits. */
 int terminal_key(void);
 
 void terminal_size(int *height, int *width);
-/* An empty screen to draw on; @all: even what is there already is written anew. */
+/* Begin with an empty screen; @all: redraw everything. */
 void terminal_clear(bool all);
 void terminal_put(int y, int x, const struct line *l);
 void terminal_refresh(void);

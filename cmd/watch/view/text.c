@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* How names, numbers and shades are written on the screen. */
+/* The formats of names, numbers and shades on the screen. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

@@ -15,7 +15,7 @@
 #include "cmd/watch/view/scanner.h"
 #include "cmd/watch/view/terminal.h"
 
-/* The stream has room for some tenths of a second of a storm; in a calm, reading it seldom costs least. */
+/* The stream has room for some tenths of a second of many faults; with few faults, reading it rarely costs least. */
 #define READ_MS 50
 #define STORM_READ_MS 10
 #define STORM_FAULTS 500 /* between two reads */
@@ -112,7 +112,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	control_end(&s->v);
 	if (st)
 		summary_text(st, passed_ns, s->session->backend);
-	/* They were on a screen that is gone now. */
+	/* The messages were on a screen that is gone now: print them. */
 	messages_repeat(&s->v.messages, s->session->messages);
 	free_all(s);
 }
@@ -141,7 +141,7 @@ static void say_who_ended(struct view_output *s)
 		const struct target *t = &s->scan.targets[i];
 
 		if (t->gone && i < old->nr_targets && old->targets[i].pid == t->pid && !old->targets[i].gone)
-			messages_say(&s->v.messages, true, "%d %s has ended; its faults stay on show", t->pid, t->comm);
+			messages_say(&s->v.messages, true, "%d %s has ended; its faults stay visible", t->pid, t->comm);
 	}
 }
 
@@ -160,9 +160,8 @@ static bool take_scan(struct view_output *s)
 }
 
 /*
- * A frame shows one reading: the stream was read to its end, totals are sums of what it had, and the threads that
- * wait were scanned just now. Where the stream has lost something, or leaves something out as options want it,
- * totals are the kernel's own.
+ * All numbers of a frame belong to the same moment: the stream was read to its end, totals are sums over it, and
+ * waiters were scanned just now. Only if the stream has lost faults, or is filtered, the totals are the kernel's.
  */
 static int take_frame(struct view_output *s, uint64_t now)
 {
@@ -205,7 +204,7 @@ static uint64_t patience(const struct view_output *s)
 
 static bool frame_is_due(struct view_output *s, uint64_t now, bool new_scan)
 {
-	/* The first comes with the first scan, the others keep their time. */
+	/* The first frame comes with the first scan, the others at their intervals. */
 	if (new_scan && s->v.live->scan.number == 1)
 		return true;
 	if (now - s->framed_ns < interval(s))
@@ -243,7 +242,7 @@ static int take_keys(struct view_output *s)
 		want(s, input(&s->v, key));
 		if (s->wanted == VIEW_QUIT)
 			return 1;
-		/* A key that is held down shall move what the next key works on. */
+		/* Update the rows before the next key, which works on them: a key may be held down. */
 		if (s->wanted >= DRAW_ROWS)
 			draw_wanted(s);
 	}
