@@ -102,18 +102,17 @@ static int create(const struct picture *p, char *name, size_t size)
 /* An error such as a full disk may only occur when the buffer is written. Takes over fd. */
 static int write_all(int fd, const struct picture *p)
 {
-	_cleanup_free_ struct picture *copy = malloc(sizeof(*copy));
-	FILE *f = copy ? fdopen(fd, "w") : NULL;
+	struct picture all = *p;
+	FILE *f = fdopen(fd, "w");
 	int r = 0;
 
 	if (!f) {
 		close(fd);
 		return -ENOMEM;
 	}
-	*copy = *p;
-	copy->table.filter[0] = '\0';
-	copy->in_file = true;
-	put_all(f, copy);
+	all.table.filter[0] = '\0';
+	all.in_file = true;
+	put_all(f, &all);
 	errno = 0;
 	if (fflush(f) || ferror(f))
 		r = errno ? -errno : -EIO;
