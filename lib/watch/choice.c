@@ -55,7 +55,7 @@ static int configure_ranges(struct uffdctl_watch *w, const struct uffdctl_watch_
 	_cleanup_(segments_free) struct segments segments = {};
 	int r;
 
-	if (opts->nr_pids != 1)
+	if (!opts->pids || opts->nr_pids != 1)
 		return fail(w->u, -EINVAL, "ranges require exactly one PID");
 	r = resolve_ranges(w, opts->pids[0], opts->ranges, &segments);
 	for (size_t i = 0; r >= 0 && i < segments.nr; i++)
