@@ -295,4 +295,6 @@ deps:
 	test -z "$$missing" || { echo "  APT    $$missing"; $(SUDO) apt-get update -qq && \
 		DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null; }
 
--include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(wildcard $(O)/bpf/*.d $(O)/bpf/*/*.d $(O)/tests/*/*.d)
+# Named one by one: what an older tree left behind in the build folder would name sources that have moved.
+-include $(LIB_OBJS:.o=.d) $(CMD_OBJS:.o=.d) $(patsubst %.c,$(O)/%.d,$(wildcard bpf/*.bpf.c bpf/*/*.bpf.c)) \
+	$(addsuffix .d,$(filter-out $(O)/tests/helpers/target,$(TEST_PROGS)) $(FUZZERS))
