@@ -23,15 +23,15 @@ FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
 GUEST_MEMFD = ["missing_guest_memfd", "minor_guest_memfd"]
 
 
-def rung(fn):
+def rung(fn, name=None):
     """A test whose function returns the rungs that answer, best first; they must be those that are expected."""
-    name = fn.__name__.removeprefix("rung_")
+    name = name or fn.__name__.removeprefix("rung_")
 
     def compare():
         seen = fn()
         print("# saw: " + json.dumps({name: seen}), flush=True)
         eq(seen, plan(KERNEL).rungs[name], name)
-    compare.__name__ = fn.__name__
+    compare.__name__ = f"rung_{name}"
     return test(limit=120)(compare)
 
 
@@ -155,12 +155,13 @@ def rung_looks_again():
 # ---- acting: on which memory it can be done; where not, the error says why ----
 
 NO_RWP = "needs Linux 7.3"
-NO_GUEST_MEMFD = "no userfaultfd for guest_memfd (one with the patches"
+NO_GUEST_MEMFD = "no userfaultfd for guest_memfd (a kernel with the patches"
+NO_MARKS = "a guest does not use the process's page table"
 WITHOUT = {
     "missing": {"guest_memfd": NO_GUEST_MEMFD},
     "minor": {"anonymous": "minor needs shmem", "guest_memfd": NO_GUEST_MEMFD},
-    "wp": {"guest_memfd": "a guest does not go by"},
-    "rwp": {"anonymous": NO_RWP, "shmem": NO_RWP, "hugetlbfs": NO_RWP, "guest_memfd": "a guest does not go by"},
+    "wp": {"guest_memfd": NO_MARKS},
+    "rwp": {"anonymous": NO_RWP, "shmem": NO_RWP, "hugetlbfs": NO_RWP, "guest_memfd": NO_MARKS},
 }
 
 
@@ -178,24 +179,8 @@ def registers(mode, name):
         return False
 
 
-@rung
-def rung_missing():
-    return " ".join(name for name in MEMORY if registers("missing", name))
-
-
-@rung
-def rung_minor():
-    return " ".join(name for name in MEMORY if registers("minor", name))
-
-
-@rung
-def rung_wp():
-    return " ".join(name for name in MEMORY if registers("wp", name))
-
-
-@rung
-def rung_rwp():
-    return " ".join(name for name in MEMORY if registers("rwp", name))
+for mode in WITHOUT:
+    rung(lambda mode=mode: " ".join(name for name in MEMORY if registers(mode, name)), mode)
 
 
 def resolves(command, name):
@@ -216,14 +201,8 @@ def resolves(command, name):
         return True
 
 
-@rung
-def rung_copy():
-    return " ".join(name for name in MEMORY if resolves("copy", name))
-
-
-@rung
-def rung_zeropage():
-    return " ".join(name for name in MEMORY if resolves("zeropage", name))
+for command in ("copy", "zeropage"):
+    rung(lambda command=command: " ".join(name for name in MEMORY if resolves(command, name)), command)
 
 
 @rung
