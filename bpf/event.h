@@ -95,10 +95,11 @@ struct ev_waiter {
 
 /* ---- watching: bpf/watch/ ---- */
 
+/* The numbers of the modes' bits. */
 enum ev_kind {
-	EV_MINOR,
 	EV_MISSING,
 	EV_WP,
+	EV_MINOR,
 	EV_RWP,
 	EV_NR_KINDS,
 };

@@ -136,13 +136,19 @@ static const char *contents_hint(int err, bool has_offset)
 	}
 }
 
-int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts *opts, struct messages *m)
+int open_contents(const struct contents_options *o, struct uffdctl_action_opts *opts, struct messages *m)
 {
-	_cleanup_free_ char *path = strdup(o->from_zero ? "/dev/zero" : o->from);
+	_cleanup_free_ char *path = NULL;
 	_cleanup_close_ int fd = -1;
 	char *at;
 	int r;
 
+	opts->elsewhere = o->elsewhere;
+	opts->contents = o->from_zero ? UFFDCTL_CONTENTS_ZERO : UFFDCTL_CONTENTS_FD;
+	opts->from_fd = -1;
+	if (o->from_zero)
+		return 0;
+	path = strdup(o->from);
 	if (!path) {
 		error(m, "out of memory");
 		return -ENOMEM;
@@ -158,7 +164,12 @@ int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts 
 		return r;
 	}
 	opts->from_fd = steal_fd(fd);
-	opts->elsewhere = o->elsewhere;
-	opts->flags |= o->by_offset ? UFFDCTL_BY_OFFSET : 0;
+	opts->flags |= o->by_offset ? UFFDCTL_ACTION_BY_OFFSET : 0;
 	return 0;
+}
+
+void close_contents(struct uffdctl_action_opts *opts)
+{
+	if (opts->contents == UFFDCTL_CONTENTS_FD)
+		cleanup_close(&opts->from_fd);
 }

@@ -26,6 +26,7 @@ static inline bool contents_given(const struct contents_options *o)
  * Opens them, and sets the members of @opts that describe them. May block, as on a file system that does not answer.
  * 0 or a negative errno, reported.
  */
-int open_contents(const struct contents_options *o, struct uffdctl_resolve_opts *opts, struct messages *m);
+int open_contents(const struct contents_options *o, struct uffdctl_action_opts *opts, struct messages *m);
+void close_contents(struct uffdctl_action_opts *opts);
 
 #endif

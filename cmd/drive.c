@@ -28,6 +28,7 @@ static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_st
 	char *colon = strchr(arg, ':');
 	int pid;
 
+	o->has_fd = true;
 	if (parse_number(colon ? colon + 1 : arg, &o->fd) < 0)
 		return usage_error(state, "--fd=%s: write FD or PID:FD, as in the column HOLDERS of uffdctl smaps",
 				   arg);
@@ -64,13 +65,10 @@ static error_t parse_drive(int key, char *arg, struct argp_state *state)
 	struct drive_options *o = state->input;
 
 	switch (key) {
-	case ARGP_KEY_INIT:
-		o->fd = -1;
-		return 0;
 	case 'f':
 		return parse_fd(o, arg, state);
 	case OPT_DRY_RUN:
-		o->flags |= UFFDCTL_DRY_RUN;
+		o->flags |= UFFDCTL_ACTION_DRY_RUN;
 		return 0;
 	case ARGP_KEY_ARG:
 		return parse_argument(o, arg, state);
@@ -132,20 +130,23 @@ static int is_interrupted(void *data)
 	return interrupted();
 }
 
-static unsigned int handle_flags(const struct drive_options *o)
+static uint64_t handle_flags(const struct drive_options *o)
 {
+	uint64_t flags = o->has_fd ? UFFDCTL_HANDLE_FD : 0;
+
 	if (!o->handshake)
-		return 0;
-	return o->flags & UFFDCTL_DRY_RUN ? UFFDCTL_HANDSHAKE_DRY : UFFDCTL_HANDSHAKE;
+		return flags;
+	return flags | (o->flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_HANDLE_HANDSHAKE_DRY : UFFDCTL_HANDLE_HANDSHAKE);
 }
 
 static int open_handle(struct drive *d)
 {
 	const struct drive_options *o = d->options;
+	const struct uffdctl_handle_opts opts = { sizeof(opts), o->ranges, handle_flags(o), o->holder, o->fd };
 	int r = uffdctl_target_open(d->inv->context, o->pid, &d->target);
 
 	if (r >= 0)
-		r = uffdctl_handle_open(d->target, o->holder, o->fd, o->ranges, handle_flags(o), &d->handle);
+		r = uffdctl_handle_open(d->target, &opts, &d->handle);
 	if (r >= 0)
 		uffdctl_handle_wait_lock(d->handle, o->wait_lock_ns, is_interrupted, NULL);
 	return r;
@@ -168,6 +169,16 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 	uffdctl_target_close(d->target);
 	uffdctl_ranges_free(d->options->ranges);
 	return d->failed ? EXIT_UNDONE : EXIT_DONE;
+}
+
+struct uffdctl_action_opts drive_opts(struct drive *d)
+{
+	return (struct uffdctl_action_opts){
+		.size = sizeof(struct uffdctl_action_opts),
+		.flags = d->options->flags,
+		.result = drive_result,
+		.data = d,
+	};
 }
 
 void drive_result(void *data, const struct uffdctl_result *result)

@@ -9,10 +9,11 @@
 struct drive_options {
 	pid_t pid;
 	struct uffdctl_ranges *ranges;
+	bool has_fd;  /* -f */
 	pid_t holder; /* -f PID:FD; 0: the process itself */
-	int fd;	      /* -1: to be chosen */
+	int fd;
 	bool handshake;
-	unsigned int flags; /* UFFDCTL_DRY_RUN, _NO_WAKE, … */
+	unsigned int flags; /* UFFDCTL_ACTION_* */
 	uint64_t wait_lock_ns;
 };
 
@@ -37,6 +38,9 @@ struct drive {
  * Returns an exit status.
  */
 int run_drive(struct drive *d, int (*work)(struct drive *d));
+
+/* The options of an action whose results become rows. */
+struct uffdctl_action_opts drive_opts(struct drive *d);
 
 /* Add a row; data is a struct drive. */
 void drive_result(void *data, const struct uffdctl_result *result);

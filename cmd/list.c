@@ -61,14 +61,14 @@ static void uffd_total(const void *row, struct cell *ret)
 /* The columns have the names of the modes. */
 static void uffd_registered(const void *row, struct cell *ret)
 {
-	for (unsigned int bit = 0; bit < 4; bit++)
+	for (unsigned int bit = 0; uffdctl_mode_name(bit); bit++)
 		if (!strcasecmp(uffdctl_mode_name(bit), ret->column))
 			cell_size(ret, uffd_of(row)->bytes[bit]);
 }
 
 static void uffd_waits(const void *row, struct cell *ret)
 {
-	cell_number(ret, uffd_of(row)->waits);
+	cell_number(ret, uffd_of(row)->has_reader);
 }
 
 static void uffd_features(const void *row, struct cell *ret)
@@ -98,9 +98,10 @@ static const struct column list_columns[] = {
 static int run_list(struct invocation *inv)
 {
 	struct list_options *o = inv->options;
+	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
 	struct uffdctl_list *list = NULL;
 	bool failed = pids_check(&o->pids, inv) < 0;
-	int r = uffdctl_list(inv->context, o->source, o->pids.list, o->pids.nr, &list);
+	int r = uffdctl_list(inv->context, &opts, &list);
 
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(inv->table, uffdctl_list_get(list, i));

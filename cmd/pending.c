@@ -5,7 +5,6 @@
 
 #include "cmd/columns.h"
 #include "cmd/interrupt.h"
-#include "cmd/names.h"
 #include "cmd/options.h"
 #include "cmd/pids.h"
 #include "cmd/source.h"
@@ -69,12 +68,12 @@ static void waiter_kind(const void *row, struct cell *ret)
 
 static void waiter_access(const void *row, struct cell *ret)
 {
-	cell_text(ret, access_name(waiter_of(row)->access));
+	cell_text(ret, uffdctl_access_name(waiter_of(row)->access));
 }
 
 static void waiter_state(const void *row, struct cell *ret)
 {
-	cell_text(ret, wait_state_name(waiter_of(row)->state));
+	cell_text(ret, uffdctl_wait_state_name(waiter_of(row)->state));
 }
 
 static void waiter_slept(const void *row, struct cell *ret)
@@ -188,8 +187,9 @@ static void note_none(struct invocation *inv, bool hidden)
 static int list_waiters(struct invocation *inv, struct seen *ret)
 {
 	const struct pending_options *o = inv->options;
+	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
 	struct uffdctl_pending *p = NULL;
-	int r = uffdctl_pending(inv->context, o->source, o->pids.list, o->pids.nr, &p);
+	int r = uffdctl_pending(inv->context, &opts, &p);
 
 	*ret = (struct seen){};
 	if (r >= 0) {

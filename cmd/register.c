@@ -80,13 +80,16 @@ static error_t parse_register(int key, char *arg, struct argp_state *state)
 static int do_register(struct drive *d)
 {
 	const struct register_options *o = d->inv->options;
+	const struct uffdctl_action_opts opts = drive_opts(d);
 
-	return uffdctl_register(d->handle, o->drive.ranges, o->modes, o->drive.flags, drive_result, d);
+	return uffdctl_register(d->handle, o->drive.ranges, o->modes, &opts);
 }
 
 static int do_unregister(struct drive *d)
 {
-	return uffdctl_unregister(d->handle, d->options->ranges, d->options->flags, drive_result, d);
+	const struct uffdctl_action_opts opts = drive_opts(d);
+
+	return uffdctl_unregister(d->handle, d->options->ranges, &opts);
 }
 
 static int change_registration(struct invocation *inv, int (*work)(struct drive *d))

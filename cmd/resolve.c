@@ -6,7 +6,6 @@
 #include "cmd/interrupt.h"
 #include "cmd/resolve.h"
 #include "cmd/values.h"
-#include "lib/cleanup.h"
 
 /* ---- options ---- */
 
@@ -32,7 +31,7 @@ static error_t parse_work(int key, char *arg, struct argp_state *state)
 		o->nr_threads = n;
 		return 0;
 	case OPT_NO_WAKE:
-		o->drive.flags |= UFFDCTL_NO_WAKE;
+		o->drive.flags |= UFFDCTL_ACTION_NO_WAKE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -47,10 +46,10 @@ error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_st
 
 	switch (key) {
 	case OPT_WP:
-		o->drive.flags |= UFFDCTL_WRITE_PROTECT;
+		o->drive.flags |= UFFDCTL_ACTION_WP;
 		return 0;
 	case OPT_FORCE:
-		o->drive.flags |= UFFDCTL_FORCE;
+		o->drive.flags |= UFFDCTL_ACTION_FORCE;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -63,7 +62,7 @@ struct resolve {
 	struct drive drive; /* must be first: run_drive() returns a pointer to it */
 	resolve_fn fn;
 	const char *why_absent;
-	struct uffdctl_resolve_opts opts;
+	struct uffdctl_action_opts opts;
 	struct progress progress;
 	int opened; /* the contents: 0, or a negative errno, reported */
 	uint64_t mapped, absent, elsewhere;
@@ -118,12 +117,12 @@ static int do_resolve(struct drive *d)
 
 	if (res->opened < 0)
 		return res->opened;
-	if (res->opts.flags & UFFDCTL_NO_WAKE)
+	if (res->opts.flags & UFFDCTL_ACTION_NO_WAKE)
 		note(&d->inv->messages,
 		     "%d: with --no-wake, threads that wait in these ranges stay asleep until \"uffdctl wake\"",
 		     d->options->pid);
 	progress_begin(&res->progress);
-	r = res->fn(d->handle, d->options->ranges, &res->opts, add_result);
+	r = res->fn(d->handle, d->options->ranges, &res->opts);
 	sum_up(res, r, progress_seconds(&res->progress));
 	return r;
 }
@@ -136,9 +135,10 @@ int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent)
 		.fn = fn,
 		.why_absent = why_absent,
 		.progress = o->progress,
-		.opts = { .flags = o->drive.flags,
+		.opts = { .size = sizeof(res.opts),
+			  .flags = o->drive.flags,
 			  .nr_threads = o->nr_threads,
-			  .from_fd = -1,
+			  .result = add_result,
 			  .progress = show_progress,
 			  .data = &res },
 	};
@@ -148,6 +148,6 @@ int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent)
 	if (contents_given(&o->contents))
 		res.opened = open_contents(&o->contents, &res.opts, &inv->messages);
 	status = run_drive(&res.drive, do_resolve);
-	cleanup_close(&res.opts.from_fd);
+	close_contents(&res.opts);
 	return status;
 }

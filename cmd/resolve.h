@@ -31,7 +31,7 @@ enum {
 /* clang-format on */
 
 typedef int (*resolve_fn)(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-			  const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
+			  const struct uffdctl_action_opts *opts);
 
 /* Run a whole command whose options are a struct resolve_options; returns an exit status. */
 int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent);

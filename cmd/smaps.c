@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "cmd/columns.h"
-#include "cmd/names.h"
 #include "cmd/options.h"
 #include "cmd/pids.h"
 #include "cmd/source.h"
@@ -57,7 +56,7 @@ static void vma_flags(const void *row, struct cell *ret)
 	if (((const struct vma_row *)row)->all_flags)
 		cell_vm_flags(ret, vma_of(row)->vm_flags);
 	else
-		cell_bits(ret, vma_of(row)->modes, mode_flag_name);
+		cell_bits(ret, vma_of(row)->modes, uffdctl_mode_flag);
 }
 
 static void vma_name(const void *row, struct cell *ret)
@@ -89,7 +88,7 @@ static void vma_smaps_key(const void *row, struct cell *ret)
 {
 	const uint64_t *sizes = vma_of(row)->sizes;
 
-	for (unsigned int i = 0; sizes && i < UFFDCTL_NR_SIZES; i++)
+	for (unsigned int i = 0; sizes && uffdctl_smaps_key(i); i++)
 		if (!strcasecmp(uffdctl_smaps_key(i), ret->column))
 			cell_size(ret, sizes[i]);
 }
@@ -153,9 +152,9 @@ static error_t parse_flags(const char *arg, uint64_t *modes, const struct argp_s
 	while ((name = strsep(&rest, ","))) {
 		unsigned int bit = 0;
 
-		while (mode_flag_name(bit) && strcmp(name, mode_flag_name(bit)))
+		while (uffdctl_mode_flag(bit) && strcmp(name, uffdctl_mode_flag(bit)))
 			bit++;
-		if (!mode_flag_name(bit))
+		if (!uffdctl_mode_flag(bit))
 			return usage_error(state, "--flag=%s: write ui, um, uw, ur, or several, separated by commas",
 					   arg);
 		*modes |= UINT64_C(1) << bit;
@@ -206,12 +205,13 @@ static int list_process(struct invocation *inv, pid_t pid, const struct uffdctl_
 {
 	const struct smaps_options *o = inv->options;
 	struct vma_row row = { .place.pid = pid, .list = list, .all_flags = o->flags & UFFDCTL_MAPS_ALL };
+	const struct uffdctl_maps_opts opts = { sizeof(opts), list, o->source, o->flags };
 	struct uffdctl_target *target = NULL;
 	struct uffdctl_maps *maps = NULL;
 	int r = uffdctl_target_open(inv->context, pid, &target);
 
 	if (r >= 0)
-		r = uffdctl_maps(target, o->source, o->flags, list, &maps);
+		r = uffdctl_maps(target, &opts, &maps);
 	if (r >= 0)
 		r = add_mappings(inv, maps, &row);
 	uffdctl_maps_free(maps);
@@ -222,6 +222,7 @@ static int list_process(struct invocation *inv, pid_t pid, const struct uffdctl_
 static int run_smaps(struct invocation *inv)
 {
 	struct smaps_options *o = inv->options;
+	const struct uffdctl_find_opts opts = { .size = sizeof(opts), .source = o->source };
 	struct uffdctl_list *list = NULL;
 	bool failed;
 	int r = 0;
@@ -230,7 +231,7 @@ static int run_smaps(struct invocation *inv)
 		table_show(inv->table, COL_GROUP);
 	/* Only BPF knows holders; without it smaps still shows the flags. */
 	if (o->source != UFFDCTL_SOURCE_PROC)
-		r = uffdctl_list(inv->context, o->source, NULL, 0, &list);
+		r = uffdctl_list(inv->context, &opts, &list);
 	failed = r < 0;
 	for (size_t i = 0; r >= 0 && i < o->pids.nr; i++)
 		failed |= list_process(inv, o->pids.list[i], list) < 0;

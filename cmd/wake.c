@@ -15,7 +15,9 @@ static const struct column wake_columns[] = {
 
 static int do_wake(struct drive *d)
 {
-	return uffdctl_wake(d->handle, d->options->ranges, d->options->flags, drive_result, d);
+	const struct uffdctl_action_opts opts = drive_opts(d);
+
+	return uffdctl_wake(d->handle, d->options->ranges, &opts);
 }
 
 static int run_wake(struct invocation *inv)

@@ -4,6 +4,11 @@
 
 #include "lib/context.h"
 
+UFFDCTL_EXPORT const char *uffdctl_version(void)
+{
+	return UFFDCTL_VERSION;
+}
+
 UFFDCTL_EXPORT int uffdctl_new(struct uffdctl **ret)
 {
 	struct uffdctl *u = calloc(1, sizeof(*u));
@@ -24,6 +29,7 @@ UFFDCTL_EXPORT void uffdctl_free(struct uffdctl *u)
 	if (u->waiters)
 		u->waiters_close(u->waiters);
 	free(u->vmflags);
+	free(u->last_error);
 	free(u);
 }
 
@@ -32,4 +38,9 @@ UFFDCTL_EXPORT void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn
 	u->log_level = level;
 	u->log_fn = fn;
 	u->log_data = data;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_last_error(const struct uffdctl *u)
+{
+	return u->last_error ?: "";
 }

@@ -18,6 +18,8 @@ struct uffdctl {
 	int log_level;
 	uffdctl_log_fn log_fn;
 	void *log_data;
+	bool silent; /* what fails now is no error of the caller's */
+	char *last_error;
 
 	/*
 	 * Made on first use, together with the function that frees it, since the context includes none of their

@@ -7,13 +7,21 @@
 
 void log_print(struct uffdctl *u, int level, const char *fmt, ...)
 {
-	_cleanup_free_ char *msg = NULL;
 	int saved = errno;
+	char *msg = NULL;
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (u->log_fn && vasprintf(&msg, fmt, ap) >= 0)
-		u->log_fn(u->log_data, level, msg);
+	if (vasprintf(&msg, fmt, ap) < 0)
+		msg = NULL;
 	va_end(ap);
+	if (msg && u->log_fn && level <= u->log_level)
+		u->log_fn(u->log_data, level, msg);
+	if (level == UFFDCTL_LOG_ERROR) {
+		free(u->last_error);
+		u->last_error = msg;
+	} else {
+		free(msg);
+	}
 	errno = saved;
 }

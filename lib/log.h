@@ -9,7 +9,13 @@
 
 void log_print(struct uffdctl *u, int level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-#define log_at(u, lvl, ...) ((lvl) <= (u)->log_level ? log_print(u, lvl, __VA_ARGS__) : (void)0)
+/* Errors are kept, also if nobody gets them. */
+static inline bool log_is_wanted(const struct uffdctl *u, int level)
+{
+	return !u->silent && (level <= u->log_level || level == UFFDCTL_LOG_ERROR);
+}
+
+#define log_at(u, lvl, ...) (log_is_wanted(u, lvl) ? log_print(u, lvl, __VA_ARGS__) : (void)0)
 #define log_error(u, ...) log_at(u, UFFDCTL_LOG_ERROR, __VA_ARGS__)
 #define log_warning(u, ...) log_at(u, UFFDCTL_LOG_WARNING, __VA_ARGS__)
 #define log_notice(u, ...) log_at(u, UFFDCTL_LOG_NOTICE, __VA_ARGS__)

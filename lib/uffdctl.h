@@ -4,8 +4,14 @@
  *
  * Functions return 0 or a negative errno; results come back through the last
  * parameter, ret, which is written on success only. Every failure is explained
- * once through the log function (uffdctl_set_log). Addresses and sizes are in
- * bytes. An object may be used by one thread at a time. See libuffdctl(3).
+ * once through the log function (uffdctl_set_log), and can be had with
+ * uffdctl_last_error(). Addresses and sizes are in bytes. An object may be used
+ * by one thread at a time. See libuffdctl(3).
+ *
+ * A struct whose first member is size is made by the caller, who sets size to
+ * its sizeof(), and all members that are not used to 0: so a program keeps
+ * working when the struct gets more members. Where such a struct is named opts,
+ * it may be NULL: all members are 0.
  */
 #ifndef UFFDCTL_H
 #define UFFDCTL_H
@@ -21,6 +27,9 @@ extern "C" {
 #endif
 
 #define UFFDCTL_VERSION "0.1.0"
+
+/* The version of the library that runs, as UFFDCTL_VERSION is that of the header. Since 0.1. */
+const char *uffdctl_version(void);
 
 /* A number that is not known: JSON null. */
 #define UFFDCTL_UNKNOWN UINT64_MAX
@@ -64,6 +73,12 @@ void uffdctl_free(struct uffdctl *u);
  */
 void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn fn, void *data);
 
+/*
+ * The text of the last error, as the log function gets it, also if there is none: of use after a call that failed.
+ * "" if there was no error. Valid until the next call with the context or with an object made from it. Since 0.1.
+ */
+const char *uffdctl_last_error(const struct uffdctl *u);
+
 /* ---- names ---- */
 
 /* Registration modes, as in UFFDIO_REGISTER_MODE_*. */
@@ -74,8 +89,13 @@ enum uffdctl_mode {
 	UFFDCTL_MODE_RWP = 1 << 3,
 };
 
+/* Arrays "by bit of the mode" have this length, more than there are modes: uffdctl_mode_name() knows which are used. */
+#define UFFDCTL_MAX_MODES 8
+
 /* The kernel's name, in lower case, of a bit of modes, features or ioctls; NULL if the bit has no name. */
 const char *uffdctl_mode_name(unsigned int bit);
+/* The mode of a mapping as smaps shows it: "um", "uw", "ui", "ur". */
+const char *uffdctl_mode_flag(unsigned int bit);
 const char *uffdctl_feature_name(unsigned int bit);
 const char *uffdctl_ioctl_name(unsigned int bit);
 
@@ -111,31 +131,38 @@ enum uffdctl_source {
 	UFFDCTL_SOURCE_PROC, /* /proc/PID/fd, fdinfo, smaps: what proc(5) lets the user see */
 };
 
+/* For uffdctl_list() and uffdctl_pending(). */
+struct uffdctl_find_opts {
+	size_t size;
+	const pid_t *pids; /* only what concerns these processes, see there; NULL for all */
+	size_t nr_pids;
+	enum uffdctl_source source;
+	unsigned int flags; /* none so far */
+};
+
 /* One descriptor of a userfaultfd. Descriptors of the same userfaultfd have the same ctx. */
 struct uffdctl_uffd {
 	uint32_t ctx; /* 1, 2, …; 0: not known */
 	pid_t pid;    /* who holds it */
 	int fd;
-	char comm[16];	   /* raw bytes: escape before printing */
-	uint64_t features; /* of its UFFDIO_API; UFFDCTL_UNKNOWN before that */
-	uint64_t pending;  /* waiters whose message no handler has read (queued), or UFFDCTL_UNKNOWN */
-	uint64_t total;	   /* all waiters, or UFFDCTL_UNKNOWN */
-	pid_t target_pid;  /* process whose memory it governs; 0: not known, or gone */
-	uint64_t bytes[4]; /* registered, by bit of the mode, or UFFDCTL_UNKNOWN */
-	uint64_t waits;	   /* 1: a handler waits in read, poll or epoll; 0: none does; or UFFDCTL_UNKNOWN */
+	char comm[16];			   /* raw bytes: escape before printing */
+	uint64_t features;		   /* of its UFFDIO_API; UFFDCTL_UNKNOWN before that */
+	uint64_t pending;		   /* waiters whose message no handler has read (queued), or UFFDCTL_UNKNOWN */
+	uint64_t total;			   /* all waiters, or UFFDCTL_UNKNOWN */
+	pid_t target_pid;		   /* process whose memory it governs; 0: not known, or gone */
+	uint64_t bytes[UFFDCTL_MAX_MODES]; /* registered, by bit of the mode, or UFFDCTL_UNKNOWN */
+	uint64_t has_reader; /* 1: a handler waits in read, poll or epoll; 0: none does; or UFFDCTL_UNKNOWN */
 };
 
 struct uffdctl_list;
 
 /*
- * Find userfaultfds.
- * @pids: only those that these processes hold, or that govern their memory; NULL for all
+ * Find userfaultfds; with pids those that these processes hold, or that govern their memory.
  * @ret: out, free with uffdctl_list_free()
  * -EPERM, -ENOSYS: the source is not available (BPF only); -ESRCH: no such process; -ENOMEM.
  * Beneath: bpf iter/task_file, iter/task, iter/task_vma; or /proc/PID/fd, kcmp(2). Since 0.1.
  */
-int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
-		 struct uffdctl_list **ret);
+int uffdctl_list(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_list **ret);
 void uffdctl_list_free(struct uffdctl_list *l);
 size_t uffdctl_list_count(const struct uffdctl_list *l);
 const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_list *l, size_t i);
@@ -161,10 +188,18 @@ pid_t uffdctl_target_pid(const struct uffdctl_target *t);
 /* Its name when it was opened, escaped. Valid until uffdctl_target_close(). Since 0.1. */
 const char *uffdctl_target_comm(const struct uffdctl_target *t);
 
-/* Sizes of a mapping in smaps, in bytes; in the order of uffdctl_smaps_key(). */
-#define UFFDCTL_NR_SIZES 17
-/* The key as in proc_pid_smaps(5), "Rss" and so on; NULL after the last one. */
+/* The key of sizes[i] of a mapping, as in proc_pid_smaps(5): "Rss" and so on; NULL after the last one. */
 const char *uffdctl_smaps_key(unsigned int i);
+
+/* What a mapping's memory is. */
+enum uffdctl_memory {
+	UFFDCTL_MEMORY_UNKNOWN, /* not known without BPF */
+	UFFDCTL_MEMORY_ANON,	/* private memory without a file */
+	UFFDCTL_MEMORY_SHMEM,	/* tmpfs, memfd, shared memory without a file */
+	UFFDCTL_MEMORY_HUGETLB,
+	UFFDCTL_MEMORY_GUEST_MEMFD,
+	UFFDCTL_MEMORY_OTHER, /* a file, a device, System V shared memory */
+};
 
 struct uffdctl_vma {
 	struct uffdctl_range range;
@@ -177,9 +212,9 @@ struct uffdctl_vma {
 	uint64_t modes;	       /* UFFDCTL_MODE_* for which it is registered */
 	uint64_t page_size;    /* KernelPageSize */
 	uint32_t ctx;	       /* its owner in the given list; 0: none or not known; UFFDCTL_CTX_UNHELD */
-	const uint64_t *sizes; /* UFFDCTL_NR_SIZES of them, or NULL */
-	unsigned int kind;     /* these two are for the library only */
-	unsigned int fs_dev;
+	const uint64_t *sizes; /* in bytes, by uffdctl_smaps_key(); NULL without UFFDCTL_MAPS_SIZES */
+	enum uffdctl_memory memory;
+	bool stacked; /* its file is one of a stacked file system such as overlayfs, its memory is not; needs BPF */
 };
 
 /* Registered on a userfaultfd that no visible process holds. */
@@ -190,18 +225,22 @@ enum uffdctl_maps_flags {
 	UFFDCTL_MAPS_SIZES = 1 << 1, /* with sizes: reads smaps, for which the kernel walks page tables */
 };
 
+struct uffdctl_maps_opts {
+	size_t size;
+	const struct uffdctl_list *list; /* gives the owners their numbers (ctx), or NULL; only BPF knows owners */
+	enum uffdctl_source source;
+	unsigned int flags; /* UFFDCTL_MAPS_* */
+};
+
 struct uffdctl_maps;
 
 /*
  * Read the mappings of a target, ordered by address. [vsyscall], which belongs to the kernel, is left out.
- * @flags: UFFDCTL_MAPS_*
- * @list: gives the owners their numbers (ctx), or NULL; only a list from BPF knows owners
  * @ret: out, free with uffdctl_maps_free()
  * -ESRCH: the process has ended, or has another program; -EPERM, -ENOSYS: no BPF; -ENOMEM.
  * Beneath: bpf iter/task_vma and PROCMAP_QUERY, or /proc/PID/smaps. Since 0.1.
  */
-int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags,
-		 const struct uffdctl_list *list, struct uffdctl_maps **ret);
+int uffdctl_maps(struct uffdctl_target *t, const struct uffdctl_maps_opts *opts, struct uffdctl_maps **ret);
 void uffdctl_maps_free(struct uffdctl_maps *m);
 size_t uffdctl_maps_count(const struct uffdctl_maps *m);
 const struct uffdctl_vma *uffdctl_maps_get(const struct uffdctl_maps *m, size_t i);
@@ -209,9 +248,10 @@ enum uffdctl_source uffdctl_maps_source(const struct uffdctl_maps *m);
 
 /* The contents of a page of a mapped file, whether or not the target has the page mapped. */
 struct uffdctl_peek {
+	size_t size;
 	uint64_t cached;    /* 1: it is in the page cache; 0: it is not; UFFDCTL_UNKNOWN: for example on hugetlbfs */
 	uint64_t page_size; /* of the mapping */
-	size_t len;	    /* bytes that were read; 0 if the page is not cached or can't be read */
+	uint64_t len;	    /* bytes that were read; 0 if the page is not cached or can't be read */
 };
 
 /*
@@ -220,6 +260,7 @@ struct uffdctl_peek {
  * @addr: in a mapping of a file
  * @buf: out, the bytes from addr on, up to the end of its page
  * @len: of buf; may be 0
+ * @ret: in: its size; out
  * -ENOENT: nothing is mapped there; -EOPNOTSUPP: the mapping has no file; -ESRCH; -EPERM, -EACCES: the file can't be
  * opened. Beneath: /proc/PID/map_files or the target's descriptor; mincore(2), pread(2). Since 0.1.
  */
@@ -227,11 +268,12 @@ int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *buf, size_t len,
 
 /* ---- threads that wait ---- */
 
+/* Kinds of faults, in the order of the modes' bits, and of events. */
 enum uffdctl_kind {
 	UFFDCTL_KIND_UNKNOWN,
-	UFFDCTL_KIND_MINOR,
 	UFFDCTL_KIND_MISSING,
 	UFFDCTL_KIND_WP,
+	UFFDCTL_KIND_MINOR,
 	UFFDCTL_KIND_RWP,
 	UFFDCTL_KIND_FORK, /* waits because no handler has read this event */
 	UFFDCTL_KIND_REMAP,
@@ -246,12 +288,16 @@ enum uffdctl_access {
 	UFFDCTL_ACCESS_READ,
 	UFFDCTL_ACCESS_WRITE,
 };
+/* "read", "write"; NULL: not known. */
+const char *uffdctl_access_name(enum uffdctl_access access);
 
 enum uffdctl_wait_state {
 	UFFDCTL_WAIT_UNKNOWN,
 	UFFDCTL_WAIT_QUEUED,	/* no handler has read its message */
 	UFFDCTL_WAIT_DELIVERED, /* read and not resolved */
 };
+/* "queued", "delivered"; NULL: not known. */
+const char *uffdctl_wait_state_name(enum uffdctl_wait_state state);
 
 /* A thread that waits. */
 struct uffdctl_waiter {
@@ -272,14 +318,12 @@ struct uffdctl_pending;
 
 /*
  * Find the threads that wait on a userfaultfd now, also those that began to wait before this call; the one that has
- * slept longest comes first.
- * @pids: only threads of these processes and threads that wait for their memory; NULL for all
+ * slept longest comes first. With pids, only threads of these processes and threads that wait for their memory.
  * @ret: out, free with uffdctl_pending_free()
  * Errors as uffdctl_list(). Beneath: the userfaultfd's wait queues, by bpf iter/task_file;
  * or /proc/PID/task/TID/stack and wchan. Since 0.1.
  */
-int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
-		    struct uffdctl_pending **ret);
+int uffdctl_pending(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_pending **ret);
 void uffdctl_pending_free(struct uffdctl_pending *p);
 size_t uffdctl_pending_count(const struct uffdctl_pending *p);
 const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p, size_t i);
@@ -299,9 +343,11 @@ enum uffdctl_end {
 	UFFDCTL_END_SIGNAL,	/* by a signal to the thread */
 	UFFDCTL_END_RELEASED,	/* by the last close of the userfaultfd */
 	UFFDCTL_END_NOT_WAITED, /* its page was there before the thread slept */
-	UFFDCTL_NR_ENDS,
 };
+/* "woken" and so on; NULL after the last one. */
 const char *uffdctl_end_name(enum uffdctl_end end);
+/* An array by enum uffdctl_end has this length, more than there are. */
+#define UFFDCTL_MAX_ENDS 8
 
 /* A fault that has ended. */
 struct uffdctl_fault {
@@ -322,22 +368,40 @@ struct uffdctl_fault {
 	uint64_t offset;  /* of addr in its file, or UFFDCTL_UNKNOWN */
 };
 
+/* ---- waiting times ---- */
+
+/* Number of buckets into which waiting times are counted. */
 #define UFFDCTL_NR_BUCKETS 26
+
+/* The longest wait that is counted in bucket i; UFFDCTL_UNKNOWN for the last one. */
+uint64_t uffdctl_bucket_bound_ns(unsigned int i);
+/* The bucket of a wait. */
+unsigned int uffdctl_bucket(uint64_t wait_ns);
+/*
+ * A percentile of the waits that were counted into buckets: the upper bound of the bucket in which it is, at most
+ * max_ns.
+ * @buckets: UFFDCTL_NR_BUCKETS numbers, such as the difference between two struct uffdctl_watch_stats
+ * @max_ns: the longest wait; UFFDCTL_UNKNOWN if it is not known
+ * @percent: 0 to 100
+ * Returns UFFDCTL_UNKNOWN if there are no waits, or if it is not known. Since 0.1.
+ */
+uint64_t uffdctl_percentile_ns(const uint64_t *buckets, uint64_t max_ns, double percent);
 
 /* Totals since watching began; exact even if the stream lost faults. */
 struct uffdctl_watch_stats {
-	uint64_t faults[4]; /* by uffdctl_kind, beginning with minor */
-	uint64_t ended[UFFDCTL_NR_ENDS];
-	uint64_t pending;     /* faults that have not ended */
-	uint64_t before;      /* threads that waited when watching began: not counted elsewhere */
-	uint64_t before_left; /* those of them that still wait */
-	uint64_t blocked;     /* faults that slept */
-	uint64_t delivered;   /* faults whose message a handler has read */
-	uint64_t lost_events; /* faults that are in the totals, but were not passed to fn */
-	uint64_t missed;      /* faults that could not be followed for lack of room */
+	size_t size;
+	uint64_t faults[UFFDCTL_MAX_MODES]; /* by bit of the mode */
+	uint64_t ended[UFFDCTL_MAX_ENDS];   /* by enum uffdctl_end */
+	uint64_t pending;		    /* faults that have not ended */
+	uint64_t before;		    /* threads that waited when watching began: not counted elsewhere */
+	uint64_t before_left;		    /* those of them that still wait */
+	uint64_t blocked;		    /* faults that slept */
+	uint64_t delivered;		    /* faults whose message a handler has read */
+	uint64_t lost_events;		    /* faults that are in the totals, but were not passed to fn */
+	uint64_t missed;		    /* faults that could not be followed for lack of room */
 	uint64_t max_wait_ns;
-	uint64_t buckets[UFFDCTL_NR_BUCKETS]; /* number of waits up to 2^i us; the last one: of longer waits */
 	uint64_t unknown_waits; /* faults that have ended, but whose waiting time is not known: in no bucket */
+	uint64_t buckets[UFFDCTL_NR_BUCKETS];
 };
 
 struct uffdctl_watch;
@@ -348,14 +412,15 @@ enum uffdctl_watch_flags {
 };
 
 struct uffdctl_watch_opts {
+	size_t size;
 	const char *backend; /* a name as uffdctl_watch_backend() returns it, or NULL for the best available one */
 	const pid_t *pids;   /* processes whose memory is watched; NULL for all */
 	size_t nr_pids;
-	unsigned int flags;  /* UFFDCTL_WATCH_* */
-	unsigned int kinds;  /* only these, 1 << enum uffdctl_kind; 0: all */
-	unsigned int access; /* only these, 1 << enum uffdctl_access; 0: both */
 	/* Watch only these ranges of one process, looked up when watching begins; NULL: all addresses. */
 	const struct uffdctl_ranges *ranges;
+	uint64_t modes;		    /* only faults of these modes, UFFDCTL_MODE_*; 0: all */
+	enum uffdctl_access access; /* only this one; UFFDCTL_ACCESS_UNKNOWN: both */
+	unsigned int flags;	    /* UFFDCTL_WATCH_* */
 };
 
 /*
@@ -383,6 +448,10 @@ typedef void (*uffdctl_fault_fn)(void *data, const struct uffdctl_fault *fault);
  */
 int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn fn, void *data);
 
+/*
+ * Get the totals.
+ * @ret: in: its size; out
+ */
 int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
 
 /*
@@ -448,20 +517,27 @@ size_t uffdctl_ranges_count(const struct uffdctl_ranges *r);
 struct uffdctl_handle;
 
 enum uffdctl_handle_flags {
-	UFFDCTL_HANDSHAKE = 1 << 0,	/* issue UFFDIO_API if the target has not; its own call will then fail */
-	UFFDCTL_HANDSHAKE_DRY = 1 << 1, /* for a dry run: accept a userfaultfd without UFFDIO_API */
+	UFFDCTL_HANDLE_FD =
+		1 << 0, /* take the descriptor fd; without this, the one that owns the ranges, or the only one */
+	UFFDCTL_HANDLE_HANDSHAKE = 1 << 1,     /* issue UFFDIO_API if the target has not; its own call will then fail */
+	UFFDCTL_HANDLE_HANDSHAKE_DRY = 1 << 2, /* for a dry run: accept a userfaultfd without UFFDIO_API */
+};
+
+struct uffdctl_handle_opts {
+	size_t size;
+	const struct uffdctl_ranges *ranges; /* that it will be used on, or NULL */
+	uint64_t flags;			     /* UFFDCTL_HANDLE_* */
+	pid_t pid;			     /* with UFFDCTL_HANDLE_FD: who holds fd; 0: the target */
+	int fd;
 };
 
 /*
  * Take a userfaultfd that governs the target's memory.
- * @pid: holder of the descriptor; 0: the target
- * @fd: number of the descriptor; -1: choose the only one, or the one that owns all of the ranges
- * @ranges: the ranges that it will be used on, or NULL
+ * @ret: out, close with uffdctl_handle_close()
  * -EBADF: no such descriptor, or no userfaultfd; -ENOENT: there is none; -ENOTUNIQ: there are several; -EPROTO: no
  * UFFDIO_API yet; -EXDEV: it governs another process's memory; -EPERM. Since 0.1.
  */
-int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
-			unsigned int flags, struct uffdctl_handle **ret);
+int uffdctl_handle_open(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts, struct uffdctl_handle **ret);
 void uffdctl_handle_close(struct uffdctl_handle *h);
 /*
  * Actions that change memory lock it against other processes that use this library. If it is locked, an action waits
@@ -493,31 +569,21 @@ struct uffdctl_result {
 typedef void (*uffdctl_result_fn)(void *data, const struct uffdctl_result *result);
 
 enum uffdctl_action_flags {
-	UFFDCTL_DRY_RUN = 1 << 0,	/* check everything, change nothing */
-	UFFDCTL_NO_WAKE = 1 << 1,	/* do not wake waiters */
-	UFFDCTL_WRITE_PROTECT = 1 << 2, /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
-	UFFDCTL_FORCE = 1 << 3,		/* continue: fill although a handler reads the messages; copy, zeropage:
-					   although the target's cgroup lacks room */
-	UFFDCTL_BY_OFFSET = 1 << 4,	/* use contents at the offset of each page in the mapped file */
+	UFFDCTL_ACTION_DRY_RUN = 1 << 0,   /* check everything, change nothing */
+	UFFDCTL_ACTION_NO_WAKE = 1 << 1,   /* continue, copy, zeropage: do not wake waiters */
+	UFFDCTL_ACTION_WP = 1 << 2,	   /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
+	UFFDCTL_ACTION_FORCE = 1 << 3,	   /* continue: fill although a handler reads the messages; copy, zeropage:
+					    although the target's cgroup lacks room */
+	UFFDCTL_ACTION_BY_OFFSET = 1 << 4, /* continue, copy: take contents at the offset of each page in the mapped
+					      file */
 };
 
-/*
- * Register ranges. Modes that a range already has are kept.
- * @modes: UFFDCTL_MODE_*
- * @flags: UFFDCTL_DRY_RUN
- * 0: everything was done; -EIO: some parts were not, see the results; -EINTR: a signal was handled while a child
- * process read ELF files for a :SYMBOL; errors of uffdctl_maps(). Beneath: UFFDIO_REGISTER. Since 0.1.
- */
-int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes, unsigned int flags,
-		     uffdctl_result_fn fn, void *data);
-
-/* Unregister ranges, and wake their waiters. Beneath: UFFDIO_UNREGISTER, UFFDIO_WAKE. Since 0.1. */
-int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
-		       uffdctl_result_fn fn, void *data);
-
-/* Wake the waiters in the ranges, which need not be mapped. Beneath: UFFDIO_WAKE. Since 0.1. */
-int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
-		 uffdctl_result_fn fn, void *data);
+/* What pages are filled with. */
+enum uffdctl_contents {
+	UFFDCTL_CONTENTS_NONE, /* they are not filled */
+	UFFDCTL_CONTENTS_FD,   /* what from_fd has: a file, a device or a pipe */
+	UFFDCTL_CONTENTS_ZERO,
+};
 
 /*
  * What filling does with a page that is not mapped in the range, but through another mapping of its file, in the
@@ -529,16 +595,37 @@ enum uffdctl_elsewhere {
 	UFFDCTL_ELSEWHERE_KEEP,	     /* continue it as it is */
 };
 
-struct uffdctl_resolve_opts {
-	unsigned int flags;	 /* UFFDCTL_DRY_RUN, _NO_WAKE, _FORCE, _BY_OFFSET; continue: _WRITE_PROTECT */
-	unsigned int nr_threads; /* 0: one for each CPU that may be used */
-	int from_fd;		 /* contents for pages that are not mapped, or -1; a file, a device or a pipe */
-	uint64_t from_offset;	 /* where the contents, or with _BY_OFFSET the image, begin */
+/* For all actions. What an action has no use for must be 0, progress and nr_threads aside. */
+struct uffdctl_action_opts {
+	size_t size;
+	uint64_t flags;		  /* UFFDCTL_ACTION_* */
+	uffdctl_result_fn result; /* gets the results; may be NULL */
 	/* Called some ten times a second; if it returns non-zero, the work stops. May be NULL. */
 	int (*progress)(void *data, uint64_t done_bytes, uint64_t total_bytes);
-	void *data;			  /* for progress and fn */
-	enum uffdctl_elsewhere elsewhere; /* for continue with from_fd */
+	void *data;			  /* for both */
+	unsigned int nr_threads;	  /* 0: one for each CPU that may be used */
+	enum uffdctl_elsewhere elsewhere; /* continue with contents */
+	enum uffdctl_contents contents;	  /* continue, copy: for pages that are not mapped */
+	int from_fd;			  /* with UFFDCTL_CONTENTS_FD */
+	uint64_t from_offset;		  /* where the contents, or with _BY_OFFSET the image, begin in from_fd */
 };
+
+/*
+ * Register ranges. Modes that a range already has are kept.
+ * @modes: UFFDCTL_MODE_*
+ * 0: everything was done; -EIO: some parts were not, see the results; -EINTR: a signal was handled while a child
+ * process read ELF files for a :SYMBOL; -EINVAL: a flag that the action does not have; errors of uffdctl_maps().
+ * Beneath: UFFDIO_REGISTER. Since 0.1.
+ */
+int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
+		     const struct uffdctl_action_opts *opts);
+
+/* Unregister ranges, and wake their waiters. Beneath: UFFDIO_UNREGISTER, UFFDIO_WAKE. Since 0.1. */
+int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		       const struct uffdctl_action_opts *opts);
+
+/* Wake the waiters in the ranges, which need not be mapped. Beneath: UFFDIO_WAKE. Since 0.1. */
+int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_action_opts *opts);
 
 /*
  * Resolve minor faults before or while they happen: map the pages that are in the page cache, optionally after
@@ -550,27 +637,25 @@ struct uffdctl_resolve_opts {
  * of its own: UFFDIO_COPY, UFFDIO_CONTINUE, /proc/self/pagemap and process_vm_writev(2). Since 0.1.
  */
 int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-		     const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
+		     const struct uffdctl_action_opts *opts);
 
 /*
  * Resolve missing faults before or while they happen: put pages with contents where there are none. Each page appears
  * at once with all of its contents; existing pages are left alone. In a range that is registered for wp, pages are
  * write-protected.
- * @opts: from_fd must be given
- * -EINTR, -ENODATA as uffdctl_continue(); -EINVAL: no from_fd; others as uffdctl_register().
+ * @opts: contents must be given
+ * -EINTR, -ENODATA as uffdctl_continue(); -EINVAL: no contents; others as uffdctl_register().
  * Beneath: UFFDIO_COPY, UFFDIO_WAKE; PAGEMAP_SCAN or /proc/PID/pagemap for rwp. Since 0.1.
  */
-int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
-		 uffdctl_result_fn fn);
+int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_action_opts *opts);
 
 /*
  * Resolve missing faults with zeros; this takes no memory if the kernel's zero page can be mapped. It fails for
  * hugetlbfs, and for ranges that are registered for wp, as the results say.
- * @opts: from_fd is ignored
  * Beneath: UFFDIO_ZEROPAGE, UFFDIO_WAKE. Since 0.1.
  */
 int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-		     const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn);
+		     const struct uffdctl_action_opts *opts);
 
 #ifdef __cplusplus
 }

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/names.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
 #include "cmd/watch/clock.h"
@@ -74,27 +73,15 @@ static bool set_count(void *field, const char *arg)
 
 static bool set_kinds(void *field, const char *arg)
 {
-	_cleanup_free_ char *copy = strdup(arg);
-	char *rest = copy, *name;
-
-	while (copy && (name = strsep(&rest, ","))) {
-		int i = 0;
-
-		while (i < NR_KINDS && strcmp(name, totals_kind_name(i)))
-			i++;
-		if (i == NR_KINDS)
-			return false;
-		*(unsigned int *)field |= 1u << (UFFDCTL_KIND_MINOR + i);
-	}
-	return copy;
+	return uffdctl_modes_parse(arg, field) == 0;
 }
 
 static bool set_access(void *field, const char *arg)
 {
 	for (unsigned int a = UFFDCTL_ACCESS_READ; a <= UFFDCTL_ACCESS_WRITE; a++) {
-		if (strcmp(arg, access_name(a)))
+		if (strcmp(arg, uffdctl_access_name(a)))
 			continue;
-		*(unsigned int *)field = 1u << a;
+		*(enum uffdctl_access *)field = a;
 		return true;
 	}
 	return false;
@@ -126,7 +113,7 @@ static const struct setter {
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
 	{ OPT_LINES, FIELD(source_lines), set_flag, NULL, NULL },
-	{ 'k', FIELD(kinds), set_kinds, "kind", "minor, missing, wp, rwp, or several, separated by commas" },
+	{ 'k', FIELD(modes), set_kinds, "kind", "minor, missing, wp, rwp, or several, separated by commas" },
 	{ 'a', FIELD(access), set_access, "access", "read or write" },
 	{ 'c', FIELD(max_count), set_count, "count", "a number, at least 1" },
 	{ 'd', FIELD(duration_ns), set_time, "duration", "a time such as 500ms, 10s or 5m" },

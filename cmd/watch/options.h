@@ -12,7 +12,8 @@ struct watch_options {
 	uint64_t max_count, duration_ns;
 	uint64_t interval_ns;	    /* 0: the default of the output form */
 	uint64_t min_wait_ns;	    /* faults that waited less are shown in totals only */
-	unsigned int kinds, access; /* as in struct uffdctl_watch_opts */
+	uint64_t modes;		    /* only faults of these; 0: all */
+	enum uffdctl_access access; /* likewise; UFFDCTL_ACCESS_UNKNOWN: both */
 	const char *backend;	    /* NULL: the best available one */
 	const char **ranges;	    /* as they were written; free with free() */
 	size_t nr_ranges;

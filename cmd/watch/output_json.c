@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as JSON: an object a line for each fault, then one for the summary. */
-#include "cmd/names.h"
 #include "cmd/watch/json.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
@@ -29,7 +28,7 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 	json_pid(o, "target_pid", f->target_pid);
 	json_address(o, "addr", f->addr);
 	json_text(o, "kind", uffdctl_kind_name(f->kind));
-	json_text(o, "access", access_name(f->access));
+	json_text(o, "access", uffdctl_access_name(f->access));
 	json_number(o, "wait_ns", f->wait_ns);
 	json_number(o, "queue_ns", f->queue_ns);
 	json_text(o, "ended", uffdctl_end_name(f->end));

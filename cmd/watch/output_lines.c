@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cmd/duration.h"
-#include "cmd/names.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/totals.h"
@@ -28,7 +27,7 @@ struct lines {
 static int begin(struct watch_session *s, void **ret)
 {
 	struct lines *l = calloc(1, sizeof(*l));
-	struct uffdctl_watch_stats st;
+	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 
 	if (!l) {
 		error(s->messages, "out of memory");
@@ -113,7 +112,7 @@ static char *put_columns(char *p, struct lines *l, const struct uffdctl_fault *f
 	p = put_column(p, f->tid, 10, 8);
 	p = put_left(p, show(&l->comm, f->comm), 15);
 	p = put_left(p, uffdctl_kind_name(f->kind), 7);
-	p = put_left(p, access_name(f->access) ?: "-", 6);
+	p = put_left(p, uffdctl_access_name(f->access) ?: "-", 6);
 	p = put_column(p, f->addr, 16, 12);
 	p = put_wait(p, f->wait_ns);
 	p = put_left(p, f->op ?: uffdctl_end_name(f->end), 10);
@@ -147,6 +146,14 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 
 /* ---- totals ---- */
 
+static void put_rate(enum uffdctl_kind kind, const struct uffdctl_watch_stats *st,
+		     const struct uffdctl_watch_stats *last, double s)
+{
+	uint64_t n = totals_grown(st->faults[BY_KIND(kind)], last->faults[BY_KIND(kind)]);
+
+	printf(" %s %.0f", uffdctl_kind_name(kind), (double)n / s);
+}
+
 /* The difference since the last call. */
 static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
@@ -161,10 +168,9 @@ static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint6
 	printf("%8.1f s %10.0f faults/s:", (double)passed_ns / 1e9,
 	       (double)totals_grown(totals_sum(st->faults, NR_KINDS), totals_sum(last->faults, NR_KINDS)) / s);
 	for (int i = 0; i < NR_KINDS; i++)
-		printf(" %s %.0f", totals_kind_name(i), (double)totals_grown(st->faults[i], last->faults[i]) / s);
+		put_rate(totals_kind(i), st, last, s);
 	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending,
-	       duration_text(p99, totals_percentile(&since, 0.99), 0),
-	       totals_grown(st->lost_events, last->lost_events));
+	       duration_text(p99, totals_percentile(&since, 99), 0), totals_grown(st->lost_events, last->lost_events));
 	l->last = *st;
 	l->last_ns = passed_ns;
 }

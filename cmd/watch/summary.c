@@ -19,10 +19,10 @@ static const struct total {
 	double percentile;	  /* of the waits */
 } totals[] = {
 #define COUNT(field) offsetof(struct uffdctl_watch_stats, field), 0
-	{ "faults", "minor", ": minor ", COUNT(faults[0]) },
-	{ "faults", "missing", ", missing ", COUNT(faults[1]) },
-	{ "faults", "wp", ", wp ", COUNT(faults[2]) },
-	{ "faults", "rwp", ", rwp ", COUNT(faults[3]) },
+	{ "faults", "minor", ": minor ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MINOR)]) },
+	{ "faults", "missing", ", missing ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MISSING)]) },
+	{ "faults", "wp", ", wp ", COUNT(faults[BY_KIND(UFFDCTL_KIND_WP)]) },
+	{ "faults", "rwp", ", rwp ", COUNT(faults[BY_KIND(UFFDCTL_KIND_RWP)]) },
 	{ NULL, "delivered", "\ndelivered ", COUNT(delivered) },
 	{ NULL, "blocked", ", blocked ", COUNT(blocked) },
 	{ "ended", "woken", ", woken ", COUNT(ended[UFFDCTL_END_WOKEN]) },
@@ -34,10 +34,10 @@ static const struct total {
 	{ NULL, "lost_events", "; events lost ", COUNT(lost_events) },
 	{ NULL, "missed", ", missed ", COUNT(missed) },
 	{ NULL, "unknown_waits", ", unknown waits ", COUNT(unknown_waits) },
-	{ "wait_ns", "p50", "\nwait p50 <= ", 0, 0.5 },
-	{ "wait_ns", "p90", ", p90 <= ", 0, 0.9 },
-	{ "wait_ns", "p99", ", p99 <= ", 0, 0.99 },
-	{ "wait_ns", "max", ", max ", 0, 1 },
+	{ "wait_ns", "p50", "\nwait p50 <= ", 0, 50 },
+	{ "wait_ns", "p90", ", p90 <= ", 0, 90 },
+	{ "wait_ns", "p99", ", p99 <= ", 0, 99 },
+	{ "wait_ns", "max", ", max ", 0, 100 },
 #undef COUNT
 };
 
@@ -69,7 +69,7 @@ static void put_histogram(const struct uffdctl_watch_stats *st)
 	char duration[DURATION_SIZE];
 
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
-		uint64_t n = st->buckets[i], bound = bucket_bound_ns(i);
+		uint64_t n = st->buckets[i], bound = uffdctl_bucket_bound_ns(i);
 
 		if (n)
 			printf("%10s %10" PRIu64 " %.*s\n",
@@ -97,7 +97,7 @@ static void add_histogram(json_object *o, const struct uffdctl_watch_stats *st)
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
 		json_object *bucket = json_object_new_object();
 
-		json_number(bucket, "le_ns", bucket_bound_ns(i));
+		json_number(bucket, "le_ns", uffdctl_bucket_bound_ns(i));
 		json_number(bucket, "count", st->buckets[i]);
 		json_object_array_add(histogram, bucket);
 	}

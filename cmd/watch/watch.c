@@ -70,7 +70,7 @@ static uint64_t passed_ns(const struct watching *w)
 
 static int show_totals(struct watching *w)
 {
-	struct uffdctl_watch_stats st;
+	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 	int r = uffdctl_watch_stats(w->session.watch, &st);
 
 	if (r >= 0)
@@ -112,7 +112,7 @@ static int watch(struct watching *w)
 
 static int watch_and_sum_up(struct watching *w)
 {
-	struct uffdctl_watch_stats st;
+	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 	int r = w->output->begin(&w->session, &w->data);
 
 	if (r < 0)
@@ -140,11 +140,12 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 {
 	const struct watch_options *o = s->options;
 	const struct uffdctl_watch_opts opts = {
+		.size = sizeof(opts),
 		.backend = o->backend,
 		.pids = o->pids.list,
 		.nr_pids = o->pids.nr,
 		.flags = (o->summary_only ? 0 : UFFDCTL_WATCH_STREAM) | (o->children ? UFFDCTL_WATCH_CHILDREN : 0),
-		.kinds = o->kinds,
+		.modes = o->modes,
 		.access = o->access,
 		.ranges = ranges,
 	};

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The common part of register, unregister and wake: one ioctl and one result for each part of a range. */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/drive/action.h"
 #include "lib/drive/lock.h"
+#include "lib/log.h"
+#include "lib/opts.h"
 
 void action_report(struct action *a, struct uffdctl_result *res, int err, const char *text)
 {
 	res->error = err;
 	res->error_text = err ? text ? text : strerror(-err) : NULL;
 	a->failed |= err != 0;
-	a->fn(a->data, res);
+	if (a->opts.result)
+		a->opts.result(a->opts.data, res);
 }
 
 void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res)
@@ -60,9 +64,28 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges)
 	return r < 0 ? r : a->failed ? -EIO : 0;
 }
 
+OPTS_CHECK(uffdctl_action_opts, from_offset);
+
+int action_opts(struct uffdctl_handle *h, const struct uffdctl_action_opts *opts, uint64_t flags, bool has_contents,
+		struct uffdctl_action_opts *ret)
+{
+	struct uffdctl *u = h->t->u;
+	int r = OPTS_GET(u, opts, ret);
+
+	if (r < 0)
+		return r;
+	if (ret->flags & ~flags)
+		return fail(u, -EINVAL, "%d: the action has no such flags: 0x%" PRIx64, h->t->pid, ret->flags & ~flags);
+	if (!has_contents && (ret->contents || ret->elsewhere || ret->from_offset))
+		return fail(u, -EINVAL, "%d: the action takes no contents", h->t->pid);
+	if (ret->contents > UFFDCTL_CONTENTS_ZERO || ret->elsewhere > UFFDCTL_ELSEWHERE_KEEP)
+		return fail(u, -EINVAL, "%d: the action knows no such contents, or no such elsewhere", h->t->pid);
+	return 0;
+}
+
 int action_run(struct action *a, const struct uffdctl_ranges *ranges)
 {
-	bool dry = a->flags & UFFDCTL_DRY_RUN;
+	bool dry = a->opts.flags & UFFDCTL_ACTION_DRY_RUN;
 	int r = dry ? 0 : lock_take(a->h);
 
 	if (r < 0)

@@ -8,9 +8,7 @@
 struct action {
 	struct uffdctl_handle *h;
 	struct range_filter filter; /* its arg is the action */
-	unsigned int flags;	    /* UFFDCTL_DRY_RUN */
-	uffdctl_result_fn fn;
-	void *data;
+	struct uffdctl_action_opts opts;
 	/* Called once with all parts, before anything is done; may be NULL. Failures are logged. */
 	int (*before)(struct action *a, const struct segments *segs);
 	void (*each)(struct action *a, const struct segment *seg);
@@ -20,6 +18,15 @@ struct action {
 	bool failed;
 	bool gone; /* no use in going on */
 };
+
+/*
+ * Get the options of an action.
+ * @flags: those that it has, UFFDCTL_ACTION_*
+ * @has_contents: it can fill pages
+ * -EINVAL: it has no use for one of them; -E2BIG; logged.
+ */
+int action_opts(struct uffdctl_handle *h, const struct uffdctl_action_opts *opts, uint64_t flags, bool has_contents,
+		struct uffdctl_action_opts *ret);
 
 /*
  * Do the action, with the lock on the memory unless it is a dry run. 0: everything was done; -EIO: some parts were

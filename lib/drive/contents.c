@@ -15,6 +15,11 @@
 
 int contents_read(const struct contents *c, uint64_t at, void *buf, uint64_t len, uint64_t *done)
 {
+	if (c->zero) {
+		memset(buf, 0, len);
+		*done = len;
+		return 0;
+	}
 	for (*done = 0; *done < len;) {
 		ssize_t n = pread(c->fd, (char *)buf + *done, len - *done, (off_t)(c->offset + at + *done));
 
@@ -38,7 +43,7 @@ static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_
 /* ---- pipes ---- */
 
 /* The writer may be slow or never write: wait for it in a way that progress can stop. */
-static int wait_readable(const struct uffdctl_resolve_opts *opts, uint64_t need)
+static int wait_readable(const struct uffdctl_action_opts *opts, uint64_t need)
 {
 	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
 	int r;
@@ -63,7 +68,7 @@ static int write_full(int fd, const char *buf, size_t len)
 }
 
 /* @done: out, bytes that were read, including those before from_offset */
-static int spool(const struct uffdctl_resolve_opts *opts, uint64_t need, int fd, uint64_t *done)
+static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, uint64_t *done)
 {
 	uint64_t skip = opts->from_offset;
 	char buf[SPOOL_BYTES];
@@ -88,13 +93,13 @@ static int spool(const struct uffdctl_resolve_opts *opts, uint64_t need, int fd,
 	return r;
 }
 
-static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
 	_cleanup_close_ int fd = -1;
 	uint64_t done;
 	int r;
 
-	if (opts->flags & UFFDCTL_DRY_RUN)
+	if (opts->flags & UFFDCTL_ACTION_DRY_RUN)
 		return 0;
 	fd = memfd_create("uffdctl-contents", MFD_CLOEXEC);
 	if (fd < 0)
@@ -114,20 +119,20 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 /* ---- devices ---- */
 
 /* The length of a device is not known, but whether one byte can be read. */
-static int open_device(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+static int open_device(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
 	uint64_t done;
 	char byte;
 	int r = 0;
 
-	if (opts->flags & UFFDCTL_DRY_RUN && need)
+	if (opts->flags & UFFDCTL_ACTION_DRY_RUN && need)
 		r = contents_read(ret, 0, &byte, 1, &done);
 	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "input is empty" : strerror(-r)) : 0;
 }
 
 /* ---- files ---- */
 
-static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+static int open_file(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
 	/* The descriptor belongs to the caller: keep its file offset. */
 	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
@@ -137,7 +142,7 @@ static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
 	if (opts->from_offset > size || size - opts->from_offset < need)
 		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
-	if (!opts->from_offset && !(opts->flags & UFFDCTL_BY_OFFSET) && need && size > need)
+	if (!opts->from_offset && !(opts->flags & UFFDCTL_ACTION_BY_OFFSET) && need && size > need)
 		log_notice(u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
 			   size);
 	return 0;
@@ -145,15 +150,15 @@ static int open_file(struct uffdctl *u, const struct uffdctl_resolve_opts *opts,
 
 /* ---- all ---- */
 
-bool contents_is_pipe(int fd)
-{
-	return fd >= 0 && lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
-}
-
 static bool is_pipe(int fd, const struct stat *st)
 {
 	(void)st;
-	return contents_is_pipe(fd);
+	return lseek(fd, 0, SEEK_CUR) < 0 && errno == ESPIPE;
+}
+
+bool contents_are_piped(const struct uffdctl_action_opts *opts)
+{
+	return opts->contents == UFFDCTL_CONTENTS_FD && is_pipe(opts->from_fd, NULL);
 }
 
 static bool is_device(int fd, const struct stat *st)
@@ -171,22 +176,23 @@ static bool is_any(int fd, const struct stat *st)
 /* The first that it is. */
 static const struct {
 	bool (*is)(int fd, const struct stat *st);
-	int (*open)(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret);
+	int (*open)(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret);
 } kinds[] = {
 	{ is_pipe, open_pipe },
 	{ is_device, open_device },
 	{ is_any, open_file },
 };
 
-int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret)
+int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
 	int fd = opts->from_fd;
 	struct stat st;
 	size_t i = 0;
 
-	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
-	if (fd < 0)
+	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO };
+	if (opts->contents != UFFDCTL_CONTENTS_FD)
 		return 0;
+	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
 	if (fstat(fd, &st) < 0)
 		return fail(u, -errno, "the contents: %s", strerror(errno));
 	/* pread(2) takes an off_t: a larger offset would be converted to another one. */

@@ -9,10 +9,11 @@ struct contents {
 	int fd;		 /* a descriptor on which pread(2) works; -1: none */
 	uint64_t offset; /* where they begin */
 	bool ours;	 /* fd is */
+	bool zero;	 /* no fd: all bytes are 0 */
 };
 
-/* Its contents must be read into memory before they can be used. */
-bool contents_is_pipe(int fd);
+/* They must be read into memory before they can be used. */
+bool contents_are_piped(const struct uffdctl_action_opts *opts);
 
 /*
  * Make sure that need bytes from opts->from_offset on exist, and can be read in any order: the data of a pipe are
@@ -20,7 +21,7 @@ bool contents_is_pipe(int fd);
  * -ENODATA: too short; -EOVERFLOW: beyond the largest file offset; -EINTR: stopped by opts->progress; errnos of
  * read(2); each is logged.
  */
-int contents_open(struct uffdctl *u, const struct uffdctl_resolve_opts *opts, uint64_t need, struct contents *ret);
+int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret);
 void contents_close(struct contents *c);
 
 /*

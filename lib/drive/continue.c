@@ -5,14 +5,14 @@
 #include "lib/drive/fill.h"
 #include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/kernel/uffd.h"
 
 static int issue(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
 	unsigned int flags = c->job->opts->flags;
-	uint64_t mode = (flags & UFFDCTL_NO_WAKE ? UFFDIO_CONTINUE_MODE_DONTWAKE : 0) |
-			(flags & UFFDCTL_WRITE_PROTECT || wp ? UFFDIO_CONTINUE_MODE_WP : 0);
+	uint64_t mode = (flags & UFFDCTL_ACTION_NO_WAKE ? UFFDIO_CONTINUE_MODE_DONTWAKE : 0) |
+			(flags & UFFDCTL_ACTION_WP || wp ? UFFDIO_CONTINUE_MODE_WP : 0);
 
 	return uffd_continue(c->job->h->uffd, range, mode, done);
 }
@@ -42,9 +42,9 @@ static const char *objection(const struct job *job, const struct segment *seg)
 
 	if (fill_wanted(job) && !(modes & UFFDCTL_MODE_MINOR))
 		return "not registered for minor: the process could touch pages while they are filled";
-	if (seg->vma->kind == VMA_ANON)
+	if (seg->vma->memory == UFFDCTL_MEMORY_ANON)
 		return "anonymous memory has no minor faults: nothing to continue (see uffdctl unregister)";
-	if (job->opts->flags & UFFDCTL_WRITE_PROTECT && !(modes & UFFDCTL_MODE_WP))
+	if (job->opts->flags & UFFDCTL_ACTION_WP && !(modes & UFFDCTL_MODE_WP))
 		return "not registered for wp";
 	return NULL;
 }
@@ -70,10 +70,13 @@ static const struct resolve_op op = {
 	.finish = fill_finish,
 	.left_written = fill_left_written,
 	.error_text = error_text,
+	.flags = UFFDCTL_ACTION_DRY_RUN | UFFDCTL_ACTION_NO_WAKE | UFFDCTL_ACTION_WP | UFFDCTL_ACTION_FORCE |
+		 UFFDCTL_ACTION_BY_OFFSET,
+	.has_contents = true,
 };
 
 UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-				    const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn)
+				    const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &op, fn);
+	return resolve(h, ranges, opts, &op);
 }

@@ -13,7 +13,7 @@
 
 static int issue_copy(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
-	uint64_t mode = c->job->opts->flags & UFFDCTL_NO_WAKE ? UFFDIO_COPY_MODE_DONTWAKE : 0;
+	uint64_t mode = c->job->opts->flags & UFFDCTL_ACTION_NO_WAKE ? UFFDIO_COPY_MODE_DONTWAKE : 0;
 
 	(void)wp;
 	/*
@@ -77,7 +77,7 @@ static int prepare_copy(struct job *job, const struct uffdctl_maps *maps, const 
 	uint64_t modes = 0;
 
 	(void)maps;
-	if (job->opts->from_fd < 0)
+	if (!job->opts->contents)
 		return fail(job->h->t->u, -EINVAL, "%d: copy: no contents given", job->h->t->pid);
 	for (size_t i = 0; i < segs->nr; i++)
 		modes |= segs->segs[i].vma->modes;
@@ -101,13 +101,15 @@ static const struct resolve_op copy_op = {
 	.prepare = prepare_copy,
 	.takes_memory = copy_takes_memory,
 	.error_text = copy_error_text,
+	.flags = UFFDCTL_ACTION_DRY_RUN | UFFDCTL_ACTION_NO_WAKE | UFFDCTL_ACTION_FORCE | UFFDCTL_ACTION_BY_OFFSET,
+	.has_contents = true,
 	.makes_pages = true,
 };
 
 UFFDCTL_EXPORT int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-				const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn)
+				const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &copy_op, fn);
+	return resolve(h, ranges, opts, &copy_op);
 }
 
 /* ---- zeropage ---- */
@@ -116,7 +118,7 @@ UFFDCTL_EXPORT int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_r
 
 static int issue_zeropage(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)
 {
-	uint64_t mode = c->job->opts->flags & UFFDCTL_NO_WAKE ? UFFDIO_ZEROPAGE_MODE_DONTWAKE : 0;
+	uint64_t mode = c->job->opts->flags & UFFDCTL_ACTION_NO_WAKE ? UFFDIO_ZEROPAGE_MODE_DONTWAKE : 0;
 
 	(void)wp;
 	return uffd_zeropage(c->job->h->uffd, range, mode, done);
@@ -130,7 +132,7 @@ static int zeropage_chunk(struct chunk *c)
 static const char *zeropage_objection(const struct job *job, const struct segment *seg)
 {
 	(void)job;
-	if (seg->vma->kind == VMA_HUGETLB)
+	if (seg->vma->memory == UFFDCTL_MEMORY_HUGETLB)
 		return "the kernel has no zero page for hugetlbfs: " TEXT_COPY_ZEROS;
 	if (seg->vma->modes & UFFDCTL_MODE_WP)
 		return "registered for wp, and UFFDIO_ZEROPAGE can't write-protect: " TEXT_COPY_ZEROS;
@@ -158,14 +160,12 @@ static const struct resolve_op zeropage_op = {
 	.objection = zeropage_objection,
 	.takes_memory = zeropage_takes_memory,
 	.error_text = zeropage_error_text,
+	.flags = UFFDCTL_ACTION_DRY_RUN | UFFDCTL_ACTION_NO_WAKE | UFFDCTL_ACTION_FORCE,
 	.makes_pages = true,
 };
 
 UFFDCTL_EXPORT int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
-				    const struct uffdctl_resolve_opts *opts, uffdctl_result_fn fn)
+				    const struct uffdctl_action_opts *opts)
 {
-	struct uffdctl_resolve_opts own = *opts;
-
-	own.from_fd = -1;
-	return resolve(h, ranges, &own, &zeropage_op, fn);
+	return resolve(h, ranges, opts, &zeropage_op);
 }

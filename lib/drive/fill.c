@@ -25,7 +25,7 @@
 
 bool fill_wanted(const struct job *job)
 {
-	return job->opts->from_fd >= 0;
+	return job->opts->contents != UFFDCTL_CONTENTS_NONE;
 }
 
 /* ---- contents into pages of the file ---- */

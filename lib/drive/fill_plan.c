@@ -211,7 +211,7 @@ int fill_add_part(struct job *job, struct part *p)
 	if (filling->several && !fp->settled)
 		return log_oom(job->h->t->u);
 	r = open_file(job, v, &fp->file);
-	return r < 0 || job->opts->flags & UFFDCTL_DRY_RUN ? r : remember_mapped(job, p, fp);
+	return r < 0 || job->opts->flags & UFFDCTL_ACTION_DRY_RUN ? r : remember_mapped(job, p, fp);
 }
 
 void fill_finish(struct job *job)

@@ -62,7 +62,7 @@ struct fill_part *filling_part(const struct job *job, const struct part *p);
 
 static inline bool filling_is_forced(const struct job *job)
 {
-	return job->opts->flags & UFFDCTL_FORCE;
+	return job->opts->flags & UFFDCTL_ACTION_FORCE;
 }
 
 /* ---- pages of a step ---- */

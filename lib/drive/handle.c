@@ -59,7 +59,7 @@ char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vm
 
 int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret)
 {
-	return uffdctl_maps(h->t, h->list->source, UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS, h->list, ret);
+	return maps_read(h->t, h->list->source, UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS, h->list, ret);
 }
 
 char *handle_describe(const struct uffdctl_handle *h)

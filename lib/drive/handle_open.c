@@ -2,6 +2,7 @@
 /* Duplicates a userfaultfd of a target into our process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "lib/drive/choose.h"
@@ -10,6 +11,7 @@
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 
 static int fail_take(const struct uffdctl_handle *h, int err)
 {
@@ -53,7 +55,7 @@ static int take(struct uffdctl_handle *h)
 	return 0;
 }
 
-static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
+static int check_handshake(struct uffdctl_handle *h, uint64_t flags)
 {
 	struct uffdctl *u = h->t->u;
 	struct uffd_fdinfo info;
@@ -64,9 +66,9 @@ static int check_handshake(struct uffdctl_handle *h, unsigned int flags)
 	h->features = info.features;
 	if (info.handshake)
 		return 0;
-	if (flags & UFFDCTL_HANDSHAKE_DRY)
+	if (flags & UFFDCTL_HANDLE_HANDSHAKE_DRY)
 		return 0;
-	if (!(flags & UFFDCTL_HANDSHAKE))
+	if (!(flags & UFFDCTL_HANDLE_HANDSHAKE))
 		return fail(u, -EPROTO,
 			    "%d: fd %d: the process has not issued UFFDIO_API yet (the handshake), so nothing can be registered on it; uffdctl register --handshake issues it, but the process's own call will then fail",
 			    h->pid, h->fd);
@@ -104,8 +106,7 @@ static int identify(struct uffdctl_handle *h)
 	return 0;
 }
 
-UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int fd, const struct uffdctl_ranges *ranges,
-				       unsigned int flags, struct uffdctl_handle **ret)
+static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts, struct uffdctl_handle **ret)
 {
 	struct uffdctl_handle *h = calloc(1, sizeof(*h));
 	const struct uffdctl_uffd *chosen;
@@ -113,11 +114,11 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int 
 
 	if (!h)
 		return log_oom(t->u);
-	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = pid ?: t->pid, .fd = fd };
+	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = opts->pid ?: t->pid, .fd = opts->fd };
 	/* Registered bytes are counted if asked for: this reads the mappings. */
 	r = list_open(t->u, UFFDCTL_SOURCE_AUTO, false, &h->list);
-	if (r >= 0 && fd < 0) {
-		r = choose_uffd(h, ranges, &chosen);
+	if (r >= 0 && !(opts->flags & UFFDCTL_HANDLE_FD)) {
+		r = choose_uffd(h, opts->ranges, &chosen);
 		if (r >= 0) {
 			h->pid = chosen->pid;
 			h->fd = chosen->fd;
@@ -126,7 +127,7 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int 
 	if (r >= 0)
 		r = take(h);
 	if (r >= 0)
-		r = check_handshake(h, flags);
+		r = check_handshake(h, opts->flags);
 	if (r >= 0)
 		r = identify(h);
 	if (r < 0) {
@@ -136,4 +137,23 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, pid_t pid, int 
 	log_debug(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
 	*ret = h;
 	return 0;
+}
+
+OPTS_CHECK(uffdctl_handle_opts, fd);
+
+UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts,
+				       struct uffdctl_handle **ret)
+{
+	uint64_t flags = UFFDCTL_HANDLE_FD | UFFDCTL_HANDLE_HANDSHAKE | UFFDCTL_HANDLE_HANDSHAKE_DRY;
+	struct uffdctl_handle_opts o;
+	int r = OPTS_GET(t->u, opts, &o);
+
+	if (r < 0)
+		return r;
+	if (o.flags & ~flags)
+		return fail(t->u, -EINVAL, "%d: uffdctl_handle_open: unknown flags: 0x%" PRIx64, t->pid,
+			    o.flags & ~flags);
+	if (!(o.flags & UFFDCTL_HANDLE_FD) && (o.pid || o.fd))
+		return fail(t->u, -EINVAL, "%d: uffdctl_handle_open: pid and fd need UFFDCTL_HANDLE_FD", t->pid);
+	return open_handle(t, &o, ret);
 }

@@ -48,7 +48,7 @@ struct part {
 
 struct job {
 	struct uffdctl_handle *h;
-	const struct uffdctl_resolve_opts *opts;
+	const struct uffdctl_action_opts *opts;
 	const struct resolve_op *op;
 	void *op_data; /* the operation's own */
 	struct part *parts;
@@ -119,7 +119,9 @@ struct resolve_op {
 	uint64_t (*left_written)(const struct job *job, const struct part *p);
 	/* Can making pages in the mapping take additional memory? */
 	bool (*takes_memory)(const struct job *job, const struct uffdctl_vma *v);
-	bool makes_pages; /* EFAULT: not "no page is there", but "none can be there" */
+	uint64_t flags;	   /* UFFDCTL_ACTION_* that it has */
+	bool has_contents; /* it can fill pages */
+	bool makes_pages;  /* EFAULT: not "no page is there", but "none can be there" */
 };
 
 static inline int job_stopped(struct job *job)

@@ -12,7 +12,7 @@
 
 static void wake_asleep(struct chunk *c)
 {
-	if (c->asleep.end > c->asleep.start && !(c->job->opts->flags & UFFDCTL_NO_WAKE))
+	if (c->asleep.end > c->asleep.start && !(c->job->opts->flags & UFFDCTL_ACTION_NO_WAKE))
 		uffd_wake(c->job->h->uffd, c->asleep);
 	c->asleep = (struct uffdctl_range){};
 }
@@ -245,7 +245,7 @@ void resolve_pages(struct chunk *c, struct uffdctl_range range)
 
 int resolve_keeping_marks(struct chunk *c, struct uffdctl_range range)
 {
-	uint64_t marks = c->job->op->marks & ~(c->job->opts->flags & UFFDCTL_WRITE_PROTECT ? UFFDCTL_MODE_WP : 0);
+	uint64_t marks = c->job->op->marks & ~(c->job->opts->flags & UFFDCTL_ACTION_WP ? UFFDCTL_MODE_WP : 0);
 	int r;
 
 	if (!(c->vma.modes & marks)) {

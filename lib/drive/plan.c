@@ -22,8 +22,9 @@ static bool is_wanted(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 static void add_bytes(const struct job *job, const struct segment *s, struct plan *plan)
 {
 	plan->bytes += range_len(s->range);
-	plan->contents = job->opts->flags & UFFDCTL_BY_OFFSET ? MAX(plan->contents, vma_offset(s->vma, s->range.end))
-							      : plan->bytes;
+	plan->contents = job->opts->flags & UFFDCTL_ACTION_BY_OFFSET
+				 ? MAX(plan->contents, vma_offset(s->vma, s->range.end))
+				 : plan->bytes;
 }
 
 int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan *ret, bool *failed)
@@ -38,7 +39,7 @@ int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan 
 		/*
 		 * Contents are used in sequence: if one range were left out, the contents of the rest would be wrong.
 		 */
-		if (err == -ENOMEM || err == -ESRCH || err == -EINTR || (err < 0 && job->opts->from_fd >= 0))
+		if (err == -ENOMEM || err == -ESRCH || err == -EINTR || (err < 0 && job->opts->contents))
 			r = err;
 	}
 	for (size_t i = 0; i < ret->segs.nr; i++)
@@ -93,7 +94,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	case OWNER_US:
 		break;
 	}
-	if (job->opts->flags & UFFDCTL_BY_OFFSET && !seg->vma->inode)
+	if (job->opts->flags & UFFDCTL_ACTION_BY_OFFSET && !seg->vma->inode)
 		text = "anonymous memory has no offset in a file: --by-offset can't be used for it";
 	else
 		text = job->op->objection ? job->op->objection(job, seg) : NULL;
@@ -133,7 +134,7 @@ int plan_add_parts(struct job *job, const struct plan *plan)
 
 		*p = (struct part){ .seg = segs->segs[i], .from = from };
 		from += range_len(p->seg.range);
-		if (job->opts->flags & UFFDCTL_BY_OFFSET)
+		if (job->opts->flags & UFFDCTL_ACTION_BY_OFFSET)
 			p->from = part_offset(p, p->seg.range.start);
 		text = objection(job, &p->seg, &p->tally.err);
 		if (p->tally.err) {

@@ -6,7 +6,7 @@
 #include "lib/drive/action.h"
 #include "lib/drive/governs.h"
 #include "lib/drive/register_warn.h"
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
@@ -45,11 +45,11 @@ static const char *impossible(const struct uffdctl_handle *h, const struct uffdc
 
 	if (modes & UFFDCTL_MODE_WP && modes & UFFDCTL_MODE_RWP)
 		return "wp and rwp exclude each other";
-	if (v->kind == VMA_OTHER && !any_memory)
+	if (v->memory == UFFDCTL_MEMORY_OTHER && !any_memory)
 		return "this kind of memory can't be registered on this kernel (anonymous, shmem and hugetlbfs can)";
-	if (v->kind == VMA_GUEST_MEMFD && !any_memory)
+	if (v->memory == UFFDCTL_MEMORY_GUEST_MEMFD && !any_memory)
 		return impossible_guest_memfd(modes);
-	if (modes & UFFDCTL_MODE_MINOR && v->kind == VMA_ANON)
+	if (modes & UFFDCTL_MODE_MINOR && v->memory == UFFDCTL_MEMORY_ANON)
 		return "minor needs shmem or hugetlbfs memory";
 	if (v->vm_flags && !strstr(v->vm_flags, "mw"))
 		return TEXT_EPERM;
@@ -64,9 +64,9 @@ static const char *refused(const struct uffdctl_handle *h, uint64_t modes, const
 		return text;
 	if (modes & UFFDCTL_MODE_RWP)
 		return "this kernel has no rwp mode (needs Linux 7.3), or does not support it for this memory or userfaultfd";
-	if (v->kind == VMA_UNKNOWN)
+	if (v->memory == UFFDCTL_MEMORY_UNKNOWN)
 		return "this kernel does not support the mode on this memory (without BPF its kind is not known)";
-	if (v->kind == VMA_GUEST_MEMFD)
+	if (v->memory == UFFDCTL_MEMORY_GUEST_MEMFD)
 		return "this guest_memfd was not created as shared with the host (GUEST_MEMFD_FLAG_INIT_SHARED)";
 	return "this kernel or userfaultfd does not support the mode on this memory";
 }
@@ -173,7 +173,7 @@ static int check_segment(const struct action *a, const struct segment *seg, cons
 		*ret_text = "its modes are not known on this kernel, and would be lost";
 		return -EPROTO;
 	}
-	if (a->flags & UFFDCTL_DRY_RUN && seg->vma->kind == VMA_UNKNOWN) {
+	if (a->opts.flags & UFFDCTL_ACTION_DRY_RUN && seg->vma->memory == UFFDCTL_MEMORY_UNKNOWN) {
 		*ret_text = "without BPF it is not known whether it can be registered: only trying shows";
 		return -EOPNOTSUPP;
 	}
@@ -184,7 +184,7 @@ static int try_segment(struct action *a, const struct segment *seg, uint64_t mod
 {
 	int r;
 
-	if (a->flags & UFFDCTL_DRY_RUN)
+	if (a->opts.flags & UFFDCTL_ACTION_DRY_RUN)
 		return impossible(a->h, seg->vma, modes) ? -EINVAL : 0;
 	r = uffd_register(a->h->uffd, seg->range, modes, ret_ioctls);
 	return r >= 0 && !registering(a)->verified ? verify(a, seg, modes) : r;
@@ -206,7 +206,7 @@ static void register_segment(struct action *a, const struct segment *seg)
 	if (r >= 0) {
 		r = try_segment(a, seg, modes, &res.ioctls);
 		/* "all" selects mappings that support the mode: here only the kernel knew that this one does not. */
-		if (r == -EINVAL && seg->vma->kind == VMA_UNKNOWN && seg->spec->kind == RANGE_ALL)
+		if (r == -EINVAL && seg->vma->memory == UFFDCTL_MEMORY_UNKNOWN && seg->spec->kind == RANGE_ALL)
 			return;
 		if (r < 0) {
 			res.modes = seg->vma->modes;
@@ -217,19 +217,17 @@ static void register_segment(struct action *a, const struct segment *seg)
 }
 
 UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, uint64_t modes,
-				    unsigned int flags, uffdctl_result_fn fn, void *data)
+				    const struct uffdctl_action_opts *opts)
 {
 	struct registering reg = { .modes = modes };
 	struct action a = {
 		.h = h,
 		.filter = { .all = can_have },
-		.flags = flags,
-		.fn = fn,
-		.data = data,
 		.before = before_register,
 		.each = register_segment,
 		.op_data = &reg,
 	};
+	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
 
-	return action_run(&a, ranges);
+	return r < 0 ? r : action_run(&a, ranges);
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/drive/action.h"
 #include "lib/drive/lock.h"
 #include "lib/drive/plan.h"
 #include "lib/drive/resolve.h"
@@ -21,12 +22,12 @@ static void finish(struct job *job)
 /* A dry run changes nothing and needs no lock. */
 static int lock(struct job *job)
 {
-	return job->opts->flags & UFFDCTL_DRY_RUN ? 0 : lock_take(job->h);
+	return job->opts->flags & UFFDCTL_ACTION_DRY_RUN ? 0 : lock_take(job->h);
 }
 
 static void unlock(struct job *job)
 {
-	if (!(job->opts->flags & UFFDCTL_DRY_RUN))
+	if (!(job->opts->flags & UFFDCTL_ACTION_DRY_RUN))
 		lock_release(job->h);
 }
 
@@ -60,18 +61,18 @@ static int plan_with_contents(struct job *job, const struct uffdctl_ranges *rang
 	return r < 0 ? r : plan_again(job, ranges, plan, failed);
 }
 
-static int run(struct job *job, uffdctl_result_fn fn, bool *failed)
+static int run(struct job *job, bool *failed)
 {
-	int r = job->opts->flags & UFFDCTL_DRY_RUN ? 0 : workers_run(job);
+	int r = job->opts->flags & UFFDCTL_ACTION_DRY_RUN ? 0 : workers_run(job);
 
 	if (r < 0)
 		return fail(job->h->t->u, r, "starting threads: %s%s", strerror(-r),
 			    r == -EAGAIN ? " (try fewer threads: -t 1)" : "");
-	*failed |= results_report(job, fn);
+	*failed |= results_report(job);
 	return job->stop;
 }
 
-static int plan_and_run(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan, uffdctl_result_fn fn)
+static int plan_and_run(struct job *job, const struct uffdctl_ranges *ranges, struct plan *plan)
 {
 	bool failed = false;
 	int r = plan_with_contents(job, ranges, plan, &failed);
@@ -83,28 +84,31 @@ static int plan_and_run(struct job *job, const struct uffdctl_ranges *ranges, st
 	if (r >= 0)
 		r = room_check(job);
 	if (r >= 0)
-		r = run(job, fn, &failed);
+		r = run(job, &failed);
 	return r < 0 ? r : failed ? -EIO : 0;
 }
 
-int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
-	    const struct resolve_op *op, uffdctl_result_fn fn)
+int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_action_opts *opts,
+	    const struct resolve_op *op)
 {
+	struct uffdctl_action_opts own;
 	struct job job = {
 		.h = h,
-		.opts = opts,
+		.opts = &own,
 		.op = op,
 		.contents = { .fd = -1 },
 		.pagemap = -1,
 		.recheck = { .lock = PTHREAD_MUTEX_INITIALIZER },
 	};
 	struct plan plan = {};
-	/* Do not hold the lock while we wait for a pipe. */
-	int r = contents_is_pipe(opts->from_fd) ? 0 : lock(&job);
+	int r = action_opts(h, opts, op->flags, op->has_contents, &own);
 
+	/* Do not hold the lock while we wait for a pipe. */
+	if (r >= 0 && !contents_are_piped(&own))
+		r = lock(&job);
 	if (r < 0)
 		return r;
-	r = plan_and_run(&job, ranges, &plan, fn);
+	r = plan_and_run(&job, ranges, &plan);
 	finish(&job);
 	plan_free(&plan);
 	contents_close(&job.contents);

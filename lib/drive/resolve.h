@@ -5,7 +5,7 @@
 
 #include "lib/drive/job.h"
 
-int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_resolve_opts *opts,
-	    const struct resolve_op *op, uffdctl_result_fn fn);
+int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_action_opts *opts,
+	    const struct resolve_op *op);
 
 #endif

@@ -58,12 +58,12 @@ static int describe(const struct job *job, const struct part *p, char **ret)
 /* Why the rest was not tried, although nothing of it failed. */
 static int why_left(struct job *job, const struct part *p)
 {
-	bool is_left = tally_done(&p->tally) < range_len(p->seg.range) && !(job->opts->flags & UFFDCTL_DRY_RUN);
+	bool is_left = tally_done(&p->tally) < range_len(p->seg.range) && !(job->opts->flags & UFFDCTL_ACTION_DRY_RUN);
 
 	return is_left ? job_stopped(job) : 0;
 }
 
-static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
+static void report(struct job *job, struct part *p)
 {
 	_cleanup_free_ char *text = NULL;
 	struct uffdctl_result res = {
@@ -78,13 +78,14 @@ static void report(struct job *job, struct part *p, uffdctl_result_fn fn)
 		.error = p->tally.err ?: why_left(job, p),
 	};
 
-	if (job->opts->flags & UFFDCTL_DRY_RUN && !p->objection)
+	if (job->opts->flags & UFFDCTL_ACTION_DRY_RUN && !p->objection)
 		res.mapped = res.already = res.absent = res.filled = res.elsewhere = UFFDCTL_UNKNOWN;
 	if (p->tally.err && !p->objection && describe(job, p, &text) < 0)
 		text = NULL;
 	if (res.error)
 		res.error_text = p->objection ?: text ?: error_text(res.error);
-	fn(job->opts->data, &res);
+	if (job->opts->result)
+		job->opts->result(job->opts->data, &res);
 }
 
 static void warn_unmapped(const struct job *job)
@@ -100,14 +101,14 @@ static void warn_unmapped(const struct job *job)
 			    job->h->t->pid, unmapped);
 }
 
-bool results_report(struct job *job, uffdctl_result_fn fn)
+bool results_report(struct job *job)
 {
 	bool failed = false;
 
 	for (size_t i = 0; i < job->nr_parts; i++) {
 		const struct tally *t = &job->parts[i].tally;
 
-		report(job, &job->parts[i], fn);
+		report(job, &job->parts[i]);
 		failed |= t->err || t->absent || t->elsewhere;
 	}
 	warn_unmapped(job);

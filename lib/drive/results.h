@@ -6,6 +6,6 @@
 #include "lib/drive/job.h"
 
 /* Report one result for each part. True: not everything was done. */
-bool results_report(struct job *job, uffdctl_result_fn fn);
+bool results_report(struct job *job);
 
 #endif

@@ -52,7 +52,7 @@ int room_check(struct job *job)
 	_cleanup_close_ int self = ours ? open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	uint64_t room = memcg_room(ours ? self : job->h->t->procfd), need = 0;
 
-	if (job->total_bytes <= room || job->opts->flags & UFFDCTL_FORCE)
+	if (job->total_bytes <= room || job->opts->flags & UFFDCTL_ACTION_FORCE)
 		return 0;
 	for (size_t i = 0; i < job->nr_parts; i++)
 		need += need_of(job, &job->parts[i]);

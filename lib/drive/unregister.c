@@ -21,7 +21,7 @@ static void unregister_segment(struct action *a, const struct segment *seg)
 	case OWNER_US:
 		break;
 	}
-	if (!(a->flags & UFFDCTL_DRY_RUN)) {
+	if (!(a->opts.flags & UFFDCTL_ACTION_DRY_RUN)) {
 		r = uffd_unregister(a->h->uffd, seg->range);
 		/* The kernel wakes only threads that wait for missing pages. */
 		if (r >= 0)
@@ -35,18 +35,16 @@ static int before_unregister(struct action *a, const struct segments *segs)
 	return governs_check(a->h, segs, false);
 }
 
-UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
-				      uffdctl_result_fn fn, void *data)
+UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+				      const struct uffdctl_action_opts *opts)
 {
 	struct action a = {
 		.h = h,
 		.filter = { .all = action_is_ours, .glob_registered = true },
-		.flags = flags,
-		.fn = fn,
-		.data = data,
 		.before = before_unregister,
 		.each = unregister_segment,
 	};
+	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
 
-	return action_run(&a, ranges);
+	return r < 0 ? r : action_run(&a, ranges);
 }

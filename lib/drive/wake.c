@@ -17,7 +17,7 @@ static void wake(struct action *a, struct uffdctl_range range)
 		.elsewhere = UFFDCTL_UNKNOWN,
 	};
 
-	action_report(a, &res, a->flags & UFFDCTL_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
+	action_report(a, &res, a->opts.flags & UFFDCTL_ACTION_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
 }
 
 static void wake_segment(struct action *a, const struct segment *seg)
@@ -58,18 +58,17 @@ static int wake_named(struct action *a, const struct range_spec *spec)
 	return r;
 }
 
-UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, unsigned int flags,
-				uffdctl_result_fn fn, void *data)
+UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+				const struct uffdctl_action_opts *opts)
 {
 	struct action a = {
 		.h = h,
 		.filter = { .all = action_is_ours, .glob_registered = true },
-		.flags = flags,
-		.fn = fn,
-		.data = data,
 	};
-	int r = handle_maps(h, &a.maps);
+	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
 
+	if (r >= 0)
+		r = handle_maps(h, &a.maps);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {

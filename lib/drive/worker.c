@@ -124,7 +124,7 @@ static void *work(void *arg)
 
 static void wait_and_show(struct workers *w)
 {
-	const struct uffdctl_resolve_opts *o = w->job->opts;
+	const struct uffdctl_action_opts *o = w->job->opts;
 	struct timespec until;
 	uint64_t done;
 

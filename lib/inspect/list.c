@@ -8,6 +8,7 @@
 #include "lib/kernel/proc.h"
 #include "lib/kernel/source.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 #include "lib/util.h"
 
 uint32_t list_ctx(const struct uffdctl_list *l, uint64_t id)
@@ -128,15 +129,28 @@ int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, st
 	return 0;
 }
 
-UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
-				struct uffdctl_list **ret)
-{
-	struct uffdctl_list *l;
-	int r = list_open(u, source, true, &l);
+OPTS_CHECK(uffdctl_find_opts, flags);
 
+int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_find_opts *ret)
+{
+	int r = OPTS_GET(u, opts, ret);
+
+	if (r >= 0 && ret->flags)
+		r = fail(u, -EINVAL, "uffdctl_list, uffdctl_pending: unknown flags: 0x%x", ret->flags);
+	return r;
+}
+
+UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_list **ret)
+{
+	struct uffdctl_find_opts o;
+	struct uffdctl_list *l;
+	int r = list_opts(u, opts, &o);
+
+	if (r >= 0)
+		r = list_open(u, o.source, true, &l);
 	if (r < 0)
 		return r;
-	r = keep_wanted(l, pids, nr_pids);
+	r = keep_wanted(l, o.pids, o.nr_pids);
 	if (r < 0) {
 		uffdctl_list_free(l);
 		return r;

@@ -5,6 +5,9 @@
 
 #include "lib/inspect/list_entries.h"
 
+/* The options of uffdctl_list() and uffdctl_pending(), checked; failures are logged. */
+int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_find_opts *ret);
+
 /*
  * All userfaultfds, as from uffdctl_list(). @with_bytes: count the bytes registered on each, which reads all
  * mappings.

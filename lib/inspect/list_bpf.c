@@ -49,7 +49,7 @@ static int add_file(const void *arg_ev, void *arg)
 	*id = ev->ctx;
 	*mm = ev->mm;
 	d->fd = ev->fd;
-	d->waits = ev->has_reader;
+	d->has_reader = ev->has_reader;
 	d->pid = ev->pid;
 	r = proc_open_live(ev->pid, &procfd, NULL);
 	if (r >= 0)

@@ -46,8 +46,8 @@ struct uffdctl_uffd *list_add(struct uffdctl_list *l)
 	struct uffdctl_uffd *d = vec_add(l->uffds, l->nr, l->alloc);
 
 	if (d) {
-		*d = (struct uffdctl_uffd){ .waits = UFFDCTL_UNKNOWN };
-		for (int i = 0; i < NR_MODES; i++)
+		*d = (struct uffdctl_uffd){ .has_reader = UFFDCTL_UNKNOWN };
+		for (int i = 0; i < UFFDCTL_MAX_MODES; i++)
 			d->bytes[i] = UFFDCTL_UNKNOWN;
 	}
 	return d;

@@ -4,9 +4,10 @@
 
 #include "lib/inspect/maps.h"
 #include "lib/kernel/iter.h"
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/kernel/source.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 
 /* smaps has sizes but no owners: take the owners of the mappings that BPF found at the same addresses. */
 static int add_owners(struct uffdctl_maps *m, const struct uffdctl_maps *owners)
@@ -22,8 +23,8 @@ static int add_owners(struct uffdctl_maps *m, const struct uffdctl_maps *owners)
 		if (at == owners->nr || owners->vmas[at].range.start > m->vmas[i].range.start)
 			continue;
 		m->vmas[i].ctx = owners->vmas[at].ctx;
-		m->vmas[i].kind = owners->vmas[at].kind;
-		m->vmas[i].fs_dev = owners->vmas[at].fs_dev;
+		m->vmas[i].memory = owners->vmas[at].memory;
+		builder_compare_devices(&m->vmas[i], owners->vmas[at].dev_major, owners->vmas[at].dev_minor);
 		ids[i] = owners->owners[at];
 	}
 	m->owners = ids;
@@ -72,8 +73,8 @@ static int gather(struct builder *b, enum uffdctl_source wanted)
 	return gather_both(b, m);
 }
 
-UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags,
-				const struct uffdctl_list *list, struct uffdctl_maps **ret)
+int maps_read(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags, const struct uffdctl_list *list,
+	      struct uffdctl_maps **ret)
 {
 	struct uffdctl_maps *m = calloc(1, sizeof(*m));
 	struct builder b = { .t = t, .m = m, .flags = flags, .list = list };
@@ -83,7 +84,7 @@ UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source so
 		return log_oom(t->u);
 	r = gather(&b, source);
 	if (r >= 0)
-		kinds_find(t->procfd, m->vmas, m->nr);
+		memory_find(t->procfd, m->vmas, m->nr);
 	if (r == -ENOMEM)
 		log_oom(t->u);
 	if (r < 0) {
@@ -91,9 +92,24 @@ UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, enum uffdctl_source so
 		return r;
 	}
 	for (size_t i = 0; m->sizes && i < m->nr; i++)
-		m->vmas[i].sizes = m->sizes + i * UFFDCTL_NR_SIZES;
+		m->vmas[i].sizes = m->sizes + i * SMAPS_NR_SIZES;
 	*ret = m;
 	return 0;
+}
+
+OPTS_CHECK(uffdctl_maps_opts, flags);
+
+UFFDCTL_EXPORT int uffdctl_maps(struct uffdctl_target *t, const struct uffdctl_maps_opts *opts,
+				struct uffdctl_maps **ret)
+{
+	struct uffdctl_maps_opts o;
+	int r = OPTS_GET(t->u, opts, &o);
+
+	if (r < 0)
+		return r;
+	if (o.flags & ~(UFFDCTL_MAPS_ALL | UFFDCTL_MAPS_SIZES))
+		return fail(t->u, -EINVAL, "uffdctl_maps: unknown flags: 0x%x", o.flags);
+	return maps_read(t, o.source, o.flags, o.list, ret);
 }
 
 UFFDCTL_EXPORT void uffdctl_maps_free(struct uffdctl_maps *m)
@@ -144,13 +160,14 @@ const struct uffdctl_vma *maps_at(const struct uffdctl_maps *m, uint64_t addr)
 int maps_of_process(struct uffdctl *u, pid_t pid, enum uffdctl_source source, struct uffdctl_maps **ret)
 {
 	struct uffdctl_target *t = NULL;
-	int level = u->log_level, r;
+	bool silent = u->silent;
+	int r;
 
-	u->log_level = -1;
+	u->silent = true;
 	r = uffdctl_target_open(u, pid, &t);
 	if (r >= 0)
-		r = uffdctl_maps(t, source, 0, NULL, ret);
-	u->log_level = level;
+		r = maps_read(t, source, 0, NULL, ret);
+	u->silent = silent;
 	uffdctl_target_close(t);
 	return r;
 }

@@ -16,6 +16,10 @@ static inline uint64_t maps_owner(const struct uffdctl_maps *m, size_t i)
 	return m->owners ? m->owners[i] : 0;
 }
 
+/* uffdctl_maps(), also with MAPS_ANY_FLAGS. */
+int maps_read(struct uffdctl_target *t, enum uffdctl_source source, unsigned int flags, const struct uffdctl_list *list,
+	      struct uffdctl_maps **ret);
+
 /*
  * Get the registered mappings of a process that may end meanwhile, or may not be inspected: nothing is logged. Errors
  * as uffdctl_target_open() and uffdctl_maps().

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "lib/inspect/maps_build.h"
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/kernel/procmap.h"
 #include "lib/log.h"
 
@@ -29,8 +29,9 @@ static int add_event(const void *arg_ev, void *arg)
 		.modes = vmflags_modes(b->vmflags, ev->vm_flags),
 		.page_size = ev->page_size ?: base_page_size(),
 		.ctx = b->list ? list_ctx(b->list, ev->ctx) : 0,
-		.kind = kind_of_event(ev),
-		.fs_dev = ev->dev,
+		.memory = memory_of_event(ev),
+		.dev_major = ev->dev >> 20,
+		.dev_minor = ev->dev & 0xfffff,
 	};
 	if (ev->vm_flags & ~b->vmflags->known)
 		return 0;

@@ -20,11 +20,18 @@ void builder_clear(struct builder *b)
 	b->vmas_alloc = b->owners_alloc = b->sizes_alloc = 0;
 }
 
+void builder_compare_devices(struct uffdctl_vma *v, uint32_t dev_major, uint32_t dev_minor)
+{
+	if ((v->dev_major || v->dev_minor) && (dev_major || dev_minor))
+		v->stacked |= v->dev_major != dev_major || v->dev_minor != dev_minor;
+}
+
 int builder_fill(struct builder *b, struct uffdctl_vma *v, const struct maps_line *l)
 {
 	memcpy(v->perms, l->perms, sizeof(v->perms));
 	v->offset = l->offset;
 	v->inode = l->inode;
+	builder_compare_devices(v, l->dev_major, l->dev_minor);
 	v->dev_major = l->dev_major;
 	v->dev_minor = l->dev_minor;
 	v->name = strpool_get(&b->m->strings, l->name);

@@ -36,6 +36,11 @@ struct builder {
 void maps_clear(struct uffdctl_maps *m);
 /* Begin again: drop what was gathered. */
 void builder_clear(struct builder *b);
+/*
+ * A file's device as BPF knows it, that of its memory, and as /proc/PID/maps shows it: they differ on a stacked file
+ * system. v has one of them, or none.
+ */
+void builder_compare_devices(struct uffdctl_vma *v, uint32_t dev_major, uint32_t dev_minor);
 /* The fields of a line of /proc/PID/maps. */
 int builder_fill(struct builder *b, struct uffdctl_vma *v, const struct maps_line *l);
 

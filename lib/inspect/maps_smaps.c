@@ -16,10 +16,10 @@ static int begin_mapping(struct builder *b, const struct maps_line *l)
 		return -ENOMEM;
 	*v = (struct uffdctl_vma){ .range = l->range, .page_size = base_page_size() };
 	if (b->flags & UFFDCTL_MAPS_SIZES) {
-		if (!vec_grow(&m->sizes, m->nr - 1, &b->sizes_alloc, UFFDCTL_NR_SIZES * sizeof(*m->sizes)))
+		if (!vec_grow(&m->sizes, m->nr - 1, &b->sizes_alloc, SMAPS_NR_SIZES * sizeof(*m->sizes)))
 			return -ENOMEM;
-		for (int i = 0; i < UFFDCTL_NR_SIZES; i++)
-			m->sizes[(m->nr - 1) * UFFDCTL_NR_SIZES + i] = UFFDCTL_UNKNOWN;
+		for (int i = 0; i < SMAPS_NR_SIZES; i++)
+			m->sizes[(m->nr - 1) * SMAPS_NR_SIZES + i] = UFFDCTL_UNKNOWN;
 	}
 	return builder_fill(b, v, l);
 }
@@ -46,7 +46,7 @@ static int mapping_line(struct builder *b, char *line)
 	if (key == SMAPS_KERNEL_PAGE_SIZE)
 		v->page_size = bytes;
 	else if (key >= 0 && m->sizes)
-		m->sizes[(m->nr - 1) * UFFDCTL_NR_SIZES + key] = bytes;
+		m->sizes[(m->nr - 1) * SMAPS_NR_SIZES + key] = bytes;
 	text = key < 0 ? smaps_flags_parse(line) : NULL;
 	if (!text)
 		return 0;

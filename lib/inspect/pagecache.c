@@ -102,9 +102,8 @@ static int try_descriptor(uint32_t n, void *arg)
 /* A file of a stacked file system, such as overlayfs, is not opened, even if the file beneath it would do. */
 static bool is_opened(const struct uffdctl_vma *v)
 {
-	bool same = !v->fs_dev || (v->fs_dev >> 20 == v->dev_major && (v->fs_dev & 0xfffff) == v->dev_minor);
-
-	return same && (v->kind == VMA_SHMEM || v->kind == VMA_HUGETLB || v->kind == VMA_GUEST_MEMFD);
+	return !v->stacked && (v->memory == UFFDCTL_MEMORY_SHMEM || v->memory == UFFDCTL_MEMORY_HUGETLB ||
+			       v->memory == UFFDCTL_MEMORY_GUEST_MEMFD);
 }
 
 /* map_files needs privileges; a descriptor that the process holds works as well. */
@@ -144,8 +143,8 @@ static int fail_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int 
 		return fail(t->u, err,
 			    "%d: %s: its file is not opened, because %s: a file of a network or user-space file system could block uffdctl",
 			    t->pid, what,
-			    v->kind == VMA_UNKNOWN ? "its file system is not known without BPF"
-						   : "it is not known to be a file of tmpfs or hugetlbfs");
+			    v->memory == UFFDCTL_MEMORY_UNKNOWN ? "its file system is not known without BPF"
+								: "it is not known to be a file of tmpfs or hugetlbfs");
 	case -ENXIO:
 		return fail(t->u, err,
 			    "%d: %s: its file can't be opened a second time (ENXIO): needs a descriptor of it in the process, and ptrace access (uffdctl copy needs no second mapping)",

@@ -11,6 +11,7 @@
 #include "lib/kernel/process_vm.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 #include "lib/util.h"
 
 /*
@@ -65,15 +66,21 @@ UFFDCTL_EXPORT int uffdctl_peek(struct uffdctl_target *t, uint64_t addr, void *b
 {
 	struct uffdctl_maps *maps;
 	const struct uffdctl_vma *v;
-	int r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
+	struct uffdctl_peek found = {};
+	int r = out_check(t->u, ret);
+
+	if (r >= 0)
+		r = maps_read(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
 
 	if (r < 0)
 		return r;
 	v = maps_at(maps, addr);
 	if (v)
-		r = peek(t, v, addr, buf, len, ret);
+		r = peek(t, v, addr, buf, len, &found);
 	else
 		r = fail(t->u, -ENOENT, "%d: %" PRIx64 ": there is no mapping", t->pid, addr);
 	uffdctl_maps_free(maps);
+	if (r >= 0)
+		OUT_PUT(&found, ret);
 	return r;
 }

@@ -129,7 +129,7 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, struct uffdctl_
 	 */
 	if (r >= 0 && source == UFFDCTL_SOURCE_BPF)
 		found = waiters_find(u);
-	r = uffdctl_list(u, wanted, NULL, 0, &p->list);
+	r = list_open(u, wanted, true, &p->list);
 	if (r < 0)
 		return r;
 	if (p->list->source == UFFDCTL_SOURCE_PROC)
@@ -138,27 +138,31 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, struct uffdctl_
 	return r < 0 ? fail(u, r, "%s", iter_why(r)) : 0;
 }
 
-UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, enum uffdctl_source source, const pid_t *pids, size_t nr_pids,
+UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, const struct uffdctl_find_opts *opts,
 				   struct uffdctl_pending **ret)
 {
-	struct uffdctl_pending *p = calloc(1, sizeof(*p));
-	int r;
+	struct uffdctl_find_opts o;
+	struct uffdctl_pending *p;
+	int r = list_opts(u, opts, &o);
 
+	if (r < 0)
+		return r;
+	p = calloc(1, sizeof(*p));
 	if (!p)
 		return log_oom(u);
-	r = gather(u, source, p);
+	r = gather(u, o.source, p);
 	if (r < 0) {
 		uffdctl_pending_free(p);
 		return r;
 	}
 	if (p->list->source == UFFDCTL_SOURCE_BPF)
-		warn_of_torn(u, p, pids, nr_pids);
-	if (pids)
+		warn_of_torn(u, p, o.pids, o.nr_pids);
+	if (o.pids)
 		p->nr_hidden = 0;
 	if (p->nr_hidden)
 		log_warning(u, "threads of %zu processes that you may not inspect may wait too (needs CAP_SYS_PTRACE)",
 			    p->nr_hidden);
-	keep_wanted(p, pids, nr_pids);
+	keep_wanted(p, o.pids, o.nr_pids);
 	name_waiters(u, p);
 	*ret = p;
 	return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The kernel's names of modes, features, ioctls and kinds of faults. */
+/* Names of modes, features, ioctls and kinds of faults, as the kernel has them, and of what is told about a fault. */
 #include <errno.h>
 #include <string.h>
 
@@ -10,6 +10,9 @@
 #include "lib/util.h"
 
 static const char *const mode_names[] = { "missing", "wp", "minor", "rwp" };
+static const char *const mode_flags[] = { "um", "uw", "ui", "ur" };
+
+_Static_assert(ARRAY_SIZE(mode_names) == NR_MODES && ARRAY_SIZE(mode_flags) == NR_MODES, "a name for each mode");
 
 /* include/uapi/linux/userfaultfd.h, by bit. */
 static const char *const feature_names[] = {
@@ -62,6 +65,11 @@ UFFDCTL_EXPORT const char *uffdctl_mode_name(unsigned int bit)
 	return bit < ARRAY_SIZE(mode_names) ? mode_names[bit] : NULL;
 }
 
+UFFDCTL_EXPORT const char *uffdctl_mode_flag(unsigned int bit)
+{
+	return bit < ARRAY_SIZE(mode_flags) ? mode_flags[bit] : NULL;
+}
+
 UFFDCTL_EXPORT const char *uffdctl_feature_name(unsigned int bit)
 {
 	return bit < ARRAY_SIZE(feature_names) ? feature_names[bit] : NULL;
@@ -96,6 +104,27 @@ UFFDCTL_EXPORT int uffdctl_modes_parse(const char *text, uint64_t *ret)
 UFFDCTL_EXPORT const char *uffdctl_kind_name(enum uffdctl_kind kind)
 {
 	return (size_t)kind < ARRAY_SIZE(kind_names) ? kind_names[kind] : NULL;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_access_name(enum uffdctl_access access)
+{
+	static const char *const names[] = { [UFFDCTL_ACCESS_READ] = "read", [UFFDCTL_ACCESS_WRITE] = "write" };
+
+	return (size_t)access < ARRAY_SIZE(names) ? names[access] : NULL;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_wait_state_name(enum uffdctl_wait_state state)
+{
+	static const char *const names[] = { [UFFDCTL_WAIT_QUEUED] = "queued", [UFFDCTL_WAIT_DELIVERED] = "delivered" };
+
+	return (size_t)state < ARRAY_SIZE(names) ? names[state] : NULL;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
+{
+	static const char *const names[] = { "woken", "signal", "released", "not_waited" };
+
+	return (size_t)end < ARRAY_SIZE(names) ? names[end] : NULL;
 }
 
 enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags)

@@ -104,11 +104,11 @@ static const char *const smaps_keys[] = {
 	[SMAPS_KERNEL_PAGE_SIZE] = "KernelPageSize",
 };
 
-_Static_assert(ARRAY_SIZE(smaps_keys) == UFFDCTL_NR_SIZES + 1, "a key for each size");
+_Static_assert(ARRAY_SIZE(smaps_keys) == SMAPS_NR_SIZES + 1, "a key for each size");
 
 UFFDCTL_EXPORT const char *uffdctl_smaps_key(unsigned int i)
 {
-	return i < UFFDCTL_NR_SIZES ? smaps_keys[i] : NULL;
+	return i < SMAPS_NR_SIZES ? smaps_keys[i] : NULL;
 }
 
 int smaps_size_parse(const char *line, uint64_t *ret)

@@ -32,7 +32,8 @@ int proc_each_mapping(int fd, int (*fn)(const struct maps_line *l, void *arg), v
 
 /* "Key:   N kB" of smaps: the index of the key, or -1; *ret in bytes. */
 int smaps_size_parse(const char *line, uint64_t *ret);
-#define SMAPS_KERNEL_PAGE_SIZE UFFDCTL_NR_SIZES
+#define SMAPS_NR_SIZES 17
+#define SMAPS_KERNEL_PAGE_SIZE SMAPS_NR_SIZES
 
 /* "VmFlags: rd wr …": the mnemonics with single spaces and none at the end, or NULL. The line is changed. */
 char *smaps_flags_parse(char *line);

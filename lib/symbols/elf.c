@@ -11,7 +11,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/log.h"
 #include "lib/symbols/child.h"
 #include "lib/symbols/elf.h"
@@ -56,7 +56,7 @@ static int find_modules(struct collection *s)
 		const struct uffdctl_vma *v = &s->search.vmas[i];
 		struct elf_module *m;
 
-		if (!v->inode || !v->name || *v->name != '/' || v->kind == VMA_HUGETLB)
+		if (!v->inode || !v->name || *v->name != '/' || v->memory == UFFDCTL_MEMORY_HUGETLB)
 			continue;
 		m = module_before(s, v);
 		if (m) {

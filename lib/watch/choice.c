@@ -29,7 +29,7 @@ static int resolve_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdc
 	int r = uffdctl_target_open(w->u, pid, &t);
 
 	if (r >= 0)
-		r = uffdctl_maps(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
+		r = maps_read(t, UFFDCTL_SOURCE_AUTO, UFFDCTL_MAPS_ALL, NULL, &maps);
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
 		r = range_resolve(t, maps, &ranges->specs[i], &filter, ret);
 	uffdctl_maps_free(maps);
@@ -85,8 +85,8 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 		.flags = (opts->flags & UFFDCTL_WATCH_STREAM ? EV_WATCH_STREAM : 0) |
 			 (opts->flags & UFFDCTL_WATCH_CHILDREN ? EV_WATCH_CHILDREN : 0) |
 			 (opts->pids ? EV_WATCH_SOME : 0),
-		.kinds = opts->kinds >> UFFDCTL_KIND_MINOR,
-		.access = opts->access >> UFFDCTL_ACCESS_READ,
+		.kinds = opts->modes,
+		.access = opts->access == UFFDCTL_ACCESS_UNKNOWN ? 0 : 1u << (opts->access - UFFDCTL_ACCESS_READ),
 	};
 	return opts->ranges ? configure_ranges(w, opts) : 0;
 }

@@ -105,14 +105,14 @@ static void read_maps(struct uffdctl_watch *w, struct watch_memory *m, uint64_t 
 {
 	struct uffdctl_maps *maps = NULL;
 	struct uffdctl_target *t = NULL;
-	int level = w->u->log_level;
+	bool silent = w->u->silent;
 
 	m->maps_ns = now;
 	/* Names are updated while they can be read; a process that has ended keeps its last names. */
-	w->u->log_level = -1;
+	w->u->silent = true;
 	if (m->pid && uffdctl_target_open(w->u, m->pid, &t) == 0)
-		uffdctl_maps(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
-	w->u->log_level = level;
+		maps_read(t, UFFDCTL_SOURCE_BPF, 0, NULL, &maps);
+	w->u->silent = silent;
 	uffdctl_target_close(t);
 	if (maps && is_still_there(w, m)) {
 		uffdctl_maps_free(m->maps);

@@ -10,21 +10,6 @@
 
 #define MAX_HANDED 1024 /* in one call */
 
-UFFDCTL_EXPORT const char *uffdctl_end_name(enum uffdctl_end end)
-{
-	static const char *const names[] = { "woken", "signal", "released", "not_waited" };
-
-	return (size_t)end < ARRAY_SIZE(names) ? names[end] : NULL;
-}
-
-static enum uffdctl_kind kind_of_record(uint32_t kind)
-{
-	static const enum uffdctl_kind kinds[EV_NR_KINDS] = { UFFDCTL_KIND_MINOR, UFFDCTL_KIND_MISSING, UFFDCTL_KIND_WP,
-							      UFFDCTL_KIND_RWP };
-
-	return kinds[kind % EV_NR_KINDS];
-}
-
 /* Clocks of two CPUs may differ a little. */
 static uint64_t time_between(uint64_t from, uint64_t to)
 {
@@ -47,7 +32,7 @@ int watch_hand_out(void *arg, void *data, size_t size)
 		.tid = ev->tid,
 		.target_pid = m ? m->pid : 0,
 		.resolver_pid = ev->resolver_pid,
-		.kind = kind_of_record(ev->kind),
+		.kind = UFFDCTL_KIND_MISSING + ev->kind % EV_NR_KINDS,
 		.access = ev->flags & UFFD_PAGEFAULT_FLAG_WRITE ? UFFDCTL_ACCESS_WRITE : UFFDCTL_ACCESS_READ,
 		.end = ev->end,
 		.op = ev->op == EV_OP_NONE ? NULL : uffdctl_ioctl_name(ev->op),

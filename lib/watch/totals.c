@@ -7,10 +7,11 @@
 #include <bpf/libbpf.h>
 
 #include "lib/log.h"
+#include "lib/opts.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 
-_Static_assert(EV_NR_BUCKETS == UFFDCTL_NR_BUCKETS && (int)EV_NR_ENDS == (int)UFFDCTL_NR_ENDS, "the programs count so");
+_Static_assert(EV_NR_ENDS <= UFFDCTL_MAX_ENDS && EV_NR_KINDS <= UFFDCTL_MAX_MODES, "the programs count no more");
 
 static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 {
@@ -79,21 +80,31 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 	return 0;
 }
 
+static uint64_t sum_of(const __u64 *n, int nr)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < nr; i++)
+		sum += n[i];
+	return sum;
+}
+
 UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
-	uint64_t faults = 0, ended = 0;
+	struct uffdctl_watch_stats st;
+	uint64_t faults, ended;
 	struct ev_stats sum;
-	int r = read_stats(w, &sum);
+	int r = out_check(w->u, ret);
 
+	if (r >= 0)
+		r = read_stats(w, &sum);
 	if (r >= 0 && w->backend->flags & WATCH_MARKS)
 		r = add_unseen(w, &sum);
 	if (r < 0)
 		return r;
-	for (int i = 0; i < EV_NR_KINDS; i++)
-		faults += sum.faults[i];
-	for (int i = 0; i < EV_NR_ENDS; i++)
-		ended += sum.ended[i];
-	*ret = (struct uffdctl_watch_stats){
+	faults = sum_of(sum.faults, EV_NR_KINDS);
+	ended = sum_of(sum.ended, EV_NR_ENDS);
+	st = (struct uffdctl_watch_stats){
 		.before = w->nr_before,
 		.before_left = watch_before_left(w),
 		/* The CPUs' counters are read one after the other, while counting goes on. */
@@ -106,9 +117,10 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		.unknown_waits = sum.unmeasured,
 	};
 	if (w->backend->flags & WATCH_BLOCKED_AT_END)
-		ret->blocked += ret->pending;
-	memcpy(ret->faults, sum.faults, sizeof(ret->faults));
-	memcpy(ret->ended, sum.ended, sizeof(ret->ended));
-	memcpy(ret->buckets, sum.buckets, sizeof(ret->buckets));
+		st.blocked += st.pending;
+	memcpy(st.faults, sum.faults, sizeof(sum.faults));
+	memcpy(st.ended, sum.ended, sizeof(sum.ended));
+	memcpy(st.buckets, sum.buckets, sizeof(sum.buckets));
+	OUT_PUT(&st, ret);
 	return 0;
 }

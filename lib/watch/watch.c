@@ -8,6 +8,7 @@
 
 #include "lib/kernel/iter.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 
@@ -86,8 +87,7 @@ static int open_stream(struct uffdctl_watch *w)
 	return w->ring ? 0 : fail(w->u, -errno, "ring buffer: %s", strerror(errno));
 }
 
-UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts,
-				      struct uffdctl_watch **ret)
+static int open_watch(struct uffdctl *u, const struct uffdctl_watch_opts *opts, struct uffdctl_watch **ret)
 {
 	struct uffdctl_watch *w = calloc(1, sizeof(*w));
 	int r;
@@ -112,6 +112,22 @@ UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_wa
 		watch_say_if_idle(w, opts);
 	*ret = w;
 	return 0;
+}
+
+OPTS_CHECK(uffdctl_watch_opts, flags);
+
+UFFDCTL_EXPORT int uffdctl_watch_open(struct uffdctl *u, const struct uffdctl_watch_opts *opts,
+				      struct uffdctl_watch **ret)
+{
+	struct uffdctl_watch_opts o;
+	int r = OPTS_GET(u, opts, &o);
+
+	if (r < 0)
+		return r;
+	if (o.flags & ~(UFFDCTL_WATCH_STREAM | UFFDCTL_WATCH_CHILDREN) || o.modes >> EV_NR_KINDS ||
+	    o.access > UFFDCTL_ACCESS_WRITE)
+		return fail(u, -EINVAL, "uffdctl_watch_open: unknown flags, modes or access");
+	return open_watch(u, &o, ret);
 }
 
 UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)

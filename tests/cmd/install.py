@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is installed: the library's exports, a program that uses it, and nothing left by uninstall."""
 import atexit
+import errno
 import os
 import re
 import shutil
@@ -9,7 +10,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import BUILD, ROOT, Target, contains, eq, main, ok, skip, test
+from harness import BUILD, PAGE, ROOT, Target, contains, eq, main, ok, skip, test
 
 SO = os.path.join(BUILD, "libuffdctl.so.0")
 CC = os.environ.get("CC", "cc").split()
@@ -28,16 +29,19 @@ static void on_log(void *data, int level, const char *msg)
 int main(int argc, char **argv)
 {
 	pid_t pid = argc > 1 ? atoi(argv[1]) : 0;
+	struct uffdctl_find_opts opts = { .size = sizeof(opts), .pids = &pid, .nr_pids = 1 };
 	struct uffdctl_list *list;
 	struct uffdctl *u;
+
+	opts.source = UFFDCTL_SOURCE_PROC;
 
 	if (uffdctl_new(&u) < 0)
 		return 1;
 	uffdctl_set_log(u, UFFDCTL_LOG_NOTICE, on_log, NULL);
-	if (uffdctl_list(u, UFFDCTL_SOURCE_PROC, &pid, 1, &list) < 0)
+	if (uffdctl_list(u, &opts, &list) < 0)
 		return 1;
 	for (size_t i = 0; i < uffdctl_list_count(list); i++)
-		printf("%s %d\n", UFFDCTL_VERSION, uffdctl_list_get(list, i)->fd);
+		printf("%s %d\n", uffdctl_version(), uffdctl_list_get(list, i)->fd);
 	uffdctl_list_free(list);
 	uffdctl_free(u);
 	return 0;
@@ -205,6 +209,78 @@ def install_static():
     dest = scratch()
     make("install", dest)
     check_sample(build_sample(dest, "--static"), False)
+
+
+@test
+def install_example():
+    """The example of libuffdctl.3 is a program that works."""
+    not_sanitized()
+    folder = scratch()
+    text = re.search(r"^\.EX\n(/\* Map what .*?)^\.EE", source("man/libuffdctl.3"), re.M | re.S)[1]
+    path, program = os.path.join(folder, "example.c"), os.path.join(folder, "example")
+    with open(path, "w") as f:
+        f.write(text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\"))
+    call(*CC, "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", f"-I{ROOT}/lib", "-o", program, path, SO)
+    with Target() as t:
+        t.userfaultfd(["minor_shmem"])
+        m = t.memory("memfd", 4 * PAGE, alloc=True)
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        contains(call(program, str(t.pid), "all", LD_LIBRARY_PATH=BUILD), ": 16384 bytes mapped\n")
+
+
+# ---- a program that was built with another header ----
+
+def sized(header):
+    """The structs of the header that begin with their size: (name, members)."""
+    return re.findall(r"^(struct uffdctl_\w+) \{\n\tsize_t size;\n(.*?)^\};", header, re.M | re.S)
+
+
+def without_last(header):
+    """As the header was, so to speak, before each struct got its last member."""
+    for name, members in sized(header):
+        kept = re.sub(r"/\*.*?\*/", "", members, flags=re.S)
+        kept = re.match(r"(.*;)[^;]+;\s*$", kept, re.S)[1]
+        header = header.replace(f"{name} {{\n\tsize_t size;\n{members}}};",
+                                f"{name} {{\n\tsize_t size;\n{kept}\n}};")
+    return header
+
+
+def with_another(header):
+    """As the header may be one day."""
+    for name, members in sized(header):
+        header = header.replace(f"{name} {{\n\tsize_t size;\n{members}}};",
+                                f"{name} {{\n\tsize_t size;\n{members}\tuint64_t another;\n}};")
+    return "#define HAS_ANOTHER\n" + header
+
+
+def other_sizes(header):
+    """What the program prints that is built with such a header, but runs with the library there is."""
+    not_sanitized()
+    folder = scratch()
+    with open(os.path.join(folder, "uffdctl.h"), "w") as f:
+        f.write(header)
+    program = os.path.join(folder, "sizes")
+    call(*CC, "-std=c11", "-Wall", "-Wextra", "-Werror", f"-I{folder}", "-o", program,
+         os.path.join(ROOT, "tests/helpers/sizes.c"), SO)
+    with Target() as t:
+        t.userfaultfd(["minor_shmem"])
+        m = t.memory("memfd", 4 * PAGE, alloc=True)
+        printed = call(program, str(t.pid), m["addr"], LD_LIBRARY_PATH=BUILD)
+        return printed.replace(str(t.pid), "PID").replace(m["addr"].removeprefix("0x"), "ADDR")
+
+
+@test
+def install_sizes():
+    """Structs may get members: older and newer programs find what they know."""
+    header = source("lib/uffdctl.h")
+    ok(len(sized(header)) >= 7, f"structs with a size: {[name for name, _ in sized(header)]}")
+    now = other_sizes(header)
+    contains(now, "mapped 8192")
+    eq(other_sizes(without_last(header)), now, "built with a header whose structs lack their last member")
+    newer = other_sizes(with_another(header))
+    eq(re.sub(r"another .*\n", "", newer), now, "built with a header whose structs have one more member")
+    contains(newer, "another -1\n")
+    contains(newer, f"another {-errno.E2BIG}: an option is set that libuffdctl")
 
 
 @test

@@ -104,11 +104,11 @@ TEST("view-groups-count")
 	NUM(m->groups[BY_MAPPING].nr, 1);
 	const struct group *g = &m->groups[BY_PROCESS].rows[1];
 	NUM(g->faults, 10);
-	NUM(g->kinds[0], 9);
-	NUM(g->kinds[2], 1);
+	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_MINOR)], 9);
+	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_WP)], 1);
 	NUM(g->max_ns, 50000);
-	NUM(group_percentile(g, 0.5), 4000);
-	NUM(group_percentile(g, 0.99), 50000);
+	NUM(group_percentile(g, 50), 4000);
+	NUM(group_percentile(g, 99), 50000);
 	free(m);
 }
 
@@ -153,15 +153,15 @@ TEST("view-rates")
 
 		model_fault(m, &f);
 	}
-	st.faults[0] = 400;
-	st.faults[1] = 100;
+	st.faults[BY_KIND(UFFDCTL_KIND_MINOR)] = 400;
+	st.faults[BY_KIND(UFFDCTL_KIND_MISSING)] = 100;
 	/* Too early for a sample. */
 	model_tick(m, 100 * SECOND + SECOND / 2, &st);
 	NUM(m->nr_samples, 1);
 	model_tick(m, 102 * SECOND, &st);
 	NUM(model_rate(m, -1), 250);
-	NUM(model_rate(m, 0), 200);
-	NUM(model_rate(m, 1), 50);
+	NUM(model_rate(m, BY_KIND(UFFDCTL_KIND_MINOR)), 200);
+	NUM(model_rate(m, BY_KIND(UFFDCTL_KIND_MISSING)), 50);
 	NUM(m->groups[BY_THREAD].rows[1].rate, 250);
 	model_tick(m, 103 * SECOND, &st);
 	NUM(model_rates(m, rates, 60), 2);
@@ -219,8 +219,8 @@ TEST("view-totals-of-rows")
 	}
 	model_sum(m, &st);
 	model_tick(m, 101 * SECOND, &st);
-	NUM(m->stats.faults[0], 2 * VIEW_MAX_GROUPS);
-	NUM(m->stats.faults[1], VIEW_MAX_GROUPS);
+	NUM(m->stats.faults[BY_KIND(UFFDCTL_KIND_MINOR)], 2 * VIEW_MAX_GROUPS);
+	NUM(m->stats.faults[BY_KIND(UFFDCTL_KIND_MISSING)], VIEW_MAX_GROUPS);
 	NUM(m->total, 3 * VIEW_MAX_GROUPS + 3);
 	NUM(m->stats.max_wait_ns, 3 * VIEW_MAX_GROUPS * 1000);
 	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
@@ -585,26 +585,6 @@ TEST("view-durations")
 	STR(duration_text(b, 99950, DURATION_SHORT), "100us");
 	STR(duration_text(b, 33554432, DURATION_WHOLE | DURATION_MICRO), "34ms");
 	STR(duration_text(b, 1000, DURATION_WHOLE | DURATION_MICRO), "1\xc2\xb5s");
-}
-
-TEST("view-buckets")
-{
-	struct uffdctl_watch_stats st = { .max_wait_ns = 3500 };
-
-	NUM(bucket_of(0), 0);
-	NUM(bucket_of(1000), 0);
-	NUM(bucket_of(1001), 1);
-	NUM(bucket_of(bucket_bound_ns(24)), 24);
-	NUM(bucket_of(bucket_bound_ns(24) + 1), 25);
-	NUM(bucket_bound_ns(25), UFFDCTL_UNKNOWN);
-	NUM(totals_percentile(&st, 0.5), UFFDCTL_UNKNOWN);
-	NUM(totals_percentile(&st, 1), UFFDCTL_UNKNOWN);
-	st.buckets[0] = 5;
-	st.buckets[2] = 5;
-	NUM(totals_percentile(&st, 0.5), 1000);
-	/* No more than the longest. */
-	NUM(totals_percentile(&st, 0.9), 3500);
-	NUM(totals_percentile(&st, 1), 3500);
 }
 
 TEST("view-text-bar")

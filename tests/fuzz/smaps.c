@@ -18,9 +18,9 @@ static void check(const struct uffdctl_maps *m, unsigned int flags)
 		ENSURE(v->range.start < v->range.end && v->name && strlen(v->perms) == 4);
 		ENSURE(!v->modes || v->vm_flags);
 		ENSURE(v->modes || flags & UFFDCTL_MAPS_ALL);
-		for (int k = 0; m->sizes && k < UFFDCTL_NR_SIZES; k++)
-			ENSURE(m->sizes[i * UFFDCTL_NR_SIZES + k] % 1024 == 0 ||
-			       m->sizes[i * UFFDCTL_NR_SIZES + k] == UFFDCTL_UNKNOWN);
+		for (int k = 0; m->sizes && k < SMAPS_NR_SIZES; k++)
+			ENSURE(m->sizes[i * SMAPS_NR_SIZES + k] % 1024 == 0 ||
+			       m->sizes[i * SMAPS_NR_SIZES + k] == UFFDCTL_UNKNOWN);
 		maps_find(m, v->range.start);
 	}
 }

@@ -10,6 +10,7 @@
 
 #include "lib/kernel/bpf_print.h"
 #include "lib/log.h"
+#include "lib/opts.h"
 #include "tests/lib/logged.h"
 #include "tests/unit.h"
 
@@ -44,6 +45,97 @@ TEST("log-none")
 	log_error(u, "nobody listens");
 	NUM(errno, ENOTTY);
 	NUM(nr_logged, 0);
+	uffdctl_free(u);
+}
+
+TEST("log-last-error")
+{
+	struct uffdctl *u = new_context();
+
+	STR(uffdctl_last_error(u), "");
+	log_warning(u, "no error");
+	STR(uffdctl_last_error(u), "");
+	NUM(fail(u, -EPROTO, "fd %d", 7), -EPROTO);
+	STR(uffdctl_last_error(u), "fd 7");
+	log_warning(u, "no error");
+	STR(uffdctl_last_error(u), "fd 7");
+	/* Also if nobody gets messages, or none of this level. */
+	uffdctl_set_log(u, UFFDCTL_LOG_DEBUG, NULL, NULL);
+	log_error(u, "no function");
+	STR(uffdctl_last_error(u), "no function");
+	uffdctl_set_log(u, -1, on_log, "data");
+	nr_logged = 0;
+	log_error(u, "no level");
+	NUM(nr_logged, 0);
+	STR(uffdctl_last_error(u), "no level");
+	u->silent = true;
+	log_error(u, "silent");
+	STR(uffdctl_last_error(u), "no level");
+	uffdctl_free(u);
+}
+
+/* ---- structs of callers that were built with another header ---- */
+
+struct other_opts {
+	size_t size;
+	uint64_t first, second, third;
+};
+
+struct our_opts {
+	size_t size;
+	uint64_t first, second;
+};
+
+TEST("opts-get")
+{
+	struct other_opts given = { sizeof(given), 1, 2, 0 };
+	struct uffdctl *u = new_context();
+	struct our_opts o;
+
+	NUM(OPTS_GET(u, &given, &o), 0);
+	NUM(o.size, sizeof(o));
+	NUM(o.first, 1);
+	NUM(o.second, 2);
+	/* Older: what it lacks is 0. */
+	given.size = offsetof(struct other_opts, second);
+	NUM(OPTS_GET(u, &given, &o), 0);
+	NUM(o.first, 1);
+	NUM(o.second, 0);
+	NUM(OPTS_GET(u, NULL, &o), 0);
+	NUM(o.first, 0);
+	NUM(nr_logged, 0);
+	/* Newer, with a member that we do not know. */
+	given.size = sizeof(given);
+	given.third = 3;
+	NUM(OPTS_GET(u, &given, &o), -E2BIG);
+	NUM(nr_logged, 1);
+	given.size = 0;
+	NUM(OPTS_GET(u, &given, &o), -EINVAL);
+	NUM(nr_logged, 2);
+	uffdctl_free(u);
+}
+
+TEST("opts-put")
+{
+	struct other_opts out = { .size = sizeof(out), .third = 3 };
+	const struct our_opts found = { sizeof(found), 1, 2 };
+	struct uffdctl *u = new_context();
+
+	NUM(out_check(u, &out), 0);
+	OUT_PUT(&found, &out);
+	NUM(out.size, sizeof(out));
+	NUM(out.first, 1);
+	NUM(out.second, 2);
+	NUM(out.third, UFFDCTL_UNKNOWN);
+	/* Older: nothing is written behind it. */
+	out = (struct other_opts){ .size = offsetof(struct other_opts, second), .second = 7, .third = 8 };
+	OUT_PUT(&found, &out);
+	NUM(out.size, offsetof(struct other_opts, second));
+	NUM(out.first, 1);
+	NUM(out.second, 7);
+	NUM(out.third, 8);
+	out.size = 0;
+	NUM(out_check(u, &out), -EINVAL);
 	uffdctl_free(u);
 }
 

@@ -109,7 +109,7 @@ TEST("smaps-size")
 {
 	uint64_t bytes = 1;
 
-	for (int i = 0; i < UFFDCTL_NR_SIZES; i++) {
+	for (int i = 0; i < SMAPS_NR_SIZES; i++) {
 		char line[64];
 
 		snprintf(line, sizeof(line), "%s:%*d kB\n", uffdctl_smaps_key((unsigned int)i), 10, i * 4);

@@ -70,7 +70,34 @@ TEST("names-smaps-keys")
 		"Private_Hugetlb", "Swap", "SwapPss", "Locked", NULL,
 	};
 
-	NUM(ARRAY_SIZE(keys), UFFDCTL_NR_SIZES + 1);
 	for EACH(keys)
 		STR(uffdctl_smaps_key((unsigned int)i), keys[i]);
+}
+
+TEST("names-modes-as-in-smaps")
+{
+	static const char *const flags[] = { "um", "uw", "ui", "ur", NULL };
+
+	for EACH(flags)
+		STR(uffdctl_mode_flag((unsigned int)i), flags[i]);
+	STR(uffdctl_mode_name(UFFDCTL_MAX_MODES), NULL);
+}
+
+TEST("names-of-a-fault")
+{
+	/* A kind's number is one more than the bit of its mode. */
+	for (unsigned int bit = 0; uffdctl_mode_name(bit); bit++)
+		STR(uffdctl_kind_name(UFFDCTL_KIND_MISSING + bit), uffdctl_mode_name(bit));
+	STR(uffdctl_kind_name(UFFDCTL_KIND_UNKNOWN), NULL);
+	STR(uffdctl_kind_name(UFFDCTL_KIND_UNMAP + 1), NULL);
+	STR(uffdctl_access_name(UFFDCTL_ACCESS_UNKNOWN), NULL);
+	STR(uffdctl_access_name(UFFDCTL_ACCESS_READ), "read");
+	STR(uffdctl_access_name(UFFDCTL_ACCESS_WRITE), "write");
+	STR(uffdctl_access_name(UFFDCTL_ACCESS_WRITE + 1), NULL);
+	STR(uffdctl_wait_state_name(UFFDCTL_WAIT_UNKNOWN), NULL);
+	STR(uffdctl_wait_state_name(UFFDCTL_WAIT_QUEUED), "queued");
+	STR(uffdctl_wait_state_name(UFFDCTL_WAIT_DELIVERED), "delivered");
+	STR(uffdctl_wait_state_name(UFFDCTL_WAIT_DELIVERED + 1), NULL);
+	STR(uffdctl_end_name(UFFDCTL_END_NOT_WAITED), "not_waited");
+	STR(uffdctl_end_name(UFFDCTL_END_NOT_WAITED + 1), NULL);
 }

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/kernel/memcg.h"
 #include "lib/kernel/proc.h"
 #include "tests/lib/folder.h"

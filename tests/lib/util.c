@@ -202,3 +202,35 @@ TEST("util-strpool")
 	STR(strpool_get(&pool, "a"), "a");
 	strpool_free(&pool);
 }
+
+/* ---- waiting times ---- */
+
+TEST("buckets")
+{
+	NUM(uffdctl_bucket(0), 0);
+	NUM(uffdctl_bucket(1000), 0);
+	NUM(uffdctl_bucket(1001), 1);
+	NUM(uffdctl_bucket(uffdctl_bucket_bound_ns(24)), 24);
+	NUM(uffdctl_bucket(uffdctl_bucket_bound_ns(24) + 1), 25);
+	NUM(uffdctl_bucket(UFFDCTL_UNKNOWN), 25);
+	NUM(uffdctl_bucket_bound_ns(25), UFFDCTL_UNKNOWN);
+	NUM(uffdctl_bucket_bound_ns(UFFDCTL_NR_BUCKETS), UFFDCTL_UNKNOWN);
+}
+
+TEST("percentiles")
+{
+	uint64_t buckets[UFFDCTL_NR_BUCKETS] = {};
+
+	NUM(uffdctl_percentile_ns(buckets, 3500, 50), UFFDCTL_UNKNOWN);
+	NUM(uffdctl_percentile_ns(buckets, 3500, 100), UFFDCTL_UNKNOWN);
+	buckets[0] = 5;
+	buckets[2] = 5;
+	NUM(uffdctl_percentile_ns(buckets, 3500, 50), 1000);
+	/* No more than the longest. */
+	NUM(uffdctl_percentile_ns(buckets, 3500, 90), 3500);
+	NUM(uffdctl_percentile_ns(buckets, 3500, 100), 3500);
+	/* In the last bucket only the longest is known, or nothing. */
+	buckets[UFFDCTL_NR_BUCKETS - 1] = 90;
+	NUM(uffdctl_percentile_ns(buckets, 50000000000, 50), 50000000000);
+	NUM(uffdctl_percentile_ns(buckets, UFFDCTL_UNKNOWN, 50), UFFDCTL_UNKNOWN);
+}

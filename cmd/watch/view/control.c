@@ -72,12 +72,13 @@ static bool waits_at(const struct plan *plan, const struct uffdctl_pending *p, u
 /* Pages without waiters may belong to another mapping by now: leave them out. */
 static int drop_stale_pages(struct plan *plan)
 {
+	const struct uffdctl_find_opts opts = { .size = sizeof(opts), .pids = &plan->pid, .nr_pids = 1 };
 	struct uffdctl_pending *p;
 	size_t nr = 0;
 	int r = uffdctl_target_check(plan->t);
 
 	if (r >= 0)
-		r = uffdctl_pending(plan->u, UFFDCTL_SOURCE_AUTO, &plan->pid, 1, &p);
+		r = uffdctl_pending(plan->u, &opts, &p);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; i < plan->nr_pages; i++)
@@ -90,7 +91,10 @@ static int drop_stale_pages(struct plan *plan)
 
 static int do_continue(struct plan *plan)
 {
-	struct uffdctl_resolve_opts opts = { .nr_threads = 1, .from_fd = -1, .data = plan };
+	const struct uffdctl_action_opts opts = {
+		.size = sizeof(opts), .nr_threads = 1, .result = on_result, .data = plan
+	};
+	struct uffdctl_handle_opts which = { .size = sizeof(which) };
 	struct uffdctl_ranges *ranges = NULL;
 	struct uffdctl_handle *h = NULL;
 	int r = drop_stale_pages(plan);
@@ -100,11 +104,16 @@ static int do_continue(struct plan *plan)
 	r = uffdctl_ranges_new(plan->u, &ranges);
 	if (r >= 0)
 		r = add_pages(plan, ranges);
+	which.ranges = ranges;
+	if (plan->holder_pid) {
+		which.flags = UFFDCTL_HANDLE_FD;
+		which.pid = plan->holder_pid;
+		which.fd = plan->holder_fd;
+	}
 	if (r >= 0)
-		r = uffdctl_handle_open(plan->t, plan->holder_pid == plan->pid ? 0 : plan->holder_pid,
-					plan->holder_pid ? plan->holder_fd : -1, ranges, 0, &h);
+		r = uffdctl_handle_open(plan->t, &which, &h);
 	if (r >= 0)
-		r = uffdctl_continue(h, ranges, &opts, on_result);
+		r = uffdctl_continue(h, ranges, &opts);
 	uffdctl_handle_close(h);
 	uffdctl_ranges_free(ranges);
 	return r;
@@ -190,7 +199,7 @@ static void __attribute__((format(printf, 2, 3))) ask(struct question *q, const 
 /* The contents of the first page. */
 static void describe_page(struct question *q, const struct plan *plan)
 {
-	struct uffdctl_peek peek = {};
+	struct uffdctl_peek peek = { .size = sizeof(peek) };
 	unsigned char buf[16];
 	char hex[3 * sizeof(buf) + 1] = "";
 	int r = uffdctl_peek(plan->t, plan->pages[0], buf, sizeof(buf), &peek);

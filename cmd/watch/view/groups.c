@@ -114,12 +114,12 @@ void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uff
 	struct group *g = group_of(gs, key, key2);
 
 	g->faults++;
-	if (f->kind >= UFFDCTL_KIND_MINOR && f->kind <= UFFDCTL_KIND_RWP)
-		g->kinds[f->kind - UFFDCTL_KIND_MINOR]++;
+	if (f->kind >= UFFDCTL_KIND_MISSING && f->kind <= UFFDCTL_KIND_RWP)
+		g->kinds[BY_KIND(f->kind)]++;
 	if (f->wait_ns != UFFDCTL_UNKNOWN) {
 		if (f->wait_ns > g->max_ns)
 			g->max_ns = f->wait_ns;
-		g->buckets[bucket_of(f->wait_ns)]++;
+		g->buckets[uffdctl_bucket(f->wait_ns)]++;
 	}
 	g->op = f->op;
 	g->ip = f->ip;
@@ -131,13 +131,13 @@ void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uff
 	memcpy(g->resolver_comm, f->resolver_comm, sizeof(g->resolver_comm));
 }
 
-uint64_t group_percentile(const struct group *g, double p)
+uint64_t group_percentile(const struct group *g, double percent)
 {
-	struct uffdctl_watch_stats st = { .max_wait_ns = g->max_ns };
+	uint64_t buckets[UFFDCTL_NR_BUCKETS];
 
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
-		st.buckets[i] = g->buckets[i];
-	return totals_percentile(&st, p);
+		buckets[i] = g->buckets[i];
+	return uffdctl_percentile_ns(buckets, g->max_ns, percent);
 }
 
 void groups_sample(struct groups *gs, double s)

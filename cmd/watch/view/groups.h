@@ -12,14 +12,14 @@ enum {
 };
 
 struct group {
-	uint64_t key, key2; /* identity: two numbers whose meaning depends on the grouping */
-	uint64_t faults, kinds[NR_KINDS], max_ns;
-	uint64_t sampled;   /* faults at the last sample */
-	uint64_t rate;	    /* a second, between the last two samples */
-	const char *op;	    /* of the last fault, as the rest; a static string, or NULL */
-	uint64_t ip;	    /* UFFDCTL_UNKNOWN */
-	pid_t pid, tid;	    /* who waited */
-	pid_t resolver_pid; /* 0: nobody */
+	uint64_t key, key2;			  /* identity: two numbers whose meaning depends on the grouping */
+	uint64_t faults, kinds[NR_KINDS], max_ns; /* kinds: by bit of the mode */
+	uint64_t sampled;			  /* faults at the last sample */
+	uint64_t rate;				  /* a second, between the last two samples */
+	const char *op;				  /* of the last fault, as the rest; a static string, or NULL */
+	uint64_t ip;				  /* UFFDCTL_UNKNOWN */
+	pid_t pid, tid;				  /* who waited */
+	pid_t resolver_pid;			  /* 0: nobody */
 	enum uffdctl_end end;
 	char comm[16], resolver_comm[16];
 	uint32_t buckets[UFFDCTL_NR_BUCKETS]; /* waits, as in struct uffdctl_watch_stats */
@@ -47,6 +47,6 @@ void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st);
 void groups_copy(struct groups *to, const struct groups *from);
 
 /* The same as totals_percentile(), for a group. */
-uint64_t group_percentile(const struct group *g, double p);
+uint64_t group_percentile(const struct group *g, double percent);
 
 #endif

@@ -104,14 +104,15 @@ static void second_line(const struct picture *p, struct line *l)
 	bool narrow = l->max < SCREEN_WIDE;
 	char num[NUM_SIZE];
 
-	for (int k = 0; k < NR_KINDS; k++) {
-		uint64_t rate = model_rate(p->m, k);
+	for (int i = 0; i < NR_KINDS; i++) {
+		enum uffdctl_kind kind = totals_kind(i);
+		uint64_t rate = model_rate(p->m, BY_KIND(kind));
 
 		/* Leave out kinds that never occurred, if there is no room. */
-		if (k >= 2 && l->max < 100 && !st->faults[k])
+		if (i >= 2 && l->max < 100 && !st->faults[BY_KIND(kind)])
 			continue;
 		text_count(num, rate, 9);
-		add_number(l, totals_kind_name(k), num, narrow ? "/s " : "/s  ",
+		add_number(l, uffdctl_kind_name(kind), num, narrow ? "/s " : "/s  ",
 			   rate && rate != UFFDCTL_UNKNOWN ? STYLE_STRONG : STYLE_DIM);
 	}
 	text_count(num, p->m->total, 13);
@@ -126,8 +127,8 @@ static void third_line(const struct picture *p, struct line *l)
 {
 	static const struct {
 		const char *name;
-		double p;
-	} waits[] = { { "p50", 0.5 }, { "p90", 0.9 }, { "p99", 0.99 }, { "max", 1 } };
+		double percent;
+	} waits[] = { { "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "max", 100 } };
 	const struct uffdctl_watch_stats *st = &p->m->stats;
 	bool narrow = l->max < SCREEN_WIDE;
 	const char *gap = narrow ? " " : "  ";
@@ -135,7 +136,7 @@ static void third_line(const struct picture *p, struct line *l)
 
 	line_add(l, STYLE_PLAIN, narrow ? "" : "wait ");
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
-		text_wait(num, totals_percentile(st, waits[i].p), l->utf8);
+		text_wait(num, totals_percentile(st, waits[i].percent), l->utf8);
 		add_number(l, waits[i].name, num, gap, STYLE_STRONG);
 	}
 	line_add(l, STYLE_PLAIN, narrow ? "" : " ");

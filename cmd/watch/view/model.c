@@ -89,7 +89,7 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 
 	m->now_ns = now_ns;
 	m->stats = *st;
-	m->total = totals_sum(st->ended, UFFDCTL_NR_ENDS) + st->pending;
+	m->total = totals_sum(st->ended, UFFDCTL_MAX_ENDS) + st->pending;
 	/* A tick that comes a little early also counts as a second. */
 	if (m->nr_samples && since < SECOND * 95 / 100)
 		return;

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/names.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/labels.h"
 #include "cmd/watch/view/pane_heat.h"
@@ -166,7 +165,7 @@ static void add_modes(uint64_t modes, int width, struct line *l)
 	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
 		if (modes & order[i])
 			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s", len ? " " : "",
-					mode_flag_name((unsigned int)__builtin_ctzll(order[i])));
+					uffdctl_mode_flag((unsigned int)__builtin_ctzll(order[i])));
 	line_field(l, STYLE_PLAIN, text, width, false);
 }
 

@@ -13,7 +13,7 @@
 static void put_title(const struct picture *p, int width, enum style style, struct line *l)
 {
 	const struct uffdctl_watch_stats *st = &p->m->stats;
-	uint64_t ended = totals_sum(st->ended, UFFDCTL_NR_ENDS);
+	uint64_t ended = totals_sum(st->ended, UFFDCTL_MAX_ENDS);
 	uint64_t unknown = totals_grown(ended, totals_sum(st->buckets, UFFDCTL_NR_BUCKETS));
 	char num[NUM_SIZE];
 
@@ -34,7 +34,7 @@ static void add_axis(int column, struct line *l)
 
 	for (int i = 0; i < UFFDCTL_NR_BUCKETS - 1; i += step) {
 		line_to(l, STYLE_PLAIN, from + i * column, " ");
-		line_add(l, STYLE_DIM, duration_text(bound, bucket_bound_ns(i), flags));
+		line_add(l, STYLE_DIM, duration_text(bound, uffdctl_bucket_bound_ns(i), flags));
 	}
 }
 
@@ -85,7 +85,7 @@ static size_t nr_rows(const struct picture *p)
 static void put_row(const struct picture *p, size_t i, int width, struct line *l)
 {
 	const struct uffdctl_watch_stats *st = &p->m->stats;
-	uint64_t bound = bucket_bound_ns((int)i);
+	uint64_t bound = uffdctl_bucket_bound_ns((int)i);
 	char num[NUM_SIZE];
 
 	(void)width;

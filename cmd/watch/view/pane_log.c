@@ -2,7 +2,6 @@
 /* The pane of the last faults. */
 #include <inttypes.h>
 
-#include "cmd/names.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/pane_log.h"
 
@@ -21,7 +20,7 @@ static void get_start(const struct picture *p, const void *row, struct field *f)
 COLUMN_GET(tid, event, field_format(f, "%d", r->tid));
 COLUMN_GET(comm, event, field_name(f, r->comm));
 COLUMN_GET(kind, event, field_word(f, uffdctl_kind_name(r->kind)));
-COLUMN_GET(access, event, field_word(f, access_name(r->access)));
+COLUMN_GET(access, event, field_word(f, uffdctl_access_name(r->access)));
 COLUMN_GET(wait, event, (field_wait(f, r->wait_ns), f->style = STYLE_STRONG));
 COLUMN_GET(how, event, field_word(f, r->op ?: uffdctl_end_name(r->end)));
 COLUMN_GET(resolver_pid, event, r->resolver_pid ? field_format(f, "%d", r->resolver_pid) : field_word(f, NULL));

@@ -25,14 +25,14 @@ static const struct {
 COLUMN_GET(label, group, label_group(p, r, f));
 COLUMN_GET(faults, group, field_count(f, r->faults));
 COLUMN_GET(rate, group, field_count(f, r->rate));
-COLUMN_GET(minor, group, field_count(f, r->kinds[0]));
-COLUMN_GET(missing, group, field_count(f, r->kinds[1]));
-COLUMN_GET(wp, group, field_count(f, r->kinds[2]));
-COLUMN_GET(rwp, group, field_count(f, r->kinds[3]));
-COLUMN_GET(p50, group, field_wait(f, group_percentile(r, 0.5)));
-COLUMN_GET(p90, group, field_wait(f, group_percentile(r, 0.9)));
-COLUMN_GET(p99, group, field_wait(f, group_percentile(r, 0.99)));
-COLUMN_GET(max, group, field_wait(f, group_percentile(r, 1)));
+COLUMN_GET(minor, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_MINOR)]));
+COLUMN_GET(missing, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_MISSING)]));
+COLUMN_GET(wp, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_WP)]));
+COLUMN_GET(rwp, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_RWP)]));
+COLUMN_GET(p50, group, field_wait(f, group_percentile(r, 50)));
+COLUMN_GET(p90, group, field_wait(f, group_percentile(r, 90)));
+COLUMN_GET(p99, group, field_wait(f, group_percentile(r, 99)));
+COLUMN_GET(max, group, field_wait(f, group_percentile(r, 100)));
 COLUMN_GET(resolver, group,
 	   is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver_pid, r->resolver_comm));
 COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));

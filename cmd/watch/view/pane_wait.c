@@ -2,7 +2,6 @@
 /* The pane of waiters; the one that has slept longest is first. */
 #include <inttypes.h>
 
-#include "cmd/names.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/pane_wait.h"
 
@@ -36,8 +35,8 @@ COLUMN_GET(tid, waiter, field_format(f, "%d", r->tid));
 COLUMN_GET(comm, waiter, field_name(f, r->comm));
 COLUMN_GET(slept, waiter, (field_wait(f, r->slept_ns), f->style = style_of(r)));
 COLUMN_GET(kind, waiter, field_word(f, uffdctl_kind_name(r->kind)));
-COLUMN_GET(access, waiter, field_word(f, access_name(r->access)));
-COLUMN_GET(state, waiter, field_word(f, wait_state_name(r->state)));
+COLUMN_GET(access, waiter, field_word(f, uffdctl_access_name(r->access)));
+COLUMN_GET(state, waiter, field_word(f, uffdctl_wait_state_name(r->state)));
 COLUMN_GET(holder, waiter, r->holder_pid ? field_format(f, "%d:%d", r->holder_pid, r->holder_fd) : field_word(f, NULL));
 COLUMN_GET(addr, waiter, r->addr == UFFDCTL_UNKNOWN ? field_word(f, NULL) : field_format(f, "%" PRIx64, r->addr));
 COLUMN_GET(where, waiter, field_where(f, r->name, r->offset, r->addr));

@@ -155,9 +155,10 @@ static void add_holders(const struct uffdctl_list *list, uint32_t ctx, char *buf
 
 static void scan_mappings(struct scanner *s, struct held *h, const struct uffdctl_list *list)
 {
+	const struct uffdctl_maps_opts opts = { .size = sizeof(opts), .list = list };
 	struct uffdctl_maps *maps;
 
-	if (!h->target || uffdctl_maps(h->target, UFFDCTL_SOURCE_AUTO, 0, list, &maps) < 0)
+	if (!h->target || uffdctl_maps(h->target, &opts, &maps) < 0)
 		return;
 	for (size_t i = 0; i < uffdctl_maps_count(maps) && s->next.nr_mappings < VIEW_MAX_MAPPINGS; i++) {
 		const struct uffdctl_vma *v = uffdctl_maps_get(maps, i);
@@ -182,15 +183,16 @@ static void scan_mappings(struct scanner *s, struct held *h, const struct uffdct
 /* Those of the given processes that still exist; of all if none was given. */
 static int find_waiters(struct scanner *s, struct uffdctl_pending **ret)
 {
+	struct uffdctl_find_opts opts = { .size = sizeof(opts) };
 	pid_t there[VIEW_MAX_TARGETS];
-	size_t nr = 0;
 
 	if (!s->nr_pids)
-		return uffdctl_pending(s->u, UFFDCTL_SOURCE_AUTO, NULL, 0, ret);
+		return uffdctl_pending(s->u, NULL, ret);
+	opts.pids = there;
 	for (size_t i = 0; i < s->nr_held; i++)
 		if (s->held[i].target)
-			there[nr++] = s->held[i].pid;
-	return nr ? uffdctl_pending(s->u, UFFDCTL_SOURCE_AUTO, there, nr, ret) : -ESRCH;
+			there[opts.nr_pids++] = s->held[i].pid;
+	return opts.nr_pids ? uffdctl_pending(s->u, &opts, ret) : -ESRCH;
 }
 
 static void scan(struct scanner *s)

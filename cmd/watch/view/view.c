@@ -165,7 +165,7 @@ static bool take_scan(struct view_output *s)
  */
 static int take_frame(struct view_output *s, uint64_t now)
 {
-	struct uffdctl_watch_stats st;
+	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 	int r = uffdctl_watch_stats(s->session->watch, &st);
 
 	if (r < 0)

@@ -10,13 +10,13 @@
 #include <sys/sysmacros.h>
 
 #include "lib/cleanup.h"
-#include "lib/kernel/kind.h"
+#include "lib/kernel/memory.h"
 #include "lib/util.h"
 #include "lib/vma.h"
 
 struct device {
 	uint32_t dev_major, dev_minor;
-	enum vma_kind kind;
+	enum uffdctl_memory memory;
 };
 
 struct devices {
@@ -34,12 +34,12 @@ static struct device *find_device(const struct devices *d, uint32_t dev_major, u
 	return NULL;
 }
 
-static void add_device(struct devices *d, uint32_t dev_major, uint32_t dev_minor, enum vma_kind kind)
+static void add_device(struct devices *d, uint32_t dev_major, uint32_t dev_minor, enum uffdctl_memory memory)
 {
 	struct device *added = find_device(d, dev_major, dev_minor) ? NULL : vec_add(d->devices, d->nr, d->alloc);
 
 	if (added)
-		*added = (struct device){ dev_major, dev_minor, kind };
+		*added = (struct device){ dev_major, dev_minor, memory };
 }
 
 /* The kernel's internal tmpfs, for memfds and for shared memory without a file, is mounted nowhere. */
@@ -49,7 +49,7 @@ static void add_own_shmem(struct devices *d)
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0)
-		add_device(d, major(st.st_dev), minor(st.st_dev), VMA_SHMEM);
+		add_device(d, major(st.st_dev), minor(st.st_dev), UFFDCTL_MEMORY_SHMEM);
 }
 
 /* "36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue" (proc_pid_mountinfo(5)) */
@@ -81,10 +81,11 @@ static void read_mounts(struct devices *d, int dirfd, const char *path)
 	}
 	while (getline(&line, &size, f) > 0)
 		if (mountinfo_parse(line, &dev_major, &dev_minor, &type) == 0)
-			add_device(d, dev_major, dev_minor, strcmp(type, "tmpfs") ? VMA_OTHER : VMA_SHMEM);
+			add_device(d, dev_major, dev_minor,
+				   strcmp(type, "tmpfs") ? UFFDCTL_MEMORY_OTHER : UFFDCTL_MEMORY_SHMEM);
 }
 
-static enum vma_kind kind_of_device(struct devices *d, uint32_t dev_major, uint32_t dev_minor)
+static enum uffdctl_memory memory_of_device(struct devices *d, uint32_t dev_major, uint32_t dev_minor)
 {
 	const struct device *found = find_device(d, dev_major, dev_minor);
 
@@ -95,7 +96,7 @@ static enum vma_kind kind_of_device(struct devices *d, uint32_t dev_major, uint3
 		read_mounts(d, AT_FDCWD, "/proc/1/mountinfo");
 		found = find_device(d, dev_major, dev_minor);
 	}
-	return found ? found->kind : VMA_UNKNOWN;
+	return found ? found->memory : UFFDCTL_MEMORY_UNKNOWN;
 }
 
 static bool has_prefix(const char *s, const char *prefix)
@@ -105,20 +106,20 @@ static bool has_prefix(const char *s, const char *prefix)
 
 #define GUEST_MEMFD_MAGIC 0x474d454d /* include/uapi/linux/magic.h of Linux 6.19 */
 
-enum vma_kind kind_of_event(const struct ev_vma *ev)
+enum uffdctl_memory memory_of_event(const struct ev_vma *ev)
 {
 	if (ev->vm_flags & VM_HUGETLB)
-		return VMA_HUGETLB;
+		return UFFDCTL_MEMORY_HUGETLB;
 	/* vma_is_anonymous(): also a private mapping of /dev/zero. */
 	if (!ev->vm_ops)
-		return VMA_ANON;
+		return UFFDCTL_MEMORY_ANON;
 	if (ev->fs_magic == GUEST_MEMFD_MAGIC)
-		return VMA_GUEST_MEMFD;
+		return UFFDCTL_MEMORY_GUEST_MEMFD;
 	/* Up to Linux 6.18, guest_memfd is among these; no other file can have its name. */
 	if (ev->fs_magic == ANON_INODE_FS_MAGIC)
-		return VMA_UNKNOWN;
+		return UFFDCTL_MEMORY_UNKNOWN;
 	/* Device nodes are on tmpfs, too. */
-	return ev->fs_magic == TMPFS_MAGIC && S_ISREG(ev->mode) ? VMA_SHMEM : VMA_OTHER;
+	return ev->fs_magic == TMPFS_MAGIC && S_ISREG(ev->mode) ? UFFDCTL_MEMORY_SHMEM : UFFDCTL_MEMORY_OTHER;
 }
 
 /* Memory without a file: plain, heap, stacks, named with prctl(2); not the kernel's own mappings. */
@@ -132,24 +133,25 @@ static bool has_flag(const struct uffdctl_vma *v, const char *flag)
 	return v->vm_flags && strstr(v->vm_flags, flag);
 }
 
-static enum vma_kind find_kind(struct devices *d, const struct uffdctl_vma *v)
+static enum uffdctl_memory find_memory(struct devices *d, const struct uffdctl_vma *v)
 {
-	enum vma_kind kind;
+	enum uffdctl_memory memory;
 
 	if (has_flag(v, "ht") || (!v->vm_flags && v->page_size > base_page_size()))
-		return VMA_HUGETLB;
+		return UFFDCTL_MEMORY_HUGETLB;
 	if (!v->inode)
-		return is_anon_name(v->name) ? VMA_ANON : VMA_OTHER;
+		return is_anon_name(v->name) ? UFFDCTL_MEMORY_ANON : UFFDCTL_MEMORY_OTHER;
 	/* Up to Linux 6.18; no path begins without a slash. */
 	if (!strcmp(v->name, "anon_inode:[kvm-gmem]"))
-		return VMA_GUEST_MEMFD;
+		return UFFDCTL_MEMORY_GUEST_MEMFD;
 	if (*v->name != '/' && !has_prefix(v->name, "[anon_shmem:"))
-		return VMA_OTHER;
+		return UFFDCTL_MEMORY_OTHER;
 	if (!strcmp(v->name, "/dev/zero") && !vma_is_shared(v))
-		return VMA_ANON;
-	kind = kind_of_device(d, v->dev_major, v->dev_minor);
+		return UFFDCTL_MEMORY_ANON;
+	memory = memory_of_device(d, v->dev_major, v->dev_minor);
 	/* Memory of a device, whose node may be on a tmpfs. */
-	return kind == VMA_SHMEM && (has_flag(v, "pf") || has_flag(v, "io")) ? VMA_OTHER : kind;
+	return memory == UFFDCTL_MEMORY_SHMEM && (has_flag(v, "pf") || has_flag(v, "io")) ? UFFDCTL_MEMORY_OTHER
+											  : memory;
 }
 
 /* Memory of shmget(2) has operations of its own, which userfaultfd does not know. */
@@ -159,7 +161,7 @@ static bool is_sysv(const struct devices *d, const struct uffdctl_vma *v)
 	       has_prefix(v->name, "/SYSV");
 }
 
-void kinds_find(int procfd, struct uffdctl_vma *vmas, size_t nr)
+void memory_find(int procfd, struct uffdctl_vma *vmas, size_t nr)
 {
 	struct devices d = { .procfd = procfd };
 
@@ -168,10 +170,10 @@ void kinds_find(int procfd, struct uffdctl_vma *vmas, size_t nr)
 			continue;
 		if (!d.nr)
 			add_own_shmem(&d);
-		if (vmas[i].kind == VMA_UNKNOWN)
-			vmas[i].kind = find_kind(&d, &vmas[i]);
-		if (vmas[i].kind == VMA_SHMEM && is_sysv(&d, &vmas[i]))
-			vmas[i].kind = VMA_OTHER;
+		if (vmas[i].memory == UFFDCTL_MEMORY_UNKNOWN)
+			vmas[i].memory = find_memory(&d, &vmas[i]);
+		if (vmas[i].memory == UFFDCTL_MEMORY_SHMEM && is_sysv(&d, &vmas[i]))
+			vmas[i].memory = UFFDCTL_MEMORY_OTHER;
 	}
 	free(d.devices);
 }
