@@ -4,6 +4,7 @@
 
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/layout.h"
+#include "cmd/watch/view/pane_histogram.h"
 #include "cmd/watch/view/text.h"
 
 /* Below this height the table is useless: shrink other panes first. */
@@ -18,10 +19,10 @@ static int pick(int height, int small, int middle, int large, int huge)
 	return height < 20 ? small : height < 30 ? middle : height < 45 ? large : huge;
 }
 
-/* One, two or three columns a bucket, and a line and blanks beside. */
+/* One, two or three columns an octave, and a line and blanks beside. */
 static int histogram_width(int width)
 {
-	return 3 + UFFDCTL_NR_BUCKETS * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
+	return 3 + NR_OCTAVES * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
 }
 
 static void wish(int width, int height, size_t nr_mappings, enum log_wish log, struct wishes *ret)
