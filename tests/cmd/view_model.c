@@ -7,6 +7,7 @@
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/pane_histogram.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/pane_wait.h"
 #include "cmd/watch/view/state.h"
@@ -79,7 +80,7 @@ static uint64_t sum_of(const struct groups *gs)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i <= gs->nr; i++)
-		sum += gs->rows[i].faults;
+		sum += gs->rows[i].counts.faults;
 	return sum;
 }
 
@@ -103,12 +104,72 @@ TEST("view-groups-count")
 	NUM(m->groups[BY_RESOLVER].nr, 2);
 	NUM(m->groups[BY_MAPPING].nr, 1);
 	const struct group *g = &m->groups[BY_PROCESS].rows[1];
-	NUM(g->faults, 10);
-	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_MINOR)], 9);
-	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_WP)], 1);
-	NUM(g->max_ns, 50000);
-	NUM(group_percentile(g, 50), 4000);
-	NUM(group_percentile(g, 99), 50000);
+	NUM(g->counts.faults, 10);
+	NUM(g->counts.kinds[BY_KIND(UFFDCTL_KIND_MINOR)], 9);
+	NUM(g->counts.kinds[BY_KIND(UFFDCTL_KIND_WP)], 1);
+	NUM(g->counts.waits[PART_WAIT].max_ns, 50000);
+	NUM(waits_percentile(&g->counts.waits[PART_WAIT], 50), uffdctl_bucket_bound_ns(uffdctl_bucket(3000)));
+	NUM(waits_percentile(&g->counts.waits[PART_WAIT], 99), 50000);
+	free(m);
+}
+
+/* Totals, averages and percentiles of a wait and of its two parts; what is not known is in none of them. */
+TEST("view-groups-waits")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct line l;
+
+	for (int i = 0; i < 4; i++) {
+		struct uffdctl_fault f = fault(5, 0, i < 3 ? (i + 1) * MILLISECOND : UFFDCTL_UNKNOWN);
+
+		f.queue_ns = i == 1 ? MILLISECOND / 2 : UFFDCTL_UNKNOWN;
+		model_fault(m, &f);
+	}
+	const struct waits *w = m->groups[BY_THREAD].rows[1].counts.waits;
+	NUM(w[PART_WAIT].nr, 3);
+	NUM(waits_total(&w[PART_WAIT]), 6 * MILLISECOND);
+	NUM(waits_average(&w[PART_WAIT]), 2 * MILLISECOND);
+	NUM(waits_percentile(&w[PART_QUEUED], 99), MILLISECOND / 2);
+	NUM(waits_percentile(&w[PART_HANDLED], 99), 3 * MILLISECOND / 2);
+	NUM(waits_total(&m->all.waits[PART_WAIT]), 6 * MILLISECOND);
+	v->picture.table.grouping = BY_THREAD;
+	view_gather(v);
+	line_init(&l, 200, false);
+	pane_heads(&pane_table, &v->picture, 200, &l);
+	PART(l.text, " QUEUED HANDLED   TOTAL     AVG ");
+	line_init(&l, 200, false);
+	pane_row(&pane_table, &v->picture, 0, 200, &l);
+	PART(l.text, " 500us   1.5ms   6.0ms   2.0ms ");
+	free(v);
+	free(m);
+}
+
+/* The histogram has octaves, whatever parts of them the buckets are. */
+TEST("view-histogram-octaves")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	static const uint64_t waits[] = { 900, 2100, 3000, 4000, 4100, 60 * SECOND };
+	static const struct {
+		size_t row;
+		const char *text;
+	} rows[] = { { 0, "1.0us            1 " },
+		     { 1, "2.0us            0 " },
+		     { 2, "4.0us            3 " },
+		     { 3, "8.0us            1 " },
+		     { 25, "more            1 " } };
+	struct line l;
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		m->stats.buckets[uffdctl_bucket(waits[i])]++;
+	NUM(pane_histogram.nr_rows(&v->picture), 26);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		line_init(&l, 200, false);
+		pane_row(&pane_histogram, &v->picture, rows[i].row, 200, &l);
+		PART(l.text, rows[i].text);
+	}
+	free(v);
 	free(m);
 }
 
@@ -129,10 +190,10 @@ TEST("view-groups-are-capped")
 	NUM(gs->nr, VIEW_MAX_GROUPS);
 	NUM(sum_of(gs), 20000);
 	NUM(gs->nr_dropped, 10001 - VIEW_MAX_GROUPS);
-	NUM(gs->rows[0].faults, 10001 - VIEW_MAX_GROUPS);
+	NUM(gs->rows[0].counts.faults, 10001 - VIEW_MAX_GROUPS);
 	for (uint32_t i = 1; i <= gs->nr; i++) {
 		newest &= gs->rows[i].key == 5 || gs->rows[i].key > 11000 - VIEW_MAX_GROUPS;
-		oldest |= gs->rows[i].key == 5 && gs->rows[i].faults == 10000;
+		oldest |= gs->rows[i].key == 5 && gs->rows[i].counts.faults == 10000;
 	}
 	OK(newest);
 	OK(oldest);
@@ -254,7 +315,7 @@ TEST("view-mapping-before-a-scan")
 	model_fault(m, &f);
 	/* The scan tells what was known by its name: it is one row. */
 	NUM(m->groups[BY_MAPPING].nr, 1);
-	NUM(m->groups[BY_MAPPING].rows[1].faults, 2);
+	NUM(m->groups[BY_MAPPING].rows[1].counts.faults, 2);
 	OK(model_find(m, 7, 0x10000) && model_find(m, 7, 0x10000 + MIB - 1));
 	OK(!model_find(m, 7, 0x10000 + MIB) && !model_find(m, 7, 0xffff) && !model_find(m, 8, 0x10000));
 	NUM(model_find(m, 7, 0x400000)->range.start, 0x400000);
@@ -264,7 +325,7 @@ TEST("view-mapping-before-a-scan")
 	model_scanned(m, scan);
 	OK(!model_find(m, 7, 0x10000));
 	model_fault(m, &f);
-	NUM(m->groups[BY_MAPPING].rows[1].faults, 3);
+	NUM(m->groups[BY_MAPPING].rows[1].counts.faults, 3);
 	free(scan);
 	free(m);
 }

@@ -51,8 +51,8 @@ static void label_by_process(const struct picture *p, const struct group *g, str
 static void label_by_resolver(const struct picture *p, const struct group *g, struct field *ret)
 {
 	(void)p;
-	if (g->resolver_pid)
-		field_pid_and_name(ret, g->resolver_pid, g->resolver_comm);
+	if (g->resolver)
+		field_pid_and_name(ret, g->resolver, g->resolver_comm);
 	else
 		field_word(ret, "(nobody)");
 }

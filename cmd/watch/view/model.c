@@ -34,7 +34,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .addr = f->addr,
 			     .pid = f->pid,
 			     .tid = f->tid,
-			     .resolver_pid = f->resolver_pid,
+			     .resolver = resolver_of(f),
 			     .mapping = mapping,
 			     .offset = f->offset,
 			     .kind = f->kind,
@@ -48,17 +48,19 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 void model_fault(struct model *m, const struct uffdctl_fault *f)
 {
 	const struct mapping *map = mappings_fault(&m->mappings, &m->groups[BY_MAPPING], f);
+	const struct parts parts = parts_of(f);
 	uint64_t how = f->op ? (uintptr_t)f->op : (uint64_t)f->end;
 	const uint64_t keys[NR_GROUPINGS][2] = {
 		[BY_MAPPING] = { map->id },
 		[BY_THREAD] = { f->tid },
 		[BY_PROCESS] = { f->pid },
-		[BY_RESOLVER] = { f->resolver_pid, how },
+		[BY_RESOLVER] = { resolver_of(f), how },
 		[BY_INSTRUCTION] = { f->ip, f->pid },
 	};
 
 	for (int i = 0; i < NR_GROUPINGS; i++)
-		groups_add(&m->groups[i], keys[i][0], keys[i][1], f);
+		groups_add(&m->groups[i], keys[i][0], keys[i][1], f, &parts);
+	counts_add(&m->all, f->kind, &parts);
 	if (map->pid != (m->nr_seen ? m->seen[m->nr_seen - 1] : 0))
 		note_seen(m, map->pid);
 	keep_event(m, f, map->id);
@@ -131,8 +133,16 @@ size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
 {
-	/* The counts of a removed row are added to the first row, so that each grouping has all faults. */
-	groups_sum(&m->groups[BY_PROCESS], st);
+	const struct waits *w = &m->all.waits[PART_WAIT];
+
+	memset(st->ended, 0, sizeof(st->ended));
+	/* How they ended is not counted here. */
+	st->ended[UFFDCTL_END_WOKEN] = m->all.faults;
+	st->max_wait_ns = w->max_ns;
+	for (int k = 0; k < NR_KINDS; k++)
+		st->faults[k] = m->all.kinds[k];
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		st->buckets[b] = w->buckets[b];
 }
 
 void model_copy(struct model *to, const struct model *from)

@@ -32,7 +32,7 @@ struct sample {
 
 struct event {
 	uint64_t start_ns, wait_ns, addr;
-	pid_t pid, tid, resolver_pid;
+	pid_t pid, tid, resolver;
 	uint32_t mapping;
 	uint64_t offset;
 	enum uffdctl_kind kind;
@@ -49,6 +49,7 @@ struct model {
 	uint64_t total;				/* faults that have ended, or wait */
 	struct sample samples[VIEW_NR_SAMPLES]; /* a ring */
 	uint64_t nr_samples;
+	struct counts all; /* the sum of the rows of each grouping */
 	struct groups groups[NR_GROUPINGS];
 	struct mappings mappings;
 	struct event events[VIEW_NR_EVENTS]; /* a ring */

@@ -23,8 +23,7 @@ COLUMN_GET(kind, event, field_word(f, uffdctl_kind_name(r->kind)));
 COLUMN_GET(access, event, field_word(f, uffdctl_access_name(r->access)));
 COLUMN_GET(wait, event, (field_wait(f, r->wait_ns), f->style = STYLE_STRONG));
 COLUMN_GET(how, event, field_word(f, r->op ?: uffdctl_end_name(r->end)));
-COLUMN_GET(resolver_pid, event, r->resolver_pid ? field_format(f, "%d", r->resolver_pid) : field_word(f, NULL));
-COLUMN_GET(resolver_comm, event, field_name(f, r->resolver_pid ? r->resolver_comm : ""));
+COLUMN_GET(resolver, event, field_pid_and_name(f, r->resolver, r->resolver_comm));
 
 static void get_where(const struct picture *p, const void *row, struct field *f)
 {
@@ -42,8 +41,7 @@ static const struct view_column all_columns[] = {
 	{ .name = "ACCESS", .width = 5, .from = SCREEN_WIDE, .get = get_access },
 	{ .name = "WAIT", .width = 7, .flags = COLUMN_RIGHT, .get = get_wait },
 	{ .name = "ENDED", .width = 10, .flags = COLUMN_LONG, .from = SCREEN_WIDE, .get = get_how },
-	{ .name = "RESOLVER", .width = 7, .flags = COLUMN_RIGHT, .from = 120, .get = get_resolver_pid },
-	{ .name = "", .width = 15, .from = 120, .get = get_resolver_comm },
+	{ .name = "RESOLVER", .width = 23, .from = 120, .get = get_resolver },
 	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT, .get = get_where },
 };
 
