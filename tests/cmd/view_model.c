@@ -140,7 +140,7 @@ TEST("view-groups-waits")
 	PART(l.text, " QUEUED HANDLED   TOTAL     AVG ");
 	line_init(&l, 200, false);
 	pane_row(&pane_table, &v->picture, 0, 200, &l);
-	PART(l.text, " 500us   1.5ms   6.0ms   2.0ms ");
+	PART(l.text, "<=500us <=1.5ms   6.0ms   2.0ms ");
 	free(v);
 	free(m);
 }
@@ -617,6 +617,22 @@ TEST("view-text-numbers")
 	STR(text_wait(b, 12 * SECOND, false), "12.0s");
 	STR(text_wait(b, 723 * SECOND, false), "12m03s");
 	STR(text_wait(b, 12000 * SECOND, false), "3h20m");
+	STR(text_bound(b, 41, true), "\xe2\x89\xa4"
+				     "41ns");
+	STR(text_bound(b, 1049001, true), "\xe2\x89\xa4"
+					  "1.05ms");
+	STR(text_bound(b, 21233664, true), "\xe2\x89\xa4"
+					   "21.3ms");
+	STR(text_bound(b, 21233664, false), "<=22ms");
+	STR(text_bound(b, 999001, false), "<=1.0ms");
+	STR(text_bound(b, 860001, true), "\xe2\x89\xa4"
+					 "861\xc2\xb5s");
+	STR(text_bound(b, 723 * SECOND, true), "\xe2\x89\xa4"
+					       "12m03s");
+	STR(text_bound(b, UFFDCTL_UNKNOWN, true), "-");
+	STR(text_longest(b, 21233664, false), "21.3ms");
+	STR(text_longest(b, 16 * SECOND, false), "16.0s");
+	STR(text_longest(b, 0, false), "0ns");
 	STR(text_bytes(b, 4096), "4K");
 	STR(text_bytes(b, 3 * MIB / 2), "1.5M");
 	STR(text_bytes(b, UINT64_C(4) << 30), "4G");

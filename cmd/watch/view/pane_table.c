@@ -32,12 +32,12 @@ COLUMN_GET(rwp, group, field_count(f, r->counts.kinds[BY_KIND(UFFDCTL_KIND_RWP)]
 
 #define WAIT(r) (&(r)->counts.waits[PART_WAIT])
 
-COLUMN_GET(p50, group, field_wait(f, waits_percentile(WAIT(r), 50)));
-COLUMN_GET(p90, group, field_wait(f, waits_percentile(WAIT(r), 90)));
-COLUMN_GET(p99, group, field_wait(f, waits_percentile(WAIT(r), 99)));
-COLUMN_GET(max, group, field_wait(f, waits_percentile(WAIT(r), 100)));
-COLUMN_GET(queued, group, field_wait(f, waits_percentile(&r->counts.waits[PART_QUEUED], 99)));
-COLUMN_GET(handled, group, field_wait(f, waits_percentile(&r->counts.waits[PART_HANDLED], 99)));
+COLUMN_GET(p50, group, field_bound(f, waits_percentile(WAIT(r), 50)));
+COLUMN_GET(p90, group, field_bound(f, waits_percentile(WAIT(r), 90)));
+COLUMN_GET(p99, group, field_bound(f, waits_percentile(WAIT(r), 99)));
+COLUMN_GET(max, group, field_longest(f, waits_percentile(WAIT(r), 100)));
+COLUMN_GET(queued, group, field_bound(f, waits_percentile(&r->counts.waits[PART_QUEUED], 99)));
+COLUMN_GET(handled, group, field_bound(f, waits_percentile(&r->counts.waits[PART_HANDLED], 99)));
 COLUMN_GET(total, group, field_wait(f, waits_total(WAIT(r))));
 COLUMN_GET(avg, group, field_wait(f, waits_average(WAIT(r))));
 COLUMN_GET(resolver, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver, r->resolver_comm));
