@@ -284,7 +284,7 @@ def view_one_frame_one_reading():
             s.wait(lambda x, n=before: number(x, "total") > n + 1000)
             s.keys("Space")
             frame = s.wait("PAUSED")
-            ok(not number(frame, "lost events"), "nothing is lost")
+            ok(not number(frame, "lost"), "nothing is lost")
             ended = number(frame, "total") - number(frame, "pending")
             eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), f"frame {i}")
             s.keys("s")
@@ -297,6 +297,43 @@ def view_one_frame_one_reading():
                (ended, ended, {g: ended for g in ("mapping", "thread", "process", "resolver", "instruction")}), f"snapshot {i}")
             s.keys("Space")
             s.wait("PAUSED", gone=True)
+
+
+@test(limit=90)
+def view_reset():
+    """Counts begin anew, and are of one reading: totals, rows and percentiles."""
+    with busy_target(delay_us=500) as t, Screen(t.pid, size=(120, 40)) as s:
+        s.wait(lambda x: number(x, "total") > 3000 and "since start" in x)
+        s.keys("r")
+        s.wait("since \\d\\d:\\d\\d:\\d\\d (.|\n)*since reset")
+        s.wait("counting from now on")
+        s.wait(lambda x: 0 < number(x, "total") < 3000)
+        s.keys("Space")
+        frame = s.wait("PAUSED")
+        ended = number(frame, "total") - number(frame, "pending")
+        eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), "since the reset")
+        # While it is paused, only what is not shown begins anew.
+        s.keys("r")
+        s.wait("the screen is paused")
+        contains(s.screen(), f"total {number(frame, 'total'):,} ")
+        s.keys("Space")
+        s.wait("PAUSED", gone=True)
+
+
+@test(limit=90)
+def view_small_header():
+    """On a small screen, w shows each of the waits in turn; on a large one, all are there, and it says so."""
+    with busy_target() as t, Screen(t.pid, size=(60, 15)) as s:
+        for line in ("^queued p50 ≤", "^handled p50 ≤", "^wait last 1s p50 ≤", "^queued last 1s p50 ≤",
+                     "^handled last 1s p50 ≤", "^wait p50 ≤"):
+            s.keys("w")
+            s.wait(re.compile(line, re.M).search)
+        s.resize(80, 24)
+        screen = s.wait("since start  P50")
+        for part in ("wait", "queued", "handled"):
+            ok(re.search(rf"^{part}(?: +≤?[\d.]+[µnm]?s){{8}}$", screen, re.M), screen)
+        s.keys("w")
+        s.wait("all waits are shown")
 
 
 @test(limit=90)

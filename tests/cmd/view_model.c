@@ -235,6 +235,123 @@ TEST("view-rates")
 	free(m);
 }
 
+/* After a reset all counts are of later faults, and so they are if the kernel's totals have to be used. */
+TEST("view-reset")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats kernel = { .pending = 1, .lost_events = 5 }, st = {};
+	struct uffdctl_fault slow = fault(5, 0, 8 * MILLISECOND), fast = fault(6, 0, 2000);
+	struct line l;
+
+	for (int i = 0; i < 3; i++)
+		model_fault(m, &slow);
+	model_sum(m, &kernel);
+	model_tick(m, 100 * SECOND, &kernel);
+	model_tick(m, 101 * SECOND, &kernel);
+	NUM(m->total, 4);
+	NUM(model_interval_s(m), 1);
+	model_reset(m, 1, &kernel);
+	for (int g = 0; g < NR_GROUPINGS; g++)
+		NUM(sum_of(&m->groups[g]), 0);
+	model_fault(m, &fast);
+	NUM(m->groups[BY_THREAD].nr, 1);
+	NUM(m->groups[BY_THREAD].rows[1].tid, 6);
+	/* The kernel's go on. */
+	kernel.ended[UFFDCTL_END_WOKEN]++;
+	kernel.faults[BY_KIND(UFFDCTL_KIND_MINOR)]++;
+	kernel.buckets[uffdctl_bucket(2000)]++;
+	st = kernel;
+	model_since_reset(m, &st);
+	NUM(st.lost_events, 0);
+	NUM(st.faults[BY_KIND(UFFDCTL_KIND_MINOR)], 1);
+	NUM(st.ended[UFFDCTL_END_WOKEN], 1);
+	/* Of the longest wait since the reset only a bound is known. */
+	NUM(st.max_wait_ns, uffdctl_bucket_bound_ns(uffdctl_bucket(2000)));
+	model_sum(m, &st);
+	NUM(st.max_wait_ns, 2000);
+	model_tick(m, 102 * SECOND, &st);
+	OK(model_rate(m, -1) == UFFDCTL_UNKNOWN);
+	model_tick(m, 103 * SECOND, &st);
+	NUM(m->total, 2);
+	NUM(model_rate(m, -1), 0);
+	line_init(&l, 80, false);
+	header_line(&v->picture, 0, HEADER_FULL, 80, &l);
+	PART(l.text, "  since ");
+	free(v);
+	free(m);
+}
+
+/* The percentiles of the last interval are of its faults alone. */
+TEST("view-last-interval")
+{
+	static const uint64_t waits[] = { MILLISECOND, 3000 };
+	char bound[NUM_SIZE];
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats st = {};
+	struct line l;
+
+	model_tick(m, 100 * SECOND, &st);
+	for (int i = 0; i < 2; i++) {
+		struct uffdctl_fault f = fault(5, 0, waits[i]);
+
+		for (int k = 0; k < 10; k++)
+			model_fault(m, &f);
+		model_sum(m, &st);
+		model_tick(m, (101 + (unsigned int)i) * SECOND, &st);
+	}
+	NUM(uffdctl_percentile_ns(m->waits[PART_WAIT].buckets, m->waits[PART_WAIT].max_ns, 99), MILLISECOND);
+	NUM(uffdctl_percentile_ns(m->last[PART_WAIT].buckets, m->last[PART_WAIT].max_ns, 99),
+	    uffdctl_bucket_bound_ns(uffdctl_bucket(3000)));
+	text_bound(bound, uffdctl_bucket_bound_ns(uffdctl_bucket(3000)), false);
+	OK(m->last[PART_WAIT].max_is_bound && !m->waits[PART_WAIT].max_is_bound);
+	line_init(&l, 80, false);
+	header_line(&v->picture, 2, HEADER_FULL, 80, &l);
+	PART(l.text, "since start  P50     P90     P99     MAX last 1s     P50     P90     P99     MAX");
+	line_init(&l, 80, false);
+	header_line(&v->picture, 3, HEADER_FULL, 80, &l);
+	PART(l.text, " <=1.0ms  1.00ms");
+	PART(l.text, bound);
+	/* Where it is one line, the user chooses. */
+	v->picture.header_waits = NR_PARTS + PART_WAIT;
+	line_init(&l, 60, false);
+	header_line(&v->picture, 2, HEADER_SMALL, 60, &l);
+	PART(l.text, "wait last 1s p50 <=");
+	PART(strstr(l.text, "p99"), bound);
+	v->picture.header_waits = PART_QUEUED;
+	line_init(&l, 60, false);
+	header_line(&v->picture, 2, HEADER_SMALL, 60, &l);
+	PART(l.text, "queued p50 ");
+	free(v);
+	free(m);
+}
+
+/* A number that has no room is left out: its first digits would be another number. */
+TEST("view-header-fits")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats st = {};
+	struct line l;
+
+	model_tick(m, 100 * SECOND, &st);
+	for (int k = 0; k < NR_KINDS; k++)
+		st.faults[k] = 12345;
+	model_tick(m, 101 * SECOND, &st);
+	for (int w = VIEW_MIN_WIDTH; w < 200; w++)
+		for (int nr = HEADER_SMALL; nr <= HEADER_FULL; nr += HEADER_FULL - HEADER_SMALL)
+			for (int i = 0; i < nr; i++) {
+				line_init(&l, w, true);
+				header_line(&v->picture, i, nr, w, &l);
+				OK(!strstr(l.text, "12,345") || strstr(l.text, "12,345/s"));
+				OK(!strstr(l.text, "12,34") || strstr(l.text, "12,345"));
+				OK(l.cols <= w);
+			}
+	free(v);
+	free(m);
+}
+
 /* ---- frames ---- */
 
 /* How long a thread waited is known of the moment when it was scanned: it may have gone on since. */
@@ -701,10 +818,10 @@ static bool covers(const struct layout *l, char *seen)
 
 		for (int y = b->y; y < b->y + b->height; y++)
 			for (int x = b->x; x < b->x + b->width; x++)
-				if (y < VIEW_HEADER || y >= l->height - 1 || x >= l->width || seen[y * l->width + x]++)
+				if (y < l->header || y >= l->height - 1 || x >= l->width || seen[y * l->width + x]++)
 					return false;
 	}
-	for (int i = VIEW_HEADER * l->width; i < (l->height - 1) * l->width; i++)
+	for (int i = l->header * l->width; i < (l->height - 1) * l->width; i++)
 		if (!seen[i])
 			return false;
 	return true;

@@ -4,6 +4,7 @@
 
 #include "cmd/watch/view/actions.h"
 #include "cmd/watch/view/control.h"
+#include "cmd/watch/view/header.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/snapshot.h"
 
@@ -145,6 +146,24 @@ enum redraw toggle_pause(struct view *v, int unused)
 	(void)unused;
 	view_pause(v);
 	return DRAW_ROWS;
+}
+
+enum redraw reset_counts(struct view *v, int unused)
+{
+	(void)unused;
+	v->reset = true;
+	messages_say(&v->messages, false, "counting from now on%s",
+		     v->picture.paused ? "; the screen is paused, and shows what was before" : "");
+	return DRAW_LINES;
+}
+
+enum redraw change_waits(struct view *v, int by)
+{
+	if (v->layout.header == HEADER_FULL)
+		messages_say(&v->messages, false, "on this screen, the percentiles of all waits are shown");
+	else
+		v->picture.header_waits = (v->picture.header_waits + (unsigned int)by) % NR_HEADER_WAITS;
+	return DRAW_LINES;
 }
 
 enum redraw take_snapshot(struct view *v, int unused)

@@ -68,3 +68,17 @@ uint64_t waits_total(const struct waits *w)
 {
 	return w->nr ? w->total_ns : UFFDCTL_UNKNOWN;
 }
+
+void spread_since(const struct spread *now, const struct spread *then, struct spread *ret)
+{
+	uint64_t longest = 0;
+
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++) {
+		ret->buckets[b] = totals_grown(now->buckets[b], then->buckets[b]);
+		if (ret->buckets[b])
+			longest = uffdctl_bucket_bound_ns(b);
+	}
+	/* The longest wait of all is a new one, or it may be an old one. */
+	ret->max_is_bound = now->max_ns <= then->max_ns || now->max_is_bound;
+	ret->max_ns = ret->max_is_bound && longest < now->max_ns ? longest : now->max_ns;
+}

@@ -3,6 +3,8 @@
 #ifndef CMD_VIEW_COUNTS_H
 #define CMD_VIEW_COUNTS_H
 
+#include <stdbool.h>
+
 #include "cmd/watch/totals.h"
 #include "lib/uffdctl.h"
 
@@ -26,6 +28,13 @@ struct waits {
 	uint32_t buckets[UFFDCTL_NR_BUCKETS];
 };
 
+/* Waits that can be subtracted. */
+struct spread {
+	uint64_t max_ns;
+	bool max_is_bound; /* max_ns is only an upper bound */
+	uint64_t buckets[UFFDCTL_NR_BUCKETS];
+};
+
 struct counts {
 	uint64_t faults, kinds[NR_KINDS]; /* kinds: by bit of the mode */
 	struct waits waits[NR_PARTS];
@@ -39,5 +48,8 @@ void counts_merge(struct counts *to, const struct counts *from);
 uint64_t waits_percentile(const struct waits *w, double percent);
 uint64_t waits_average(const struct waits *w);
 uint64_t waits_total(const struct waits *w);
+
+/* What was added to a spread since then. */
+void spread_since(const struct spread *now, const struct spread *then, struct spread *ret);
 
 #endif

@@ -150,9 +150,9 @@ static void draw_all(const struct view *v)
 {
 	struct line l;
 
-	for (int i = 0; i < VIEW_HEADER; i++) {
+	for (int i = 0; i < v->layout.header; i++) {
 		line_init(&l, v->layout.width, v->picture.utf8);
-		header_line(&v->picture, i, v->layout.width, &l);
+		header_line(&v->picture, i, v->layout.header, v->layout.width, &l);
 		terminal_put(i, 0, &l);
 	}
 	for (int id = 0; id < NR_PANES; id++)

@@ -38,6 +38,8 @@ static const struct key {
 	{ { 'c' }, continue_faults, 0, "c", "continue the selected thread's minor fault", "c", "Continue" },
 	{ { 'C' }, continue_faults, 1, "C", "continue all minor faults in this mapping", "C", "All" },
 	{ { ' ', 'p' }, toggle_pause, 0, "space p", "pause the screen; counting goes on", "Space", "Pause" },
+	{ { 'r' }, reset_counts, 0, "r", "reset: count from now on", "r", "Reset" },
+	{ { 'w' }, change_waits, 1, "w", "next waits in a small header: queued, handled, last", NULL, NULL },
 	{ { 's' }, take_snapshot, 0, "s", "write a snapshot, with all rows, to a file here", "s", "Snapshot" },
 	{ { 'l' }, toggle_log, 0, "l", "show or hide the log of last faults", "l", "Log" },
 	{ { '\t' }, go_panes, 1, "Tab Shift-Tab", "next or previous pane", NULL, NULL },
@@ -127,7 +129,8 @@ static const char *const notes[] = {
 	"",
 	"Strips: square root of the faults in the last seconds.",
 	"!: waits for more than a second; !!: more than ten.",
-	"Percentiles: upper bounds, 2^n us or the longest wait.",
+	"Percentiles (<=): upper bounds, or the longest wait.",
+	"QUEUED, HANDLED: P99 until the message was read, and after.",
 	"Mouse: a click selects, sorts, or acts as a key below.",
 };
 

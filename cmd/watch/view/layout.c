@@ -53,13 +53,14 @@ static void give_way(struct wishes *w, int height)
 
 void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
 {
-	int y = VIEW_HEADER, body = height - VIEW_HEADER - 1;
+	int y = height < HEADER_ROOM ? HEADER_SMALL : HEADER_FULL, body = height - y - 1;
 	struct box *b = ret->boxes;
 	struct wishes w;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->width = width;
 	ret->height = height;
+	ret->header = y;
 	ret->too_small = width < VIEW_MIN_WIDTH || height < VIEW_MIN_HEIGHT;
 	if (ret->too_small)
 		return;

@@ -18,6 +18,7 @@ struct box {
 
 struct layout {
 	int width, height;
+	int header; /* lines */
 	bool too_small;
 	struct box boxes[NR_PANES];
 };

@@ -83,6 +83,20 @@ static const struct sample *sample_at(const struct model *m, uint64_t back)
 	return &m->samples[(m->nr_samples - 1 - back) % VIEW_NR_SAMPLES];
 }
 
+static void spread_waits(const struct waits *w, struct spread *ret)
+{
+	ret->max_ns = w->max_ns;
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		ret->buckets[b] = w->buckets[b];
+}
+
+static void sample_waits(struct model *m)
+{
+	for (int i = 0; i < NR_PARTS; i++)
+		spread_since(&m->waits[i], &m->sampled[i], &m->last[i]);
+	memcpy(m->sampled, m->waits, sizeof(m->sampled));
+}
+
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st)
 {
 	uint64_t since = m->nr_samples ? now_ns - sample_at(m, 0)->ns : 0;
@@ -92,12 +106,18 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 	m->now_ns = now_ns;
 	m->stats = *st;
 	m->total = totals_sum(st->ended, UFFDCTL_MAX_ENDS) + st->pending;
+	m->waits[PART_WAIT].max_ns = st->max_wait_ns;
+	m->waits[PART_WAIT].max_is_bound = m->reset_at && st->max_wait_ns != m->all.waits[PART_WAIT].max_ns;
+	memcpy(m->waits[PART_WAIT].buckets, st->buckets, sizeof(st->buckets));
+	for (int i = PART_QUEUED; i < NR_PARTS; i++)
+		spread_waits(&m->all.waits[i], &m->waits[i]);
 	/* A tick that comes a little early also counts as a second. */
 	if (m->nr_samples && since < SECOND * 95 / 100)
 		return;
 	next = &m->samples[m->nr_samples++ % VIEW_NR_SAMPLES];
 	next->ns = now_ns;
 	memcpy(next->faults, st->faults, sizeof(next->faults));
+	sample_waits(m);
 	if (!since)
 		return;
 	for (int i = 0; i < NR_GROUPINGS; i++)
@@ -116,6 +136,12 @@ static uint64_t rate_between(const struct sample *from, const struct sample *to,
 uint64_t model_rate(const struct model *m, int kind)
 {
 	return m->nr_samples < 2 ? UFFDCTL_UNKNOWN : rate_between(sample_at(m, 1), sample_at(m, 0), kind);
+}
+
+unsigned int model_interval_s(const struct model *m)
+{
+	return m->nr_samples < 2 ? 0
+				 : (unsigned int)((sample_at(m, 0)->ns - sample_at(m, 1)->ns + SECOND / 2) / SECOND);
 }
 
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
@@ -143,6 +169,40 @@ void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
 		st->faults[k] = m->all.kinds[k];
 	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
 		st->buckets[b] = w->buckets[b];
+}
+
+void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *st)
+{
+	m->reset_at = now;
+	m->at_reset = *st;
+	m->all = (struct counts){};
+	m->nr_samples = 0;
+	memset(m->sampled, 0, sizeof(m->sampled));
+	memset(m->last, 0, sizeof(m->last));
+	for (int i = 0; i < NR_GROUPINGS; i++)
+		groups_clear(&m->groups[i]);
+}
+
+static void subtract(uint64_t *n, const uint64_t *then, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		n[i] = totals_grown(n[i], then[i]);
+}
+
+void model_since_reset(const struct model *m, struct uffdctl_watch_stats *st)
+{
+	const struct uffdctl_watch_stats *then = &m->at_reset;
+	struct spread now = { .max_ns = st->max_wait_ns }, before = { .max_ns = then->max_wait_ns }, since;
+
+	memcpy(now.buckets, st->buckets, sizeof(now.buckets));
+	memcpy(before.buckets, then->buckets, sizeof(before.buckets));
+	spread_since(&now, &before, &since);
+	st->max_wait_ns = since.max_ns;
+	memcpy(st->buckets, since.buckets, sizeof(st->buckets));
+	subtract(st->faults, then->faults, UFFDCTL_MAX_MODES);
+	subtract(st->ended, then->ended, UFFDCTL_MAX_ENDS);
+	st->lost_events = totals_grown(st->lost_events, then->lost_events);
+	st->missed = totals_grown(st->missed, then->missed);
 }
 
 void model_copy(struct model *to, const struct model *from)

@@ -37,7 +37,8 @@ struct picture {
 	size_t nr_pids;
 	bool utf8;
 	bool paused;
-	bool in_file; /* where there are no keys */
+	unsigned int header_waits; /* which a small header shows, below NR_HEADER_WAITS */
+	bool in_file;		   /* where there are no keys */
 	struct table_state table;
 	struct heat_state heat;
 };

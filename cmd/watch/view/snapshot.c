@@ -55,9 +55,9 @@ static void put_header(FILE *f, const struct picture *p)
 
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", localtime_r(&now, &tm));
 	fprintf(f, "%s\n", when);
-	for (int i = 0; i < VIEW_HEADER; i++) {
+	for (int i = 0; i < HEADER_FULL; i++) {
 		line_init(&l, WIDTH, p->utf8);
-		header_line(p, i, WIDTH, &l);
+		header_line(p, i, HEADER_FULL, WIDTH, &l);
 		put_line(f, &l);
 	}
 	fputc('\n', f);

@@ -48,6 +48,7 @@ struct view {
 	int menu; /* the line of the sort menu */
 	size_t help_top;
 
+	bool reset; /* wanted: when all faults that have ended were read */
 	bool control;
 	struct question question;
 	struct plan *plan; /* the plan of the question; NULL: none yet */
