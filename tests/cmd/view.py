@@ -193,13 +193,23 @@ def view_keys():
         for key in ("F4", "\\"):
             s.keys(key)
             s.text("read")
-            s.wait("Filter: read_")
-            s.wait("by thread .*filter: read 1 row")
+            s.wait("Filter table and log by .*: read_")
+            s.wait("by thread .*filter: read 1 of 2 rows, [\\d,]+ of [\\d,]+ faults")
             ok("writer" not in "\n".join(rows(s.screen(), "by thread")), "filtered")
+            log = rows(s.screen(), "last faults filter: read \\d+ of \\d+ faults")[:-1]
+            ok(all("reader" in line for line in log), log)
             s.keys("Enter")
             s.wait("F1Help")
-            s.keys("F4", "Escape")
-            s.wait("by thread .* 2 rows")
+            if key == "F4":
+                s.keys("F4", "Escape")
+                s.wait("by thread .* 2 rows")
+        # from any pane
+        s.keys("Tab", "Tab", "Escape")
+        s.wait("by thread .* 2 rows")
+        s.wait("no filter any more")
+        s.keys("Escape")
+        s.wait("no filter is set")
+        s.keys("BTab", "BTab")
         # search moves the selection, which shows in reverse or colour
         for key in ("F3", "/"):
             s.keys("Home", key)
@@ -474,7 +484,7 @@ def view_leaves_terminal_sane():
             eq((s.flag("alternate_on"), s.flag("cursor_flag")), ("1", "0"), "the view's own screen, no cursor")
             cause()
             s.wait(f"code {code}\n")
-            wait_until(lambda: os.path.exists(f"{s.folder}/after"), "stty")
+            wait_until(lambda: os.path.exists(f"{s.folder}/after") and os.path.getsize(f"{s.folder}/after"), "stty")
             eq((s.flag("alternate_on"), s.flag("cursor_flag"), s.flag("mouse_any_flag")), ("0", "1", "0"), what)
             with open(f"{s.folder}/before") as a, open(f"{s.folder}/after") as b:
                 eq(b.read(), a.read(), f"{what}: stty")

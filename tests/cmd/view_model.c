@@ -569,9 +569,74 @@ TEST("view-rows-sort-and-filter")
 	label_group(&v->picture, table_group(v, 2), &label);
 	STR(label.text, "1000 gamma");
 	field_free(&label);
-	snprintf(t->filter, sizeof(t->filter), "ALPH");
+	snprintf(v->picture.filter, sizeof(v->picture.filter), "ALPH");
 	view_gather(v);
 	NUM(t->nr_rows, 1);
+	free(v);
+	free(m);
+}
+
+static const char *title(const struct view *v, enum pane_id id, const struct window *w, struct line *l)
+{
+	line_init(l, 120, false);
+	pane_title(panes[id], &v->picture, STYLE_TITLE, w, 120, l);
+	return l->text;
+}
+
+/* Table and log have only what has the text in a name, and say how many of how many that are. */
+TEST("view-filter-limits-table-and-log")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct line l;
+
+	for (int i = 0; i < 10; i++) {
+		struct uffdctl_fault f = fault(i < 3 ? 20 : 300 + i % 2, 0x10000, 20);
+
+		snprintf(f.comm, sizeof(f.comm), "%s", i < 3 ? "alpha" : "beta");
+		model_fault(m, &f);
+	}
+	v->picture.table.grouping = BY_THREAD;
+	/* "20" is a number of faults or a wait, too: these are not looked at. */
+	static const struct {
+		const char *filter, *table, *log;
+	} filters[] = {
+		{ "ALPH", "filter: ALPH 1 of 3 rows, 3 of 10 faults ", "filter: ALPH 3 of 10 faults " },
+		{ "20 al", "filter: 20 al 1 of 3 rows, 3 of 10 faults ", "filter: 20 al 3 of 10 faults " },
+		{ "20", "filter: 20 1 of 3 rows, 3 of 10 faults ", "filter: 20 3 of 10 faults " },
+		{ "handler", "filter: handler 3 of 3 rows, 10 of 10 faults ", "filter: handler 10 of 10 faults " },
+		{ "memfd:g", "filter: memfd:g 0 of 3 rows, 0 of 10 faults ", "filter: memfd:g 10 of 10 faults " },
+		{ "", "by thread (F5: process, resolver, instruction, mapping) 3 rows ", "last faults --" },
+	};
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		snprintf(v->picture.filter, sizeof(v->picture.filter), "%s", filters[i].filter);
+		view_gather(v);
+		PART(title(v, PANE_TABLE, NULL, &l), filters[i].table);
+		PART(title(v, PANE_LOG, NULL, &l), filters[i].log);
+	}
+	/* A pane that has more rows than room says so. */
+	PART(title(v, PANE_TABLE, &(struct window){ 1, 1 }, &l), " 2 of 3 rows ");
+	PART(title(v, PANE_TABLE, &(struct window){ 1, 2 }, &l), " 2-3 of 3 rows ");
+	PART(title(v, PANE_LOG, &(struct window){ 6, 4 }, &l), " 7-10 of 10 ");
+	free(v);
+	free(m);
+}
+
+/* The column that rows are sorted by is there at each width. */
+TEST("view-sorted-column-is-shown")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct fit fit;
+
+	for (int w = VIEW_MIN_WIDTH; w < 250; w += 10)
+		for (int i = 0; i < pane_table.columns(&v->picture).nr; i++) {
+			v->picture.table.sort[BY_MAPPING].column = i;
+			struct columns c = pane_table.columns(&v->picture);
+
+			columns_fit(&c, w, &fit);
+			OK(fit.shown >> i & 1 && fit.grown >= 18);
+		}
 	free(v);
 	free(m);
 }
@@ -903,7 +968,7 @@ TEST("view-lines-fit")
 			if (l.cols > room)
 				fail_at(__LINE__, "pane %d: %d of %d columns: %s", id, l.cols, room, l.text);
 			line_init(&l, 1000, true);
-			pane_title(panes[id], &v->picture, STYLE_TITLE, room, &l);
+			pane_title(panes[id], &v->picture, STYLE_TITLE, NULL, room, &l);
 			OK(l.cols <= room || w < 70 || id == PANE_HISTOGRAM);
 		}
 	}

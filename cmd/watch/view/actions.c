@@ -95,6 +95,15 @@ enum redraw reverse_order(struct view *v, int unused)
 	return sort_by(v, pane_table.columns(&v->picture).sorted);
 }
 
+enum redraw clear_filter(struct view *v, int unused)
+{
+	(void)unused;
+	messages_say(&v->messages, false,
+		     *v->picture.filter ? "no filter any more: all rows are shown" : "no filter is set");
+	v->picture.filter[0] = '\0';
+	return DRAW_ROWS;
+}
+
 /* ---- searching ---- */
 
 enum redraw find_from(struct view *v, size_t from)

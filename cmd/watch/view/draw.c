@@ -40,6 +40,7 @@ static void draw_pane(const struct view *v, enum pane_id id)
 {
 	const struct box *b = &v->layout.boxes[id];
 	const struct pane *pane = panes[id];
+	const struct window w = { v->cursors[id].top, (size_t)box_rows(b) };
 	bool beside = b->x > 0;
 	struct line l;
 
@@ -48,7 +49,7 @@ static void draw_pane(const struct view *v, enum pane_id id)
 		if (beside)
 			line_add(&l, STYLE_DIM, !l.utf8 ? i ? "|" : "+" : i ? "│" : "┬");
 		if (!i)
-			pane_title(pane, &v->picture, v->focus == id ? STYLE_FOCUS : STYLE_TITLE, b->width, &l);
+			pane_title(pane, &v->picture, v->focus == id ? STYLE_FOCUS : STYLE_TITLE, &w, b->width, &l);
 		else if (i == 1 && b->heads)
 			pane_heads(pane, &v->picture, b->width, &l);
 		else if (pane->body)
@@ -64,14 +65,16 @@ static void draw_pane(const struct view *v, enum pane_id id)
 static void draw_bottom(const struct view *v)
 {
 	int y = v->layout.height - 1, width = v->layout.width;
-	char prompt[VIEW_PROMPT + 16];
+	const char *filter = width < 100 ? "Filter table and log"
+					 : "Filter table and log by names, threads, resolvers, ioctls";
+	char prompt[2 * VIEW_PROMPT + 16];
 	struct line l;
 
 	if (*v->messages.text && v->mode == MODE_NORMAL)
 		draw_text(v, y - 1, 0, width, v->messages.bad ? STYLE_BAD : STYLE_PROMPT, v->messages.text);
 	if (v->mode == MODE_SEARCH || v->mode == MODE_FILTER) {
-		snprintf(prompt, sizeof(prompt), "%s: %s_", v->mode == MODE_SEARCH ? "Search" : "Filter",
-			 v->mode == MODE_SEARCH ? v->search : v->picture.table.filter);
+		snprintf(prompt, sizeof(prompt), "%s: %s_", v->mode == MODE_SEARCH ? "Search" : filter,
+			 v->mode == MODE_SEARCH ? v->search : v->picture.filter);
 		draw_text(v, y, 0, width, STYLE_PROMPT, prompt);
 		return;
 	}

@@ -55,7 +55,7 @@ enum {
  * and who resolves it, then for which part of the wait the handler is to blame, then for totals, then for kinds.
  */
 static const struct view_column all_columns[] = {
-	{ .flags = COLUMN_GROWS, .get = get_label },
+	{ .flags = COLUMN_GROWS | COLUMN_NAME, .get = get_label },
 	{ .name = "FAULTS", .width = 7, .wide = 9, .wide_from = ROOMY, .flags = COLUMN_RIGHT, .get = get_faults },
 	{ .name = "/S", .width = 6, .wide = 7, .wide_from = ROOMY, .flags = COLUMN_RIGHT, .get = get_rate },
 	{ .name = "P50", .width = 7, .rank = 9, .flags = COLUMN_RIGHT, .get = get_p50 },
@@ -67,8 +67,9 @@ static const struct view_column all_columns[] = {
 			      .wide = 23,
 			      .wide_from = ROOMY,
 			      .rank = 3,
+			      .flags = COLUMN_NAME,
 			      .get = get_resolver },
-	{ .name = "OP", .width = 9, .wide = 12, .wide_from = ROOMY, .rank = 4, .get = get_op },
+	{ .name = "OP", .width = 9, .wide = 12, .wide_from = ROOMY, .rank = 4, .flags = COLUMN_NAME, .get = get_op },
 	{ .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
 	{ .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
 	{ .name = "TOTAL", .width = 7, .rank = 7, .flags = COLUMN_RIGHT, .get = get_total },
@@ -111,26 +112,6 @@ static void sort(struct picture *p, int column)
 	t->sort[t->grouping].column = column;
 }
 
-static bool has_text(const struct picture *p, const struct group *g, const char *part,
-		     void (*get)(const struct picture *p, const void *row, struct field *ret))
-{
-	struct field f = {};
-	bool has;
-
-	get(p, g, &f);
-	has = f.text && strcasestr(f.text, part);
-	field_free(&f);
-	return has;
-}
-
-static bool passes(const struct picture *p, const struct group *g)
-{
-	const char *part = p->table.filter;
-
-	return !*part || has_text(p, g, part, get_label) || has_text(p, g, part, get_resolver) ||
-	       (g->op && strcasestr(g->op, part));
-}
-
 static void gather(struct picture *p, int width)
 {
 	/* Static, because it is large; there is only one view. */
@@ -140,10 +121,15 @@ static void gather(struct picture *p, int width)
 	size_t nr = 0;
 
 	(void)width;
+	p->table.nr_all = p->table.faults = 0;
 	for (uint32_t i = 0; i <= gs->nr; i++) {
-		if (!gs->rows[i].counts.faults || !passes(p, &gs->rows[i]))
+		const struct group *g = &gs->rows[i];
+
+		p->table.nr_all += g->counts.faults > 0;
+		if (!g->counts.faults || (*p->filter && !columns_match(&c, g, p->filter)))
 			continue;
-		columns_key(&c, &gs->rows[i], &keys[nr]);
+		p->table.faults += g->counts.faults;
+		columns_key(&c, g, &keys[nr]);
 		keys[nr++].row = i;
 	}
 	columns_sort(&c, keys, nr);
@@ -173,18 +159,19 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 {
 	const struct table_state *t = &p->table;
 	const char *sep = "";
-	char num[NUM_SIZE];
+	char shown[NUM_SIZE], all[NUM_SIZE];
 
 	line_addf(l, style, " by %s ", groupings[t->grouping].name);
-	if (width >= SCREEN_WIDE && !p->in_file) {
+	if (*p->filter) {
+		line_addf(l, STYLE_WARN, "filter: %s ", p->filter);
+		line_addf(l, STYLE_DIM, "%zu of %zu rows, %s of %s faults ", t->nr_rows, t->nr_all,
+			  text_count(shown, t->faults, 9), text_count(all, p->m->all.faults, 9));
+	} else if (width >= SCREEN_WIDE && !p->in_file) {
 		line_add(l, STYLE_DIM, "(F5: ");
 		for (int g = 1; g < NR_GROUPINGS; g++, sep = ", ")
 			line_addf(l, STYLE_DIM, "%s%s", sep, groupings[(t->grouping + g) % NR_GROUPINGS].name);
 		line_add(l, STYLE_DIM, ") ");
 	}
-	if (*t->filter)
-		line_addf(l, STYLE_WARN, "filter: %s ", t->filter);
-	line_addf(l, STYLE_DIM, t->nr_rows == 1 ? "%s row " : "%s rows ", text_count(num, t->nr_rows, 9));
 }
 
 static struct row_id identity(const struct picture *p, size_t i)
@@ -209,4 +196,5 @@ const struct pane pane_table = {
 	.sort = sort,
 	.identity = identity,
 	.mapping = mapping,
+	.counted = true,
 };

@@ -31,7 +31,7 @@ static void put_pane(FILE *f, const struct picture *p, const struct pane *pane)
 	struct line l;
 
 	line_init(&l, WIDTH, p->utf8);
-	pane_title(pane, p, STYLE_TITLE, WIDTH, &l);
+	pane_title(pane, p, STYLE_TITLE, NULL, WIDTH, &l);
 	put_line(f, &l);
 	if (pane_has_heads(pane)) {
 		line_init(&l, WIDTH, p->utf8);
@@ -110,7 +110,7 @@ static int write_all(int fd, const struct picture *p)
 		close(fd);
 		return -ENOMEM;
 	}
-	all.table.filter[0] = '\0';
+	all.filter[0] = '\0';
 	all.in_file = true;
 	put_all(f, &all);
 	errno = 0;
