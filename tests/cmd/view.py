@@ -245,11 +245,55 @@ def view_keys():
             s.keys(key)
             s.wait("PAUSED", gone=True)
         ok(cell(s.screen(), "by thread", "FAULTS") > "0", "faults go on")
-        # keys that are --control's do nothing
+        # keys that are --control's ask nothing
         s.keys("c", "C")
         s.wait("F1Help")
         ok("Continue" not in s.screen(), "no question")
         s.keys("F10")
+        s.wait(r"shell>\s*\Z")
+
+
+@test(limit=120, each={"80x24": (80, 24), "200x50": (200, 50), "60x15": (60, 15)})
+def view_no_key_is_silent(w, h):
+    """Each key changes something on the screen, or a message says why not, whatever has room there."""
+    with stuck_target() as t, Screen(t.pid, size=(w, h)) as s:
+        s.wait("3 waiting")
+        s.keys("Space")
+        s.wait("PAUSED")
+
+        def press(key, then=()):
+            # No filter is set: that says so, and replaces an older message.
+            s.keys("Escape")
+            s.wait("no filter is set")
+            before = s.screen("-e")
+            s.keys(key)
+            wait_until(lambda: s.screen("-e") != before, f"something happens at {key}", timeout=5)
+            screen = s.screen()
+            s.keys(*then)
+            return screen
+        for key, then in (("F1", ["q"]), ("h", ["q"]), ("F3", ["Enter"]), ("/", ["Enter"]), ("n", ["Enter"]),
+                          ("F4", ["Enter"]), ("\\", ["Enter"]), ("F6", ["Escape"])):
+            press(key, then)
+        for key in ("F5", "g", "<", ">", ",", ".", "I", "r", "w", "s", "Down", "j", "Up", "k", "PPage", "NPage", "Home",
+                    "End", "F2", "x"):
+            press(key)
+        contains(press("c"), "only with watch --control")
+        contains(press("C"), "only with watch --control")
+        # Tab goes to each pane that is there, and in the waiters' there are rows.
+        for key in ("Tab", "BTab", "Tab", "Tab") if h < 40 else ("Tab", "BTab", "Tab", "Tab", "Tab"):
+            press(key)
+        s.wait("3 waiting")
+        log = press("l")
+        contains(log, "the log needs a screen of 17 lines; this one has 15") if h == 15 else None
+        eq("last faults" in log, h == 24, "the log")
+        press("l")
+        # What there is to sort by has room, in the list and then in the table.
+        s.keys("Escape", "F6")
+        names = re.findall(r"[A-Z/][A-Z0-9]+|/S", s.wait("Sort by(.|\n)* RWP"))
+        ok({"FAULTS", "/S", "P50", "QUEUED", "HANDLED", "TOTAL", "AVG", "RESOLVER", "RWP"} <= set(names), names)
+        s.keys("Up", "Up", "Up", "Up", "Up", "Enter")
+        s.wait(r"[A-Z]+▼")
+        s.keys("q")
         s.wait(r"shell>\s*\Z")
 
 
@@ -324,7 +368,7 @@ def view_reset():
         eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), "since the reset")
         # While it is paused, only what is not shown begins anew.
         s.keys("r")
-        s.wait("the screen is paused")
+        s.wait("the screen stays as it is")
         contains(s.screen(), f"total {number(frame, 'total'):,} ")
         s.keys("Space")
         s.wait("PAUSED", gone=True)

@@ -907,6 +907,10 @@ TEST("view-layout-any-size")
 					    box_rows(&l.boxes[PANE_WAIT]) < 2 || box_rows(&l.boxes[PANE_HEAT]) < 1)
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
+	/* A log that the user wants has room on a usual screen. */
+	layout_make(80, 24, 3, LOG_ON, &l);
+	OK(box_rows(&l.boxes[PANE_LOG]) >= 2 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
+	NUM(layout_log_lines(60, 3), 17);
 	layout_make(VIEW_MIN_WIDTH - 1, 24, 1, LOG_AUTO, &l);
 	OK(l.too_small);
 	layout_make(80, VIEW_MIN_HEIGHT - 1, 1, LOG_AUTO, &l);

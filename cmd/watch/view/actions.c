@@ -34,19 +34,26 @@ static long all_rows(const struct view *v)
 	return (long)focused(v)->nr_rows(&v->picture);
 }
 
+static enum redraw go(struct view *v, long by)
+{
+	if (!all_rows(v))
+		messages_say(&v->messages, false, "no rows here; Tab goes to the next pane");
+	return go_by(v, v->focus, by);
+}
+
 enum redraw go_rows(struct view *v, int by)
 {
-	return go_by(v, v->focus, by);
+	return go(v, by);
 }
 
 enum redraw go_pages(struct view *v, int by)
 {
-	return go_by(v, v->focus, by * page_rows(v));
+	return go(v, by * page_rows(v));
 }
 
 enum redraw go_to_end(struct view *v, int by)
 {
-	return go_by(v, v->focus, by * all_rows(v));
+	return go(v, by * all_rows(v));
 }
 
 enum redraw go_panes(struct view *v, int by)
@@ -143,7 +150,14 @@ enum redraw to_mode(struct view *v, int mode)
 
 enum redraw toggle_log(struct view *v, int unused)
 {
+	int least = layout_log_lines(v->layout.width, v->picture.heat.nr);
+
 	(void)unused;
+	if (v->layout.height < least) {
+		messages_say(&v->messages, false, "the log needs a screen of %d lines; this one has %d", least,
+			     v->layout.height);
+		return DRAW_LINES;
+	}
 	v->log = v->layout.boxes[PANE_LOG].height ? LOG_OFF : LOG_ON;
 	if (v->log == LOG_OFF && v->focus == PANE_LOG)
 		v->focus = PANE_TABLE;
@@ -162,7 +176,7 @@ enum redraw reset_counts(struct view *v, int unused)
 	(void)unused;
 	v->reset = true;
 	messages_say(&v->messages, false, "counting from now on%s",
-		     v->picture.paused ? "; the screen is paused, and shows what was before" : "");
+		     v->picture.paused ? " (paused: the screen stays as it is)" : "");
 	return DRAW_LINES;
 }
 
@@ -184,7 +198,9 @@ enum redraw take_snapshot(struct view *v, int unused)
 
 enum redraw continue_faults(struct view *v, int all)
 {
-	if (all)
+	if (!v->control)
+		messages_say(&v->messages, false, "faults are continued from here only with watch --control");
+	else if (all)
 		control_ask_all(v);
 	else
 		control_ask(v);

@@ -109,17 +109,24 @@ static void draw_box(const struct view *v, int width, int nr, int *y, int *x)
 	*y += 1;
 }
 
+#define MENU_COLUMN 14
+
+/* On a small screen, the columns to choose from are beside each other. */
 static void draw_menu(const struct view *v)
 {
 	struct columns c = pane_table.columns(&v->picture);
-	int nr = 1 + c.nr - __builtin_popcount(c.hidden), most = v->layout.height - 2, x, y;
+	int nr = c.nr - __builtin_popcount(c.hidden), most = v->layout.height - 3, rows = nr < most ? nr : most, at = 0;
+	int y, x;
 
-	/* On the smallest screen, the list is as high as the screen. */
-	draw_box(v, 24, nr < most ? nr : most, &y, &x);
-	draw_text(v, y++, x + 1, 22, STYLE_PROMPT, "Sort by");
-	for (int i = 0; i < c.nr; i++)
-		if (!(c.hidden >> i & 1))
-			draw_text(v, y++, x + 2, 20, i == v->menu ? STYLE_STRONG : STYLE_PROMPT, columns_name(&c, i));
+	draw_box(v, 2 + MENU_COLUMN * ((nr + rows - 1) / rows), 1 + rows, &y, &x);
+	draw_text(v, y, x + 1, MENU_COLUMN, STYLE_PROMPT, "Sort by");
+	for (int i = 0; i < c.nr; i++) {
+		if (c.hidden >> i & 1)
+			continue;
+		draw_text(v, y + 1 + at % rows, x + 2 + MENU_COLUMN * (at / rows), MENU_COLUMN - 2,
+			  i == v->menu ? STYLE_STRONG : STYLE_PROMPT, columns_name(&c, i));
+		at++;
+	}
 }
 
 static void draw_question(const struct view *v)

@@ -73,9 +73,10 @@ static bool has_code(const struct key *k, int code)
 enum redraw keys_press(struct view *v, int code)
 {
 	for (size_t i = 0; i < NR_KEYS; i++)
-		if (is_there(v, &keys[i]) && has_code(&keys[i], code))
+		if (has_code(&keys[i], code))
 			return keys[i].act(v, keys[i].arg);
-	return DRAW_NOTHING;
+	messages_say(&v->messages, false, "this key does nothing here; F1 lists those that do");
+	return DRAW_LINES;
 }
 
 /* ---- the line at the bottom ---- */

@@ -37,18 +37,29 @@ static void wish(int width, int height, size_t nr_mappings, enum log_wish log, s
 	ret->log = log == LOG_OFF || (log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
 }
 
-/* The log first, then the histogram, then lines of the others. */
-static void give_way(struct wishes *w, int height)
+static int lines_of(const struct wishes *w)
 {
-	int *const order[] = { &w->log, &w->histogram };
+	return w->wait + w->histogram + w->heat + w->log + TABLE_MIN;
+}
 
-	for (size_t i = 0; i < 2; i++)
-		if (w->wait + w->histogram + w->heat + w->log + TABLE_MIN > height)
-			*order[i] = 0;
-	while (w->heat > 2 && w->wait + w->heat + TABLE_MIN > height)
-		w->heat--;
-	while (w->wait > 3 && w->wait + w->heat + TABLE_MIN > height)
-		w->wait--;
+static void shrink(struct wishes *w, int *lines, int least, int height)
+{
+	while (*lines > least && lines_of(w) > height)
+		--*lines;
+}
+
+/* A log that nobody asked for first, then the histogram, then lines of the others, then any log. */
+static void give_way(struct wishes *w, enum log_wish log, int height)
+{
+	if (log != LOG_ON && lines_of(w) > height)
+		w->log = 0;
+	if (lines_of(w) > height)
+		w->histogram = 0;
+	shrink(w, &w->heat, 2, height);
+	shrink(w, &w->wait, w->log ? 4 : 3, height);
+	shrink(w, &w->log, w->log ? 3 : 0, height);
+	if (lines_of(w) > height)
+		w->log = 0;
 }
 
 void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
@@ -65,7 +76,7 @@ void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, s
 	if (ret->too_small)
 		return;
 	wish(width, height, nr_mappings, log, &w);
-	give_way(&w, body);
+	give_way(&w, log, body);
 
 	b[PANE_WAIT] = (struct box){ y, 0, w.wait, width, w.wait > 3 };
 	if (width >= SCREEN_WIDE) {
@@ -82,6 +93,16 @@ void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, s
 	y += b[PANE_TABLE].height;
 	if (w.log)
 		b[PANE_LOG] = (struct box){ y, 0, w.log, width, false };
+}
+
+int layout_log_lines(int width, size_t nr_mappings)
+{
+	struct layout l;
+	int height = VIEW_MIN_HEIGHT;
+
+	while (layout_make(width, height, nr_mappings, LOG_ON, &l), !l.boxes[PANE_LOG].height)
+		height++;
+	return height;
 }
 
 int box_rows(const struct box *b)

@@ -30,6 +30,8 @@ enum log_wish {
 };
 
 void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret);
+/* The lines of the smallest screen of this width that has room for the log. */
+int layout_log_lines(int width, size_t nr_mappings);
 /* The number of rows that fit in a pane. */
 int box_rows(const struct box *b);
 
