@@ -301,7 +301,7 @@ def view_no_key_is_silent(w, h):
 def view_mouse():
     with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
         # All panes have what they will have: the table does not move any more.
-        screen = s.wait(lambda x: all(re.search(p, x) for p in ("guest .*continue", "anon .*copy"))).split("\n")
+        screen = s.wait(lambda x: all(re.search(p, x) for p in ("guest .*continue", r"\[anon:[0-9a-f]+\] .*copy"))).split("\n")
         y = next(i for i, line in enumerate(screen) if "MAPPING" in line)
         s.mouse(screen[y].index("MAX"), y)
         s.wait("MAX▼")

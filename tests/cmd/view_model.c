@@ -622,6 +622,56 @@ TEST("view-filter-limits-table-and-log")
 	free(m);
 }
 
+/* Anonymous memory has a label and an offset from its start, everywhere; a file has its own offset. */
+TEST("view-anonymous-memory")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct scan *scan = new_scan(1);
+	static const struct {
+		const char *name;
+		uint64_t offset;
+		const char *row, *place;
+	} places[] = { { "", UFFDCTL_UNKNOWN, " [anon:7f1640000000] ", " [anon:7f1640000000]+0x3000" },
+		       { "[heap]", UFFDCTL_UNKNOWN, " [heap] ", " [heap]+0x3000" },
+		       { "[anon:a/b]", UFFDCTL_UNKNOWN, " [anon:a/b] ", " [anon:a/b]+0x3000" },
+		       { "/tmp/x", 0x9000, " /tmp/x ", " x+0x9000" } };
+	struct line l;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct uffdctl_fault f = fault(5, 0x7f1640003000, 1000);
+
+		f.name = places[i].name;
+		f.offset = places[i].offset;
+		scan->number++;
+		scan->nr_mappings = 0;
+		add_mapping(scan, 7, 0x7f1640000000, MIB, places[i].name);
+		scan->nr_targets = scan->nr_waiters = scan->nr_waiting = 1;
+		scan->waiters[0] =
+			(struct waiter){ .tid = 5, .target_pid = 7, .addr = f.addr, .offset = places[i].offset };
+		snprintf(scan->waiters[0].name, VIEW_NAME, "%s", places[i].name);
+		model_scanned(m, scan);
+		model_reset(m, 1, &(struct uffdctl_watch_stats){});
+		model_fault(m, &f);
+		view_gather(v);
+		line_init(&l, 120, false);
+		pane_row(&pane_table, &v->picture, 0, 120, &l);
+		PART(l.text, places[i].row);
+		line_init(&l, 120, false);
+		pane_row(panes[PANE_HEAT], &v->picture, 0, 120, &l);
+		PART(l.text, places[i].row);
+		line_init(&l, 120, false);
+		pane_row(&pane_wait, &v->picture, 0, 120, &l);
+		PART(l.text, places[i].place);
+		line_init(&l, 120, false);
+		pane_row(panes[PANE_LOG], &v->picture, v->picture.log.nr_rows - 1, 120, &l);
+		PART(l.text, places[i].place);
+	}
+	free(scan);
+	free(v);
+	free(m);
+}
+
 /* The column that rows are sorted by is there at each width. */
 TEST("view-sorted-column-is-shown")
 {

@@ -96,7 +96,7 @@ void field_where(struct field *f, const char *raw, uint64_t offset, uint64_t add
 		field_word(f, name);
 		set_tail(f, " ", addr);
 	} else {
-		base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+		base = *name == '/' ? strrchr(name, '/') + 1 : name;
 		field_word(f, strncmp(base, "memfd:", 6) ? base : base + 6);
 		set_tail(f, "+0x", offset);
 	}

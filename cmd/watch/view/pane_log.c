@@ -41,7 +41,7 @@ static void get_where(const struct picture *p, const void *row, struct field *f)
 	const struct event *e = row;
 	const struct mapping *map = mappings_by_id(&p->m->mappings, e->mapping);
 
-	field_where(f, map ? map->name : NULL, e->offset, e->addr);
+	label_place(map, map ? map->name : NULL, e->offset, e->addr, f);
 }
 
 static const struct view_column all_columns[] = {
@@ -52,7 +52,13 @@ static const struct view_column all_columns[] = {
 	{ .name = "ACCESS", .width = 5, .from = SCREEN_WIDE, .get = get_access },
 	{ .name = "WAIT", .width = 7, .flags = COLUMN_RIGHT, .get = get_wait },
 	{ .name = "ENDED", .width = 10, .flags = COLUMN_LONG | COLUMN_NAME, .from = SCREEN_WIDE, .get = get_how },
-	{ .name = "RESOLVER", .width = 23, .from = 120, .flags = COLUMN_NAME, .get = get_resolver },
+	{ .name = "RESOLVER",
+	  .width = 18,
+	  .wide = 23,
+	  .wide_from = 140,
+	  .from = 120,
+	  .flags = COLUMN_NAME,
+	  .get = get_resolver },
 	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT | COLUMN_NAME, .get = get_where },
 	{ .name = "MAPPING", .flags = COLUMN_NAME, .from = LINE_COLS + 1, .get = get_mapping },
 };

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "cmd/watch/clock.h"
+#include "cmd/watch/view/labels.h"
 #include "cmd/watch/view/pane_wait.h"
 
 /* When a wait is suspicious, and when it is bad: a handler answers within milliseconds. */
@@ -39,7 +40,7 @@ COLUMN_GET(access, waiter, field_word(f, uffdctl_access_name(r->access)));
 COLUMN_GET(state, waiter, field_word(f, uffdctl_wait_state_name(r->state)));
 COLUMN_GET(holder, waiter, r->holder_pid ? field_format(f, "%d:%d", r->holder_pid, r->holder_fd) : field_word(f, NULL));
 COLUMN_GET(addr, waiter, r->addr == UFFDCTL_UNKNOWN ? field_word(f, NULL) : field_format(f, "%" PRIx64, r->addr));
-COLUMN_GET(where, waiter, field_where(f, r->name, r->offset, r->addr));
+COLUMN_GET(where, waiter, label_place(model_find(p->m, r->target_pid, r->addr), r->name, r->offset, r->addr, f));
 
 static const struct view_column all_columns[] = {
 	{ .name = "", .width = 2, .flags = COLUMN_TIGHT, .get = get_mark },
