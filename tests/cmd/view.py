@@ -87,7 +87,9 @@ def view_layout(w, h):
         row = next(line for line in lines if "vcpu0" in line)
         for head in (line for line in lines if "TID" in line):
             eq(row.index("vcpu0"), head.index("COMM"), "COMM")
-            eq(row.index("minor"), head.index("KIND"), "KIND")
+            eq(row.index("queued"), head.index("STATE"), "STATE")
+            if "KIND" in head:
+                eq(row.index("minor"), head.index("KIND"), "KIND")
             eq(row.index("guest+0x"), head.index("WHERE"), "WHERE")
             eq(re.search(r"\d+(?= vcpu0)", row).end(), head.index("TID") + 3, "TID")
         s.keys("q")
@@ -472,9 +474,9 @@ def view_hostile_names():
                 fits(s)
                 contains(s.lines()[0], r"\x1b[31mvmm")
                 got = rows(s.screen(), "waiting longest")
-                at = got[0].index("KIND")
+                at = got[0].index("STATE")
                 for row in got[1:1 + len(comms)]:
-                    eq(width(row[:row.index(" minor ")]) + 1, at, f"KIND in {row!r}")
+                    eq(width(row[:row.index(" queued ")]) + 1, at, f"STATE in {row!r}")
                     ok(row.rstrip().endswith(("│", "|")) or "│" in row or "|" in row, f"the histogram's edge: {row!r}")
                 if locale == "C":
                     ok(all(ord(c) < 127 for c in s.screen()), "ASCII alone")

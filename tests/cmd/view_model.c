@@ -672,6 +672,29 @@ TEST("view-anonymous-memory")
 	free(m);
 }
 
+/* The rows of a resolver differ in their ioctl alone: it is there at each width. */
+TEST("view-resolver-rows-differ")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_fault f = fault(5, 0, 1000);
+	struct line l;
+
+	model_fault(m, &f);
+	f.op = "copy";
+	model_fault(m, &f);
+	v->picture.table.grouping = BY_RESOLVER;
+	view_gather(v);
+	NUM(v->picture.table.nr_rows, 2);
+	for (size_t i = 0; i < 2; i++) {
+		line_init(&l, 60, false);
+		pane_row(&pane_table, &v->picture, i, 60, &l);
+		PART(l.text, table_group(v, i)->op);
+	}
+	free(v);
+	free(m);
+}
+
 /* The column that rows are sorted by is there at each width. */
 TEST("view-sorted-column-is-shown")
 {
@@ -952,18 +975,25 @@ TEST("view-layout-any-size")
 		for (int h = VIEW_MIN_HEIGHT; h < 80; h++)
 			for (int log = LOG_AUTO; log <= LOG_OFF; log++)
 				for (size_t nr = 0; nr < 12; nr += 3) {
-					layout_make(w, h, nr, log, &l);
+					const struct layout_needs needs = { nr, nr * 3, log };
+
+					layout_make(w, h, &needs, &l);
 					if (l.too_small || !covers(&l, seen) || box_rows(&l.boxes[PANE_TABLE]) < 3 ||
 					    box_rows(&l.boxes[PANE_WAIT]) < 2 || box_rows(&l.boxes[PANE_HEAT]) < 1)
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
 	/* A log that the user wants has room on a usual screen. */
-	layout_make(80, 24, 3, LOG_ON, &l);
+	layout_make(80, 24, &(struct layout_needs){ 3, 8, LOG_ON }, &l);
 	OK(box_rows(&l.boxes[PANE_LOG]) >= 2 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
-	NUM(layout_log_lines(60, 3), 17);
-	layout_make(VIEW_MIN_WIDTH - 1, 24, 1, LOG_AUTO, &l);
+	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, LOG_AUTO }), 17);
+	/* Threads that are stuck have more room, as far as the table leaves it. */
+	layout_make(80, 24, &(struct layout_needs){ 1, 7, LOG_AUTO }, &l);
+	NUM(box_rows(&l.boxes[PANE_WAIT]), 7);
+	layout_make(80, 24, &(struct layout_needs){ 1, 1000, LOG_AUTO }, &l);
+	OK(box_rows(&l.boxes[PANE_WAIT]) >= 7 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
+	layout_make(VIEW_MIN_WIDTH - 1, 24, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
-	layout_make(80, VIEW_MIN_HEIGHT - 1, 1, LOG_AUTO, &l);
+	layout_make(80, VIEW_MIN_HEIGHT - 1, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
 }
 

@@ -150,7 +150,8 @@ enum redraw to_mode(struct view *v, int mode)
 
 enum redraw toggle_log(struct view *v, int unused)
 {
-	int least = layout_log_lines(v->layout.width, v->picture.heat.nr);
+	const struct layout_needs needs = view_needs(v);
+	int least = layout_log_lines(v->layout.width, &needs);
 
 	(void)unused;
 	if (v->layout.height < least) {

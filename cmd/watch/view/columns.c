@@ -18,10 +18,10 @@ static int width_in(const struct view_column *col, int pane_width)
 	return col->wide && pane_width >= col->wide_from ? col->wide : col->width;
 }
 
-/* The user has to see the column that rows are sorted by. */
+/* The user has to see the column that rows are sorted by, too. */
 static int rank_of(const struct columns *c, int i)
 {
-	return i == c->sorted ? 0 : c->all[i].rank;
+	return i == c->sorted || c->needed >> i & 1 ? 0 : c->all[i].rank;
 }
 
 static int gap_behind(const struct view_column *col)

@@ -20,7 +20,7 @@ struct view_column {
 	int width;	     /* 0: the column that grows */
 	int wide, wide_from; /* width in panes of at least this many columns; 0: the same */
 	int from;	     /* minimum width of the pane for this column */
-	int rank; /* 0, or rows are sorted by it: always shown; columns with a higher number are hidden first */
+	int rank; /* 0, or needed, or rows are sorted by it: always shown; columns with a higher number are hidden first */
 	void (*get)(const struct picture *p, const void *row, struct field *ret);
 };
 
@@ -40,6 +40,7 @@ struct columns {
 	const struct view_column *all;
 	int nr;
 	unsigned int hidden; /* bits: the columns that make no sense now */
+	unsigned int needed; /* bits: rows that differ in these alone would look alike */
 	const char *name;    /* of the one without */
 	int margin;	     /* blanks at both sides */
 	int least, most;     /* widths of the one that grows */

@@ -25,16 +25,19 @@ static int histogram_width(int width)
 	return 3 + NR_OCTAVES * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
 }
 
-static void wish(int width, int height, size_t nr_mappings, enum log_wish log, struct wishes *ret)
+static void wish(int width, int height, const struct layout_needs *needs, struct wishes *ret)
 {
 	int heat = pick(height, 1, 3, 5, 8);
 
-	if (nr_mappings < (size_t)heat)
-		heat = nr_mappings ? (int)nr_mappings : 1;
+	if (needs->nr_mappings < (size_t)heat)
+		heat = needs->nr_mappings ? (int)needs->nr_mappings : 1;
 	ret->wait = pick(height, 3, 6, 8, 12);
+	/* Who is stuck is what the user looks for. */
+	if (needs->nr_stuck + 2 > (size_t)ret->wait)
+		ret->wait = needs->nr_stuck + 2 < (size_t)height / 2 ? (int)needs->nr_stuck + 2 : height / 2;
 	ret->heat = 1 + heat;
 	ret->histogram = width < SCREEN_WIDE && height >= 32 ? 8 : 0;
-	ret->log = log == LOG_OFF || (log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
+	ret->log = needs->log == LOG_OFF || (needs->log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
 }
 
 static int lines_of(const struct wishes *w)
@@ -62,7 +65,7 @@ static void give_way(struct wishes *w, enum log_wish log, int height)
 		w->log = 0;
 }
 
-void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
+void layout_make(int width, int height, const struct layout_needs *needs, struct layout *ret)
 {
 	int y = height < HEADER_ROOM ? HEADER_SMALL : HEADER_FULL, body = height - y - 1;
 	struct box *b = ret->boxes;
@@ -75,8 +78,8 @@ void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, s
 	ret->too_small = width < VIEW_MIN_WIDTH || height < VIEW_MIN_HEIGHT;
 	if (ret->too_small)
 		return;
-	wish(width, height, nr_mappings, log, &w);
-	give_way(&w, log, body);
+	wish(width, height, needs, &w);
+	give_way(&w, needs->log, body);
 
 	b[PANE_WAIT] = (struct box){ y, 0, w.wait, width, w.wait > 3 };
 	if (width >= SCREEN_WIDE) {
@@ -95,12 +98,14 @@ void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, s
 		b[PANE_LOG] = (struct box){ y, 0, w.log, width, false };
 }
 
-int layout_log_lines(int width, size_t nr_mappings)
+int layout_log_lines(int width, const struct layout_needs *needs)
 {
-	struct layout l;
+	struct layout_needs with_log = *needs;
 	int height = VIEW_MIN_HEIGHT;
+	struct layout l;
 
-	while (layout_make(width, height, nr_mappings, LOG_ON, &l), !l.boxes[PANE_LOG].height)
+	with_log.log = LOG_ON;
+	while (layout_make(width, height, &with_log, &l), !l.boxes[PANE_LOG].height)
 		height++;
 	return height;
 }

@@ -44,7 +44,8 @@ COLUMN_GET(resolver, group, is_others(p, r) ? field_word(f, "") : field_pid_and_
 COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));
 
 enum {
-	COLUMN_RESOLVER = 7
+	COLUMN_RESOLVER = 7,
+	COLUMN_OP
 };
 
 /* From this width on, columns get the room that their longest texts need. */
@@ -69,7 +70,13 @@ static const struct view_column all_columns[] = {
 			      .rank = 3,
 			      .flags = COLUMN_NAME,
 			      .get = get_resolver },
-	{ .name = "OP", .width = 9, .wide = 12, .wide_from = ROOMY, .rank = 4, .flags = COLUMN_NAME, .get = get_op },
+	[COLUMN_OP] = { .name = "OP",
+			.width = 9,
+			.wide = 12,
+			.wide_from = ROOMY,
+			.rank = 4,
+			.flags = COLUMN_NAME,
+			.get = get_op },
 	{ .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
 	{ .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
 	{ .name = "TOTAL", .width = 7, .rank = 7, .flags = COLUMN_RIGHT, .get = get_total },
@@ -90,6 +97,8 @@ static struct columns columns(const struct picture *p)
 		.nr = sizeof(all_columns) / sizeof(all_columns[0]),
 		/* Grouped by resolver, the first column has it. */
 		.hidden = t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0,
+		/* A resolver has a row for each ioctl. */
+		.needed = t->grouping == BY_RESOLVER ? 1u << COLUMN_OP : 0,
 		.name = groupings[t->grouping].head,
 		.margin = 1,
 		.least = groupings[t->grouping].least,

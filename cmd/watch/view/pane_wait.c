@@ -15,9 +15,14 @@
 
 /* ---- columns: rows are struct waiter ---- */
 
+bool is_stuck(const struct waiter *w)
+{
+	return w->slept_ns != UFFDCTL_UNKNOWN && w->slept_ns >= WARN_NS;
+}
+
 static enum style style_of(const struct waiter *w)
 {
-	if (w->slept_ns == UFFDCTL_UNKNOWN || w->slept_ns < WARN_NS)
+	if (!is_stuck(w))
 		return STYLE_PLAIN;
 	return w->slept_ns < BAD_NS ? STYLE_WARN : STYLE_BAD;
 }
@@ -45,11 +50,11 @@ COLUMN_GET(where, waiter, label_place(model_find(p->m, r->target_pid, r->addr), 
 static const struct view_column all_columns[] = {
 	{ .name = "", .width = 2, .flags = COLUMN_TIGHT, .get = get_mark },
 	{ .name = "TID", .width = 7, .flags = COLUMN_RIGHT, .get = get_tid },
-	{ .name = "COMM", .width = 10, .wide = 15, .wide_from = 64, .get = get_comm },
+	{ .name = "COMM", .width = 10, .wide = 15, .wide_from = 66, .get = get_comm },
 	{ .name = "SLEPT", .width = 7, .flags = COLUMN_RIGHT, .get = get_slept },
-	{ .name = "KIND", .width = 7, .get = get_kind },
+	{ .name = "KIND", .width = 7, .from = 60, .get = get_kind },
 	{ .name = "ACCESS", .width = 6, .from = 80, .get = get_access },
-	{ .name = "STATE", .width = 9, .from = 68, .get = get_state },
+	{ .name = "STATE", .width = 9, .get = get_state },
 	{ .name = "HOLDER", .width = 13, .from = 93, .rank = 1, .get = get_holder },
 	{ .name = "ADDR", .width = 17, .from = 105, .get = get_addr },
 	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT, .get = get_where },

@@ -61,6 +61,7 @@ void view_take_frame(struct view *v);
 void view_pause(struct view *v);
 /* Find the rows again, as after a new frame. */
 void view_gather(struct view *v);
+struct layout_needs view_needs(const struct view *v);
 /* Compute the layout for a screen of this size. */
 void view_arrange(struct view *v, int width, int height);
 
