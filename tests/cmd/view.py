@@ -16,6 +16,7 @@ import time
 sys.path[0] += "/.."
 from harness import PAGE, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, target, test, wait_until
 from harness.screen import Screen, width
+from harness.watch import Storm
 
 
 @contextlib.contextmanager
@@ -329,6 +330,12 @@ def sums(text):
     return found
 
 
+def duration(text):
+    """Seconds."""
+    value, unit = re.fullmatch(r"([\d.]+)([µnm]?s)", text).groups()
+    return float(value) * {"s": 1, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}[unit]
+
+
 @test(limit=120)
 def view_one_frame_one_reading():
     """While faults come and go, header, histogram, table and a snapshot of one frame have the same numbers."""
@@ -440,6 +447,27 @@ def view_storm():
             s.keys("q")
             s.wait(r"shell>\s*\Z")
             contains(s.history(), f"{faults} faults in")
+
+
+@test(limit=90, each={"slow": (("-t", "1", "-d", "20000"), "handled"), "busy": (("-t", "8", "-d", "5000"), "queued")})
+def view_handler(args, most):
+    """One that is slow, and one that eight threads wait for: header and resolver's row tell which, on 80x24."""
+    with contextlib.ExitStack() as stack:
+        storm = Storm("-n", "100000", *args)
+        stack.callback(storm.kill)
+        s = stack.enter_context(Screen(storm.pid))
+        storm.go()
+        s.keys("F5", "F5", "F5")
+        s.wait(lambda x: "by resolver" in x and number(x, "total") > 100)
+        s.keys("Space")
+        frame = s.wait("PAUSED")
+        parts = {name: duration(re.search(rf"^{name} +\S+ +\S+ +≤(\S+)", frame, re.M)[1])
+                 for name in ("wait", "queued", "handled")}
+        head, row = rows(frame, "by resolver")[:2]
+        for name in "queued", "handled":
+            eq(duration(row[:head.index(name.upper()) + len(name)].split("≤")[-1]), parts[name], f"{name} in its row")
+        ok(parts[most] > 0.7 * parts["wait"], f"most of it is {most}: {parts}")
+        ok(parts["handled" if most == "queued" else "queued"] < 0.4 * parts["wait"], parts)
 
 
 @test(limit=90)
