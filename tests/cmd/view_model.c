@@ -672,6 +672,40 @@ TEST("view-anonymous-memory")
 	free(m);
 }
 
+/* Mappings with one name differ in their addresses, which a narrow column keeps. */
+TEST("view-namesakes")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct scan *scan = new_scan(1);
+	struct line l;
+
+	add_mapping(scan, 7, 0x7f1640000000, MIB, "/memfd:guest-memory");
+	add_mapping(scan, 7, 0x7f1650000000, MIB, "/memfd:guest-memory");
+	add_mapping(scan, 7, 0x7f1660000000, MIB, "/memfd:other");
+	scan->nr_targets = 1;
+	/* What was counted by its name before the scan is not taken for one of them. */
+	for (uint64_t addr = 0x7f1640000000; addr <= 0x7f1650000000; addr += 0x10000000) {
+		struct uffdctl_fault f = fault(5, addr, 1000);
+
+		f.name = "/memfd:guest-memory";
+		model_fault(m, &f);
+	}
+	model_scanned(m, scan);
+	OK(!mappings_by_id(&m->mappings, (uint32_t)m->groups[BY_MAPPING].rows[1].key)->range.end);
+	view_gather(v);
+	for (size_t i = 0; i < 3; i++) {
+		line_init(&l, 60, true);
+		pane_row(panes[PANE_HEAT], &v->picture, i, 60, &l);
+		PART(l.text, i == 2 ? " /memfd:other   "
+			     : i    ? " guest-\xe2\x80\xa6 7f1650000000 "
+				    : " guest-\xe2\x80\xa6 7f1640000000 ");
+	}
+	free(scan);
+	free(v);
+	free(m);
+}
+
 /* The rows of a resolver differ in their ioctl alone: it is there at each width. */
 TEST("view-resolver-rows-differ")
 {
@@ -985,6 +1019,7 @@ TEST("view-layout-any-size")
 	/* A log that the user wants has room on a usual screen. */
 	layout_make(80, 24, &(struct layout_needs){ 3, 8, LOG_ON }, &l);
 	OK(box_rows(&l.boxes[PANE_LOG]) >= 2 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
+	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 5, LOG_AUTO }), 17);
 	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, LOG_AUTO }), 17);
 	/* Threads that are stuck have more room, as far as the table leaves it. */
 	layout_make(80, 24, &(struct layout_needs){ 1, 7, LOG_AUTO }, &l);

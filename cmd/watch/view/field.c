@@ -85,7 +85,6 @@ static void set_tail(struct field *f, const char *before, uint64_t n)
 void field_where(struct field *f, const char *raw, uint64_t offset, uint64_t addr)
 {
 	_cleanup_free_ char *name = raw && *raw ? text_name(raw) : NULL;
-	const char *base;
 
 	if (addr == UFFDCTL_UNKNOWN) {
 		field_word(f, "-");
@@ -96,8 +95,7 @@ void field_where(struct field *f, const char *raw, uint64_t offset, uint64_t add
 		field_word(f, name);
 		set_tail(f, " ", addr);
 	} else {
-		base = *name == '/' ? strrchr(name, '/') + 1 : name;
-		field_word(f, strncmp(base, "memfd:", 6) ? base : base + 6);
+		field_word(f, text_base(name));
 		set_tail(f, "+0x", offset);
 	}
 }

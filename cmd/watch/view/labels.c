@@ -24,7 +24,9 @@ void label_mapping(const struct picture *p, const struct mapping *map, struct fi
 	/* If all are of one process, its PID is not needed. */
 	if (p->m->scan.nr_targets != 1)
 		snprintf(whose, sizeof(whose), "%d ", map->pid);
-	field_format(ret, "%s%s", whose, name ?: "?");
+	field_format(ret, "%s%s", whose, !name ? "?" : map->namesake ? text_base(name) : name);
+	if (map->namesake && *map->name)
+		snprintf(ret->tail, sizeof(ret->tail), " %" PRIx64, map->range.start);
 }
 
 void label_place(const struct mapping *map, const char *raw, uint64_t offset, uint64_t addr, struct field *ret)

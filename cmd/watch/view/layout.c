@@ -61,6 +61,7 @@ static void give_way(struct wishes *w, enum log_wish log, int height)
 	shrink(w, &w->heat, 2, height);
 	shrink(w, &w->wait, w->log ? 4 : 3, height);
 	shrink(w, &w->log, w->log ? 3 : 0, height);
+	shrink(w, &w->wait, 3, height);
 	if (lines_of(w) > height)
 		w->log = 0;
 }

@@ -169,6 +169,10 @@ const struct mapping *mappings_fault(struct mappings *ms, struct groups *rows, c
 {
 	struct mapping *map = mapping_of(ms, rows, f);
 
+	if (!map->range.end) {
+		map->seen.start = map->faults && map->seen.start < f->addr ? map->seen.start : f->addr;
+		map->seen.end = map->seen.end > f->addr ? map->seen.end : f->addr + 1;
+	}
 	map->faults++;
 	map->last_ns = f->start_ns + (f->wait_ns == UFFDCTL_UNKNOWN ? 0 : f->wait_ns);
 	heat_up(map, f->addr);
@@ -211,7 +215,8 @@ static struct mapping *same_mapping(struct mappings *ms, const struct mapping_in
 			continue;
 		if (map->range.end && map->range.start == info->range.start)
 			return map;
-		if (!map->range.end)
+		/* Faults of several mappings with one name may have been taken for those of one. */
+		if (!map->range.end && info->range.start <= map->seen.start && map->seen.end <= info->range.end)
 			named = map;
 	}
 	return named;
@@ -225,6 +230,18 @@ static int cmp_addr(const void *a, const void *b, void *arg)
 	if (v->pid != w->pid)
 		return v->pid < w->pid ? -1 : 1;
 	return v->range.start == w->range.start ? 0 : v->range.start < w->range.start ? -1 : 1;
+}
+
+/* Once there was another, the label does not change any more. */
+static void find_namesakes(struct mappings *ms)
+{
+	for (size_t i = 0; i < ms->nr_by_addr; i++)
+		for (size_t j = 0; j < i; j++) {
+			struct mapping *a = &ms->slots[ms->by_addr[i]], *b = &ms->slots[ms->by_addr[j]];
+
+			if (a->hash == b->hash)
+				a->namesake = b->namesake = true;
+		}
 }
 
 void mappings_scanned(struct mappings *ms, struct groups *rows, const struct scan *scan)
@@ -249,4 +266,5 @@ void mappings_scanned(struct mappings *ms, struct groups *rows, const struct sca
 		ms->by_addr[ms->nr_by_addr++] = (uint16_t)(map - ms->slots);
 	}
 	qsort_r(ms->by_addr, ms->nr_by_addr, sizeof(ms->by_addr[0]), cmp_addr, ms);
+	find_namesakes(ms);
 }

@@ -13,7 +13,8 @@ enum {
 struct mapping {
 	uint32_t id;		    /* its slot, and in the upper bits a number that is not reused; 0: free */
 	pid_t pid;		    /* whose memory */
-	struct uffdctl_range range; /* empty: known only from a fault, by its name */
+	struct uffdctl_range range; /* empty: known only from faults, by its name */
+	struct uffdctl_range seen;  /* in that case, what holds all of their addresses */
 	uint64_t page_size, modes, offset;
 	uint64_t hash; /* of pid and name */
 	uint64_t faults;
@@ -21,6 +22,7 @@ struct mapping {
 	uint32_t scan;		 /* the number of the scan that found it */
 	unsigned int cell_shift; /* log2 of the bytes in a cell of heat */
 	bool hot;		 /* some heat is left */
+	bool namesake;		 /* another mapping of the process has the same name */
 	char name[VIEW_NAME];	 /* raw */
 	char holders[VIEW_HOLDERS];
 	float heat[VIEW_NR_CELLS];

@@ -69,7 +69,8 @@ static uint64_t measure(const struct picture *p, struct widths *ret)
 
 		label_mapping(p, map, &name);
 		largest = size_of(map) > largest ? size_of(map) : largest;
-		ret->name = max_of(ret->name, name.text ? text_width(name.text, p->utf8) : 0);
+		ret->name =
+			max_of(ret->name, (name.text ? text_width(name.text, p->utf8) : 0) + (int)strlen(name.tail));
 		ret->modes = max_of(ret->modes, 3 * __builtin_popcountll(map->modes & 15) - 1);
 		ret->holders = max_of(ret->holders, (int)strlen(map->holders));
 		field_free(&name);

@@ -20,8 +20,9 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 
 	line_add(l, style, width < 40 ? " waits " : " how long they waited ");
 	line_addf(l, STYLE_DIM, "%s ended ", text_count(num, ended, 9));
-	if (unknown)
-		line_addf(l, STYLE_DIM, "(%s not measured) ", text_count(num, unknown, 9));
+	text_count(num, unknown, 9);
+	if (unknown && l->cols + (int)strlen(num) + (int)strlen("( not measured) ") <= l->max)
+		line_addf(l, STYLE_DIM, "(%s not measured) ", num);
 }
 
 /* ---- octaves: 1µs, 2µs, 4µs, … and more; a bucket may be any part of one ---- */

@@ -24,6 +24,13 @@ char *text_name(const char *raw)
 	return name;
 }
 
+const char *text_base(const char *name)
+{
+	const char *base = *name == '/' ? strrchr(name, '/') + 1 : name;
+
+	return strncmp(base, "memfd:", 6) ? base : base + 6;
+}
+
 /* ---- numbers ---- */
 
 static const char *unknown(char *buf)

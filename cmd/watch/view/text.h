@@ -14,6 +14,9 @@ enum {
 /* A name from a target, escaped for drawing; memfd names without " (deleted)". Free with free(). */
 char *text_name(const char *raw);
 
+/* Its last part: "guest" of "/memfd:guest" and "/dev/shm/guest". */
+const char *text_base(const char *name);
+
 /* Numbers, into buf; "-" for UFFDCTL_UNKNOWN. */
 enum {
 	NUM_SIZE = 32
