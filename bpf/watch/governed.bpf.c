@@ -34,10 +34,10 @@ __noinline int learn_ctx(__u64 ctx)
 	struct ev_ctxs *set, fresh = {};
 	__u64 mm = mm_of((void *)ctx);
 
-	/* Set this before the table: a thread that sees the entry must be handled. */
-	active = 1;
 	if (!ctx || !is_wanted(mm))
 		return 0;
+	/* Set this before the table: a thread that sees the entry must be handled. */
+	active = 1;
 	set = bpf_map_lookup_elem(&mms, &mm);
 	if (set) {
 		add_ctx(set, mm, ctx);

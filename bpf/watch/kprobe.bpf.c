@@ -33,7 +33,7 @@ static void goes_to_sleep(struct ev_slot *s)
 
 	if (find_in_ctx((void *)s->f.ctx, bpf_get_current_task(), &found))
 		s->slept = 1;
-	else
+	else if (!found.unsure)
 		fault_ended(s, EV_NOT_WAITED, false);
 }
 

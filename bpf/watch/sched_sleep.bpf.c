@@ -130,7 +130,7 @@ static bool is_where_it_was(const struct ev_slot *s, struct sign *ret)
 	found->uwq = uwq;
 	found->ctx = BPF_CORE_READ(uwq, ctx);
 	found->delivered = !linked || is_read((__u64)found->ctx, (__u64)uwq);
-	return true;
+	return is_wanted(mm_of(found->ctx));
 }
 
 /* The waker has removed its entry. */

@@ -17,7 +17,7 @@ __noinline __u64 find_in_queue(__u64 head, __u64 other, __u64 task)
 
 		next = BPF_CORE_READ(at, next);
 		if (next == (void *)head)
-			break;
+			return 0;
 		if (!next || next == at || next == (void *)other) {
 			at = (void *)head;
 			continue;
@@ -27,7 +27,7 @@ __noinline __u64 find_in_queue(__u64 head, __u64 other, __u64 task)
 		if ((__u64)BPF_CORE_READ(uwq, wq.private) == task)
 			return (__u64)uwq;
 	}
-	return 0;
+	return NOT_SEEN;
 }
 
 /* A waker removes entries from the front, so that the head is near on one side or the other. */

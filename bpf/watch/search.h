@@ -8,9 +8,13 @@
 /* How many entries of a queue are searched: new ones are added at its head. */
 #define DEPTH 64
 
+/* It may be further back in the queue. */
+#define NOT_SEEN 1
+
 /*
- * The struct userfaultfd_wait_queue of a task in the queue with this head; 0: it is not there. All are numbers, since
- * typed pointers can't be passed. @other: the head of the other queue, in which an entry may be by now
+ * The struct userfaultfd_wait_queue of a task in the queue with this head; 0: it is not there; or NOT_SEEN. All are
+ * numbers, since typed pointers can't be passed.
+ * @other: the head of the other queue, in which an entry may be by now
  */
 __u64 find_in_queue(__u64 head, __u64 other, __u64 task);
 
@@ -20,12 +24,13 @@ int is_read(__u64 ctx, __u64 uwq);
 struct found {
 	struct userfaultfd_wait_queue *uwq;
 	struct userfaultfd_ctx *ctx;
-	__u64 delivered; /* a message that was read */
+	__u64 delivered; /* its message was read */
+	__u64 unsure;	 /* it was not found, but may be there */
 };
 
 static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct found *ret)
 {
-	__u64 queued, read;
+	__u64 queued, read, uwq;
 
 	if (!ctx)
 		return false;
@@ -33,11 +38,14 @@ static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct f
 	read = (__u64)queue_of(ctx, fault_wqh);
 	ret->ctx = ctx;
 	ret->delivered = false;
-	ret->uwq = (void *)find_in_queue(queued, read, task);
-	if (!ret->uwq) {
+	uwq = find_in_queue(queued, read, task);
+	ret->unsure = uwq == NOT_SEEN;
+	if (uwq <= NOT_SEEN) {
 		ret->delivered = true;
-		ret->uwq = (void *)find_in_queue(read, queued, task);
+		uwq = find_in_queue(read, queued, task);
+		ret->unsure |= uwq == NOT_SEEN;
 	}
+	ret->uwq = uwq <= NOT_SEEN ? NULL : (void *)uwq;
 	return ret->uwq;
 }
 

@@ -105,6 +105,7 @@ static inline void leave_slot(struct task_struct *task)
 	if (!s)
 		return;
 	end_unseen(s, s->word, EV_IDLE);
+	s->f.start_ns = 0;
 	s->word = EV_IDLE;
 	__sync_lock_test_and_set(&s->task, 0);
 }

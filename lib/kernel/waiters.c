@@ -55,3 +55,8 @@ uint64_t waiters_torn(const struct uffdctl *u, uint64_t *ret, size_t room)
 		ret[i] = u->waiters->bss->torn[i];
 	return nr;
 }
+
+bool waiters_all_found(const struct uffdctl *u)
+{
+	return u->waiters && u->waiters->bss->nr_found <= EV_MAX_WAITERS;
+}

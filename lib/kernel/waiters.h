@@ -21,4 +21,7 @@ int waiters_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void 
  */
 uint64_t waiters_torn(const struct uffdctl *u, uint64_t *ret, size_t room);
 
+/* False: more threads wait than there is room for, which waiters_visit() logs. */
+bool waiters_all_found(const struct uffdctl *u);
+
 #endif

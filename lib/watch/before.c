@@ -37,6 +37,41 @@ static struct ev_slot *take_place(struct uffdctl_watch *w, uint64_t task)
 	return NULL;
 }
 
+static struct ev_slot *slot_of(struct uffdctl_watch *w, const struct ev_waiter *ev)
+{
+	struct ev_slot *s = find_slot(w, ev->task);
+
+	if (s)
+		return s;
+	s = take_place(w, ev->task);
+	if (!s)
+		return find_slot(w, ev->task);
+	s->f.ctx = ev->ctx;
+	s->f.start_ns = 0;
+	return s;
+}
+
+/* A waiter may be visited twice. */
+static bool is_noted(const struct uffdctl_watch *w, const struct ev_slot *s)
+{
+	for (size_t i = 0; i < w->nr_before; i++)
+		if (&w->slots[w->before[i]] == s)
+			return true;
+	return false;
+}
+
+/* Mark the slot of a thread that waited before. False: programs have seen its fault, and count it. */
+static bool mark(struct uffdctl_watch *w, struct ev_slot *s, const struct ev_waiter *ev)
+{
+	/* A fault that has ended since was seen to begin. */
+	if (s->f.start_ns >= w->began_ns)
+		return false;
+	if (__sync_bool_compare_and_swap(&s->word, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE))
+		return true;
+	/* sched saw its message read before all waiters were known. */
+	return __atomic_load_n(&s->word, __ATOMIC_SEQ_CST) == EV_BEFORE_READ && !is_noted(w, s);
+}
+
 static int note_waiter(const struct ev_waiter *ev, void *arg)
 {
 	struct uffdctl_watch *w = arg;
@@ -47,23 +82,13 @@ static int note_waiter(const struct ev_waiter *ev, void *arg)
 		return 0;
 	if (w->backend->note_before)
 		w->backend->note_before(w);
-	s = find_slot(w, ev->task);
-	if (!s) {
-		s = take_place(w, ev->task);
-		if (!s)
-			return 0;
-		s->f.ctx = ev->ctx;
-	}
-	/*
-	 * If the slot is taken, the fault was seen after we attached and is counted, unless its message was read
-	 * before.
-	 */
-	if (!__sync_bool_compare_and_swap(&s->word, EV_IDLE, ev->queue == EV_DELIVERED ? EV_BEFORE_READ : EV_BEFORE) &&
-	    __atomic_load_n(&s->word, __ATOMIC_SEQ_CST) != EV_BEFORE_READ)
+	s = slot_of(w, ev);
+	w->before_incomplete |= !s;
+	if (!s || !mark(w, s, ev))
 		return 0;
 	noted = vec_add(w->before, w->nr_before, w->before_alloc);
 	if (!noted)
-		return log_oom(w->u);
+		return -ENOMEM;
 	*noted = s - w->slots;
 	return 0;
 }
@@ -80,9 +105,11 @@ int watch_note_before(struct uffdctl_watch *w)
 	r = waiters_find(w->u);
 	if (r >= 0)
 		r = waiters_visit(w->u, note_waiter, w);
-	/* If a queue could not be walked as a whole, a thread that waited before may look like a new one. */
-	*w->all_seen = !waiters_torn(w->u, NULL, 0);
-	return r;
+	if (r < 0)
+		return r == -ENOMEM ? log_oom(w->u) : fail(w->u, r, "looking for waiters: %s", strerror(-r));
+	/* Without a slot, a thread that waited before looks like a new one. */
+	*w->all_seen = !w->before_incomplete && !waiters_torn(w->u, NULL, 0) && waiters_all_found(w->u);
+	return 0;
 }
 
 uint64_t watch_before_left(const struct uffdctl_watch *w)

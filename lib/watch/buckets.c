@@ -28,7 +28,7 @@ UFFDCTL_EXPORT uint64_t uffdctl_percentile_ns(const uint64_t *buckets, uint64_t 
 		return UFFDCTL_UNKNOWN;
 	for (unsigned int i = 0; percent < 100 && i < UFFDCTL_NR_BUCKETS - 1; i++) {
 		sum += buckets[i];
-		if ((double)sum * 100 >= percent * (double)total)
+		if (sum && (double)sum * 100 >= percent * (double)total)
 			return uffdctl_bucket_bound_ns(i) < max_ns ? uffdctl_bucket_bound_ns(i) : max_ns;
 	}
 	return max_ns;

@@ -129,7 +129,9 @@ int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 	for (size_t i = 0; r >= 0 && opts->pids && i < opts->nr_pids; i++) {
 		r = iter_find_task(it, opts->pids[i], &task);
 		if (r < 0)
-			return fail(w->u, r == -ENOENT ? -ESRCH : r, "%d: no such process", opts->pids[i]);
+			return r == -ENOENT
+				       ? fail(w->u, -ESRCH, "%d: no such process", opts->pids[i])
+				       : fail(w->u, r, "%d: looking for this process: %s", opts->pids[i], strerror(-r));
 		r = choose(w, &task);
 	}
 	return r;
@@ -138,6 +140,7 @@ int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 struct child_walk {
 	struct uffdctl_watch *w;
 	size_t nr_new;
+	int err; /* logged; it ends the walk */
 };
 
 static int choose_child(const void *arg_ev, void *arg)
@@ -150,7 +153,15 @@ static int choose_child(const void *arg_ev, void *arg)
 	    bpf_map_lookup_elem(walk->w->processes_fd, &task->process, &value) == 0)
 		return 0;
 	walk->nr_new++;
-	return choose(walk->w, task);
+	walk->err = choose(walk->w, task);
+	return walk->err < 0;
+}
+
+static int each_process(struct uffdctl_watch *w, struct iter *it, int (*fn)(const void *ev, void *arg), void *arg)
+{
+	int r = iter_tasks(it, 0, fn, arg);
+
+	return r < 0 ? fail(w->u, r, "looking for processes: %s", strerror(-r)) : 0;
 }
 
 /* Add the existing descendants; the programs are attached and add new ones. */
@@ -161,9 +172,12 @@ static int choose_children(struct uffdctl_watch *w, struct iter *it)
 
 	do {
 		walk.nr_new = 0;
-		r = iter_tasks(it, 0, choose_child, &walk);
+		r = each_process(w, it, choose_child, &walk) ?: walk.err;
 	} while (r >= 0 && walk.nr_new);
-	return r >= 0 && w->backend->refresh ? w->backend->refresh(w) : r;
+	if (r < 0 || !w->backend->refresh)
+		return r;
+	r = w->backend->refresh(w);
+	return r < 0 ? fail(w->u, r, "looking for userfaultfds: %s", strerror(-r)) : 0;
 }
 
 struct live_walk {
@@ -201,7 +215,7 @@ static int drop_ended(struct uffdctl_watch *w, struct iter *it)
 			return log_oom(w->u);
 		*next = key;
 	}
-	r = iter_tasks(it, 0, meet, &walk);
+	r = each_process(w, it, meet, &walk);
 	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
 		run_choose(w, walk.gone[i], 0);
 	return r;

@@ -48,7 +48,7 @@ static int check_functions(const struct btf *btf, const char **why)
 
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
 		if (!has_function(btf, needed[i])) {
-			*why = "the kernel was built without userfaultfd, or without its functions in BTF";
+			*why = "the kernel's BTF does not have the functions of userfaultfd";
 			return -ENOENT;
 		}
 	return 0;
@@ -73,7 +73,7 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, c
 	btf = btf__load_vmlinux_btf();
 	r = btf ? check_functions(btf, why) : -errno;
 	if (!btf)
-		*why = "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
+		*why = "the kernel's BTF can't be read (/sys/kernel/btf/vmlinux; needs CONFIG_DEBUG_INFO_BTF)";
 	if (r == 0) {
 		choose_programs(*s->obj, btf);
 		r = bpf_object__load_skeleton(s);

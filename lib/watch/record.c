@@ -8,6 +8,11 @@
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 
+_Static_assert(EV_WOKEN == (int)UFFDCTL_END_WOKEN && EV_SIGNAL == (int)UFFDCTL_END_SIGNAL &&
+		       EV_RELEASED == (int)UFFDCTL_END_RELEASED && EV_NOT_WAITED == (int)UFFDCTL_END_NOT_WAITED,
+	       "ends are in the same order");
+_Static_assert(UFFDCTL_KIND_MISSING + (int)EV_RWP == (int)UFFDCTL_KIND_RWP, "kinds are in the same order");
+
 #define MAX_HANDED 1024 /* in one call */
 
 /* Clocks of two CPUs may differ a little. */
@@ -42,7 +47,9 @@ int watch_hand_out(void *arg, void *data, size_t size)
 
 	(void)size;
 	memcpy(f.comm, ev->comm, sizeof(f.comm) - 1);
-	memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
+	/* Without a resolver, the slot has the name of an earlier one. */
+	if (ev->resolver_pid)
+		memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
 	w->fn(w->data, &f);
 	/* Limit the work of one call: faults may come faster than the caller handles them. */
 	return ++w->nr_handed % MAX_HANDED ? 0 : -ECANCELED;

@@ -34,7 +34,7 @@ static int note_ctx(const void *arg_ev, void *arg)
 			return 0;
 	live = vec_add(walk->live, walk->nr, walk->alloc);
 	if (!live)
-		return log_oom(walk->w->u);
+		return -ENOMEM;
 	*live = (struct live){ ev->mm, ev->ctx, (pid_t)ev->pid };
 	return 0;
 }
@@ -59,14 +59,13 @@ static __u64 *place_of(const struct ctx_walk *walk, struct ev_ctxs *set, uint64_
 	return NULL;
 }
 
-static void say_if_crowded(struct uffdctl_watch *w, const struct live *live)
-{
-	if (!w->crowded)
-		log_warning(w->u,
-			    "backend sched: %d: more than %d userfaultfds govern its memory: faults on the others are counted, but it is not known how many of them slept, and how long",
-			    live->pid, EV_MAX_CTXS);
-	w->crowded = true;
-}
+/* This is looked at once a second. */
+#define say_once(w, ...)                                  \
+	__extension__({                                   \
+		if (!(w)->crowded)                        \
+			log_warning((w)->u, __VA_ARGS__); \
+		(w)->crowded = true;                      \
+	})
 
 static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live *live)
 {
@@ -79,7 +78,9 @@ static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live 
 			return 0;
 	place = place_of(walk, &set, live->mm);
 	if (!place) {
-		say_if_crowded(walk->w, live);
+		say_once(walk->w,
+			 "backend sched: more than %d userfaultfds govern the memory of one process (process %d holds one of them): for faults on the further ones it may not be known whether they slept, and how long",
+			 EV_MAX_CTXS, live->pid);
 		return 0;
 	}
 	*place = live->ctx;
@@ -117,15 +118,19 @@ static int refresh(struct uffdctl_watch *w)
 
 	if (r >= 0)
 		r = iter_files(it, 0, note_ctx, NULL, &walk);
-	if (r >= 0)
-		r = learn_all(&walk, mms_fd);
+	if (r < 0) {
+		free(walk.live);
+		return r;
+	}
+	r = learn_all(&walk, mms_fd);
 	if (r == -E2BIG) {
 		/* If the table is full, entries of memories that are gone may be the reason. */
 		forget_all(mms_fd);
 		r = learn_all(&walk, mms_fd);
 	}
 	if (r == -E2BIG)
-		log_warning(w->u, "backend sched: there are too many userfaultfds: some are not watched");
+		say_once(w, "backend sched: userfaultfds govern more than %d memories: some are not watched",
+			 EV_MAX_GOVERNED);
 	nr = MIN(walk.nr, (size_t)EV_MAX_ALL_CTXS);
 	for (size_t i = 0; i < nr; i++)
 		skel->bss->ctxs[i] = walk.live[i].ctx;

@@ -40,7 +40,7 @@ static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
 
 	*ret = (struct ev_stats){};
 	if (nr_cpus < 0)
-		return nr_cpus;
+		return fail(w->u, nr_cpus, "reading the number of CPUs: %s", strerror(-nr_cpus));
 	cpus = calloc(nr_cpus, sizeof(*cpus));
 	if (!cpus)
 		return log_oom(w->u);

@@ -33,8 +33,10 @@ static const char *reason(struct uffdctl_watch *w, int err, const char *why)
 	if (why)
 		return why;
 	/* The iterators could be loaded: privileges are not the reason. */
-	if (err == -EPERM && iter_get(w->u, &it) >= 0)
+	if (iter_get(w->u, &it) >= 0 && err == -EPERM)
 		return "this kernel denies programs of its type to everybody";
+	if (iter_get(w->u, &it) >= 0 && err == -ENOENT)
+		return "this kernel lacks something that its programs need";
 	return iter_why(err);
 }
 
@@ -78,7 +80,8 @@ static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts
 		log_debug(w->u, "backend %s: %s", backends[i]->name, why);
 	}
 	return opts->backend ? fail(w->u, err, "%s: no such backend (tracepoint, fentry, kprobe, sched)", opts->backend)
-			     : fail(w->u, err, "%s", why);
+			     : fail(w->u, err, "no backend is available; %s: %s",
+				    backends[ARRAY_SIZE(backends) - 1]->name, why);
 }
 
 static int open_stream(struct uffdctl_watch *w)

@@ -56,10 +56,11 @@ struct uffdctl_watch {
 
 	struct ring_buffer *ring;
 	uint64_t began_ns, refreshed_ns;
-	bool crowded;	       /* sched: a memory has too many userfaultfds, which was logged */
+	bool crowded;	       /* sched: there are too many userfaultfds, which was logged */
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places of threads that waited when watching began */
 	size_t nr_before, before_alloc;
+	bool before_incomplete; /* there was no room for one of them */
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
 	uffdctl_fault_fn fn;

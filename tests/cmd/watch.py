@@ -170,7 +170,7 @@ def watch_sixteen_userfaultfds():
     storm = Storm("-n", "170", "-t", "17", "-u", "17")
     w = start("--summary", storm.pid)
     if BACKEND == "sched":
-        contains(w.said(), "more than 16 userfaultfds govern its memory")
+        contains(w.said(), "more than 16 userfaultfds govern the memory of one process")
     storm.go()
     told = storm.result()
     _, s = w.stop()
