@@ -16,6 +16,7 @@ struct delivery {
 	__u64 now;
 	__u32 nr_left; /* number of messages that were read, or of entries to look at although they are marked */
 	__u32 depth;   /* entries from the head to at */
+	bool by_us;    /* the current task has read them */
 };
 
 /* An entry that was removed, or is in the other queue by now, leads to no entry whose message was read. */
@@ -62,10 +63,10 @@ static inline bool delivery_ends(struct delivery *d, bool was_marked)
 }
 
 /* Step for bpf_loop(), which calls it at most nr_most times. */
-static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, __u64 now, __u32 nr_read, __u32 nr_most,
+static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, bool by_us, __u32 nr_read, __u32 nr_most,
 					   long (*next)(__u32 i, struct delivery *d))
 {
-	struct delivery d = { .ctx = ctx, .now = now, .nr_left = nr_read };
+	struct delivery d = { .ctx = ctx, .now = bpf_ktime_get_ns(), .nr_left = nr_read, .by_us = by_us };
 
 	d.head = queue_of(ctx, fault_wqh);
 	d.queued = queue_of(ctx, fault_pending_wqh);

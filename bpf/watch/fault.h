@@ -9,11 +9,12 @@
 
 #include "bpf/watch/processes.h"
 #include "bpf/watch/read.h"
-#include "bpf/watch/slots.h"
+#include "bpf/watch/tally.h"
 #include "bpf/watch/thread.h"
 
 static void release(struct ev_slot *s, enum ev_slot_state after)
 {
+	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, after);
 	ADD(nr_taken, -1);
 }
@@ -55,7 +56,8 @@ static bool has_slept(const struct ev_slot *s, struct task_struct *task)
 	return s->slept || READ(struct task_struct, task, nvcsw) != s->switches;
 }
 
-static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr, bool unseen)
+static __always_inline void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr,
+				  bool unseen)
 {
 	struct ev_stats *st = own_stats();
 
@@ -68,6 +70,7 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
 	s->f.unmeasured = unseen;
+	wait_begins(s);
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->word, EV_WAITING);
 	if (st)
@@ -94,8 +97,8 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		s->f.ip = user_ip(task);
 		s->f.process_ns = (__u64)task->mm == mm ? task->group_leader->start_time : 0;
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
-		set_no_resolver(&s->f);
 	}
+	set_nobody(&s->f);
 	start(s, ctx, mm, flags, addr, false);
 }
 
@@ -125,9 +128,9 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	s->slept = !bpf_core_field_exists(task->on_cpu) || !READ(struct task_struct, task, on_cpu);
 	s->switches = READ(struct task_struct, task, nvcsw);
 	s->f.ip = 0;
+	set_nobody(&s->f);
 	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address, true);
 	set_thread(&s->f, task);
-	set_no_resolver(&s->f);
 	return s;
 }
 
@@ -143,17 +146,17 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
 }
 
-/* The time when a message is read: only needed for records. */
-static __u64 read_time(void)
+/*
+ * Its message was read: the first to see it counts it.
+ * @by_us: the current task has read it
+ */
+static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now, bool by_us)
 {
-	return is_streaming() ? bpf_ktime_get_ns() : 1;
-}
-
-/* Its message was read: the first to see it counts it. */
-static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
-{
-	if (!__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
-		ADD(st->delivered, 1);
+	if (__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
+		return;
+	ADD(st->delivered, 1);
+	if (by_us)
+		set_reader(&s->f);
 }
 
 /*
@@ -168,6 +171,7 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 	if (!claim_end(s))
 		return;
 	set_resolver(&s->f, bpf_get_current_task_btf(), released);
+	note_resolver(&s->f, bpf_get_current_task_btf());
 	slept = has_slept(s, task);
 	ADD(st->blocked, slept);
 	count_end(&s->f);

@@ -19,7 +19,7 @@
 
 #include "bpf/watch/governed.h"
 #include "bpf/watch/search.h"
-#include "bpf/watch/slots.h"
+#include "bpf/watch/tally.h"
 #include "bpf/watch/thread.h"
 
 /* Each of the other signs changes a word once: this limits the number of tries. */
@@ -38,7 +38,8 @@ struct sign {
 	struct found found;
 	struct thread_marks marks;
 	__u64 now;
-	__u64 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
+	__u32 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
+	__u32 read;  /* the current task has read the message */
 };
 
 static inline struct thread_marks marks_of(const struct task_struct *task)
@@ -60,7 +61,7 @@ static inline void fill(struct ev_fault *f, struct task_struct *task, const stru
 	f->kind = kind_of(f->flags);
 	f->ip = 0;
 	f->unmeasured = 0;
-	set_no_resolver(f);
+	set_nobody(f);
 	set_thread(f, task);
 }
 

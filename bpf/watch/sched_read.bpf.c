@@ -48,8 +48,10 @@ static enum noted note_waiting(struct ev_slot *s, __u32 word, const struct sign 
 		end_unseen(s, word, EV_DONE);
 		return AGAIN;
 	}
-	if (!(word & EV_DELIVERY_SEEN))
+	if (!(word & EV_DELIVERY_SEEN)) {
 		s->f.read_ns = sign->now;
+		set_reader(&s->f);
+	}
 	return note_and_mark(s, word, st);
 }
 
@@ -134,6 +136,7 @@ __noinline int deliver(__u64 ctx, __u64 uwq, __u64 from, __u64 now)
 		.found = { .uwq = at, .ctx = (void *)ctx, .delivered = true },
 		.now = now,
 		.flags = EV_DELIVERY_SEEN,
+		.read = true,
 	};
 	struct task_struct *task = BPF_CORE_READ(at, wq.private);
 	struct ev_slot *s;
@@ -213,7 +216,7 @@ static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vecto
 	 * Mark faults before messages are counted: a message that is counted, and whose fault is not marked, has no
 	 * other sign.
 	 */
-	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH, deliver_next);
+	deliver_newest(ctx, true, nr, nr + DEPTH, deliver_next);
 	if (count)
 		count_messages(bytes, REGS_ARG1(regs, compat), vector ? REGS_ARG2(regs) : 0, compat);
 }

@@ -28,8 +28,10 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 
 	s->f.end_ns = bpf_ktime_get_ns();
 	s->f.end = EV_SIGNAL;
-	if (is_waken(uwq))
+	if (is_waken(uwq)) {
 		set_resolver(&s->f, waker, false);
+		note_resolver(&s->f, waker);
+	}
 	/* Its message may also have been read by a call that has not ended yet. */
 	if (!marked && (WORD(s) & EV_DELIVERY_SEEN || is_read(s->f.ctx, (__u64)uwq))) {
 		s->f.read_ns = s->f.end_ns;
@@ -37,6 +39,7 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 	}
 	s->arrival = task->sched_info.last_arrival;
 	count_end(&s->f);
+	wait_ends(s);
 	flags |= publish(s, EV_DONE, flags, s->f.end_ns);
 	ADD(nr_taken, -1);
 	if (st && !marked && flags & EV_DELIVERY_SEEN)
@@ -126,19 +129,32 @@ static bool take_over(struct ev_slot *s, struct task_struct *task, struct task_s
 	return r != 0;
 }
 
+/* Too large for the stack. The kernel runs a program only once at a time on a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ev_fault);
+} early SEC(".maps");
+
 static void count_woken_early(struct ev_stats *st, struct task_struct *task, struct task_struct *waker,
 			      const struct found *found)
 {
-	struct ev_fault f = {};
+	__u32 zero = 0;
+	struct ev_fault *f = bpf_map_lookup_elem(&early, &zero);
 
-	fill(&f, task, found, bpf_ktime_get_ns());
-	f.end_ns = f.start_ns;
-	f.unmeasured = 1;
-	set_resolver(&f, waker, false);
-	count_fault(st, &f);
+	if (!f)
+		return;
+	fill(f, task, found, bpf_ktime_get_ns());
+	f->end_ns = f->start_ns;
+	f->unmeasured = 1;
+	f->thread = f->team = 0;
+	set_resolver(f, waker, false);
+	note_resolver(f, waker);
+	count_fault(st, f);
 	if (found->delivered)
-		mark_read(st, f.kind);
-	count_end(&f);
+		mark_read(st, f->kind);
+	count_end(f);
 }
 
 /*

@@ -101,7 +101,7 @@ int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 		return 0;
 	s = slot_of(task, false);
 	if (is_waiting(s))
-		delivered(st, s, read_time());
+		delivered(st, s, bpf_ktime_get_ns(), true);
 	else if (!s || !waited_before(s))
 		read_apart(s, task, uffd, msg);
 	return 0;

@@ -59,6 +59,9 @@ static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
 	w->stats_fd = map_fd(obj, "stats");
 	w->events_fd = map_fd(obj, "events");
 	w->slots_fd = map_fd(obj, "slots");
+	w->threads_fd = map_fd(obj, "threads");
+	w->teams_fd = map_fd(obj, "teams");
+	w->resolvers_fd = map_fd(obj, "resolvers");
 	w->memories_fd = map_fd(obj, "memories");
 	w->processes_fd = map_fd(obj, "processes");
 	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));

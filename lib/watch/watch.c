@@ -142,6 +142,7 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 		close_backend(w);
 	watch_memories_free(w);
 	watch_before_free(w);
+	watch_tally_free(w);
 	free(w);
 }
 

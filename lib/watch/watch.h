@@ -52,6 +52,7 @@ struct uffdctl_watch {
 	void *skel;
 	uint32_t *all_seen; /* of its programs */
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
+	int threads_fd, teams_fd, resolvers_fd;
 	int choose_fd; /* the program choose_process */
 
 	struct ring_buffer *ring;
@@ -63,6 +64,15 @@ struct uffdctl_watch {
 	bool before_incomplete; /* there was no room for one of them */
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
+	/* Totals by thread, team and resolver: mapped on first use, and the last ones handed out. */
+	struct {
+		const struct ev_thread *threads;
+		const struct ev_team *teams;
+		const struct ev_resolver *resolvers;
+		struct uffdctl_thread_totals thread;
+		struct uffdctl_team_totals team;
+		struct uffdctl_resolver_totals resolver;
+	} tally;
 	uffdctl_fault_fn fn;
 	void *data;
 	int nr_handed;
@@ -79,6 +89,9 @@ struct uffdctl_watch {
 			(w)->all_seen = &_skel->bss->all_seen;                                \
 			(w)->stats_fd = _skel->maps.stats.map_fd;                             \
 			(w)->events_fd = _skel->maps.events.map_fd;                           \
+			(w)->threads_fd = _skel->maps.threads.map_fd;                         \
+			(w)->teams_fd = _skel->maps.teams.map_fd;                             \
+			(w)->resolvers_fd = _skel->maps.resolvers.map_fd;                     \
 			(w)->slots_fd = _skel->maps.slots.map_fd;                             \
 			(w)->memories_fd = _skel->maps.memories.map_fd;                       \
 			(w)->processes_fd = _skel->maps.processes.map_fd;                     \
@@ -105,6 +118,10 @@ int watch_note_before(struct uffdctl_watch *w);
 /* Those that wait still. */
 uint64_t watch_before_left(const struct uffdctl_watch *w);
 void watch_before_free(struct uffdctl_watch *w);
+
+/* ---- totals by thread, team and resolver (tally.c) ---- */
+
+void watch_tally_free(struct uffdctl_watch *w);
 
 /* ---- records (record.c, memory.c) ---- */
 

@@ -136,7 +136,7 @@ static void third_line(const struct picture *p, struct line *l)
 
 	line_add(l, STYLE_PLAIN, narrow ? "" : "wait ");
 	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
-		text_wait(num, totals_percentile(st, waits[i].percent), l->utf8);
+		text_wait(num, totals_percentile(st, &totals_waits[0], waits[i].percent), l->utf8);
 		add_number(l, waits[i].name, num, gap, STYLE_STRONG);
 	}
 	line_add(l, STYLE_PLAIN, narrow ? "" : " ");
