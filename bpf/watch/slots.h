@@ -18,7 +18,7 @@ extern struct slot_map slots SEC(".maps");
 /* A thread found no room: from then on, a thread without a slot may be in a missed fault. */
 extern __u32 no_room;
 
-/* Number of slots that are not idle: while it is 0, no thread needs to be looked up. */
+/* Number of slots whose fault is counted and has not ended: while it is 0, no such fault needs to be looked for. */
 extern __u64 nr_taken;
 
 static inline struct ev_slot *find_slot(__u64 task)
@@ -80,21 +80,20 @@ static __always_inline struct ev_slot *slot_of(const void *task, bool create)
 }
 
 /*
- * word: the word in which this shows. The thread has gone on, and nobody saw when, nor why if it slept: ioctls that
- * wake are seen.
+ * The thread has gone on, and nobody saw when. If it slept, a signal woke it: wake-ups by ioctls are seen.
+ * @word: as it was read
  */
-static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+static __always_inline void end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
 {
 	if (ev_slot_state(word) != EV_WAITING ||
 	    __sync_val_compare_and_swap(&s->word, word, word - EV_WAITING + EV_ENDING) != word)
-		return false;
+		return;
 	s->f.end = word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED;
 	s->f.end_ns = s->f.start_ns;
 	s->f.unmeasured = 1;
 	count_end(&s->f);
 	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
 	ADD(nr_taken, -1);
-	return true;
 }
 
 /* The thread exits. */
