@@ -17,7 +17,7 @@
 
 /* ---- looking: bpf/iter.bpf.c, bpf/pending.bpf.c ---- */
 
-/* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */
+/* For libuffdctl, kernel addresses (ctx, mm, f_op) are identities only: it never prints them. */
 
 /* Maximum number of descriptors in one look. */
 #define EV_MAX_FILES (1 << 14)
@@ -154,10 +154,16 @@ struct ev_watch_config {
 	struct ev_range ranges[EV_MAX_RANGES];
 };
 
-/* Backend sched: maximum number of userfaultfds of one memory, of memories, */
+/* Backend sched: maximum number of userfaultfds that govern one memory. */
 #define EV_MAX_CTXS 16
+
+/* Backend sched: maximum number of memories that userfaultfds govern. */
 #define EV_MAX_GOVERNED 4096
-/* and of userfaultfds of all memories, for threads that touch the memory of another process. */
+
+/*
+ * Backend sched: maximum number of userfaultfds, of all watched memories, that are searched for a thread that touches
+ * the memory of another process.
+ */
 #define EV_MAX_ALL_CTXS 64
 
 struct ev_ctxs {
@@ -242,7 +248,7 @@ struct ev_fault {
 	__u64 mm;
 	__u64 addr;
 	__u64 flags;	  /* UFFD_PAGEFAULT_FLAG_* */
-	__u64 ip;	  /* user-mode instruction; in a system call, the one that made it */
+	__u64 ip;	  /* user-mode instruction; in a system call, the one after it */
 	__u64 process_ns; /* start time of the thread's process, if it has this memory; otherwise 0 */
 	__u32 pid, tid;
 	__u32 resolver_pid, resolver_tid;
@@ -267,8 +273,8 @@ enum ev_slot_state {
 	EV_FILLING,
 	EV_WAITING,
 	EV_BEFORE,	/* waited when watching began: not counted */
-	EV_BEFORE_READ, /* the same, and its message had been read */
-	EV_DONE,	/* its last fault has ended and is counted; not known yet whether it slept */
+	EV_BEFORE_READ, /* the same, and its message has been read */
+	EV_DONE,	/* its last fault has ended and is counted, except perhaps that it slept */
 	EV_ENDING,	/* nobody saw its fault end; it is being counted */
 	EV_TAKEN_OVER,	/* sched: counted as ended while another CPU was filling the slot */
 };
@@ -279,8 +285,8 @@ enum ev_slot_state {
  */
 enum ev_slot_word {
 	EV_STATE_MASK = 0xff,
-	EV_DELIVERY_SEEN = 0x100, /* its message was read, which is counted */
-	EV_SLEEP_SEEN = 0x200,	  /* it slept, which is counted */
+	EV_DELIVERY_SEEN = 0x100, /* its message was read, and this is counted */
+	EV_SLEEP_SEEN = 0x200,	  /* it slept, and this is counted */
 	EV_NEXT = 0x10000,	  /* added when the slot is taken for another fault */
 };
 
@@ -289,14 +295,14 @@ struct ev_slot {
 	__u64 task; /* the thread that it belongs to; 0: none */
 	__u32 word; /* enum ev_slot_state, and enum ev_slot_word */
 	__u32 slept;
-	__u64 uwq;	 /* struct userfaultfd_wait_queue; 0: not known */
+	__u64 uwq;	 /* sched: struct userfaultfd_wait_queue; 0: not known */
 	__u64 switches;	 /* voluntary context switches of the thread before the fault; sched: when the slot was taken */
 	__u64 completed; /* sched: page faults that the thread had completed by then */
 	__u64 arrival;	 /* sched: when the thread last got a CPU, if the fault ended while it slept */
 	__u64 known_mm;	 /* the memory of the fault for which thread and team were set */
 	__u32 thread, team, resolver;
 	__u32 pad;
-	__u64 file; /* the userfaultfd from which the thread last read messages (kprobe) */
+	__u64 file; /* kprobe: the struct file from which the thread last read messages */
 	struct ev_fault f;
 };
 
@@ -307,7 +313,7 @@ static inline __u32 ev_slot_state(__u32 word)
 
 /*
  * Slots are an array: the slot of a thread is at its hashed place or among the next few. This costs a fifth of a
- * look-up in a hash map, of which a fault needs four or five. With 10,000 threads at once, some ten find no room.
+ * look-up in a hash map, and a fault needs four or five look-ups. With 10,000 threads at once, some ten find no room.
  */
 #define EV_NR_SLOTS (1 << 15)
 #define EV_MAX_PROBES 8

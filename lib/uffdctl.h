@@ -355,7 +355,7 @@ struct uffdctl_fault {
 	uint64_t wait_ns;   /* until the thread was woken; UFFDCTL_UNKNOWN */
 	uint64_t queue_ns;  /* the part of wait_ns until its message was read; UFFDCTL_UNKNOWN if it was not read */
 	uint64_t addr;	    /* as in the message */
-	uint64_t ip;	    /* user-mode instruction; in a system call, the one that made it; UFFDCTL_UNKNOWN */
+	uint64_t ip;	    /* user-mode instruction; in a system call, the one after it; UFFDCTL_UNKNOWN */
 	pid_t pid, tid;	    /* who waited */
 	pid_t target_pid;   /* process whose memory it is; 0: not known */
 	pid_t resolver_pid; /* 0: nobody */

@@ -38,7 +38,7 @@ static bool claim_end(struct ev_slot *s)
 	return true;
 }
 
-/* The fault ended by itself and was not woken. The first to see it counts it. */
+/* The fault has ended, and no waker has counted it. The first to see it counts it. */
 static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 {
 	struct ev_stats *st = own_stats();
@@ -104,8 +104,8 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 
 /*
  * Nobody saw the beginning of this wait: on preemptible kernels, a program is skipped if another thread on the same
- * CPU was preempted in it. Programs that run under the queue's lock are never skipped. A fault that found no room at
- * its beginning stays missed, even if there is room by now.
+ * CPU was preempted in it. Programs that run under the queue's lock are never skipped (except with PREEMPT_RT). A fault
+ * that found no room at its beginning stays missed, even if there is room by now.
  */
 static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
@@ -160,9 +160,10 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now, bool by
 }
 
 /*
- * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. released:
- * set if that is known. A thread that has not slept by now may still sleep for an instant: it leaves its run queue
- * before this is visible, and the waker waits for it. The thread itself will know (went_on).
+ * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. A thread
+ * that has not slept by now may still sleep for an instant: it leaves its run queue before nvcsw shows it, and the
+ * waker waits for it. The thread itself will know (went_on).
+ * @released: it is known that the last close wakes
  */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
@@ -178,7 +179,7 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 	release(s, slept ? EV_IDLE : EV_DONE);
 }
 
-/* The current task leaves handle_userfault(). True: it was woken, which is counted. */
+/* The current task leaves handle_userfault(). True: it was woken, and this is counted. */
 static bool went_on(struct ev_slot *s, struct task_struct *task)
 {
 	struct ev_stats *st = own_stats();

@@ -7,7 +7,8 @@
 #include "bpf/watch/fault.h"
 
 /*
- * Repeats the checks of handle_userfault() before it queues a message. The result of the function decides in the end.
+ * Repeats the checks of handle_userfault() before it queues a message. The result of handle_userfault() decides in
+ * the end.
  */
 static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
 {
@@ -140,13 +141,13 @@ static void messages_read(struct file *file, long bytes)
 		deliver_read(file, nr, nr + DEPTH, true);
 }
 
-/* Several readers may mark in another order than they read. */
+/* Entries to look at although they are marked: several readers may mark in another order than they read. */
 #define MAX_MARKED 8
 
 /*
  * A resolver has usually read the message before. The end of some reads is not seen: they had begun before watching,
  * or found no kretprobe instance. Most of these faults are marked when they are woken. But a fault whose page is
- * there before it sleeps leaves the queue by itself: at this moment it is still in the queue.
+ * there before it sleeps leaves the queue by itself: when the ioctl begins, it is still in the queue.
  */
 static void resolver_comes(struct file *file)
 {

@@ -13,7 +13,10 @@ enum noted {
 	NOTED,
 };
 
-/* If a thread has left the queue meanwhile and is in another fault, its entry is at the same address. */
+/*
+ * Is the entry still the one after from? If a thread has left the queue meanwhile and is in another fault, its entry
+ * is at the same address.
+ */
 static bool is_still_there(struct list_head *from, const struct sign *sign)
 {
 	return BPF_CORE_READ(from, next) == entry_of(sign->found.uwq);
@@ -63,7 +66,7 @@ static enum noted note_before(struct ev_slot *s, __u32 word, __u64 ctx, __u64 ta
 	return NOTED;
 }
 
-/* The slot is for another fault. */
+/* The slot's fault, if it has one, is older: this one is new. */
 static enum noted note_new(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign)
 {
 	bool done;
@@ -111,7 +114,7 @@ static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign 
 		__u32 word = WORD(s);
 		enum noted r;
 
-		/* It was in one fault between the two reads, or its word has changed. */
+		/* Between the two checks the thread was in one fault; otherwise the word has changed. */
 		if (!is_still_there(from, sign))
 			return false;
 		sign->marks.completed = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);

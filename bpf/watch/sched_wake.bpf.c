@@ -4,7 +4,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-__u32 nr_before; /* not 0: threads waited before; set by the loader */
+__u32 some_waited; /* threads waited when watching began; set by the loader */
 
 /*
  * A thread that is off its run queue and off its CPU sleeps. sched_switch ran before that; if the slot does not say
@@ -158,8 +158,8 @@ static void count_woken_early(struct ev_stats *st, struct task_struct *task, str
 }
 
 /*
- * Only an ioctl on a range does that; search for the thread in its userfaultfd.
- * @number: the task once more
+ * No sign of the fault was seen before. Only an ioctl on a range wakes so early: search its userfaultfd.
+ * @number: the task's address
  */
 static void woken_early(struct task_struct *task, __u64 number, struct task_struct *waker)
 {
@@ -190,7 +190,7 @@ int BPF_PROG(thread_is_woken, struct task_struct *task)
 
 	if (!active)
 		return 0;
-	s = nr_taken || nr_before ? slot_of(task, false) : NULL;
+	s = nr_taken || some_waited ? slot_of(task, false) : NULL;
 	if (!s || !wakes(s, task, waker))
 		woken_early(task, first_argument(ctx), waker);
 	return 0;

@@ -18,7 +18,7 @@ extern struct slot_map slots SEC(".maps");
 /* A thread found no room: from then on, a thread without a slot may be in a missed fault. */
 extern __u32 no_room;
 
-/* Number of slots that are not idle: while it is 0, no thread needs to be looked up. */
+/* Number of slots whose fault is counted and has not ended: while it is 0, no such fault needs to be looked for. */
 extern __u64 nr_taken;
 
 /* Not inlined: a light skeleton can't have more than 32 functions. */

@@ -100,7 +100,7 @@ static __always_inline void note_resolver(struct ev_fault *f, struct task_struct
 }
 
 /*
- * The thread has gone on, and nobody saw when, nor why if it slept: ioctls that wake are seen.
+ * The thread has gone on, and nobody saw when. If it slept, a signal woke it: wake-ups by ioctls are seen.
  * @word: the slot's, as it was read
  */
 static __always_inline void end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)

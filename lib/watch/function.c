@@ -98,7 +98,10 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 	return r;
 }
 
-/* The two differ in the type of the skeleton. Its data are mapped again when it is loaded. */
+/*
+ * The two differ in the type of the skeleton. Its data are mapped again when it is loaded, so all_seen is taken after
+ * loading.
+ */
 #define probe_skel(w, name, why)                                     \
 	__extension__({                                              \
 		struct name *_skel = name##__open();                 \

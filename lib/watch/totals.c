@@ -70,7 +70,7 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
 
 		sum->delivered += sum->marked[i];
-		/* Messages of faults that found no room are counted, too. */
+		/* Messages of faults that found no room are counted, too: then the difference says nothing. */
 		if (sum->missed)
 			continue;
 		sum->delivered += unseen;
