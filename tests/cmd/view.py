@@ -87,7 +87,9 @@ def view_layout(w, h):
         row = next(line for line in lines if "vcpu0" in line)
         for head in (line for line in lines if "TID" in line):
             eq(row.index("vcpu0"), head.index("COMM"), "COMM")
-            eq(row.index("minor"), head.index("KIND"), "KIND")
+            eq(row.index("queued"), head.index("STATE"), "STATE")
+            if "KIND" in head:
+                eq(row.index("minor"), head.index("KIND"), "KIND")
             eq(row.index("guest+0x"), head.index("WHERE"), "WHERE")
             eq(re.search(r"\d+(?= vcpu0)", row).end(), head.index("TID") + 3, "TID")
         s.keys("q")
@@ -193,13 +195,23 @@ def view_keys():
         for key in ("F4", "\\"):
             s.keys(key)
             s.text("read")
-            s.wait("Filter: read_")
-            s.wait("by thread .*filter: read 1 row")
+            s.wait("Filter table and log by .*: read_")
+            s.wait("by thread .*filter: read 1 of 2 rows, [\\d,]+ of [\\d,]+ faults")
             ok("writer" not in "\n".join(rows(s.screen(), "by thread")), "filtered")
+            log = rows(s.screen(), "last faults filter: read \\d+ of \\d+ faults")[:-1]
+            ok(all("reader" in line for line in log), log)
             s.keys("Enter")
             s.wait("F1Help")
-            s.keys("F4", "Escape")
-            s.wait("by thread .* 2 rows")
+            if key == "F4":
+                s.keys("F4", "Escape")
+                s.wait("by thread .* 2 rows")
+        # from any pane
+        s.keys("Tab", "Tab", "Escape")
+        s.wait("by thread .* 2 rows")
+        s.wait("no filter any more")
+        s.keys("Escape")
+        s.wait("no filter is set")
+        s.keys("BTab", "BTab")
         # search moves the selection, which shows in reverse or colour
         for key in ("F3", "/"):
             s.keys("Home", key)
@@ -235,7 +247,7 @@ def view_keys():
             s.keys(key)
             s.wait("PAUSED", gone=True)
         ok(cell(s.screen(), "by thread", "FAULTS") > "0", "faults go on")
-        # keys that are --control's do nothing
+        # keys that are --control's ask nothing
         s.keys("c", "C")
         s.wait("F1Help")
         ok("Continue" not in s.screen(), "no question")
@@ -243,11 +255,55 @@ def view_keys():
         s.wait(r"shell>\s*\Z")
 
 
+@test(limit=120, each={"80x24": (80, 24), "200x50": (200, 50), "60x15": (60, 15)})
+def view_no_key_is_silent(w, h):
+    """Each key changes something on the screen, or a message says why not, whatever has room there."""
+    with stuck_target() as t, Screen(t.pid, size=(w, h)) as s:
+        s.wait("3 waiting")
+        s.keys("Space")
+        s.wait("PAUSED")
+
+        def press(key, then=()):
+            # No filter is set: that says so, and replaces an older message.
+            s.keys("Escape")
+            s.wait("no filter is set")
+            before = s.screen("-e")
+            s.keys(key)
+            wait_until(lambda: s.screen("-e") != before, f"something happens at {key}", timeout=5)
+            screen = s.screen()
+            s.keys(*then)
+            return screen
+        for key, then in (("F1", ["q"]), ("h", ["q"]), ("F3", ["Enter"]), ("/", ["Enter"]), ("n", ["Enter"]),
+                          ("F4", ["Enter"]), ("\\", ["Enter"]), ("F6", ["Escape"])):
+            press(key, then)
+        for key in ("F5", "g", "<", ">", ",", ".", "I", "r", "w", "s", "Down", "j", "Up", "k", "PPage", "NPage", "Home",
+                    "End", "F2", "x"):
+            press(key)
+        contains(press("c"), "only with watch --control")
+        contains(press("C"), "only with watch --control")
+        # Tab goes to each pane that is there, and in the waiters' there are rows.
+        for key in ("Tab", "BTab", "Tab", "Tab") if h < 40 else ("Tab", "BTab", "Tab", "Tab", "Tab"):
+            press(key)
+        s.wait("3 waiting")
+        log = press("l")
+        contains(log, "the log needs a screen of 17 lines; this one has 15") if h == 15 else None
+        eq("last faults" in log, h == 24, "the log")
+        press("l")
+        # What there is to sort by has room, in the list and then in the table.
+        s.keys("Escape", "F6")
+        names = re.findall(r"[A-Z/][A-Z0-9]+|/S", s.wait("Sort by(.|\n)* RWP"))
+        ok({"FAULTS", "/S", "P50", "QUEUED", "HANDLED", "TOTAL", "AVG", "RESOLVER", "RWP"} <= set(names), names)
+        s.keys("Up", "Up", "Up", "Up", "Up", "Enter")
+        s.wait(r"[A-Z]+▼")
+        s.keys("q")
+        s.wait(r"shell>\s*\Z")
+
+
 @test(limit=90)
 def view_mouse():
     with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
         # All panes have what they will have: the table does not move any more.
-        screen = s.wait(lambda x: all(re.search(p, x) for p in ("guest .*continue", "anon .*copy"))).split("\n")
+        screen = s.wait(lambda x: all(re.search(p, x) for p in ("guest .*continue", r"\[anon:[0-9a-f]+\] .*copy"))).split("\n")
         y = next(i for i, line in enumerate(screen) if "MAPPING" in line)
         s.mouse(screen[y].index("MAX"), y)
         s.wait("MAX▼")
@@ -284,7 +340,7 @@ def view_one_frame_one_reading():
             s.wait(lambda x, n=before: number(x, "total") > n + 1000)
             s.keys("Space")
             frame = s.wait("PAUSED")
-            ok(not number(frame, "lost events"), "nothing is lost")
+            ok(not number(frame, "lost"), "nothing is lost")
             ended = number(frame, "total") - number(frame, "pending")
             eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), f"frame {i}")
             s.keys("s")
@@ -297,6 +353,43 @@ def view_one_frame_one_reading():
                (ended, ended, {g: ended for g in ("mapping", "thread", "process", "resolver", "instruction")}), f"snapshot {i}")
             s.keys("Space")
             s.wait("PAUSED", gone=True)
+
+
+@test(limit=90)
+def view_reset():
+    """Counts begin anew, and are of one reading: totals, rows and percentiles."""
+    with busy_target(delay_us=500) as t, Screen(t.pid, size=(120, 40)) as s:
+        s.wait(lambda x: number(x, "total") > 3000 and "since start" in x)
+        s.keys("r")
+        s.wait("since \\d\\d:\\d\\d:\\d\\d (.|\n)*since reset")
+        s.wait("counting from now on")
+        s.wait(lambda x: 0 < number(x, "total") < 3000)
+        s.keys("Space")
+        frame = s.wait("PAUSED")
+        ended = number(frame, "total") - number(frame, "pending")
+        eq((number(frame, "ended"), sums(frame)), (ended, {"mapping": ended}), "since the reset")
+        # While it is paused, only what is not shown begins anew.
+        s.keys("r")
+        s.wait("the screen stays as it is")
+        contains(s.screen(), f"total {number(frame, 'total'):,} ")
+        s.keys("Space")
+        s.wait("PAUSED", gone=True)
+
+
+@test(limit=90)
+def view_small_header():
+    """On a small screen, w shows each of the waits in turn; on a large one, all are there, and it says so."""
+    with busy_target() as t, Screen(t.pid, size=(60, 15)) as s:
+        for line in ("^queued p50 ≤", "^handled p50 ≤", "^wait last 1s p50 ≤", "^queued last 1s p50 ≤",
+                     "^handled last 1s p50 ≤", "^wait p50 ≤"):
+            s.keys("w")
+            s.wait(re.compile(line, re.M).search)
+        s.resize(80, 24)
+        screen = s.wait("since start  P50")
+        for part in ("wait", "queued", "handled"):
+            ok(re.search(rf"^{part}(?: +≤?[\d.]+[µnm]?s){{8}}$", screen, re.M), screen)
+        s.keys("w")
+        s.wait("all waits are shown")
 
 
 @test(limit=90)
@@ -381,9 +474,9 @@ def view_hostile_names():
                 fits(s)
                 contains(s.lines()[0], r"\x1b[31mvmm")
                 got = rows(s.screen(), "waiting longest")
-                at = got[0].index("KIND")
+                at = got[0].index("STATE")
                 for row in got[1:1 + len(comms)]:
-                    eq(width(row[:row.index(" minor ")]) + 1, at, f"KIND in {row!r}")
+                    eq(width(row[:row.index(" queued ")]) + 1, at, f"STATE in {row!r}")
                     ok(row.rstrip().endswith(("│", "|")) or "│" in row or "|" in row, f"the histogram's edge: {row!r}")
                 if locale == "C":
                     ok(all(ord(c) < 127 for c in s.screen()), "ASCII alone")
@@ -437,7 +530,7 @@ def view_leaves_terminal_sane():
             eq((s.flag("alternate_on"), s.flag("cursor_flag")), ("1", "0"), "the view's own screen, no cursor")
             cause()
             s.wait(f"code {code}\n")
-            wait_until(lambda: os.path.exists(f"{s.folder}/after"), "stty")
+            wait_until(lambda: os.path.exists(f"{s.folder}/after") and os.path.getsize(f"{s.folder}/after"), "stty")
             eq((s.flag("alternate_on"), s.flag("cursor_flag"), s.flag("mouse_any_flag")), ("0", "1", "0"), what)
             with open(f"{s.folder}/before") as a, open(f"{s.folder}/after") as b:
                 eq(b.read(), a.read(), f"{what}: stty")

@@ -7,6 +7,7 @@
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/pane_histogram.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/pane_wait.h"
 #include "cmd/watch/view/state.h"
@@ -79,7 +80,7 @@ static uint64_t sum_of(const struct groups *gs)
 	uint64_t sum = 0;
 
 	for (uint32_t i = 0; i <= gs->nr; i++)
-		sum += gs->rows[i].faults;
+		sum += gs->rows[i].counts.faults;
 	return sum;
 }
 
@@ -103,12 +104,72 @@ TEST("view-groups-count")
 	NUM(m->groups[BY_RESOLVER].nr, 2);
 	NUM(m->groups[BY_MAPPING].nr, 1);
 	const struct group *g = &m->groups[BY_PROCESS].rows[1];
-	NUM(g->faults, 10);
-	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_MINOR)], 9);
-	NUM(g->kinds[BY_KIND(UFFDCTL_KIND_WP)], 1);
-	NUM(g->max_ns, 50000);
-	NUM(group_percentile(g, 50), 4000);
-	NUM(group_percentile(g, 99), 50000);
+	NUM(g->counts.faults, 10);
+	NUM(g->counts.kinds[BY_KIND(UFFDCTL_KIND_MINOR)], 9);
+	NUM(g->counts.kinds[BY_KIND(UFFDCTL_KIND_WP)], 1);
+	NUM(g->counts.waits[PART_WAIT].max_ns, 50000);
+	NUM(waits_percentile(&g->counts.waits[PART_WAIT], 50), uffdctl_bucket_bound_ns(uffdctl_bucket(3000)));
+	NUM(waits_percentile(&g->counts.waits[PART_WAIT], 99), 50000);
+	free(m);
+}
+
+/* Totals, averages and percentiles of a wait and of its two parts; what is not known is in none of them. */
+TEST("view-groups-waits")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct line l;
+
+	for (int i = 0; i < 4; i++) {
+		struct uffdctl_fault f = fault(5, 0, i < 3 ? (i + 1) * MILLISECOND : UFFDCTL_UNKNOWN);
+
+		f.queue_ns = i == 1 ? MILLISECOND / 2 : UFFDCTL_UNKNOWN;
+		model_fault(m, &f);
+	}
+	const struct waits *w = m->groups[BY_THREAD].rows[1].counts.waits;
+	NUM(w[PART_WAIT].nr, 3);
+	NUM(waits_total(&w[PART_WAIT]), 6 * MILLISECOND);
+	NUM(waits_average(&w[PART_WAIT]), 2 * MILLISECOND);
+	NUM(waits_percentile(&w[PART_QUEUED], 99), MILLISECOND / 2);
+	NUM(waits_percentile(&w[PART_HANDLED], 99), 3 * MILLISECOND / 2);
+	NUM(waits_total(&m->all.waits[PART_WAIT]), 6 * MILLISECOND);
+	v->picture.table.grouping = BY_THREAD;
+	view_gather(v);
+	line_init(&l, 200, false);
+	pane_heads(&pane_table, &v->picture, 200, &l);
+	PART(l.text, " QUEUED HANDLED   TOTAL     AVG ");
+	line_init(&l, 200, false);
+	pane_row(&pane_table, &v->picture, 0, 200, &l);
+	PART(l.text, "<=500us <=1.5ms   6.0ms   2.0ms ");
+	free(v);
+	free(m);
+}
+
+/* The histogram has octaves, whatever parts of them the buckets are. */
+TEST("view-histogram-octaves")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	static const uint64_t waits[] = { 900, 2100, 3000, 4000, 4100, 60 * SECOND };
+	static const struct {
+		size_t row;
+		const char *text;
+	} rows[] = { { 0, "1.0us            1 " },
+		     { 1, "2.0us            0 " },
+		     { 2, "4.1us            3 " },
+		     { 3, "8.2us            1 " },
+		     { 25, "more            1 " } };
+	struct line l;
+
+	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+		m->stats.buckets[uffdctl_bucket(waits[i])]++;
+	NUM(pane_histogram.nr_rows(&v->picture), 26);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		line_init(&l, 200, false);
+		pane_row(&pane_histogram, &v->picture, rows[i].row, 200, &l);
+		PART(l.text, rows[i].text);
+	}
+	free(v);
 	free(m);
 }
 
@@ -129,10 +190,10 @@ TEST("view-groups-are-capped")
 	NUM(gs->nr, VIEW_MAX_GROUPS);
 	NUM(sum_of(gs), 20000);
 	NUM(gs->nr_dropped, 10001 - VIEW_MAX_GROUPS);
-	NUM(gs->rows[0].faults, 10001 - VIEW_MAX_GROUPS);
+	NUM(gs->rows[0].counts.faults, 10001 - VIEW_MAX_GROUPS);
 	for (uint32_t i = 1; i <= gs->nr; i++) {
 		newest &= gs->rows[i].key == 5 || gs->rows[i].key > 11000 - VIEW_MAX_GROUPS;
-		oldest |= gs->rows[i].key == 5 && gs->rows[i].faults == 10000;
+		oldest |= gs->rows[i].key == 5 && gs->rows[i].counts.faults == 10000;
 	}
 	OK(newest);
 	OK(oldest);
@@ -171,6 +232,123 @@ TEST("view-rates")
 	for (int i = 0; i < 100; i++)
 		model_tick(m, (104 + i) * SECOND, &st);
 	NUM(model_rates(m, rates, 60), 60);
+	free(m);
+}
+
+/* After a reset all counts are of later faults, and so they are if the kernel's totals have to be used. */
+TEST("view-reset")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats kernel = { .pending = 1, .lost_events = 5 }, st = {};
+	struct uffdctl_fault slow = fault(5, 0, 8 * MILLISECOND), fast = fault(6, 0, 2000);
+	struct line l;
+
+	for (int i = 0; i < 3; i++)
+		model_fault(m, &slow);
+	model_sum(m, &kernel);
+	model_tick(m, 100 * SECOND, &kernel);
+	model_tick(m, 101 * SECOND, &kernel);
+	NUM(m->total, 4);
+	NUM(model_interval_s(m), 1);
+	model_reset(m, 1, &kernel);
+	for (int g = 0; g < NR_GROUPINGS; g++)
+		NUM(sum_of(&m->groups[g]), 0);
+	model_fault(m, &fast);
+	NUM(m->groups[BY_THREAD].nr, 1);
+	NUM(m->groups[BY_THREAD].rows[1].tid, 6);
+	/* The kernel's go on. */
+	kernel.ended[UFFDCTL_END_WOKEN]++;
+	kernel.faults[BY_KIND(UFFDCTL_KIND_MINOR)]++;
+	kernel.buckets[uffdctl_bucket(2000)]++;
+	st = kernel;
+	model_since_reset(m, &st);
+	NUM(st.lost_events, 0);
+	NUM(st.faults[BY_KIND(UFFDCTL_KIND_MINOR)], 1);
+	NUM(st.ended[UFFDCTL_END_WOKEN], 1);
+	/* Of the longest wait since the reset only a bound is known. */
+	NUM(st.max_wait_ns, uffdctl_bucket_bound_ns(uffdctl_bucket(2000)));
+	model_sum(m, &st);
+	NUM(st.max_wait_ns, 2000);
+	model_tick(m, 102 * SECOND, &st);
+	OK(model_rate(m, -1) == UFFDCTL_UNKNOWN);
+	model_tick(m, 103 * SECOND, &st);
+	NUM(m->total, 2);
+	NUM(model_rate(m, -1), 0);
+	line_init(&l, 80, false);
+	header_line(&v->picture, 0, HEADER_FULL, 80, &l);
+	PART(l.text, "  since ");
+	free(v);
+	free(m);
+}
+
+/* The percentiles of the last interval are of its faults alone. */
+TEST("view-last-interval")
+{
+	static const uint64_t waits[] = { MILLISECOND, 3000 };
+	char bound[NUM_SIZE];
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats st = {};
+	struct line l;
+
+	model_tick(m, 100 * SECOND, &st);
+	for (int i = 0; i < 2; i++) {
+		struct uffdctl_fault f = fault(5, 0, waits[i]);
+
+		for (int k = 0; k < 10; k++)
+			model_fault(m, &f);
+		model_sum(m, &st);
+		model_tick(m, (101 + (unsigned int)i) * SECOND, &st);
+	}
+	NUM(uffdctl_percentile_ns(m->waits[PART_WAIT].buckets, m->waits[PART_WAIT].max_ns, 99), MILLISECOND);
+	NUM(uffdctl_percentile_ns(m->last[PART_WAIT].buckets, m->last[PART_WAIT].max_ns, 99),
+	    uffdctl_bucket_bound_ns(uffdctl_bucket(3000)));
+	text_bound(bound, uffdctl_bucket_bound_ns(uffdctl_bucket(3000)), false);
+	OK(m->last[PART_WAIT].max_is_bound && !m->waits[PART_WAIT].max_is_bound);
+	line_init(&l, 80, false);
+	header_line(&v->picture, 2, HEADER_FULL, 80, &l);
+	PART(l.text, "since start  P50     P90     P99     MAX last 1s     P50     P90     P99     MAX");
+	line_init(&l, 80, false);
+	header_line(&v->picture, 3, HEADER_FULL, 80, &l);
+	PART(l.text, " <=1.0ms  1.00ms");
+	PART(l.text, bound);
+	/* Where it is one line, the user chooses. */
+	v->picture.header_waits = NR_PARTS + PART_WAIT;
+	line_init(&l, 60, false);
+	header_line(&v->picture, 2, HEADER_SMALL, 60, &l);
+	PART(l.text, "wait last 1s p50 <=");
+	PART(strstr(l.text, "p99"), bound);
+	v->picture.header_waits = PART_QUEUED;
+	line_init(&l, 60, false);
+	header_line(&v->picture, 2, HEADER_SMALL, 60, &l);
+	PART(l.text, "queued p50 ");
+	free(v);
+	free(m);
+}
+
+/* A number that has no room is left out: its first digits would be another number. */
+TEST("view-header-fits")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_watch_stats st = {};
+	struct line l;
+
+	model_tick(m, 100 * SECOND, &st);
+	for (int k = 0; k < NR_KINDS; k++)
+		st.faults[k] = 12345;
+	model_tick(m, 101 * SECOND, &st);
+	for (int w = VIEW_MIN_WIDTH; w < 200; w++)
+		for (int nr = HEADER_SMALL; nr <= HEADER_FULL; nr += HEADER_FULL - HEADER_SMALL)
+			for (int i = 0; i < nr; i++) {
+				line_init(&l, w, true);
+				header_line(&v->picture, i, nr, w, &l);
+				OK(!strstr(l.text, "12,345") || strstr(l.text, "12,345/s"));
+				OK(!strstr(l.text, "12,34") || strstr(l.text, "12,345"));
+				OK(l.cols <= w);
+			}
+	free(v);
 	free(m);
 }
 
@@ -254,7 +432,7 @@ TEST("view-mapping-before-a-scan")
 	model_fault(m, &f);
 	/* The scan tells what was known by its name: it is one row. */
 	NUM(m->groups[BY_MAPPING].nr, 1);
-	NUM(m->groups[BY_MAPPING].rows[1].faults, 2);
+	NUM(m->groups[BY_MAPPING].rows[1].counts.faults, 2);
 	OK(model_find(m, 7, 0x10000) && model_find(m, 7, 0x10000 + MIB - 1));
 	OK(!model_find(m, 7, 0x10000 + MIB) && !model_find(m, 7, 0xffff) && !model_find(m, 8, 0x10000));
 	NUM(model_find(m, 7, 0x400000)->range.start, 0x400000);
@@ -264,7 +442,7 @@ TEST("view-mapping-before-a-scan")
 	model_scanned(m, scan);
 	OK(!model_find(m, 7, 0x10000));
 	model_fault(m, &f);
-	NUM(m->groups[BY_MAPPING].rows[1].faults, 3);
+	NUM(m->groups[BY_MAPPING].rows[1].counts.faults, 3);
 	free(scan);
 	free(m);
 }
@@ -391,9 +569,147 @@ TEST("view-rows-sort-and-filter")
 	label_group(&v->picture, table_group(v, 2), &label);
 	STR(label.text, "1000 gamma");
 	field_free(&label);
-	snprintf(t->filter, sizeof(t->filter), "ALPH");
+	snprintf(v->picture.filter, sizeof(v->picture.filter), "ALPH");
 	view_gather(v);
 	NUM(t->nr_rows, 1);
+	free(v);
+	free(m);
+}
+
+static const char *title(const struct view *v, enum pane_id id, const struct window *w, struct line *l)
+{
+	line_init(l, 120, false);
+	pane_title(panes[id], &v->picture, STYLE_TITLE, w, 120, l);
+	return l->text;
+}
+
+/* Table and log have only what has the text in a name, and say how many of how many that are. */
+TEST("view-filter-limits-table-and-log")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct line l;
+
+	for (int i = 0; i < 10; i++) {
+		struct uffdctl_fault f = fault(i < 3 ? 20 : 300 + i % 2, 0x10000, 20);
+
+		snprintf(f.comm, sizeof(f.comm), "%s", i < 3 ? "alpha" : "beta");
+		model_fault(m, &f);
+	}
+	v->picture.table.grouping = BY_THREAD;
+	/* "20" is a number of faults or a wait, too: these are not looked at. */
+	static const struct {
+		const char *filter, *table, *log;
+	} filters[] = {
+		{ "ALPH", "filter: ALPH 1 of 3 rows, 3 of 10 faults ", "filter: ALPH 3 of 10 faults " },
+		{ "20 al", "filter: 20 al 1 of 3 rows, 3 of 10 faults ", "filter: 20 al 3 of 10 faults " },
+		{ "20", "filter: 20 1 of 3 rows, 3 of 10 faults ", "filter: 20 3 of 10 faults " },
+		{ "handler", "filter: handler 3 of 3 rows, 10 of 10 faults ", "filter: handler 10 of 10 faults " },
+		{ "memfd:g", "filter: memfd:g 0 of 3 rows, 0 of 10 faults ", "filter: memfd:g 10 of 10 faults " },
+		{ "", "by thread (F5: process, resolver, instruction, mapping) 3 rows ", "last faults --" },
+	};
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		snprintf(v->picture.filter, sizeof(v->picture.filter), "%s", filters[i].filter);
+		view_gather(v);
+		PART(title(v, PANE_TABLE, NULL, &l), filters[i].table);
+		PART(title(v, PANE_LOG, NULL, &l), filters[i].log);
+	}
+	/* A pane that has more rows than room says so. */
+	PART(title(v, PANE_TABLE, &(struct window){ 1, 1 }, &l), " 2 of 3 rows ");
+	PART(title(v, PANE_TABLE, &(struct window){ 1, 2 }, &l), " 2-3 of 3 rows ");
+	PART(title(v, PANE_LOG, &(struct window){ 6, 4 }, &l), " 7-10 of 10 ");
+	free(v);
+	free(m);
+}
+
+/* Anonymous memory has a label and an offset from its start, everywhere; a file has its own offset. */
+TEST("view-anonymous-memory")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct scan *scan = new_scan(1);
+	static const struct {
+		const char *name;
+		uint64_t offset;
+		const char *row, *place;
+	} places[] = { { "", UFFDCTL_UNKNOWN, " [anon:7f1640000000] ", " [anon:7f1640000000]+0x3000" },
+		       { "[heap]", UFFDCTL_UNKNOWN, " [heap] ", " [heap]+0x3000" },
+		       { "[anon:a/b]", UFFDCTL_UNKNOWN, " [anon:a/b] ", " [anon:a/b]+0x3000" },
+		       { "/tmp/x", 0x9000, " /tmp/x ", " x+0x9000" } };
+	struct line l;
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		struct uffdctl_fault f = fault(5, 0x7f1640003000, 1000);
+
+		f.name = places[i].name;
+		f.offset = places[i].offset;
+		scan->number++;
+		scan->nr_mappings = 0;
+		add_mapping(scan, 7, 0x7f1640000000, MIB, places[i].name);
+		scan->nr_targets = scan->nr_waiters = scan->nr_waiting = 1;
+		scan->waiters[0] =
+			(struct waiter){ .tid = 5, .target_pid = 7, .addr = f.addr, .offset = places[i].offset };
+		snprintf(scan->waiters[0].name, VIEW_NAME, "%s", places[i].name);
+		model_scanned(m, scan);
+		model_reset(m, 1, &(struct uffdctl_watch_stats){});
+		model_fault(m, &f);
+		view_gather(v);
+		line_init(&l, 120, false);
+		pane_row(&pane_table, &v->picture, 0, 120, &l);
+		PART(l.text, places[i].row);
+		line_init(&l, 120, false);
+		pane_row(panes[PANE_HEAT], &v->picture, 0, 120, &l);
+		PART(l.text, places[i].row);
+		line_init(&l, 120, false);
+		pane_row(&pane_wait, &v->picture, 0, 120, &l);
+		PART(l.text, places[i].place);
+		line_init(&l, 120, false);
+		pane_row(panes[PANE_LOG], &v->picture, v->picture.log.nr_rows - 1, 120, &l);
+		PART(l.text, places[i].place);
+	}
+	free(scan);
+	free(v);
+	free(m);
+}
+
+/* The rows of a resolver differ in their ioctl alone: it is there at each width. */
+TEST("view-resolver-rows-differ")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct uffdctl_fault f = fault(5, 0, 1000);
+	struct line l;
+
+	model_fault(m, &f);
+	f.op = "copy";
+	model_fault(m, &f);
+	v->picture.table.grouping = BY_RESOLVER;
+	view_gather(v);
+	NUM(v->picture.table.nr_rows, 2);
+	for (size_t i = 0; i < 2; i++) {
+		line_init(&l, 60, false);
+		pane_row(&pane_table, &v->picture, i, 60, &l);
+		PART(l.text, table_group(v, i)->op);
+	}
+	free(v);
+	free(m);
+}
+
+/* The column that rows are sorted by is there at each width. */
+TEST("view-sorted-column-is-shown")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct fit fit;
+
+	for (int w = VIEW_MIN_WIDTH; w < 250; w += 10)
+		for (int i = 0; i < pane_table.columns(&v->picture).nr; i++) {
+			v->picture.table.sort[BY_MAPPING].column = i;
+			struct columns c = pane_table.columns(&v->picture);
+
+			columns_fit(&c, w, &fit);
+			OK(fit.shown >> i & 1 && fit.grown >= 18);
+		}
 	free(v);
 	free(m);
 }
@@ -556,6 +872,22 @@ TEST("view-text-numbers")
 	STR(text_wait(b, 12 * SECOND, false), "12.0s");
 	STR(text_wait(b, 723 * SECOND, false), "12m03s");
 	STR(text_wait(b, 12000 * SECOND, false), "3h20m");
+	STR(text_bound(b, 41, true), "\xe2\x89\xa4"
+				     "41ns");
+	STR(text_bound(b, 1049001, true), "\xe2\x89\xa4"
+					  "1.05ms");
+	STR(text_bound(b, 21233664, true), "\xe2\x89\xa4"
+					   "21.3ms");
+	STR(text_bound(b, 21233664, false), "<=22ms");
+	STR(text_bound(b, 999001, false), "<=1.0ms");
+	STR(text_bound(b, 860001, true), "\xe2\x89\xa4"
+					 "861\xc2\xb5s");
+	STR(text_bound(b, 723 * SECOND, true), "\xe2\x89\xa4"
+					       "12m03s");
+	STR(text_bound(b, UFFDCTL_UNKNOWN, true), "-");
+	STR(text_longest(b, 21233664, false), "21.3ms");
+	STR(text_longest(b, 16 * SECOND, false), "16.0s");
+	STR(text_longest(b, 0, false), "0ns");
 	STR(text_bytes(b, 4096), "4K");
 	STR(text_bytes(b, 3 * MIB / 2), "1.5M");
 	STR(text_bytes(b, UINT64_C(4) << 30), "4G");
@@ -624,10 +956,10 @@ static bool covers(const struct layout *l, char *seen)
 
 		for (int y = b->y; y < b->y + b->height; y++)
 			for (int x = b->x; x < b->x + b->width; x++)
-				if (y < VIEW_HEADER || y >= l->height - 1 || x >= l->width || seen[y * l->width + x]++)
+				if (y < l->header || y >= l->height - 1 || x >= l->width || seen[y * l->width + x]++)
 					return false;
 	}
-	for (int i = VIEW_HEADER * l->width; i < (l->height - 1) * l->width; i++)
+	for (int i = l->header * l->width; i < (l->height - 1) * l->width; i++)
 		if (!seen[i])
 			return false;
 	return true;
@@ -643,14 +975,25 @@ TEST("view-layout-any-size")
 		for (int h = VIEW_MIN_HEIGHT; h < 80; h++)
 			for (int log = LOG_AUTO; log <= LOG_OFF; log++)
 				for (size_t nr = 0; nr < 12; nr += 3) {
-					layout_make(w, h, nr, log, &l);
+					const struct layout_needs needs = { nr, nr * 3, log };
+
+					layout_make(w, h, &needs, &l);
 					if (l.too_small || !covers(&l, seen) || box_rows(&l.boxes[PANE_TABLE]) < 3 ||
 					    box_rows(&l.boxes[PANE_WAIT]) < 2 || box_rows(&l.boxes[PANE_HEAT]) < 1)
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
-	layout_make(VIEW_MIN_WIDTH - 1, 24, 1, LOG_AUTO, &l);
+	/* A log that the user wants has room on a usual screen. */
+	layout_make(80, 24, &(struct layout_needs){ 3, 8, LOG_ON }, &l);
+	OK(box_rows(&l.boxes[PANE_LOG]) >= 2 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
+	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, LOG_AUTO }), 17);
+	/* Threads that are stuck have more room, as far as the table leaves it. */
+	layout_make(80, 24, &(struct layout_needs){ 1, 7, LOG_AUTO }, &l);
+	NUM(box_rows(&l.boxes[PANE_WAIT]), 7);
+	layout_make(80, 24, &(struct layout_needs){ 1, 1000, LOG_AUTO }, &l);
+	OK(box_rows(&l.boxes[PANE_WAIT]) >= 7 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
+	layout_make(VIEW_MIN_WIDTH - 1, 24, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
-	layout_make(80, VIEW_MIN_HEIGHT - 1, 1, LOG_AUTO, &l);
+	layout_make(80, VIEW_MIN_HEIGHT - 1, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
 }
 
@@ -709,7 +1052,7 @@ TEST("view-lines-fit")
 			if (l.cols > room)
 				fail_at(__LINE__, "pane %d: %d of %d columns: %s", id, l.cols, room, l.text);
 			line_init(&l, 1000, true);
-			pane_title(panes[id], &v->picture, STYLE_TITLE, room, &l);
+			pane_title(panes[id], &v->picture, STYLE_TITLE, NULL, room, &l);
 			OK(l.cols <= room || w < 70 || id == PANE_HISTOGRAM);
 		}
 	}

@@ -4,6 +4,7 @@
 
 #include "cmd/watch/view/actions.h"
 #include "cmd/watch/view/control.h"
+#include "cmd/watch/view/header.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/snapshot.h"
 
@@ -33,19 +34,26 @@ static long all_rows(const struct view *v)
 	return (long)focused(v)->nr_rows(&v->picture);
 }
 
+static enum redraw go(struct view *v, long by)
+{
+	if (!all_rows(v))
+		messages_say(&v->messages, false, "no rows here; Tab goes to the next pane");
+	return go_by(v, v->focus, by);
+}
+
 enum redraw go_rows(struct view *v, int by)
 {
-	return go_by(v, v->focus, by);
+	return go(v, by);
 }
 
 enum redraw go_pages(struct view *v, int by)
 {
-	return go_by(v, v->focus, by * page_rows(v));
+	return go(v, by * page_rows(v));
 }
 
 enum redraw go_to_end(struct view *v, int by)
 {
-	return go_by(v, v->focus, by * all_rows(v));
+	return go(v, by * all_rows(v));
 }
 
 enum redraw go_panes(struct view *v, int by)
@@ -94,6 +102,15 @@ enum redraw reverse_order(struct view *v, int unused)
 	return sort_by(v, pane_table.columns(&v->picture).sorted);
 }
 
+enum redraw clear_filter(struct view *v, int unused)
+{
+	(void)unused;
+	messages_say(&v->messages, false,
+		     *v->picture.filter ? "no filter any more: all rows are shown" : "no filter is set");
+	v->picture.filter[0] = '\0';
+	return DRAW_ROWS;
+}
+
 /* ---- searching ---- */
 
 enum redraw find_from(struct view *v, size_t from)
@@ -133,7 +150,15 @@ enum redraw to_mode(struct view *v, int mode)
 
 enum redraw toggle_log(struct view *v, int unused)
 {
+	const struct layout_needs needs = view_needs(v);
+	int least = layout_log_lines(v->layout.width, &needs);
+
 	(void)unused;
+	if (v->layout.height < least) {
+		messages_say(&v->messages, false, "the log needs a screen of %d lines; this one has %d", least,
+			     v->layout.height);
+		return DRAW_LINES;
+	}
 	v->log = v->layout.boxes[PANE_LOG].height ? LOG_OFF : LOG_ON;
 	if (v->log == LOG_OFF && v->focus == PANE_LOG)
 		v->focus = PANE_TABLE;
@@ -147,6 +172,24 @@ enum redraw toggle_pause(struct view *v, int unused)
 	return DRAW_ROWS;
 }
 
+enum redraw reset_counts(struct view *v, int unused)
+{
+	(void)unused;
+	v->reset = true;
+	messages_say(&v->messages, false, "counting from now on%s",
+		     v->picture.paused ? " (paused: the screen stays as it is)" : "");
+	return DRAW_LINES;
+}
+
+enum redraw change_waits(struct view *v, int by)
+{
+	if (v->layout.header == HEADER_FULL)
+		messages_say(&v->messages, false, "on this screen, the percentiles of all waits are shown");
+	else
+		v->picture.header_waits = (v->picture.header_waits + (unsigned int)by) % NR_HEADER_WAITS;
+	return DRAW_LINES;
+}
+
 enum redraw take_snapshot(struct view *v, int unused)
 {
 	(void)unused;
@@ -156,7 +199,9 @@ enum redraw take_snapshot(struct view *v, int unused)
 
 enum redraw continue_faults(struct view *v, int all)
 {
-	if (all)
+	if (!v->control)
+		messages_say(&v->messages, false, "faults are continued from here only with watch --control");
+	else if (all)
 		control_ask_all(v);
 	else
 		control_ask(v);

@@ -16,7 +16,7 @@ action_fn to_mode;
 action_fn continue_faults;
 /* enum redraw */
 action_fn only_return;
-action_fn reverse_order, toggle_log, toggle_pause, take_snapshot;
+action_fn reverse_order, toggle_log, toggle_pause, take_snapshot, reset_counts, clear_filter, change_waits;
 
 enum redraw go_by(struct view *v, enum pane_id id, long by);
 enum redraw sort_by(struct view *v, int column);

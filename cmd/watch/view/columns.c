@@ -7,7 +7,7 @@
 #include "cmd/watch/view/columns.h"
 
 enum {
-	NR_RANKS = 12,
+	NR_RANKS = 16,
 	LITTLE = 5, /* width in columns; the one that grows is useless there */
 };
 
@@ -16,6 +16,12 @@ enum {
 static int width_in(const struct view_column *col, int pane_width)
 {
 	return col->wide && pane_width >= col->wide_from ? col->wide : col->width;
+}
+
+/* The user has to see the column that rows are sorted by, too. */
+static int rank_of(const struct columns *c, int i)
+{
+	return i == c->sorted || c->needed >> i & 1 ? 0 : c->all[i].rank;
 }
 
 static int gap_behind(const struct view_column *col)
@@ -30,7 +36,7 @@ static bool fit_rank(const struct columns *c, int rank, int *left, struct fit *r
 		const struct view_column *col = &c->all[i];
 		int need = width_in(col, ret->width) + gap_behind(col);
 
-		if (col->rank != rank || c->hidden >> i & 1 || ret->width < col->from)
+		if (rank_of(c, i) != rank || c->hidden >> i & 1 || ret->width < col->from)
 			continue;
 		if (rank && need > *left)
 			return false;
@@ -132,6 +138,26 @@ void columns_row(const struct columns *c, const void *row, int width, struct lin
 		if (next_shown(c, &fit, i) >= 0)
 			line_to(l, STYLE_PLAIN, l->cols + gap_behind(&c->all[i]), " ");
 	}
+}
+
+/* ---- the filter ---- */
+
+bool columns_match(const struct columns *c, const void *row, const char *text)
+{
+	struct line l;
+
+	/* With a blank between, so that "4211 vcpu0" is found where these are two columns. */
+	line_init(&l, LINE_COLS, true);
+	for (int i = 0; i < c->nr; i++) {
+		struct field f = {};
+
+		if (!(c->all[i].flags & COLUMN_NAME))
+			continue;
+		c->all[i].get(c->p, row, &f);
+		line_addf(&l, STYLE_PLAIN, "%s%s ", f.text ?: "", f.tail);
+		field_free(&f);
+	}
+	return strcasestr(l.text, text);
 }
 
 /* ---- order ---- */

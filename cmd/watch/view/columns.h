@@ -11,6 +11,7 @@ enum view_column_flags {
 	COLUMN_TIGHT = 1 << 1, /* no blank behind it */
 	COLUMN_LONG = 1 << 2,  /* a longer text is not cut off, and pushes the rest of the row to the right */
 	COLUMN_GROWS = 1 << 3, /* gets the remaining width; one column of a pane */
+	COLUMN_NAME = 1 << 4,  /* the filter looks for its text here */
 };
 
 struct view_column {
@@ -19,7 +20,7 @@ struct view_column {
 	int width;	     /* 0: the column that grows */
 	int wide, wide_from; /* width in panes of at least this many columns; 0: the same */
 	int from;	     /* minimum width of the pane for this column */
-	int rank;	     /* 0: always shown; columns with a higher number are hidden first */
+	int rank; /* 0, or needed, or rows are sorted by it: always shown; columns with a higher number are hidden first */
 	void (*get)(const struct picture *p, const void *row, struct field *ret);
 };
 
@@ -39,6 +40,7 @@ struct columns {
 	const struct view_column *all;
 	int nr;
 	unsigned int hidden; /* bits: the columns that make no sense now */
+	unsigned int needed; /* bits: rows that differ in these alone would look alike */
 	const char *name;    /* of the one without */
 	int margin;	     /* blanks at both sides */
 	int least, most;     /* widths of the one that grows */
@@ -68,6 +70,8 @@ struct sort_key {
 };
 
 void columns_key(const struct columns *c, const void *row, struct sort_key *ret);
+/* Is this text, in upper or lower case, in the names of a row? */
+bool columns_match(const struct columns *c, const void *row, const char *text);
 void columns_sort(const struct columns *c, struct sort_key *keys, size_t nr);
 
 #endif

@@ -40,6 +40,7 @@ static void draw_pane(const struct view *v, enum pane_id id)
 {
 	const struct box *b = &v->layout.boxes[id];
 	const struct pane *pane = panes[id];
+	const struct window w = { v->cursors[id].top, (size_t)box_rows(b) };
 	bool beside = b->x > 0;
 	struct line l;
 
@@ -48,7 +49,7 @@ static void draw_pane(const struct view *v, enum pane_id id)
 		if (beside)
 			line_add(&l, STYLE_DIM, !l.utf8 ? i ? "|" : "+" : i ? "│" : "┬");
 		if (!i)
-			pane_title(pane, &v->picture, v->focus == id ? STYLE_FOCUS : STYLE_TITLE, b->width, &l);
+			pane_title(pane, &v->picture, v->focus == id ? STYLE_FOCUS : STYLE_TITLE, &w, b->width, &l);
 		else if (i == 1 && b->heads)
 			pane_heads(pane, &v->picture, b->width, &l);
 		else if (pane->body)
@@ -64,14 +65,16 @@ static void draw_pane(const struct view *v, enum pane_id id)
 static void draw_bottom(const struct view *v)
 {
 	int y = v->layout.height - 1, width = v->layout.width;
-	char prompt[VIEW_PROMPT + 16];
+	const char *filter = width < 100 ? "Filter table and log"
+					 : "Filter table and log by names, threads, resolvers, ioctls";
+	char prompt[2 * VIEW_PROMPT + 16];
 	struct line l;
 
 	if (*v->messages.text && v->mode == MODE_NORMAL)
 		draw_text(v, y - 1, 0, width, v->messages.bad ? STYLE_BAD : STYLE_PROMPT, v->messages.text);
 	if (v->mode == MODE_SEARCH || v->mode == MODE_FILTER) {
-		snprintf(prompt, sizeof(prompt), "%s: %s_", v->mode == MODE_SEARCH ? "Search" : "Filter",
-			 v->mode == MODE_SEARCH ? v->search : v->picture.table.filter);
+		snprintf(prompt, sizeof(prompt), "%s: %s_", v->mode == MODE_SEARCH ? "Search" : filter,
+			 v->mode == MODE_SEARCH ? v->search : v->picture.filter);
 		draw_text(v, y, 0, width, STYLE_PROMPT, prompt);
 		return;
 	}
@@ -106,17 +109,24 @@ static void draw_box(const struct view *v, int width, int nr, int *y, int *x)
 	*y += 1;
 }
 
+#define MENU_COLUMN 14
+
+/* On a small screen, the columns to choose from are beside each other. */
 static void draw_menu(const struct view *v)
 {
 	struct columns c = pane_table.columns(&v->picture);
-	int nr = 1 + c.nr - __builtin_popcount(c.hidden), most = v->layout.height - 2, x, y;
+	int nr = c.nr - __builtin_popcount(c.hidden), most = v->layout.height - 3, rows = nr < most ? nr : most, at = 0;
+	int y, x;
 
-	/* On the smallest screen, the list is as high as the screen. */
-	draw_box(v, 24, nr < most ? nr : most, &y, &x);
-	draw_text(v, y++, x + 1, 22, STYLE_PROMPT, "Sort by");
-	for (int i = 0; i < c.nr; i++)
-		if (!(c.hidden >> i & 1))
-			draw_text(v, y++, x + 2, 20, i == v->menu ? STYLE_STRONG : STYLE_PROMPT, columns_name(&c, i));
+	draw_box(v, 2 + MENU_COLUMN * ((nr + rows - 1) / rows), 1 + rows, &y, &x);
+	draw_text(v, y, x + 1, MENU_COLUMN, STYLE_PROMPT, "Sort by");
+	for (int i = 0; i < c.nr; i++) {
+		if (c.hidden >> i & 1)
+			continue;
+		draw_text(v, y + 1 + at % rows, x + 2 + MENU_COLUMN * (at / rows), MENU_COLUMN - 2,
+			  i == v->menu ? STYLE_STRONG : STYLE_PROMPT, columns_name(&c, i));
+		at++;
+	}
 }
 
 static void draw_question(const struct view *v)
@@ -150,9 +160,9 @@ static void draw_all(const struct view *v)
 {
 	struct line l;
 
-	for (int i = 0; i < VIEW_HEADER; i++) {
+	for (int i = 0; i < v->layout.header; i++) {
 		line_init(&l, v->layout.width, v->picture.utf8);
-		header_line(&v->picture, i, v->layout.width, &l);
+		header_line(&v->picture, i, v->layout.header, v->layout.width, &l);
 		terminal_put(i, 0, &l);
 	}
 	for (int id = 0; id < NR_PANES; id++)

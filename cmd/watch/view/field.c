@@ -25,6 +25,18 @@ void field_wait(struct field *f, uint64_t ns)
 	f->type = FIELD_WAIT;
 }
 
+void field_bound(struct field *f, uint64_t ns)
+{
+	field_count(f, ns);
+	f->type = FIELD_BOUND;
+}
+
+void field_longest(struct field *f, uint64_t ns)
+{
+	field_count(f, ns);
+	f->type = FIELD_LONGEST;
+}
+
 void field_text(struct field *f, char *text)
 {
 	f->type = FIELD_TEXT;
@@ -84,7 +96,7 @@ void field_where(struct field *f, const char *raw, uint64_t offset, uint64_t add
 		field_word(f, name);
 		set_tail(f, " ", addr);
 	} else {
-		base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
+		base = *name == '/' ? strrchr(name, '/') + 1 : name;
 		field_word(f, strncmp(base, "memfd:", 6) ? base : base + 6);
 		set_tail(f, "+0x", offset);
 	}
@@ -114,12 +126,15 @@ static void draw_text(const struct field *f, int width, bool right, struct line 
 
 void field_draw(const struct field *f, int width, bool right, struct line *l)
 {
+	static const char *(*const texts[])(char *buf, uint64_t ns, bool utf8) = {
+		[FIELD_WAIT] = text_wait, [FIELD_BOUND] = text_bound, [FIELD_LONGEST] = text_longest
+	};
 	char num[NUM_SIZE];
 
 	if (f->type == FIELD_TEXT)
 		draw_text(f, width, right, l);
-	else if (f->type == FIELD_WAIT)
-		line_field(l, f->style, text_wait(num, f->number, l->utf8), width, right);
+	else if (f->type != FIELD_COUNT)
+		line_field(l, f->style, texts[f->type](num, f->number, l->utf8), width, right);
 	else
 		line_field(l, f->style, text_count(num, f->number, width), width, right);
 }

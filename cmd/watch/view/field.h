@@ -11,7 +11,9 @@
 enum field_type {
 	FIELD_TEXT,
 	FIELD_COUNT,
-	FIELD_WAIT, /* nanoseconds */
+	FIELD_WAIT,    /* nanoseconds */
+	FIELD_BOUND,   /* an upper bound of a wait */
+	FIELD_LONGEST, /* of some waits */
 };
 
 struct field {
@@ -22,8 +24,10 @@ struct field {
 	enum style style;
 };
 
-void field_count(struct field *f, uint64_t n);	    /* UFFDCTL_UNKNOWN is "-" */
-void field_wait(struct field *f, uint64_t ns);	    /* likewise */
+void field_count(struct field *f, uint64_t n); /* UFFDCTL_UNKNOWN is "-" */
+void field_wait(struct field *f, uint64_t ns); /* likewise, and so the next two */
+void field_bound(struct field *f, uint64_t ns);
+void field_longest(struct field *f, uint64_t ns);
 void field_text(struct field *f, char *text);	    /* takes it over */
 void field_word(struct field *f, const char *text); /* NULL is "-" */
 void field_name(struct field *f, const char *raw);

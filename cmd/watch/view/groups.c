@@ -51,14 +51,8 @@ static void fold(struct groups *gs, uint32_t i)
 {
 	struct group *others = &gs->rows[0], *g = &gs->rows[i];
 
-	others->faults += g->faults;
+	counts_merge(&others->counts, &g->counts);
 	others->sampled += g->sampled;
-	for (int k = 0; k < NR_KINDS; k++)
-		others->kinds[k] += g->kinds[k];
-	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
-		others->buckets[b] += g->buckets[b];
-	if (g->max_ns > others->max_ns)
-		others->max_ns = g->max_ns;
 	gs->nr_dropped++;
 	lru_remove(gs, i);
 	unhash(gs, i);
@@ -109,35 +103,20 @@ void groups_drop(struct groups *gs, uint64_t key)
 
 /* ---- what is counted ---- */
 
-void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f)
+void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f,
+		const struct parts *parts)
 {
 	struct group *g = group_of(gs, key, key2);
 
-	g->faults++;
-	if (f->kind >= UFFDCTL_KIND_MISSING && f->kind <= UFFDCTL_KIND_RWP)
-		g->kinds[BY_KIND(f->kind)]++;
-	if (f->wait_ns != UFFDCTL_UNKNOWN) {
-		if (f->wait_ns > g->max_ns)
-			g->max_ns = f->wait_ns;
-		g->buckets[uffdctl_bucket(f->wait_ns)]++;
-	}
+	counts_add(&g->counts, f->kind, parts);
 	g->op = f->op;
 	g->ip = f->ip;
 	g->pid = f->pid;
 	g->tid = f->tid;
-	g->resolver_pid = f->resolver_pid;
+	g->resolver = resolver_of(f);
 	g->end = f->end;
 	memcpy(g->comm, f->comm, sizeof(g->comm));
 	memcpy(g->resolver_comm, f->resolver_comm, sizeof(g->resolver_comm));
-}
-
-uint64_t group_percentile(const struct group *g, double percent)
-{
-	uint64_t buckets[UFFDCTL_NR_BUCKETS];
-
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
-		buckets[i] = g->buckets[i];
-	return uffdctl_percentile_ns(buckets, g->max_ns, percent);
 }
 
 void groups_sample(struct groups *gs, double s)
@@ -145,28 +124,17 @@ void groups_sample(struct groups *gs, double s)
 	for (uint32_t i = 0; i <= gs->nr; i++) {
 		struct group *g = &gs->rows[i];
 
-		g->rate = (uint64_t)((double)(g->faults - g->sampled) / s + 0.5);
-		g->sampled = g->faults;
+		g->rate = (uint64_t)((double)(g->counts.faults - g->sampled) / s + 0.5);
+		g->sampled = g->counts.faults;
 	}
 }
 
-void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st)
+void groups_clear(struct groups *gs)
 {
-	memset(st->faults, 0, sizeof(st->faults));
-	memset(st->ended, 0, sizeof(st->ended));
-	memset(st->buckets, 0, sizeof(st->buckets));
-	st->max_wait_ns = 0;
-	for (uint32_t i = 0; i <= gs->nr; i++) {
-		const struct group *g = &gs->rows[i];
-
-		for (int k = 0; k < NR_KINDS; k++)
-			st->faults[k] += g->kinds[k];
-		for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
-			st->buckets[b] += g->buckets[b];
-		st->ended[UFFDCTL_END_WOKEN] += g->faults;
-		if (g->max_ns > st->max_wait_ns)
-			st->max_wait_ns = g->max_ns;
-	}
+	memset(gs->heads, 0, sizeof(gs->heads));
+	gs->rows[0] = (struct group){};
+	gs->nr = gs->newest = gs->oldest = 0;
+	gs->nr_dropped = 0;
 }
 
 void groups_copy(struct groups *to, const struct groups *from)

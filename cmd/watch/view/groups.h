@@ -3,8 +3,7 @@
 #ifndef CMD_VIEW_GROUPS_H
 #define CMD_VIEW_GROUPS_H
 
-#include "cmd/watch/totals.h"
-#include "lib/uffdctl.h"
+#include "cmd/watch/view/counts.h"
 
 enum {
 	VIEW_MAX_GROUPS = 4096, /* and one more for (others) */
@@ -12,19 +11,18 @@ enum {
 };
 
 struct group {
-	uint64_t key, key2;			  /* identity: two numbers whose meaning depends on the grouping */
-	uint64_t faults, kinds[NR_KINDS], max_ns; /* kinds: by bit of the mode */
-	uint64_t sampled;			  /* faults at the last sample */
-	uint64_t rate;				  /* a second, between the last two samples */
-	const char *op;				  /* of the last fault, as the rest; a static string, or NULL */
-	uint64_t ip;				  /* UFFDCTL_UNKNOWN */
-	pid_t pid, tid;				  /* who waited */
-	pid_t resolver_pid;			  /* 0: nobody */
+	uint64_t key, key2; /* identity: two numbers whose meaning depends on the grouping */
+	uint64_t sampled;   /* faults at the last sample */
+	uint64_t rate;	    /* a second, between the last two samples */
+	const char *op;	    /* of the last fault, as the rest; a static string, or NULL */
+	uint64_t ip;	    /* UFFDCTL_UNKNOWN */
+	pid_t pid, tid;	    /* who waited */
+	pid_t resolver;	    /* 0: nobody */
 	enum uffdctl_end end;
 	char comm[16], resolver_comm[16];
-	uint32_t buckets[UFFDCTL_NR_BUCKETS]; /* waits, as in struct uffdctl_watch_stats */
-	uint32_t next;			      /* of the same hash; an index, 0 for none */
-	uint32_t newer, older;		      /* by last fault */
+	uint32_t next;	       /* of the same hash; an index, 0 for none */
+	uint32_t newer, older; /* by last fault */
+	struct counts counts;
 };
 
 /* Zero to begin with. */
@@ -35,18 +33,22 @@ struct groups {
 	uint64_t nr_dropped;
 };
 
-/* Add a fault to the group with these keys. */
-void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f);
+/* Who ended a fault, as the view shows it; 0: nobody. */
+static inline pid_t resolver_of(const struct uffdctl_fault *f)
+{
+	return f->resolver_pid;
+}
+
+/* Add a fault to the group with these keys. @parts: parts_of(f) */
+void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uffdctl_fault *f,
+		const struct parts *parts);
 /* Remove the group with this key; its faults are counted in (others). */
 void groups_drop(struct groups *gs, uint64_t key);
 /* Rates since the last sample, over this many seconds. */
 void groups_sample(struct groups *gs, double s);
-/* The sum of all rows: kinds, waits, and all ended faults, counted as woken. */
-void groups_sum(const struct groups *gs, struct uffdctl_watch_stats *st);
+/* Remove all rows. */
+void groups_clear(struct groups *gs);
 /* A copy to show; nothing can be added to it. */
 void groups_copy(struct groups *to, const struct groups *from);
-
-/* The same as totals_percentile(), for a group. */
-uint64_t group_percentile(const struct group *g, double percent);
 
 #endif

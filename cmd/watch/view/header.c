@@ -2,6 +2,8 @@
 /* The top of the view: what is watched, rates, and waits. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
+#include <time.h>
 
 #include "cmd/watch/totals.h"
 #include "cmd/watch/view/header.h"
@@ -71,8 +73,12 @@ static void first_line(const struct picture *p, int width, struct line *l)
 	char uptime[NUM_SIZE], rate[NUM_SIZE];
 	_cleanup_free_ char *right = NULL;
 	int spark = 12, end;
+	struct tm tm;
 
-	text_uptime(uptime, p->m->now_ns - p->m->began_ns);
+	if (p->m->reset_at)
+		strftime(uptime, sizeof(uptime), "since %H:%M:%S", localtime_r(&p->m->reset_at, &tm));
+	else
+		text_uptime(uptime, p->m->now_ns - p->m->began_ns);
 	text_count(rate, model_rate(p->m, -1), 7);
 	if (asprintf(&right, "  %s%s  %s %7s%s ", p->paused ? "PAUSED  " : "", p->m->backend, uptime, rate,
 		     narrow ? "/s" : " faults/s") < 0)
@@ -89,7 +95,7 @@ static void first_line(const struct picture *p, int width, struct line *l)
 	add_sparkline(p, l, spark);
 }
 
-/* ---- the others ---- */
+/* ---- the second line ---- */
 
 static void add_number(struct line *l, const char *name, const char *value, const char *unit, enum style style)
 {
@@ -98,60 +104,149 @@ static void add_number(struct line *l, const char *name, const char *value, cons
 	line_add(l, STYLE_PLAIN, unit);
 }
 
-static void second_line(const struct picture *p, struct line *l)
+/* What must not be cut off is first. */
+static void add_totals(const struct picture *p, struct line *l, const char *gap)
 {
 	const struct uffdctl_watch_stats *st = &p->m->stats;
-	bool narrow = l->max < SCREEN_WIDE;
 	char num[NUM_SIZE];
 
+	text_count(num, p->m->total, 13);
+	add_number(l, "total", num, gap, STYLE_STRONG);
+	text_count(num, st->pending, 9);
+	add_number(l, "pending", num, "", st->pending ? STYLE_WARN : STYLE_PLAIN);
+	if (st->before_left)
+		line_addf(l, STYLE_WARN, l->max < SCREEN_WIDE ? "+%" PRIu64 : " (+%" PRIu64 " before)",
+			  st->before_left);
+	line_add(l, STYLE_PLAIN, gap);
+	text_count(num, st->lost_events, 5);
+	add_number(l, "lost", num, gap, st->lost_events ? STYLE_BAD : STYLE_PLAIN);
+	text_count(num, st->missed, 5);
+	add_number(l, "missed", num, "", st->missed ? STYLE_BAD : STYLE_PLAIN);
+}
+
+static void second_line(const struct picture *p, struct line *l)
+{
+	const char *gap = l->max < SCREEN_WIDE ? " " : "  ";
+	char num[NUM_SIZE];
+
+	add_totals(p, l, gap);
 	for (int i = 0; i < NR_KINDS; i++) {
 		enum uffdctl_kind kind = totals_kind(i);
 		uint64_t rate = model_rate(p->m, BY_KIND(kind));
 
 		/* Leave out kinds that never occurred, if there is no room. */
-		if (i >= 2 && l->max < 100 && !st->faults[BY_KIND(kind)])
+		if (l->max < 120 && !p->m->stats.faults[BY_KIND(kind)])
 			continue;
-		text_count(num, rate, 9);
-		add_number(l, uffdctl_kind_name(kind), num, narrow ? "/s " : "/s  ",
+		text_count(num, rate, 7);
+		/* A number that is cut off looks like another number. */
+		if (l->cols + strlen(gap) + strlen(uffdctl_kind_name(kind)) + strlen(num) + 3 > (size_t)l->max)
+			break;
+		line_add(l, STYLE_PLAIN, gap);
+		add_number(l, uffdctl_kind_name(kind), num, "/s",
 			   rate && rate != UFFDCTL_UNKNOWN ? STYLE_STRONG : STYLE_DIM);
 	}
-	text_count(num, p->m->total, 13);
-	add_number(l, "total", num, narrow ? " " : "  ", STYLE_STRONG);
-	text_count(num, st->pending, 9);
-	add_number(l, "pending", num, "", st->pending ? STYLE_WARN : STYLE_PLAIN);
-	if (st->before_left)
-		line_addf(l, STYLE_WARN, narrow ? "+%" PRIu64 : " (+%" PRIu64 " before)", st->before_left);
 }
 
-static void third_line(const struct picture *p, struct line *l)
+/* ---- the waits ---- */
+
+static const char *const parts[NR_PARTS] = {
+	[PART_WAIT] = "wait", [PART_QUEUED] = "queued", [PART_HANDLED] = "handled"
+};
+
+static const struct percentile {
+	const char *name, *head;
+	double percent;
+} percentiles[] = { { "p50", "P50", 50 }, { "p90", "P90", 90 }, { "p99", "P99", 99 }, { "max", "MAX", 100 } };
+
+#define NR_PERCENTILES (int)(sizeof(percentiles) / sizeof(percentiles[0]))
+
+static const char *wait_text(char *num, const struct spread *w, const struct percentile *q, bool utf8)
 {
-	static const struct {
-		const char *name;
-		double percent;
-	} waits[] = { { "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "max", 100 } };
-	const struct uffdctl_watch_stats *st = &p->m->stats;
-	bool narrow = l->max < SCREEN_WIDE;
-	const char *gap = narrow ? " " : "  ";
+	uint64_t ns = uffdctl_percentile_ns(w->buckets, w->max_ns, q->percent);
+
+	return q->percent < 100 || w->max_is_bound ? text_bound(num, ns, utf8) : text_longest(num, ns, utf8);
+}
+
+static void add_right(struct line *l, enum style style, const char *text, int end)
+{
+	line_to(l, STYLE_PLAIN, end - text_width(text, l->utf8), " ");
+	line_add(l, style, text);
+}
+
+/* Two blocks of columns: since the beginning, and the last interval, of which a narrow screen has less. */
+enum {
+	LABEL = 8,
+	COLUMN = 8,
+	BLOCK = LABEL + 4 * COLUMN,
+};
+
+static bool is_narrow(int width)
+{
+	return width < 2 * BLOCK;
+}
+
+/* Column i of the last interval, or -1 if there is no room for it. */
+static int last_end(int width, int i)
+{
+	if (!is_narrow(width))
+		return BLOCK + LABEL + (i + 1) * COLUMN;
+	return i < 2 ? -1 : BLOCK + LABEL / 2 + (i - 1) * COLUMN;
+}
+
+static void heads_line(const struct picture *p, int width, struct line *l)
+{
+	line_add(l, STYLE_HEAD, p->m->reset_at ? "since reset" : "since start");
+	for (int i = 0; i < NR_PERCENTILES; i++)
+		add_right(l, STYLE_HEAD, percentiles[i].head, LABEL + (i + 1) * COLUMN);
+	line_addf(l, STYLE_HEAD, is_narrow(width) ? "  %us" : " last %us", model_interval_s(p->m));
+	for (int i = 0; i < NR_PERCENTILES; i++)
+		if (last_end(width, i) > 0)
+			add_right(l, STYLE_HEAD, percentiles[i].head, last_end(width, i));
+}
+
+static void waits_line(const struct picture *p, enum part part, int width, struct line *l)
+{
 	char num[NUM_SIZE];
 
-	line_add(l, STYLE_PLAIN, narrow ? "" : "wait ");
-	for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++) {
-		text_wait(num, totals_percentile(st, &totals_waits[0], waits[i].percent), l->utf8);
-		add_number(l, waits[i].name, num, gap, STYLE_STRONG);
-	}
-	line_add(l, STYLE_PLAIN, narrow ? "" : " ");
-	text_count(num, st->lost_events, narrow ? 5 : 9);
-	add_number(l, narrow ? "lost" : "lost events", num, gap, st->lost_events ? STYLE_BAD : STYLE_PLAIN);
-	text_count(num, st->missed, narrow ? 5 : 9);
-	add_number(l, "missed", num, "", st->missed ? STYLE_BAD : STYLE_PLAIN);
+	line_add(l, STYLE_PLAIN, parts[part]);
+	for (int i = 0; i < NR_PERCENTILES; i++)
+		add_right(l, STYLE_STRONG, wait_text(num, &p->m->waits[part], &percentiles[i], l->utf8),
+			  LABEL + (i + 1) * COLUMN);
+	for (int i = 0; i < NR_PERCENTILES; i++)
+		if (last_end(width, i) > 0)
+			add_right(l, STYLE_PLAIN, wait_text(num, &p->m->last[part], &percentiles[i], l->utf8),
+				  last_end(width, i));
 }
 
-void header_line(const struct picture *p, int i, int width, struct line *l)
+/* The one that the user has chosen. */
+static void small_line(const struct picture *p, struct line *l)
+{
+	enum part part = p->header_waits % NR_PARTS;
+	bool last = p->header_waits >= NR_PARTS;
+	char num[NUM_SIZE];
+
+	line_add(l, STYLE_PLAIN, parts[part]);
+	if (last)
+		line_addf(l, STYLE_PLAIN, " last %us", model_interval_s(p->m));
+	for (int i = 0; i < NR_PERCENTILES; i++) {
+		wait_text(num, last ? &p->m->last[part] : &p->m->waits[part], &percentiles[i], l->utf8);
+		if (last && is_narrow(l->max) && i == 1)
+			continue;
+		line_add(l, STYLE_PLAIN, " ");
+		add_number(l, percentiles[i].name, num, "", STYLE_STRONG);
+	}
+}
+
+void header_line(const struct picture *p, int i, int nr_lines, int width, struct line *l)
 {
 	if (i == 0)
 		first_line(p, width, l);
 	else if (i == 1)
 		second_line(p, l);
+	else if (nr_lines == HEADER_SMALL)
+		small_line(p, l);
+	else if (i == 2)
+		heads_line(p, width, l);
 	else
-		third_line(p, l);
+		waits_line(p, (enum part)(i - 3), width, l);
 }

@@ -7,9 +7,14 @@
 #include "cmd/watch/view/picture.h"
 
 enum {
-	VIEW_HEADER = 3, /* lines */
+	HEADER_SMALL = 3, /* lines */
+	HEADER_FULL = 6,  /* with all percentiles */
+	HEADER_ROOM = 20, /* lines of a screen with a full one */
 };
 
-void header_line(const struct picture *p, int i, int width, struct line *l);
+/* @nr_lines: HEADER_SMALL or HEADER_FULL */
+void header_line(const struct picture *p, int i, int nr_lines, int width, struct line *l);
+/* A small one shows one of so many: the waits of each part, since the beginning, and in the last interval. */
+#define NR_HEADER_WAITS (2 * NR_PARTS)
 
 #endif

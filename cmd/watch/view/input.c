@@ -108,7 +108,7 @@ static void edit(char *text, int code)
 static enum redraw prompt_key(struct view *v, int code)
 {
 	bool searching = v->mode == MODE_SEARCH;
-	char *text = searching ? v->search : v->picture.table.filter;
+	char *text = searching ? v->search : v->picture.filter;
 
 	if (is_enter(code) || code == KEY_ESCAPE) {
 		if (code == KEY_ESCAPE)

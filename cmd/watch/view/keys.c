@@ -26,9 +26,10 @@ static const struct key {
 	  to_mode,
 	  MODE_FILTER,
 	  "F4 \\",
-	  "filter the table; Esc at the prompt: all rows",
+	  "filter table and log by names; Esc: all rows",
 	  "F4",
 	  "Filter" },
+	{ { KEY_ESCAPE }, clear_filter, 0, "Esc", "clear the filter", NULL, NULL },
 	{ { KEY_F(5) }, change_grouping, 1, "F5 g", "group the table by something else", "F5", "Group" },
 	{ { 'g' }, change_grouping, 1, NULL, NULL, NULL, NULL },
 	{ { KEY_F(6) }, to_mode, MODE_SORT, "F6", "choose the column to sort by", "F6", "Sort" },
@@ -38,6 +39,8 @@ static const struct key {
 	{ { 'c' }, continue_faults, 0, "c", "continue the selected thread's minor fault", "c", "Continue" },
 	{ { 'C' }, continue_faults, 1, "C", "continue all minor faults in this mapping", "C", "All" },
 	{ { ' ', 'p' }, toggle_pause, 0, "space p", "pause the screen; counting goes on", "Space", "Pause" },
+	{ { 'r' }, reset_counts, 0, "r", "reset: count from now on", "r", "Reset" },
+	{ { 'w' }, change_waits, 1, "w", "next waits in a small header: queued, handled, last", NULL, NULL },
 	{ { 's' }, take_snapshot, 0, "s", "write a snapshot, with all rows, to a file here", "s", "Snapshot" },
 	{ { 'l' }, toggle_log, 0, "l", "show or hide the log of last faults", "l", "Log" },
 	{ { '\t' }, go_panes, 1, "Tab Shift-Tab", "next or previous pane", NULL, NULL },
@@ -70,9 +73,10 @@ static bool has_code(const struct key *k, int code)
 enum redraw keys_press(struct view *v, int code)
 {
 	for (size_t i = 0; i < NR_KEYS; i++)
-		if (is_there(v, &keys[i]) && has_code(&keys[i], code))
+		if (has_code(&keys[i], code))
 			return keys[i].act(v, keys[i].arg);
-	return DRAW_NOTHING;
+	messages_say(&v->messages, false, "this key does nothing here; F1 lists those that do");
+	return DRAW_LINES;
 }
 
 /* ---- the line at the bottom ---- */
@@ -127,7 +131,8 @@ static const char *const notes[] = {
 	"",
 	"Strips: square root of the faults in the last seconds.",
 	"!: waits for more than a second; !!: more than ten.",
-	"Percentiles: upper bounds, 2^n us or the longest wait.",
+	"Percentiles (<=): upper bounds, or the longest wait.",
+	"QUEUED, HANDLED: P99 until the message was read, and after.",
 	"Mouse: a click selects, sorts, or acts as a key below.",
 };
 

@@ -7,17 +7,34 @@
 #include "cmd/watch/view/labels.h"
 #include "lib/cleanup.h"
 
+/* The raw name, or, of anonymous memory without one, "[anon:7f1640000000]", by its start. */
+static const char *name_of(const struct mapping *map, char buf[NUM_SIZE])
+{
+	if (*map->name)
+		return map->name;
+	snprintf(buf, NUM_SIZE, map->range.end ? "[anon:%" PRIx64 "]" : "[anon]", map->range.start);
+	return buf;
+}
+
 void label_mapping(const struct picture *p, const struct mapping *map, struct field *ret)
 {
-	_cleanup_free_ char *name = *map->name ? text_name(map->name) : NULL;
-	char whose[NUM_SIZE] = "", at[NUM_SIZE] = "";
+	char buf[NUM_SIZE], whose[NUM_SIZE] = "";
+	_cleanup_free_ char *name = text_name(name_of(map, buf));
 
 	/* If all are of one process, its PID is not needed. */
 	if (p->m->scan.nr_targets != 1)
 		snprintf(whose, sizeof(whose), "%d ", map->pid);
-	if (!*map->name && map->range.end)
-		snprintf(at, sizeof(at), " %" PRIx64, map->range.start);
-	field_format(ret, "%s%s%s", whose, name ?: *map->name ? "?" : "anon", at);
+	field_format(ret, "%s%s", whose, name ?: "?");
+}
+
+void label_place(const struct mapping *map, const char *raw, uint64_t offset, uint64_t addr, struct field *ret)
+{
+	char buf[NUM_SIZE];
+
+	if (offset == UFFDCTL_UNKNOWN && map && map->range.start <= addr && addr < map->range.end)
+		field_where(ret, name_of(map, buf), addr - map->range.start, addr);
+	else
+		field_where(ret, raw, offset, addr);
 }
 
 static void label_by_mapping(const struct picture *p, const struct group *g, struct field *ret)
@@ -51,8 +68,8 @@ static void label_by_process(const struct picture *p, const struct group *g, str
 static void label_by_resolver(const struct picture *p, const struct group *g, struct field *ret)
 {
 	(void)p;
-	if (g->resolver_pid)
-		field_pid_and_name(ret, g->resolver_pid, g->resolver_comm);
+	if (g->resolver)
+		field_pid_and_name(ret, g->resolver, g->resolver_comm);
 	else
 		field_word(ret, "(nobody)");
 }

@@ -4,6 +4,7 @@
 
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/layout.h"
+#include "cmd/watch/view/pane_histogram.h"
 #include "cmd/watch/view/text.h"
 
 /* Below this height the table is useless: shrink other panes first. */
@@ -18,52 +19,67 @@ static int pick(int height, int small, int middle, int large, int huge)
 	return height < 20 ? small : height < 30 ? middle : height < 45 ? large : huge;
 }
 
-/* One, two or three columns a bucket, and a line and blanks beside. */
+/* One, two or three columns an octave, and a line and blanks beside. */
 static int histogram_width(int width)
 {
-	return 3 + UFFDCTL_NR_BUCKETS * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
+	return 3 + NR_OCTAVES * (width >= 190 ? 3 : width >= 120 ? 2 : 1);
 }
 
-static void wish(int width, int height, size_t nr_mappings, enum log_wish log, struct wishes *ret)
+static void wish(int width, int height, const struct layout_needs *needs, struct wishes *ret)
 {
 	int heat = pick(height, 1, 3, 5, 8);
 
-	if (nr_mappings < (size_t)heat)
-		heat = nr_mappings ? (int)nr_mappings : 1;
+	if (needs->nr_mappings < (size_t)heat)
+		heat = needs->nr_mappings ? (int)needs->nr_mappings : 1;
 	ret->wait = pick(height, 3, 6, 8, 12);
+	/* Who is stuck is what the user looks for. */
+	if (needs->nr_stuck + 2 > (size_t)ret->wait)
+		ret->wait = needs->nr_stuck + 2 < (size_t)height / 2 ? (int)needs->nr_stuck + 2 : height / 2;
 	ret->heat = 1 + heat;
 	ret->histogram = width < SCREEN_WIDE && height >= 32 ? 8 : 0;
-	ret->log = log == LOG_OFF || (log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
+	ret->log = needs->log == LOG_OFF || (needs->log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
 }
 
-/* The log first, then the histogram, then lines of the others. */
-static void give_way(struct wishes *w, int height)
+static int lines_of(const struct wishes *w)
 {
-	int *const order[] = { &w->log, &w->histogram };
-
-	for (size_t i = 0; i < 2; i++)
-		if (w->wait + w->histogram + w->heat + w->log + TABLE_MIN > height)
-			*order[i] = 0;
-	while (w->heat > 2 && w->wait + w->heat + TABLE_MIN > height)
-		w->heat--;
-	while (w->wait > 3 && w->wait + w->heat + TABLE_MIN > height)
-		w->wait--;
+	return w->wait + w->histogram + w->heat + w->log + TABLE_MIN;
 }
 
-void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret)
+static void shrink(struct wishes *w, int *lines, int least, int height)
 {
-	int y = VIEW_HEADER, body = height - VIEW_HEADER - 1;
+	while (*lines > least && lines_of(w) > height)
+		--*lines;
+}
+
+/* A log that nobody asked for first, then the histogram, then lines of the others, then any log. */
+static void give_way(struct wishes *w, enum log_wish log, int height)
+{
+	if (log != LOG_ON && lines_of(w) > height)
+		w->log = 0;
+	if (lines_of(w) > height)
+		w->histogram = 0;
+	shrink(w, &w->heat, 2, height);
+	shrink(w, &w->wait, w->log ? 4 : 3, height);
+	shrink(w, &w->log, w->log ? 3 : 0, height);
+	if (lines_of(w) > height)
+		w->log = 0;
+}
+
+void layout_make(int width, int height, const struct layout_needs *needs, struct layout *ret)
+{
+	int y = height < HEADER_ROOM ? HEADER_SMALL : HEADER_FULL, body = height - y - 1;
 	struct box *b = ret->boxes;
 	struct wishes w;
 
 	memset(ret, 0, sizeof(*ret));
 	ret->width = width;
 	ret->height = height;
+	ret->header = y;
 	ret->too_small = width < VIEW_MIN_WIDTH || height < VIEW_MIN_HEIGHT;
 	if (ret->too_small)
 		return;
-	wish(width, height, nr_mappings, log, &w);
-	give_way(&w, body);
+	wish(width, height, needs, &w);
+	give_way(&w, needs->log, body);
 
 	b[PANE_WAIT] = (struct box){ y, 0, w.wait, width, w.wait > 3 };
 	if (width >= SCREEN_WIDE) {
@@ -80,6 +96,18 @@ void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, s
 	y += b[PANE_TABLE].height;
 	if (w.log)
 		b[PANE_LOG] = (struct box){ y, 0, w.log, width, false };
+}
+
+int layout_log_lines(int width, const struct layout_needs *needs)
+{
+	struct layout_needs with_log = *needs;
+	int height = VIEW_MIN_HEIGHT;
+	struct layout l;
+
+	with_log.log = LOG_ON;
+	while (layout_make(width, height, &with_log, &l), !l.boxes[PANE_LOG].height)
+		height++;
+	return height;
 }
 
 int box_rows(const struct box *b)

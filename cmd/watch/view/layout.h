@@ -18,6 +18,7 @@ struct box {
 
 struct layout {
 	int width, height;
+	int header; /* lines */
 	bool too_small;
 	struct box boxes[NR_PANES];
 };
@@ -28,7 +29,16 @@ enum log_wish {
 	LOG_OFF
 };
 
-void layout_make(int width, int height, size_t nr_mappings, enum log_wish log, struct layout *ret);
+/* What there is to show. */
+struct layout_needs {
+	size_t nr_mappings;
+	size_t nr_stuck; /* threads that wait so long that their rows do not come and go */
+	enum log_wish log;
+};
+
+void layout_make(int width, int height, const struct layout_needs *needs, struct layout *ret);
+/* The lines of the smallest screen of this width that has room for the log. */
+int layout_log_lines(int width, const struct layout_needs *needs);
 /* The number of rows that fit in a pane. */
 int box_rows(const struct box *b);
 

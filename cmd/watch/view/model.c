@@ -34,7 +34,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .addr = f->addr,
 			     .pid = f->pid,
 			     .tid = f->tid,
-			     .resolver_pid = f->resolver_pid,
+			     .resolver = resolver_of(f),
 			     .mapping = mapping,
 			     .offset = f->offset,
 			     .kind = f->kind,
@@ -48,17 +48,19 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 void model_fault(struct model *m, const struct uffdctl_fault *f)
 {
 	const struct mapping *map = mappings_fault(&m->mappings, &m->groups[BY_MAPPING], f);
+	const struct parts parts = parts_of(f);
 	uint64_t how = f->op ? (uintptr_t)f->op : (uint64_t)f->end;
 	const uint64_t keys[NR_GROUPINGS][2] = {
 		[BY_MAPPING] = { map->id },
 		[BY_THREAD] = { f->tid },
 		[BY_PROCESS] = { f->pid },
-		[BY_RESOLVER] = { f->resolver_pid, how },
+		[BY_RESOLVER] = { resolver_of(f), how },
 		[BY_INSTRUCTION] = { f->ip, f->pid },
 	};
 
 	for (int i = 0; i < NR_GROUPINGS; i++)
-		groups_add(&m->groups[i], keys[i][0], keys[i][1], f);
+		groups_add(&m->groups[i], keys[i][0], keys[i][1], f, &parts);
+	counts_add(&m->all, f->kind, &parts);
 	if (map->pid != (m->nr_seen ? m->seen[m->nr_seen - 1] : 0))
 		note_seen(m, map->pid);
 	keep_event(m, f, map->id);
@@ -81,6 +83,20 @@ static const struct sample *sample_at(const struct model *m, uint64_t back)
 	return &m->samples[(m->nr_samples - 1 - back) % VIEW_NR_SAMPLES];
 }
 
+static void spread_waits(const struct waits *w, struct spread *ret)
+{
+	ret->max_ns = w->max_ns;
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		ret->buckets[b] = w->buckets[b];
+}
+
+static void sample_waits(struct model *m)
+{
+	for (int i = 0; i < NR_PARTS; i++)
+		spread_since(&m->waits[i], &m->sampled[i], &m->last[i]);
+	memcpy(m->sampled, m->waits, sizeof(m->sampled));
+}
+
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st)
 {
 	uint64_t since = m->nr_samples ? now_ns - sample_at(m, 0)->ns : 0;
@@ -90,12 +106,18 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 	m->now_ns = now_ns;
 	m->stats = *st;
 	m->total = totals_sum(st->ended, UFFDCTL_MAX_ENDS) + st->pending;
+	m->waits[PART_WAIT].max_ns = st->max_wait_ns;
+	m->waits[PART_WAIT].max_is_bound = m->reset_at && st->max_wait_ns != m->all.waits[PART_WAIT].max_ns;
+	memcpy(m->waits[PART_WAIT].buckets, st->buckets, sizeof(st->buckets));
+	for (int i = PART_QUEUED; i < NR_PARTS; i++)
+		spread_waits(&m->all.waits[i], &m->waits[i]);
 	/* A tick that comes a little early also counts as a second. */
 	if (m->nr_samples && since < SECOND * 95 / 100)
 		return;
 	next = &m->samples[m->nr_samples++ % VIEW_NR_SAMPLES];
 	next->ns = now_ns;
 	memcpy(next->faults, st->faults, sizeof(next->faults));
+	sample_waits(m);
 	if (!since)
 		return;
 	for (int i = 0; i < NR_GROUPINGS; i++)
@@ -116,6 +138,12 @@ uint64_t model_rate(const struct model *m, int kind)
 	return m->nr_samples < 2 ? UFFDCTL_UNKNOWN : rate_between(sample_at(m, 1), sample_at(m, 0), kind);
 }
 
+unsigned int model_interval_s(const struct model *m)
+{
+	return m->nr_samples < 2 ? 0
+				 : (unsigned int)((sample_at(m, 0)->ns - sample_at(m, 1)->ns + SECOND / 2) / SECOND);
+}
+
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 {
 	size_t known = m->nr_samples < VIEW_NR_SAMPLES ? m->nr_samples : VIEW_NR_SAMPLES;
@@ -131,8 +159,50 @@ size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
 {
-	/* The counts of a removed row are added to the first row, so that each grouping has all faults. */
-	groups_sum(&m->groups[BY_PROCESS], st);
+	const struct waits *w = &m->all.waits[PART_WAIT];
+
+	memset(st->ended, 0, sizeof(st->ended));
+	/* How they ended is not counted here. */
+	st->ended[UFFDCTL_END_WOKEN] = m->all.faults;
+	st->max_wait_ns = w->max_ns;
+	for (int k = 0; k < NR_KINDS; k++)
+		st->faults[k] = m->all.kinds[k];
+	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+		st->buckets[b] = w->buckets[b];
+}
+
+void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *st)
+{
+	m->reset_at = now;
+	m->at_reset = *st;
+	m->all = (struct counts){};
+	m->nr_samples = 0;
+	memset(m->sampled, 0, sizeof(m->sampled));
+	memset(m->last, 0, sizeof(m->last));
+	for (int i = 0; i < NR_GROUPINGS; i++)
+		groups_clear(&m->groups[i]);
+}
+
+static void subtract(uint64_t *n, const uint64_t *then, size_t nr)
+{
+	for (size_t i = 0; i < nr; i++)
+		n[i] = totals_grown(n[i], then[i]);
+}
+
+void model_since_reset(const struct model *m, struct uffdctl_watch_stats *st)
+{
+	const struct uffdctl_watch_stats *then = &m->at_reset;
+	struct spread now = { .max_ns = st->max_wait_ns }, before = { .max_ns = then->max_wait_ns }, since;
+
+	memcpy(now.buckets, st->buckets, sizeof(now.buckets));
+	memcpy(before.buckets, then->buckets, sizeof(before.buckets));
+	spread_since(&now, &before, &since);
+	st->max_wait_ns = since.max_ns;
+	memcpy(st->buckets, since.buckets, sizeof(st->buckets));
+	subtract(st->faults, then->faults, UFFDCTL_MAX_MODES);
+	subtract(st->ended, then->ended, UFFDCTL_MAX_ENDS);
+	st->lost_events = totals_grown(st->lost_events, then->lost_events);
+	st->missed = totals_grown(st->missed, then->missed);
 }
 
 void model_copy(struct model *to, const struct model *from)

@@ -8,6 +8,8 @@
 #ifndef CMD_VIEW_MODEL_H
 #define CMD_VIEW_MODEL_H
 
+#include <time.h>
+
 #include "cmd/watch/view/groups.h"
 #include "cmd/watch/view/mappings.h"
 
@@ -32,7 +34,7 @@ struct sample {
 
 struct event {
 	uint64_t start_ns, wait_ns, addr;
-	pid_t pid, tid, resolver_pid;
+	pid_t pid, tid, resolver;
 	uint32_t mapping;
 	uint64_t offset;
 	enum uffdctl_kind kind;
@@ -44,11 +46,17 @@ struct event {
 
 struct model {
 	uint64_t began_ns, now_ns;
+	time_t reset_at; /* counts are since then; 0: since watching began */
 	char backend[16];
 	struct uffdctl_watch_stats stats;
 	uint64_t total;				/* faults that have ended, or wait */
 	struct sample samples[VIEW_NR_SAMPLES]; /* a ring */
 	uint64_t nr_samples;
+	struct counts all;		     /* the sum of the rows of each grouping */
+	struct spread waits[NR_PARTS];	     /* since the beginning or the reset */
+	struct spread last[NR_PARTS];	     /* between the last two samples */
+	struct spread sampled[NR_PARTS];     /* waits at the last sample */
+	struct uffdctl_watch_stats at_reset; /* totals since watching began, at that time */
 	struct groups groups[NR_GROUPINGS];
 	struct mappings mappings;
 	struct event events[VIEW_NR_EVENTS]; /* a ring */
@@ -65,6 +73,10 @@ void model_fault(struct model *m, const struct uffdctl_fault *f);
 /* Add totals; once a second they become a sample, rates are computed and heat decays. */
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st);
 void model_scanned(struct model *m, const struct scan *scan);
+/* Count from now on. @st: totals since watching began */
+void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *st);
+/* From totals since watching began, make those since the reset. */
+void model_since_reset(const struct model *m, struct uffdctl_watch_stats *st);
 /* Totals of exactly the faults that its rows count. */
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st);
 /* A copy to show; nothing can be added to it. */
@@ -78,6 +90,8 @@ const struct event *model_event(const struct model *m, size_t i);
 
 /* Faults a second: all, or of one kind (0 minor, …); UFFDCTL_UNKNOWN before there are two samples. */
 uint64_t model_rate(const struct model *m, int kind);
+/* The seconds between the last two samples; 0 before there are two. */
+unsigned int model_interval_s(const struct model *m);
 /* Faults a second in each of the last n seconds, oldest first; returns how many are known. */
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n);
 

@@ -35,11 +35,18 @@ struct pane {
 
 	bool headless;	  /* the names of its columns are not shown */
 	bool follows_end; /* the newest row is the last, and a selection there stays */
+	bool counted;	  /* the title has the number of rows */
 	bool controlled;  /* --control works on its selected row, whichever pane is active */
 };
 
-/* Lines of a pane: its title, its column names, or a row. */
-void pane_title(const struct pane *pane, const struct picture *p, enum style style, int width, struct line *l);
+/* The rows that are visible. */
+struct window {
+	size_t top, room;
+};
+
+/* Lines of a pane: its title, its column names, or a row. The title says which rows are visible. @w: NULL: all */
+void pane_title(const struct pane *pane, const struct picture *p, enum style style, const struct window *w, int width,
+		struct line *l);
 bool pane_has_heads(const struct pane *pane);
 void pane_heads(const struct pane *pane, const struct picture *p, int width, struct line *l);
 void pane_row(const struct pane *pane, const struct picture *p, size_t i, int width, struct line *l);

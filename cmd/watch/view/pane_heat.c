@@ -83,7 +83,7 @@ static struct widths widths_in(const struct picture *p, int width)
 	uint64_t largest = measure(p, &w);
 	int room;
 
-	w.name = min_of(w.name, width / 4);
+	w.name = min_of(w.name, width < SCREEN_WIDE ? width / 3 : width / 4);
 	w.holders = width < SCREEN_WIDE ? 0 : min_of(w.holders, width / 5);
 	room = width - (1 + w.name + 1 + 6 + 1 + w.modes + 1 + 2 + (w.holders ? 1 + w.holders : 0)) - 1;
 	w.cell = strip_cell(largest, (uint64_t)max_of(min_of(room, VIEW_NR_CELLS), 1));

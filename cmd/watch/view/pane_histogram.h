@@ -5,6 +5,10 @@
 
 #include "cmd/watch/view/pane.h"
 
+enum {
+	NR_OCTAVES = 26, /* from 1 microsecond to 16 seconds, and one for longer waits */
+};
+
 extern const struct pane pane_histogram;
 
 #endif

@@ -23,38 +23,68 @@ static const struct {
 /* ---- columns: rows are struct group ---- */
 
 COLUMN_GET(label, group, label_group(p, r, f));
-COLUMN_GET(faults, group, field_count(f, r->faults));
+COLUMN_GET(faults, group, field_count(f, r->counts.faults));
 COLUMN_GET(rate, group, field_count(f, r->rate));
-COLUMN_GET(minor, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_MINOR)]));
-COLUMN_GET(missing, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_MISSING)]));
-COLUMN_GET(wp, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_WP)]));
-COLUMN_GET(rwp, group, field_count(f, r->kinds[BY_KIND(UFFDCTL_KIND_RWP)]));
-COLUMN_GET(p50, group, field_wait(f, group_percentile(r, 50)));
-COLUMN_GET(p90, group, field_wait(f, group_percentile(r, 90)));
-COLUMN_GET(p99, group, field_wait(f, group_percentile(r, 99)));
-COLUMN_GET(max, group, field_wait(f, group_percentile(r, 100)));
-COLUMN_GET(resolver, group,
-	   is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver_pid, r->resolver_comm));
+COLUMN_GET(minor, group, field_count(f, r->counts.kinds[BY_KIND(UFFDCTL_KIND_MINOR)]));
+COLUMN_GET(missing, group, field_count(f, r->counts.kinds[BY_KIND(UFFDCTL_KIND_MISSING)]));
+COLUMN_GET(wp, group, field_count(f, r->counts.kinds[BY_KIND(UFFDCTL_KIND_WP)]));
+COLUMN_GET(rwp, group, field_count(f, r->counts.kinds[BY_KIND(UFFDCTL_KIND_RWP)]));
+
+#define WAIT(r) (&(r)->counts.waits[PART_WAIT])
+
+COLUMN_GET(p50, group, field_bound(f, waits_percentile(WAIT(r), 50)));
+COLUMN_GET(p90, group, field_bound(f, waits_percentile(WAIT(r), 90)));
+COLUMN_GET(p99, group, field_bound(f, waits_percentile(WAIT(r), 99)));
+COLUMN_GET(max, group, field_longest(f, waits_percentile(WAIT(r), 100)));
+COLUMN_GET(queued, group, field_bound(f, waits_percentile(&r->counts.waits[PART_QUEUED], 99)));
+COLUMN_GET(handled, group, field_bound(f, waits_percentile(&r->counts.waits[PART_HANDLED], 99)));
+COLUMN_GET(total, group, field_wait(f, waits_total(WAIT(r))));
+COLUMN_GET(avg, group, field_wait(f, waits_average(WAIT(r))));
+COLUMN_GET(resolver, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver, r->resolver_comm));
 COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));
 
 enum {
-	COLUMN_RESOLVER = 11
+	COLUMN_RESOLVER = 7,
+	COLUMN_OP
 };
 
+/* From this width on, columns get the room that their longest texts need. */
+#define ROOMY 140
+
+/*
+ * What there is no room for is left out, the highest rank first: an engineer first asks which memory waits how long
+ * and who resolves it, then for which part of the wait the handler is to blame, then for totals, then for kinds.
+ */
 static const struct view_column all_columns[] = {
-	{ .flags = COLUMN_GROWS, .get = get_label },
-	{ .name = "FAULTS", .width = 9, .flags = COLUMN_RIGHT, .get = get_faults },
-	{ .name = "/S", .width = 7, .flags = COLUMN_RIGHT, .get = get_rate },
-	{ .name = "MINOR", .width = 9, .rank = 7, .flags = COLUMN_RIGHT, .get = get_minor },
-	{ .name = "MISSING", .width = 9, .rank = 8, .flags = COLUMN_RIGHT, .get = get_missing },
-	{ .name = "WP", .width = 8, .rank = 9, .flags = COLUMN_RIGHT, .get = get_wp },
-	{ .name = "RWP", .width = 8, .rank = 11, .flags = COLUMN_RIGHT, .get = get_rwp },
-	{ .name = "P50", .width = 7, .rank = 3, .flags = COLUMN_RIGHT, .get = get_p50 },
+	{ .flags = COLUMN_GROWS | COLUMN_NAME, .get = get_label },
+	{ .name = "FAULTS", .width = 7, .wide = 9, .wide_from = ROOMY, .flags = COLUMN_RIGHT, .get = get_faults },
+	{ .name = "/S", .width = 6, .wide = 7, .wide_from = ROOMY, .flags = COLUMN_RIGHT, .get = get_rate },
+	{ .name = "P50", .width = 7, .rank = 9, .flags = COLUMN_RIGHT, .get = get_p50 },
 	{ .name = "P90", .width = 7, .rank = 10, .flags = COLUMN_RIGHT, .get = get_p90 },
 	{ .name = "P99", .width = 7, .rank = 1, .flags = COLUMN_RIGHT, .get = get_p99 },
 	{ .name = "MAX", .width = 7, .rank = 2, .flags = COLUMN_RIGHT, .get = get_max },
-	[COLUMN_RESOLVER] = { .name = "RESOLVER", .width = 20, .rank = 5, .get = get_resolver },
-	{ .name = "OP", .width = 12, .rank = 4, .get = get_op },
+	[COLUMN_RESOLVER] = { .name = "RESOLVER",
+			      .width = 15,
+			      .wide = 23,
+			      .wide_from = ROOMY,
+			      .rank = 3,
+			      .flags = COLUMN_NAME,
+			      .get = get_resolver },
+	[COLUMN_OP] = { .name = "OP",
+			.width = 9,
+			.wide = 12,
+			.wide_from = ROOMY,
+			.rank = 4,
+			.flags = COLUMN_NAME,
+			.get = get_op },
+	{ .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
+	{ .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
+	{ .name = "TOTAL", .width = 7, .rank = 7, .flags = COLUMN_RIGHT, .get = get_total },
+	{ .name = "AVG", .width = 7, .rank = 8, .flags = COLUMN_RIGHT, .get = get_avg },
+	{ .name = "MINOR", .width = 9, .rank = 11, .flags = COLUMN_RIGHT, .get = get_minor },
+	{ .name = "MISSING", .width = 9, .rank = 12, .flags = COLUMN_RIGHT, .get = get_missing },
+	{ .name = "WP", .width = 8, .rank = 13, .flags = COLUMN_RIGHT, .get = get_wp },
+	{ .name = "RWP", .width = 8, .rank = 14, .flags = COLUMN_RIGHT, .get = get_rwp },
 };
 
 static struct columns columns(const struct picture *p)
@@ -67,6 +97,8 @@ static struct columns columns(const struct picture *p)
 		.nr = sizeof(all_columns) / sizeof(all_columns[0]),
 		/* Grouped by resolver, the first column has it. */
 		.hidden = t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0,
+		/* A resolver has a row for each ioctl. */
+		.needed = t->grouping == BY_RESOLVER ? 1u << COLUMN_OP : 0,
 		.name = groupings[t->grouping].head,
 		.margin = 1,
 		.least = groupings[t->grouping].least,
@@ -89,26 +121,6 @@ static void sort(struct picture *p, int column)
 	t->sort[t->grouping].column = column;
 }
 
-static bool has_text(const struct picture *p, const struct group *g, const char *part,
-		     void (*get)(const struct picture *p, const void *row, struct field *ret))
-{
-	struct field f = {};
-	bool has;
-
-	get(p, g, &f);
-	has = f.text && strcasestr(f.text, part);
-	field_free(&f);
-	return has;
-}
-
-static bool passes(const struct picture *p, const struct group *g)
-{
-	const char *part = p->table.filter;
-
-	return !*part || has_text(p, g, part, get_label) || has_text(p, g, part, get_resolver) ||
-	       (g->op && strcasestr(g->op, part));
-}
-
 static void gather(struct picture *p, int width)
 {
 	/* Static, because it is large; there is only one view. */
@@ -118,10 +130,15 @@ static void gather(struct picture *p, int width)
 	size_t nr = 0;
 
 	(void)width;
+	p->table.nr_all = p->table.faults = 0;
 	for (uint32_t i = 0; i <= gs->nr; i++) {
-		if (!gs->rows[i].faults || !passes(p, &gs->rows[i]))
+		const struct group *g = &gs->rows[i];
+
+		p->table.nr_all += g->counts.faults > 0;
+		if (!g->counts.faults || (*p->filter && !columns_match(&c, g, p->filter)))
 			continue;
-		columns_key(&c, &gs->rows[i], &keys[nr]);
+		p->table.faults += g->counts.faults;
+		columns_key(&c, g, &keys[nr]);
 		keys[nr++].row = i;
 	}
 	columns_sort(&c, keys, nr);
@@ -151,18 +168,19 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 {
 	const struct table_state *t = &p->table;
 	const char *sep = "";
-	char num[NUM_SIZE];
+	char shown[NUM_SIZE], all[NUM_SIZE];
 
 	line_addf(l, style, " by %s ", groupings[t->grouping].name);
-	if (width >= SCREEN_WIDE && !p->in_file) {
+	if (*p->filter) {
+		line_addf(l, STYLE_WARN, "filter: %s ", p->filter);
+		line_addf(l, STYLE_DIM, "%zu of %zu rows, %s of %s faults ", t->nr_rows, t->nr_all,
+			  text_count(shown, t->faults, 9), text_count(all, p->m->all.faults, 9));
+	} else if (width >= SCREEN_WIDE && !p->in_file) {
 		line_add(l, STYLE_DIM, "(F5: ");
 		for (int g = 1; g < NR_GROUPINGS; g++, sep = ", ")
 			line_addf(l, STYLE_DIM, "%s%s", sep, groupings[(t->grouping + g) % NR_GROUPINGS].name);
 		line_add(l, STYLE_DIM, ") ");
 	}
-	if (*t->filter)
-		line_addf(l, STYLE_WARN, "filter: %s ", t->filter);
-	line_addf(l, STYLE_DIM, t->nr_rows == 1 ? "%s row " : "%s rows ", text_count(num, t->nr_rows, 9));
 }
 
 static struct row_id identity(const struct picture *p, size_t i)
@@ -187,4 +205,5 @@ const struct pane pane_table = {
 	.sort = sort,
 	.identity = identity,
 	.mapping = mapping,
+	.counted = true,
 };

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "cmd/watch/clock.h"
+#include "cmd/watch/view/labels.h"
 #include "cmd/watch/view/pane_wait.h"
 
 /* When a wait is suspicious, and when it is bad: a handler answers within milliseconds. */
@@ -14,9 +15,14 @@
 
 /* ---- columns: rows are struct waiter ---- */
 
+bool is_stuck(const struct waiter *w)
+{
+	return w->slept_ns != UFFDCTL_UNKNOWN && w->slept_ns >= WARN_NS;
+}
+
 static enum style style_of(const struct waiter *w)
 {
-	if (w->slept_ns == UFFDCTL_UNKNOWN || w->slept_ns < WARN_NS)
+	if (!is_stuck(w))
 		return STYLE_PLAIN;
 	return w->slept_ns < BAD_NS ? STYLE_WARN : STYLE_BAD;
 }
@@ -39,16 +45,16 @@ COLUMN_GET(access, waiter, field_word(f, uffdctl_access_name(r->access)));
 COLUMN_GET(state, waiter, field_word(f, uffdctl_wait_state_name(r->state)));
 COLUMN_GET(holder, waiter, r->holder_pid ? field_format(f, "%d:%d", r->holder_pid, r->holder_fd) : field_word(f, NULL));
 COLUMN_GET(addr, waiter, r->addr == UFFDCTL_UNKNOWN ? field_word(f, NULL) : field_format(f, "%" PRIx64, r->addr));
-COLUMN_GET(where, waiter, field_where(f, r->name, r->offset, r->addr));
+COLUMN_GET(where, waiter, label_place(model_find(p->m, r->target_pid, r->addr), r->name, r->offset, r->addr, f));
 
 static const struct view_column all_columns[] = {
 	{ .name = "", .width = 2, .flags = COLUMN_TIGHT, .get = get_mark },
 	{ .name = "TID", .width = 7, .flags = COLUMN_RIGHT, .get = get_tid },
-	{ .name = "COMM", .width = 10, .wide = 15, .wide_from = 64, .get = get_comm },
+	{ .name = "COMM", .width = 10, .wide = 15, .wide_from = 66, .get = get_comm },
 	{ .name = "SLEPT", .width = 7, .flags = COLUMN_RIGHT, .get = get_slept },
-	{ .name = "KIND", .width = 7, .get = get_kind },
+	{ .name = "KIND", .width = 7, .from = 60, .get = get_kind },
 	{ .name = "ACCESS", .width = 6, .from = 80, .get = get_access },
-	{ .name = "STATE", .width = 9, .from = 68, .get = get_state },
+	{ .name = "STATE", .width = 9, .get = get_state },
 	{ .name = "HOLDER", .width = 13, .from = 93, .rank = 1, .get = get_holder },
 	{ .name = "ADDR", .width = 17, .from = 105, .get = get_addr },
 	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT, .get = get_where },

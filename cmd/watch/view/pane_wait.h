@@ -5,6 +5,9 @@
 
 #include "cmd/watch/view/pane.h"
 
+/* It has slept for longer than a handler takes. */
+bool is_stuck(const struct waiter *w);
+
 extern const struct pane pane_wait;
 
 #endif

@@ -17,8 +17,14 @@ struct table_state {
 		int column;
 		bool ascending;
 	} sort[NR_GROUPINGS];
-	char filter[VIEW_PROMPT];
 	uint32_t rows[VIEW_MAX_GROUPS + 1]; /* indices of groups */
+	size_t nr_rows, nr_all;		    /* nr_all: also those that the filter hides */
+	uint64_t faults;		    /* of the rows */
+};
+
+/* The log: the events that pass the filter. */
+struct log_state {
+	uint16_t rows[VIEW_NR_EVENTS];
 	size_t nr_rows;
 };
 
@@ -37,8 +43,11 @@ struct picture {
 	size_t nr_pids;
 	bool utf8;
 	bool paused;
-	bool in_file; /* where there are no keys */
+	unsigned int header_waits; /* which a small header shows, below NR_HEADER_WAITS */
+	bool in_file;		   /* where there are no keys */
+	char filter[VIEW_PROMPT];  /* of table and log; "": none */
 	struct table_state table;
+	struct log_state log;
 	struct heat_state heat;
 };
 

@@ -31,7 +31,7 @@ static void put_pane(FILE *f, const struct picture *p, const struct pane *pane)
 	struct line l;
 
 	line_init(&l, WIDTH, p->utf8);
-	pane_title(pane, p, STYLE_TITLE, WIDTH, &l);
+	pane_title(pane, p, STYLE_TITLE, NULL, WIDTH, &l);
 	put_line(f, &l);
 	if (pane_has_heads(pane)) {
 		line_init(&l, WIDTH, p->utf8);
@@ -55,9 +55,9 @@ static void put_header(FILE *f, const struct picture *p)
 
 	strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S %z", localtime_r(&now, &tm));
 	fprintf(f, "%s\n", when);
-	for (int i = 0; i < VIEW_HEADER; i++) {
+	for (int i = 0; i < HEADER_FULL; i++) {
 		line_init(&l, WIDTH, p->utf8);
-		header_line(p, i, WIDTH, &l);
+		header_line(p, i, HEADER_FULL, WIDTH, &l);
 		put_line(f, &l);
 	}
 	fputc('\n', f);
@@ -110,7 +110,7 @@ static int write_all(int fd, const struct picture *p)
 		close(fd);
 		return -ENOMEM;
 	}
-	all.table.filter[0] = '\0';
+	all.filter[0] = '\0';
 	all.in_file = true;
 	put_all(f, &all);
 	errno = 0;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The state of the view: what is shown, where, and what the user has chosen. */
+#include "cmd/watch/view/pane_wait.h"
 #include "cmd/watch/view/state.h"
 
 void view_init(struct view *v, struct model *live, struct model *frame)
@@ -30,9 +31,21 @@ void view_gather(struct view *v)
 	panes_gather(&v->picture, v->layout.too_small ? 0 : v->layout.width);
 }
 
+struct layout_needs view_needs(const struct view *v)
+{
+	const struct scan *scan = &v->frame->scan;
+	struct layout_needs needs = { .nr_mappings = v->picture.heat.nr, .log = v->log };
+
+	while (needs.nr_stuck < scan->nr_waiters && is_stuck(&scan->waiters[needs.nr_stuck]))
+		needs.nr_stuck++;
+	return needs;
+}
+
 void view_arrange(struct view *v, int width, int height)
 {
-	layout_make(width, height, v->picture.heat.nr, v->log, &v->layout);
+	const struct layout_needs needs = view_needs(v);
+
+	layout_make(width, height, &needs, &v->layout);
 	if (!v->layout.too_small && !view_can_focus(v, v->focus))
 		v->focus = PANE_TABLE;
 	for (int i = 0; i < NR_PANES; i++)

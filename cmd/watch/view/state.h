@@ -48,6 +48,7 @@ struct view {
 	int menu; /* the line of the sort menu */
 	size_t help_top;
 
+	bool reset; /* wanted: when all faults that have ended were read */
 	bool control;
 	struct question question;
 	struct plan *plan; /* the plan of the question; NULL: none yet */
@@ -60,6 +61,7 @@ void view_take_frame(struct view *v);
 void view_pause(struct view *v);
 /* Find the rows again, as after a new frame. */
 void view_gather(struct view *v);
+struct layout_needs view_needs(const struct view *v);
 /* Compute the layout for a screen of this size. */
 void view_arrange(struct view *v, int width, int height);
 

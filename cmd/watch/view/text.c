@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/duration.h"
+#include "cmd/watch/clock.h"
 #include "cmd/watch/view/text.h"
 #include "lib/uffdctl.h"
 
@@ -63,6 +64,38 @@ const char *text_count(char *buf, uint64_t n, int width)
 const char *text_wait(char *buf, uint64_t ns, bool utf8)
 {
 	return duration_text(buf, ns, DURATION_SHORT | (utf8 ? DURATION_MICRO : 0));
+}
+
+/* Rounded up to this many digits: what is shown of a bound must not be less than the bound. */
+static const char *put_up(char *buf, const char *sign, uint64_t ns, int digits, bool utf8)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	uint64_t step = 1, unit = 1;
+	char minutes[NUM_SIZE];
+	int u = 0, before;
+
+	while (ns / step >= (digits == 2 ? 100 : 1000))
+		step *= 10;
+	ns = (ns + step - 1) / step * step;
+	for (; u < 3 && ns / unit >= 1000; u++)
+		unit *= 1000;
+	before = ns / unit >= 100 ? 3 : ns / unit >= 10 ? 2 : 1;
+	if (ns >= 60 * SECOND)
+		snprintf(buf, NUM_SIZE, "%s%.16s", sign, text_wait(minutes, ns, utf8));
+	else
+		snprintf(buf, NUM_SIZE, "%s%.*f%s", sign, u && before < digits ? digits - before : 0,
+			 (double)ns / (double)unit, utf8 && u == 1 ? "µs" : units[u]);
+	return buf;
+}
+
+const char *text_bound(char *buf, uint64_t ns, bool utf8)
+{
+	return ns == UFFDCTL_UNKNOWN ? unknown(buf) : put_up(buf, utf8 ? "≤" : "<=", ns, utf8 ? 3 : 2, utf8);
+}
+
+const char *text_longest(char *buf, uint64_t ns, bool utf8)
+{
+	return ns == UFFDCTL_UNKNOWN ? unknown(buf) : put_up(buf, "", ns, 3, utf8);
 }
 
 const char *text_bytes(char *buf, uint64_t n)

@@ -19,6 +19,9 @@ enum {
 	NUM_SIZE = 32
 };
 const char *text_wait(char *buf, uint64_t ns, bool utf8); /* as duration_text(), in 7 columns */
+/* An upper bound: "≤21.3ms", or "<=22ms" without UTF-8, in 7 columns; and an exact wait, rounded up as bounds are. */
+const char *text_bound(char *buf, uint64_t ns, bool utf8);
+const char *text_longest(char *buf, uint64_t ns, bool utf8);
 const char *text_count(char *buf, uint64_t n, int width); /* 12,113; or 12.1M if that is too wide */
 const char *text_bytes(char *buf, uint64_t n);		  /* 4K 64M 1.5G */
 const char *text_uptime(char *buf, uint64_t ns);	  /* 12:31, 1:02:03 */

@@ -170,6 +170,10 @@ static int take_frame(struct view_output *s, uint64_t now)
 
 	if (r < 0)
 		return r;
+	if (s->v.reset)
+		model_reset(s->v.live, time(NULL), &st);
+	s->v.reset = false;
+	model_since_reset(s->v.live, &st);
 	if (!st.lost_events && !s->session->options->min_wait_ns)
 		model_sum(s->v.live, &st);
 	model_tick(s->v.live, now, &st);
@@ -204,6 +208,8 @@ static uint64_t patience(const struct view_output *s)
 
 static bool frame_is_due(struct view_output *s, uint64_t now, bool new_scan)
 {
+	if (s->v.reset)
+		return true;
 	/* The first frame comes with the first scan, the others at their intervals. */
 	if (new_scan && s->v.live->scan.number == 1)
 		return true;
