@@ -17,7 +17,7 @@
 
 /* ---- looking: bpf/iter.bpf.c, bpf/pending.bpf.c ---- */
 
-/* Kernel addresses (ctx, mm, f_op) are identities only: never followed, never printed. */
+/* For libuffdctl, kernel addresses (ctx, mm, f_op) are identities only: it never prints them. */
 
 /* Maximum number of descriptors in one look. */
 #define EV_MAX_FILES (1 << 14)
@@ -154,18 +154,38 @@ struct ev_watch_config {
 	struct ev_range ranges[EV_MAX_RANGES];
 };
 
-/* Backend sched: maximum number of userfaultfds of one memory, of memories, */
+/* Backend sched: maximum number of userfaultfds that govern one memory. */
 #define EV_MAX_CTXS 16
+
+/* Backend sched: maximum number of memories that userfaultfds govern. */
 #define EV_MAX_GOVERNED 4096
-/* and of userfaultfds of all memories, for threads that touch the memory of another process. */
+
+/*
+ * Backend sched: maximum number of userfaultfds, of all watched memories, that are searched for a thread that touches
+ * the memory of another process.
+ */
 #define EV_MAX_ALL_CTXS 64
 
 struct ev_ctxs {
 	__u64 ctx[EV_MAX_CTXS]; /* 0: none */
 };
 
-/* Number of waits up to 2^i microseconds; the last one: of longer waits. */
-#define EV_NR_BUCKETS 26
+/*
+ * Waits are counted in buckets by their length: the first one up to 2^EV_SHORTEST ns, then EV_PARTS buckets for each
+ * doubling, EV_DOUBLINGS times; the last one is for longer waits.
+ */
+#define EV_SHORTEST 10
+#define EV_DOUBLINGS 25
+#define EV_PARTS 16
+#define EV_NR_BUCKETS (EV_DOUBLINGS * EV_PARTS + 2)
+
+/* What is counted in buckets. */
+enum ev_wait {
+	EV_WAIT,	 /* until a thread is woken */
+	EV_WAIT_QUEUED,	 /* the part of it until its message is read */
+	EV_WAIT_HANDLED, /* the part of it after that */
+	EV_NR_WAITS,
+};
 
 /* Totals, one set for each CPU: exact even if the stream loses records. */
 struct ev_stats {
@@ -179,8 +199,42 @@ struct ev_stats {
 	/* sched: messages counted at their readers, and faults whose message is known to be read. */
 	__u64 messages[EV_NR_KINDS];
 	__u64 marked[EV_NR_KINDS];
-	__u64 buckets[EV_NR_BUCKETS];
-	__u64 max_wait_ns;
+	__u64 max_ns[EV_NR_WAITS];
+	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
+};
+
+/* Totals by thread, team and resolver are arrays; their first item is for those that found no room. */
+#define EV_MAX_THREADS 8192
+#define EV_MAX_TEAMS 1024
+#define EV_MAX_RESOLVERS 256
+
+struct ev_thread {
+	__u32 pid, tid;
+	char comm[16];
+	__u64 faults;
+	__u64 wait_ns;
+};
+
+/* A team: the threads of a process whose names differ only in their digits. */
+struct ev_team {
+	__u32 pid;
+	__u32 nr_threads; /* that have had a fault, and have not exited */
+	__u32 nr_waiting;
+	__u32 pad;
+	char name[16]; /* with # for digits */
+	__u64 faults;
+	__u64 wait_ns;
+	__u64 all_since; /* when the last thread that did not wait began to wait; 0: not all wait */
+	__u64 all_ns;	 /* how long all threads waited at once */
+};
+
+/* A thread whose ioctls ended faults. */
+struct ev_resolver {
+	__u32 pid, tid;
+	char comm[16];
+	__u64 faults;
+	__u64 max_ns[EV_NR_WAITS];
+	__u32 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
 };
 
 #define EV_OP_NONE 0xff
@@ -194,25 +248,33 @@ struct ev_fault {
 	__u64 mm;
 	__u64 addr;
 	__u64 flags;	  /* UFFD_PAGEFAULT_FLAG_* */
-	__u64 ip;	  /* user-mode instruction; in a system call, the one that made it */
+	__u64 ip;	  /* user-mode instruction; in a system call, the one after it */
 	__u64 process_ns; /* start time of the thread's process, if it has this memory; otherwise 0 */
 	__u32 pid, tid;
 	__u32 resolver_pid, resolver_tid;
+	__u32 reader_pid, reader_tid; /* who read its message; 0: not known */
 	char comm[16];
 	char resolver_comm[16];
+	char reader_comm[16];
 	__u32 op;  /* _UFFDIO_*, or EV_OP_NONE */
 	__u32 end; /* enum ev_end */
 	__u32 kind;
 	__u32 unmeasured; /* its waiting time is not known */
+	/* For the programs: where its totals are. */
+	__u32 thread, team, resolver;
+	__u32 pad;
 };
+
+/* The part of a struct ev_fault that is handed out. */
+#define EV_FAULT_BYTES offsetof(struct ev_fault, thread)
 
 enum ev_slot_state {
 	EV_IDLE,
 	EV_FILLING,
 	EV_WAITING,
 	EV_BEFORE,	/* waited when watching began: not counted */
-	EV_BEFORE_READ, /* the same, and its message had been read */
-	EV_DONE,	/* its last fault has ended and is counted; not known yet whether it slept */
+	EV_BEFORE_READ, /* the same, and its message has been read */
+	EV_DONE,	/* its last fault has ended and is counted, except perhaps that it slept */
 	EV_ENDING,	/* nobody saw its fault end; it is being counted */
 	EV_TAKEN_OVER,	/* sched: counted as ended while another CPU was filling the slot */
 };
@@ -223,8 +285,8 @@ enum ev_slot_state {
  */
 enum ev_slot_word {
 	EV_STATE_MASK = 0xff,
-	EV_DELIVERY_SEEN = 0x100, /* its message was read, which is counted */
-	EV_SLEEP_SEEN = 0x200,	  /* it slept, which is counted */
+	EV_DELIVERY_SEEN = 0x100, /* its message was read, and this is counted */
+	EV_SLEEP_SEEN = 0x200,	  /* it slept, and this is counted */
 	EV_NEXT = 0x10000,	  /* added when the slot is taken for another fault */
 };
 
@@ -233,11 +295,14 @@ struct ev_slot {
 	__u64 task; /* the thread that it belongs to; 0: none */
 	__u32 word; /* enum ev_slot_state, and enum ev_slot_word */
 	__u32 slept;
-	__u64 uwq;	 /* struct userfaultfd_wait_queue; 0: not known */
+	__u64 uwq;	 /* sched: struct userfaultfd_wait_queue; 0: not known */
 	__u64 switches;	 /* voluntary context switches of the thread before the fault; sched: when the slot was taken */
 	__u64 completed; /* sched: page faults that the thread had completed by then */
 	__u64 arrival;	 /* sched: when the thread last got a CPU, if the fault ended while it slept */
-	__u64 file;	 /* the userfaultfd from which the thread last read messages (kprobe) */
+	__u64 known_mm;	 /* the memory of the fault for which thread and team were set */
+	__u32 thread, team, resolver;
+	__u32 pad;
+	__u64 file; /* kprobe: the struct file from which the thread last read messages */
 	struct ev_fault f;
 };
 
@@ -248,7 +313,7 @@ static inline __u32 ev_slot_state(__u32 word)
 
 /*
  * Slots are an array: the slot of a thread is at its hashed place or among the next few. This costs a fifth of a
- * look-up in a hash map, of which a fault needs four or five. With 10,000 threads at once, some ten find no room.
+ * look-up in a hash map, and a fault needs four or five look-ups. With 10,000 threads at once, some ten find no room.
  */
 #define EV_NR_SLOTS (1 << 15)
 #define EV_MAX_PROBES 8
@@ -274,15 +339,20 @@ EV_CHECK_SIZE(ev_process, 16);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);
 EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);
-EV_CHECK_SIZE(ev_stats, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + EV_NR_BUCKETS + 6));
-EV_CHECK_SIZE(ev_fault, 136);
-EV_CHECK_PLACE(ev_fault, comm, 88);
-EV_CHECK_PLACE(ev_fault, op, 120);
-EV_CHECK_SIZE(ev_slot, 192);
+EV_CHECK_SIZE(ev_stats, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + 5 + EV_NR_WAITS * (EV_NR_BUCKETS + 1)));
+EV_CHECK_SIZE(ev_thread, 40);
+EV_CHECK_SIZE(ev_team, 64);
+EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u32) * EV_NR_WAITS * EV_NR_BUCKETS);
+EV_CHECK_SIZE(ev_fault, 176);
+EV_CHECK_PLACE(ev_fault, comm, 96);
+EV_CHECK_PLACE(ev_fault, op, 144);
+EV_CHECK_SIZE(ev_slot, 256);
 EV_CHECK_PLACE(ev_slot, word, 8);
-EV_CHECK_PLACE(ev_slot, f, 56);
+EV_CHECK_PLACE(ev_slot, f, 80);
 /* Programs copy names word by word, and limit the index of a kind or an end with a mask. */
-_Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fault, resolver_comm) % 8 == 0, "comm");
+_Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fault, resolver_comm) % 8 == 0 &&
+		       offsetof(struct ev_fault, reader_comm) % 8 == 0,
+	       "comm");
 _Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
 _Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");
 

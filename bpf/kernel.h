@@ -259,7 +259,7 @@ struct bpf_iter__task_vma {
 #pragma clang attribute pop
 
 /*
- * An argument of a program with typed arguments, as a number: a pointer can't be passed to a function that is
+ * The first argument of a program with typed arguments, as a number: a pointer can't be passed to a function that is
  * verified separately.
  */
 static inline __u64 first_argument(const unsigned long long *ctx)

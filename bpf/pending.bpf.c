@@ -198,7 +198,7 @@ int waiters(struct bpf_iter__task_file *it)
 		return 0;
 	ctx = BPF_CORE_READ(file, private_data);
 	key = (__u64)ctx;
-	/* Where there is no room to remember one it is walked each time. */
+	/* If there is no room to remember it, it is walked each time. */
 	last = bpf_map_lookup_elem(&walked, &key);
 	if (last && *last == run)
 		return 0;

@@ -20,19 +20,19 @@ static inline bool is_released(struct userfaultfd_ctx *ctx)
 	return BPF_CORE_READ(ctx, released);
 }
 
-/* From its struct wait_queue_entry. */
+/* The struct userfaultfd_wait_queue of a struct wait_queue_entry. */
 static inline struct userfaultfd_wait_queue *uwq_of_wait(__u64 wait)
 {
 	return (void *)wait - bpf_core_field_offset(struct userfaultfd_wait_queue, wq);
 }
 
-/* From its entry in a queue, */
+/* The struct userfaultfd_wait_queue of an entry in a queue. */
 static inline struct userfaultfd_wait_queue *uwq_of(struct list_head *entry)
 {
 	return uwq_of_wait((__u64)entry - bpf_core_field_offset(struct wait_queue_entry, entry));
 }
 
-/* and the entry. */
+/* The entry of a struct userfaultfd_wait_queue. */
 static inline struct list_head *entry_of(struct userfaultfd_wait_queue *uwq)
 {
 	return (void *)uwq + bpf_core_field_offset(struct userfaultfd_wait_queue, wq) +

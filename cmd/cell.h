@@ -47,7 +47,9 @@ void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(prin
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 
 /*
- * The text of a cell: free with free(); NULL: out of memory. @raw: never empty @exact: sizes in bytes
+ * The text of a cell: free with free(); NULL: out of memory.
+ * @raw: never empty
+ * @exact: sizes in bytes
  */
 char *cell_string(const struct cell *c, bool raw, bool exact);
 struct json_object *cell_json(const struct cell *c);

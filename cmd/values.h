@@ -16,7 +16,9 @@ int parse_time(const char *text, uint64_t *ret_ns);
 /* From here on: 0, or EINVAL, reported, for the parser to return. */
 error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret);
 /*
- * @option: its long name @words: the accepted words, ended by NULL @ret: out, the index of the word
+ * @option: its long name
+ * @words: the accepted words, ended by NULL
+ * @ret: out, the index of the word
  */
 error_t parse_word(const struct argp_state *state, const char *option, const char *text, const char *const *words,
 		   unsigned int *ret);

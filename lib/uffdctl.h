@@ -355,7 +355,7 @@ struct uffdctl_fault {
 	uint64_t wait_ns;   /* until the thread was woken; UFFDCTL_UNKNOWN */
 	uint64_t queue_ns;  /* the part of wait_ns until its message was read; UFFDCTL_UNKNOWN if it was not read */
 	uint64_t addr;	    /* as in the message */
-	uint64_t ip;	    /* user-mode instruction; in a system call, the one that made it; UFFDCTL_UNKNOWN */
+	uint64_t ip;	    /* user-mode instruction; in a system call, the one after it; UFFDCTL_UNKNOWN */
 	pid_t pid, tid;	    /* who waited */
 	pid_t target_pid;   /* process whose memory it is; 0: not known */
 	pid_t resolver_pid; /* 0: nobody */
@@ -363,15 +363,18 @@ struct uffdctl_fault {
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
-	const char *op;	  /* name of the ioctl that ended it, or NULL */
-	const char *name; /* name of the mapping, raw; NULL: not known */
-	uint64_t offset;  /* of addr in its file, or UFFDCTL_UNKNOWN */
+	const char *op;		      /* name of the ioctl that ended it, or NULL */
+	const char *name;	      /* name of the mapping, raw; NULL: not known */
+	uint64_t offset;	      /* of addr in its file, or UFFDCTL_UNKNOWN */
+	pid_t resolver_tid;	      /* the thread with the name resolver_comm */
+	pid_t reader_pid, reader_tid; /* the thread that read the message; 0: nobody, or not known */
+	char reader_comm[16];
 };
 
 /* ---- waiting times ---- */
 
-/* Number of buckets into which waiting times are counted. */
-#define UFFDCTL_NR_BUCKETS 26
+/* Number of buckets into which waiting times are counted: 16 for each doubling, so that a bound is 6 % off at most. */
+#define UFFDCTL_NR_BUCKETS 402
 
 /* The longest wait that is counted in bucket i; UFFDCTL_UNKNOWN for the last one. */
 uint64_t uffdctl_bucket_bound_ns(unsigned int i);
@@ -402,6 +405,42 @@ struct uffdctl_watch_stats {
 	uint64_t max_wait_ns;
 	uint64_t unknown_waits; /* faults that have ended, but whose waiting time is not known: in no bucket */
 	uint64_t buckets[UFFDCTL_NR_BUCKETS];
+	/* The parts of the waits of faults whose message was read: until then, and after that. */
+	uint64_t max_queued_ns, max_handled_ns;
+	uint64_t queued[UFFDCTL_NR_BUCKETS];
+	uint64_t handled[UFFDCTL_NR_BUCKETS];
+};
+
+/* Totals of a thread that has waited. */
+struct uffdctl_thread_totals {
+	pid_t pid, tid; /* 0: of all that found no room */
+	char comm[16];	/* raw bytes */
+	uint64_t faults;
+	uint64_t wait_ns; /* of all of them together, as far as their waits are known */
+};
+
+/*
+ * Totals of a team: the threads of a process whose names differ only in their digits, such as the vCPUs of a VM, and
+ * that have had a fault.
+ */
+struct uffdctl_team_totals {
+	pid_t pid;     /* 0: of all that found no room, and of threads that touched the memory of another process */
+	char name[16]; /* raw bytes, with # for digits */
+	uint64_t threads;
+	uint64_t faults;
+	uint64_t wait_ns;
+	uint64_t all_wait_ns; /* how long all of the threads waited at once */
+};
+
+/* Totals of a resolver: a thread whose ioctls ended faults. */
+struct uffdctl_resolver_totals {
+	pid_t pid, tid; /* 0: of all that found no room */
+	char comm[16];	/* raw bytes */
+	uint64_t faults;
+	uint64_t max_wait_ns, max_queued_ns, max_handled_ns;
+	uint64_t waits[UFFDCTL_NR_BUCKETS];
+	uint64_t queued[UFFDCTL_NR_BUCKETS];
+	uint64_t handled[UFFDCTL_NR_BUCKETS];
 };
 
 struct uffdctl_watch;
@@ -453,6 +492,16 @@ int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn
  * @ret: in: its size; out
  */
 int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
+
+/*
+ * Totals by thread, by team and by resolver since watching began, exact even if the stream lost faults; those that have
+ * exited are among them.
+ * @at: 0 at first; the function changes it
+ * Return the next item, valid until the next call of the same function; NULL after the last one. Since 0.1.
+ */
+const struct uffdctl_thread_totals *uffdctl_watch_thread(struct uffdctl_watch *w, size_t *at);
+const struct uffdctl_team_totals *uffdctl_watch_team(struct uffdctl_watch *w, size_t *at);
+const struct uffdctl_resolver_totals *uffdctl_watch_resolver(struct uffdctl_watch *w, size_t *at);
 
 /*
  * Have all given processes ended (with UFFDCTL_WATCH_CHILDREN, their descendants too), so that nothing is counted any

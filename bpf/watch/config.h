@@ -8,7 +8,7 @@
 
 extern const volatile struct ev_watch_config config;
 
-/* Each thread that waited before has a slot: set by the loader while programs run. */
+/* Set by the loader while programs run: the threads that waited before have slots. */
 extern __u32 all_seen;
 
 static inline bool is_streaming(void)
@@ -21,7 +21,7 @@ static inline bool has_choice(void)
 	return config.kinds || config.access || config.nr_ranges;
 }
 
-/* If not all faults are selected: is the one of a message with these flags and this address? */
+/* If not all faults are selected: is the fault with these message flags and this address selected? */
 int choose_message(__u64 flags, __u64 addr);
 /* The same for a struct userfaultfd_wait_queue, by its address. */
 int choose_uwq(__u64 uwq);

@@ -11,14 +11,18 @@
 
 struct delivery {
 	struct userfaultfd_ctx *ctx;
-	struct list_head *head, *queued; /* of both queues */
-	struct list_head *at, *from;	 /* from: whence at was reached */
+	struct list_head *head, *queued; /* heads of both queues */
+	struct list_head *at, *from;	 /* from: the entry before at */
 	__u64 now;
 	__u32 nr_left; /* number of messages that were read, or of entries to look at although they are marked */
 	__u32 depth;   /* entries from the head to at */
+	bool by_us;    /* the current task has read them */
 };
 
-/* An entry that was removed, or is in the other queue by now, leads to no entry whose message was read. */
+/*
+ * Has the walk left the queue? An entry that was removed, or is in the other queue by now, leads to no entry whose
+ * message was read.
+ */
 static inline bool is_astray(const struct delivery *d, struct list_head *next, bool sure)
 {
 	if (d->at == d->head)
@@ -34,13 +38,13 @@ static inline bool is_astray(const struct delivery *d, struct list_head *next, b
  */
 static inline bool delivery_step(struct delivery *d, bool sure, struct userfaultfd_wait_queue **ret)
 {
-	/* One that can't be read leads nowhere, as one that has been taken out. */
+	/* An entry that can't be read is treated like a removed one. */
 	struct list_head *next = READ(struct list_head, d->at, next) ?: d->at;
 
 	if (next == d->head)
 		return false;
 	if (is_astray(d, next, sure)) {
-		/* Skip entries that are marked. */
+		/* Begin again, and go on past marked entries. */
 		d->at = d->head;
 		d->nr_left = DEPTH;
 		d->depth = 0;
@@ -61,11 +65,14 @@ static inline bool delivery_ends(struct delivery *d, bool was_marked)
 	return was_marked && !d->nr_left;
 }
 
-/* Step for bpf_loop(), which calls it at most nr_most times. */
-static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, __u64 now, __u32 nr_read, __u32 nr_most,
+/*
+ * Walk through the newest entries of fault_wqh.
+ * @next: the step for bpf_loop(), called at most nr_most times
+ */
+static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, bool by_us, __u32 nr_read, __u32 nr_most,
 					   long (*next)(__u32 i, struct delivery *d))
 {
-	struct delivery d = { .ctx = ctx, .now = now, .nr_left = nr_read };
+	struct delivery d = { .ctx = ctx, .now = bpf_ktime_get_ns(), .nr_left = nr_read, .by_us = by_us };
 
 	d.head = queue_of(ctx, fault_wqh);
 	d.queued = queue_of(ctx, fault_pending_wqh);

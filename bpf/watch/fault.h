@@ -9,11 +9,12 @@
 
 #include "bpf/watch/processes.h"
 #include "bpf/watch/read.h"
-#include "bpf/watch/slots.h"
+#include "bpf/watch/tally.h"
 #include "bpf/watch/thread.h"
 
 static void release(struct ev_slot *s, enum ev_slot_state after)
 {
+	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, after);
 	ADD(nr_taken, -1);
 }
@@ -37,7 +38,7 @@ static bool claim_end(struct ev_slot *s)
 	return true;
 }
 
-/* The fault ended by itself and was not woken. The first to see it counts it. */
+/* The fault has ended, and no waker has counted it. The first to see it counts it. */
 static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 {
 	struct ev_stats *st = own_stats();
@@ -55,7 +56,8 @@ static bool has_slept(const struct ev_slot *s, struct task_struct *task)
 	return s->slept || READ(struct task_struct, task, nvcsw) != s->switches;
 }
 
-static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr, bool unseen)
+static __always_inline void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr,
+				  bool unseen)
 {
 	struct ev_stats *st = own_stats();
 
@@ -68,6 +70,7 @@ static void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u6
 	s->f.flags = flags;
 	s->f.kind = kind_of(flags);
 	s->f.unmeasured = unseen;
+	wait_begins(s);
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->word, EV_WAITING);
 	if (st)
@@ -94,15 +97,15 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 		s->f.ip = user_ip(task);
 		s->f.process_ns = (__u64)task->mm == mm ? task->group_leader->start_time : 0;
 		set_current(task, &s->f.pid, &s->f.tid, s->f.comm);
-		set_no_resolver(&s->f);
 	}
+	set_nobody(&s->f);
 	start(s, ctx, mm, flags, addr, false);
 }
 
 /*
  * Nobody saw the beginning of this wait: on preemptible kernels, a program is skipped if another thread on the same
- * CPU was preempted in it. Programs that run under the queue's lock are never skipped. A fault that found no room at
- * its beginning stays missed, even if there is room by now.
+ * CPU was preempted in it. Programs that run under the queue's lock are never skipped (except with PREEMPT_RT). A fault
+ * that found no room at its beginning stays missed, even if there is room by now.
  */
 static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {
@@ -125,9 +128,9 @@ static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_st
 	s->slept = !bpf_core_field_exists(task->on_cpu) || !READ(struct task_struct, task, on_cpu);
 	s->switches = READ(struct task_struct, task, nvcsw);
 	s->f.ip = 0;
+	set_nobody(&s->f);
 	start(s, ctx, mm, msg.arg.pagefault.flags, msg.arg.pagefault.address, true);
 	set_thread(&s->f, task);
-	set_no_resolver(&s->f);
 	return s;
 }
 
@@ -143,23 +146,24 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
 }
 
-/* The time when a message is read: only needed for records. */
-static __u64 read_time(void)
+/*
+ * Its message was read: the first to see it counts it.
+ * @by_us: the current task has read it
+ */
+static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now, bool by_us)
 {
-	return is_streaming() ? bpf_ktime_get_ns() : 1;
-}
-
-/* Its message was read: the first to see it counts it. */
-static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now)
-{
-	if (!__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
-		ADD(st->delivered, 1);
+	if (__sync_val_compare_and_swap(&s->f.read_ns, 0, now))
+		return;
+	ADD(st->delivered, 1);
+	if (by_us)
+		set_reader(&s->f);
 }
 
 /*
- * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. released:
- * set if that is known. A thread that has not slept by now may still sleep for an instant: it leaves its run queue
- * before this is visible, and the waker waits for it. The thread itself will know (went_on).
+ * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. A thread
+ * that has not slept by now may still sleep for an instant: it leaves its run queue before nvcsw shows it, and the
+ * waker waits for it. The thread itself will know (went_on).
+ * @released: it is known that the last close wakes
  */
 static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
 {
@@ -168,13 +172,14 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 	if (!claim_end(s))
 		return;
 	set_resolver(&s->f, bpf_get_current_task_btf(), released);
+	note_resolver(&s->f, bpf_get_current_task_btf());
 	slept = has_slept(s, task);
 	ADD(st->blocked, slept);
 	count_end(&s->f);
 	release(s, slept ? EV_IDLE : EV_DONE);
 }
 
-/* The current task leaves handle_userfault(). True: it was woken, which is counted. */
+/* The current task leaves handle_userfault(). True: it was woken, and this is counted. */
 static bool went_on(struct ev_slot *s, struct task_struct *task)
 {
 	struct ev_stats *st = own_stats();

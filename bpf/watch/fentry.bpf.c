@@ -27,7 +27,7 @@ int BPF_PROG(reads, struct kiocb *iocb, void *to, long ret)
 	return 0;
 }
 
-/* The function before Linux 6.10, which uses read_iter. */
+/* Before Linux 6.10, which has userfaultfd_read_iter. */
 SEC("fexit/userfaultfd_read")
 int BPF_PROG(reads_plain, struct file *file, char *buf, unsigned long count, void *pos, long ret)
 {

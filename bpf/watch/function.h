@@ -7,7 +7,8 @@
 #include "bpf/watch/fault.h"
 
 /*
- * Repeats the checks of handle_userfault() before it queues a message. The result of the function decides in the end.
+ * Repeats the checks of handle_userfault() before it queues a message. The result of handle_userfault() decides in
+ * the end.
  */
 static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
 {
@@ -91,7 +92,7 @@ static void fault_woken(__u64 wait, const void *key)
 		return;
 	/* It was read by a call that had begun before watching, or for which there was no kretprobe instance. */
 	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq))
-		delivered(st, s, bpf_ktime_get_ns());
+		delivered(st, s, bpf_ktime_get_ns(), false);
 	woken(st, s, task, false);
 }
 
@@ -109,7 +110,7 @@ static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq
 		return true;
 	st = own_stats();
 	if (st)
-		delivered(st, s, d->now);
+		delivered(st, s, d->now, d->by_us);
 	return false;
 }
 
@@ -123,12 +124,12 @@ static long deliver_next(__u32 i, struct delivery *d)
 	return uwq && delivery_ends(d, deliver(d, uwq));
 }
 
-static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most)
+static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most, bool by_us)
 {
 	struct userfaultfd_ctx *ctx = GET(file, private_data);
 
 	if (ctx && nr_taken)
-		deliver_newest(ctx, read_time(), nr_read, nr_most, deliver_next);
+		deliver_newest(ctx, by_us, nr_read, nr_most, deliver_next);
 }
 
 /* This many bytes of messages were read from a userfaultfd. */
@@ -137,20 +138,20 @@ static void messages_read(struct file *file, long bytes)
 	__u32 nr = bytes / sizeof(struct uffd_msg);
 
 	if (bytes > 0)
-		deliver_read(file, nr, nr + DEPTH);
+		deliver_read(file, nr, nr + DEPTH, true);
 }
 
-/* Several readers may mark in another order than they read. */
+/* Entries to look at although they are marked: several readers may mark in another order than they read. */
 #define MAX_MARKED 8
 
 /*
  * A resolver has usually read the message before. The end of some reads is not seen: they had begun before watching,
  * or found no kretprobe instance. Most of these faults are marked when they are woken. But a fault whose page is
- * there before it sleeps leaves the queue by itself: at this moment it is still in the queue.
+ * there before it sleeps leaves the queue by itself: when the ioctl begins, it is still in the queue.
  */
 static void resolver_comes(struct file *file)
 {
-	deliver_read(file, MAX_MARKED, DEPTH);
+	deliver_read(file, MAX_MARKED, DEPTH, false);
 }
 
 #endif

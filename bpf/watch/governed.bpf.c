@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The existing userfaultfds: found when their handshake is seen. The loader finds the others. */
+/* The userfaultfds that exist. New ones are found at their handshake (UFFDIO_API); the loader finds the others. */
 #include "bpf/watch/governed.h"
 
 char _license[] SEC("license") = "GPL";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The existing userfaultfds, for the backend sched. */
+/* The userfaultfds that exist, by the memory that they govern, for the backend sched. */
 #ifndef UFFDCTL_BPF_WATCH_GOVERNED_H
 #define UFFDCTL_BPF_WATCH_GOVERNED_H
 
@@ -19,7 +19,7 @@ struct governed_map {
 /* Governed memories, by mm, and the userfaultfds that govern each. */
 extern struct governed_map mms SEC(".maps");
 
-/* The userfaultfds of all memories: set by the loader. */
+/* The userfaultfds of all watched memories, at most EV_MAX_ALL_CTXS: set by the loader. */
 extern __u32 nr_ctxs;
 extern __u64 ctxs[EV_MAX_ALL_CTXS];
 

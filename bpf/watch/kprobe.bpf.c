@@ -61,7 +61,7 @@ static int read_begins(struct file *file)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct ev_slot *s = slot_of(task, false);
 
-	/* If there is no room, no fault is missed for that reason. */
+	/* take_place(), not claim_slot(): without room here, no fault is missed. */
 	if (!s)
 		s = take_place((__u64)task);
 	if (s)
@@ -90,7 +90,7 @@ int BPF_KRETPROBE(read_iter_ends, long ret)
 	return read_ends(ret);
 }
 
-/* The function before Linux 6.10, which uses read_iter. */
+/* Before Linux 6.10, which has userfaultfd_read_iter. */
 SEC("kprobe/userfaultfd_read")
 int BPF_KPROBE(read_plain, struct file *file)
 {

@@ -7,16 +7,16 @@ char _license[] SEC("license") = "GPL";
 
 /* What was read. */
 struct messages {
-	const void *iov; /* the next one; NULL: there is none */
-	const void *at;	 /* in this one */
-	__u64 len;	 /* that is left of it */
-	__u64 left;	 /* of all */
-	__u32 have;	 /* bytes of this message */
+	const void *iov; /* the next struct iovec; NULL: there is none */
+	const void *at;	 /* next byte of this buffer */
+	__u64 len;	 /* bytes left in it */
+	__u64 left;	 /* bytes of messages not counted yet */
+	__u32 have;	 /* bytes of msg that have been copied */
 	__u32 compat;
 	__u64 msg[8]; /* struct uffd_msg, and room up to the limit that the verifier assumes */
 };
 
-/* Not on the stack, where the verifier would follow each value of the rest. */
+/* Not on the stack: there the verifier would follow each value of left. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);

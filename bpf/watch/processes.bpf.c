@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The watched processes, from their beginning to their end. */
 #include "bpf/watch/processes.h"
-#include "bpf/watch/slots.h"
+#include "bpf/watch/tally.h"
 
 char _license[] SEC("license") = "GPL";
 

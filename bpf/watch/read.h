@@ -5,7 +5,9 @@
 
 #include "bpf/kernel.h"
 
-/* With a helper, which always works. A field of a local struct in p would be relocated as well. */
+/*
+ * With a helper, which always works. p is evaluated first: a field of our own struct in p would be relocated, too.
+ */
 #define READ_BY_HELPER(type, p, field)            \
 	({                                        \
 		const void *_p = (p);             \

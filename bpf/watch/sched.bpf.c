@@ -20,13 +20,17 @@ __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct
 		return false;
 	}
 	fill(&s->f, (void *)task, &sign->found, sign->now);
+	if (sign->read)
+		set_reader(&s->f);
 	set_marks(s, sign);
+	wait_begins(s);
 	kind = s->f.kind;
 	/* It was read before all earlier waiters were known, or before watching: no reader has counted it. */
 	if (ev_slot_state(word) == EV_BEFORE_READ && flags & EV_DELIVERY_SEEN && all_seen)
 		ADD(st->messages[KIND(kind)], 1);
 	word = publish(s, EV_WAITING, flags, sign->now);
 	if (ev_slot_state(word) == EV_TAKEN_OVER) {
+		wait_ends(s);
 		ADD(nr_taken, -1);
 		return true;
 	}

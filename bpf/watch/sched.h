@@ -4,11 +4,13 @@
  *
  * A fault has up to three signs, which several CPUs may see at once:
  *  1. its thread goes to sleep with an entry in a queue of a userfaultfd (sched_sleep.bpf.c);
- *  2. the thread is woken, most often by a range operation (sched_wake.bpf.c);
- *  3. its message is read (sched_read.bpf.c). They come in any order: a thread leaves its run queue, and can be
- *     woken, before sched_switch shows that it sleeps. The first sign to take the thread's slot counts the fault; the
- *     others note what they know in the slot's word, also after the fault has ended (EV_DONE). A slot is for the
- *     current fault of its thread if the thread has completed no page fault since, and has slept only this once.
+ *  2. the thread is woken, most often by an ioctl on a userfaultfd (sched_wake.bpf.c);
+ *  3. its message is read (sched_read.bpf.c).
+ *
+ * They come in any order: a thread leaves its run queue, and can be woken, before sched_switch shows that it sleeps.
+ * The first sign to take the thread's slot counts the fault; the others note what they know in the slot's word, also
+ * after the fault has ended (EV_DONE). A slot is for the current fault of its thread if the thread has completed no
+ * page fault since, and has slept only this once.
  *
  * Some faults have no sign: the page was there before the thread slept, and the thread has left the queue when the
  * reader's call ends. Their number is the number of messages that readers have read, minus the number of faults that
@@ -19,7 +21,7 @@
 
 #include "bpf/watch/governed.h"
 #include "bpf/watch/search.h"
-#include "bpf/watch/slots.h"
+#include "bpf/watch/tally.h"
 #include "bpf/watch/thread.h"
 
 /* Each of the other signs changes a word once: this limits the number of tries. */
@@ -30,7 +32,7 @@
 /* The data of a thread that differ from one of its faults to the next. */
 struct thread_marks {
 	__u64 completed; /* page faults */
-	__u64 switches;	 /* of its own will */
+	__u64 switches;	 /* voluntary context switches */
 };
 
 /* What a sign shows about a fault. No holes: a function that is verified separately may read all of it. */
@@ -38,7 +40,8 @@ struct sign {
 	struct found found;
 	struct thread_marks marks;
 	__u64 now;
-	__u64 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
+	__u32 flags; /* EV_DELIVERY_SEEN, EV_SLEEP_SEEN */
+	__u32 read;  /* the current task has read the message */
 };
 
 static inline struct thread_marks marks_of(const struct task_struct *task)
@@ -60,7 +63,7 @@ static inline void fill(struct ev_fault *f, struct task_struct *task, const stru
 	f->kind = kind_of(f->flags);
 	f->ip = 0;
 	f->unmeasured = 0;
-	set_no_resolver(f);
+	set_nobody(f);
 	set_thread(f, task);
 }
 
@@ -79,7 +82,7 @@ static inline bool is_same(const struct ev_slot *s, __u64 uwq, const struct thre
 	return s->uwq == uwq && s->completed == marks->completed && marks->switches - s->switches <= 1;
 }
 
-/* Until all earlier waiters are known, the readers' count is not used: count marked faults as read. */
+/* Until all earlier waiters are known, readers count no messages: count that of a marked fault here. */
 static inline void mark_read(struct ev_stats *st, __u32 kind)
 {
 	ADD(st->marked[KIND(kind)], 1);

@@ -13,7 +13,10 @@ enum noted {
 	NOTED,
 };
 
-/* If a thread has left the queue meanwhile and is in another fault, its entry is at the same address. */
+/*
+ * Is the entry still the one after from? If a thread has left the queue meanwhile and is in another fault, its entry
+ * is at the same address.
+ */
 static bool is_still_there(struct list_head *from, const struct sign *sign)
 {
 	return BPF_CORE_READ(from, next) == entry_of(sign->found.uwq);
@@ -48,8 +51,10 @@ static enum noted note_waiting(struct ev_slot *s, __u32 word, const struct sign 
 		end_unseen(s, word, EV_DONE);
 		return AGAIN;
 	}
-	if (!(word & EV_DELIVERY_SEEN))
+	if (!(word & EV_DELIVERY_SEEN)) {
 		s->f.read_ns = sign->now;
+		set_reader(&s->f);
+	}
 	return note_and_mark(s, word, st);
 }
 
@@ -61,7 +66,7 @@ static enum noted note_before(struct ev_slot *s, __u32 word, __u64 ctx, __u64 ta
 	return NOTED;
 }
 
-/* The slot is for another fault. */
+/* The slot's fault, if it has one, is older: this one is new. */
 static enum noted note_new(struct ev_slot *s, __u32 word, struct task_struct *task, const struct sign *sign)
 {
 	bool done;
@@ -109,7 +114,7 @@ static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign 
 		__u32 word = WORD(s);
 		enum noted r;
 
-		/* It was in one fault between the two reads, or its word has changed. */
+		/* Between the two checks the thread was in one fault; otherwise the word has changed. */
 		if (!is_still_there(from, sign))
 			return false;
 		sign->marks.completed = BPF_CORE_READ(task, min_flt) + BPF_CORE_READ(task, maj_flt);
@@ -134,6 +139,7 @@ __noinline int deliver(__u64 ctx, __u64 uwq, __u64 from, __u64 now)
 		.found = { .uwq = at, .ctx = (void *)ctx, .delivered = true },
 		.now = now,
 		.flags = EV_DELIVERY_SEEN,
+		.read = true,
 	};
 	struct task_struct *task = BPF_CORE_READ(at, wq.private);
 	struct ev_slot *s;
@@ -213,7 +219,7 @@ static void read_ends(struct task_struct *task, struct pt_regs *regs, bool vecto
 	 * Mark faults before messages are counted: a message that is counted, and whose fault is not marked, has no
 	 * other sign.
 	 */
-	deliver_newest(ctx, bpf_ktime_get_ns(), nr, nr + DEPTH, deliver_next);
+	deliver_newest(ctx, true, nr, nr + DEPTH, deliver_next);
 	if (count)
 		count_messages(bytes, REGS_ARG1(regs, compat), vector ? REGS_ARG2(regs) : 0, compat);
 }

@@ -4,7 +4,10 @@
 
 char _license[] SEC("license") = "GPL";
 
-/* A thread that touches the memory of others: a kernel thread, or one in process_vm_readv(2). */
+/*
+ * A thread that touches the memory of others: a kernel thread, or one in process_vm_readv(2) or
+ * process_vm_writev(2).
+ */
 static bool may_be_remote(struct task_struct *task)
 {
 	long nr;
@@ -17,7 +20,7 @@ static bool may_be_remote(struct task_struct *task)
 }
 
 enum place {
-	NOT_OURS,  /* in memory that no userfaultfd governs */
+	NOT_OURS,  /* in memory that is not watched, or that no userfaultfd governs */
 	ELSEWHERE, /* not in the queues that were searched */
 	IN_QUEUE,
 };

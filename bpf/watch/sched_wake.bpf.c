@@ -4,7 +4,7 @@
 
 char _license[] SEC("license") = "GPL";
 
-__u32 nr_before; /* not 0: threads waited before; set by the loader */
+__u32 some_waited; /* threads waited when watching began; set by the loader */
 
 /*
  * A thread that is off its run queue and off its CPU sleeps. sched_switch ran before that; if the slot does not say
@@ -28,8 +28,10 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 
 	s->f.end_ns = bpf_ktime_get_ns();
 	s->f.end = EV_SIGNAL;
-	if (is_waken(uwq))
+	if (is_waken(uwq)) {
 		set_resolver(&s->f, waker, false);
+		note_resolver(&s->f, waker);
+	}
 	/* Its message may also have been read by a call that has not ended yet. */
 	if (!marked && (WORD(s) & EV_DELIVERY_SEEN || is_read(s->f.ctx, (__u64)uwq))) {
 		s->f.read_ns = s->f.end_ns;
@@ -37,6 +39,7 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 	}
 	s->arrival = task->sched_info.last_arrival;
 	count_end(&s->f);
+	wait_ends(s);
 	flags |= publish(s, EV_DONE, flags, s->f.end_ns);
 	ADD(nr_taken, -1);
 	if (st && !marked && flags & EV_DELIVERY_SEEN)
@@ -126,24 +129,37 @@ static bool take_over(struct ev_slot *s, struct task_struct *task, struct task_s
 	return r != 0;
 }
 
+/* Too large for the stack. The kernel runs a program only once at a time on a CPU. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ev_fault);
+} early SEC(".maps");
+
 static void count_woken_early(struct ev_stats *st, struct task_struct *task, struct task_struct *waker,
 			      const struct found *found)
 {
-	struct ev_fault f = {};
+	__u32 zero = 0;
+	struct ev_fault *f = bpf_map_lookup_elem(&early, &zero);
 
-	fill(&f, task, found, bpf_ktime_get_ns());
-	f.end_ns = f.start_ns;
-	f.unmeasured = 1;
-	set_resolver(&f, waker, false);
-	count_fault(st, &f);
+	if (!f)
+		return;
+	fill(f, task, found, bpf_ktime_get_ns());
+	f->end_ns = f->start_ns;
+	f->unmeasured = 1;
+	f->thread = f->team = 0;
+	set_resolver(f, waker, false);
+	note_resolver(f, waker);
+	count_fault(st, f);
 	if (found->delivered)
-		mark_read(st, f.kind);
-	count_end(&f);
+		mark_read(st, f->kind);
+	count_end(f);
 }
 
 /*
- * Only an ioctl on a range does that; search for the thread in its userfaultfd.
- * @number: the task once more
+ * No sign of the fault was seen before. Only an ioctl on a range wakes so early: search its userfaultfd.
+ * @number: the task's address
  */
 static void woken_early(struct task_struct *task, __u64 number, struct task_struct *waker)
 {
@@ -174,7 +190,7 @@ int BPF_PROG(thread_is_woken, struct task_struct *task)
 
 	if (!active)
 		return 0;
-	s = nr_taken || nr_before ? slot_of(task, false) : NULL;
+	s = nr_taken || some_waited ? slot_of(task, false) : NULL;
 	if (!s || !wakes(s, task, waker))
 		woken_early(task, first_argument(ctx), waker);
 	return 0;

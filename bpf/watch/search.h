@@ -24,8 +24,8 @@ int is_read(__u64 ctx, __u64 uwq);
 struct found {
 	struct userfaultfd_wait_queue *uwq;
 	struct userfaultfd_ctx *ctx;
-	__u64 delivered; /* its message was read */
-	__u64 unsure;	 /* it was not found, but may be there */
+	__u32 delivered; /* its message was read */
+	__u32 unsure;	 /* it was not found, but may be there */
 };
 
 static inline bool find_in_ctx(struct userfaultfd_ctx *ctx, __u64 task, struct found *ret)

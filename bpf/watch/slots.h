@@ -18,10 +18,11 @@ extern struct slot_map slots SEC(".maps");
 /* A thread found no room: from then on, a thread without a slot may be in a missed fault. */
 extern __u32 no_room;
 
-/* Number of slots that are not idle: while it is 0, no thread needs to be looked up. */
+/* Number of slots whose fault is counted and has not ended: while it is 0, no such fault needs to be looked for. */
 extern __u64 nr_taken;
 
-static inline struct ev_slot *find_slot(__u64 task)
+/* Not inlined: a light skeleton can't have more than 32 functions. */
+static __noinline struct ev_slot *find_slot(__u64 task)
 {
 	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
 		__u32 at = ev_slot_place(task, i);
@@ -64,11 +65,9 @@ static inline struct ev_slot *claim_slot(__u64 task)
 	return s;
 }
 
-static __noinline struct ev_slot *slow_slot_of(const void *task, bool create)
+static __noinline struct ev_slot *find_or_claim_slot(const void *task)
 {
-	struct ev_slot *s = find_slot((__u64)task);
-
-	return s || !create ? s : claim_slot((__u64)task);
+	return find_slot((__u64)task) ?: claim_slot((__u64)task);
 }
 
 static __always_inline struct ev_slot *slot_of(const void *task, bool create)
@@ -76,38 +75,9 @@ static __always_inline struct ev_slot *slot_of(const void *task, bool create)
 	__u32 at = ev_slot_place((__u64)task, 0);
 	struct ev_slot *s = bpf_map_lookup_elem(&slots, &at);
 
-	return s && s->task == (__u64)task ? s : slow_slot_of(task, create);
-}
-
-/*
- * word: the word in which this shows. The thread has gone on, and nobody saw when, nor why if it slept: ioctls that
- * wake are seen.
- */
-static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
-{
-	if (ev_slot_state(word) != EV_WAITING ||
-	    __sync_val_compare_and_swap(&s->word, word, word - EV_WAITING + EV_ENDING) != word)
-		return false;
-	s->f.end = word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED;
-	s->f.end_ns = s->f.start_ns;
-	s->f.unmeasured = 1;
-	count_end(&s->f);
-	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
-	ADD(nr_taken, -1);
-	return true;
-}
-
-/* The thread exits. */
-static inline void leave_slot(struct task_struct *task)
-{
-	struct ev_slot *s = slot_of(task, false);
-
-	if (!s)
-		return;
-	end_unseen(s, s->word, EV_IDLE);
-	s->f.start_ns = 0;
-	s->word = EV_IDLE;
-	__sync_lock_test_and_set(&s->task, 0);
+	if (s && s->task == (__u64)task)
+		return s;
+	return create ? find_or_claim_slot(task) : find_slot((__u64)task);
 }
 
 #endif

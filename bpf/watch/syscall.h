@@ -61,7 +61,7 @@ static inline struct pt_regs *regs_of(struct task_struct *task)
 	return (struct pt_regs *)bpf_task_pt_regs(task);
 }
 
-/* The user-mode instruction of the current task; in a system call, the one that made it; 0: it has no user mode. */
+/* The user-mode instruction of the current task; in a system call, the one after it; 0: it has no user mode. */
 static inline __u64 user_ip(struct task_struct *task)
 {
 	return task->flags & PF_KTHREAD ? 0 : REGS_IP(regs_of(task));

@@ -8,6 +8,18 @@
 #include "bpf/watch/config.h"
 #include "bpf/watch/syscall.h"
 
+/* Any thread. */
+static inline void read_ids(struct task_struct *task, __u32 *pid, __u32 *tid)
+{
+	if (config.level) {
+		*pid = pid_at(BPF_CORE_READ(task, group_leader), config.level, config.pid_ns);
+		*tid = pid_at(task, config.level, config.pid_ns);
+	} else {
+		*pid = BPF_CORE_READ(task, tgid);
+		*tid = BPF_CORE_READ(task, pid);
+	}
+}
+
 /* Any thread, in a fault whose memory is known. */
 static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 {
@@ -16,13 +28,7 @@ static inline void set_thread(struct ev_fault *f, struct task_struct *task)
 	if (!is_streaming())
 		return;
 	leader = BPF_CORE_READ(task, group_leader);
-	if (config.level) {
-		f->pid = pid_at(leader, config.level, config.pid_ns);
-		f->tid = pid_at(task, config.level, config.pid_ns);
-	} else {
-		f->pid = BPF_CORE_READ(task, tgid);
-		f->tid = BPF_CORE_READ(task, pid);
-	}
+	read_ids(task, &f->pid, &f->tid);
 	f->process_ns = (__u64)BPF_CORE_READ(task, mm) == f->mm ? BPF_CORE_READ(leader, start_time) : 0;
 	BPF_CORE_READ_STR_INTO(&f->comm, task, comm);
 }
@@ -41,16 +47,24 @@ static inline void set_current(struct task_struct *task, __u32 *pid, __u32 *tid,
 	((__u64 *)comm)[1] = ((const __u64 *)task->comm)[1];
 }
 
-/* Set until it is known who ended it. */
-static inline void set_no_resolver(struct ev_fault *f)
+/* Set until it is known who read its message, and who ended it. */
+static inline void set_nobody(struct ev_fault *f)
 {
-	f->resolver_pid = 0;
-	f->resolver_tid = 0;
+	f->reader_pid = f->reader_tid = 0;
+	f->resolver_pid = f->resolver_tid = 0;
+	f->resolver = 0;
 	f->op = EV_OP_NONE;
 }
 
+/* The current task has read its message. */
+static inline void set_reader(struct ev_fault *f)
+{
+	if (is_streaming())
+		set_current(bpf_get_current_task_btf(), &f->reader_pid, &f->reader_tid, f->reader_comm);
+}
+
 /* The resolver is the current task. Until a userfaultfd is released, nothing but ioctls on it wakes. */
-static inline void set_resolver(struct ev_fault *f, struct task_struct *resolver, bool released)
+static __always_inline void set_resolver(struct ev_fault *f, struct task_struct *resolver, bool released)
 {
 	__u32 cmd = released ? 0 : ioctl_of(resolver);
 

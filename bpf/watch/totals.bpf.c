@@ -6,64 +6,29 @@ char _license[] SEC("license") = "GPL";
 
 struct stats_map stats SEC(".maps");
 
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4 << 20);
-} events SEC(".maps");
-
-/* The reader of the stream polls it many times a second; wake it before the stream is full. */
-#define WAKE_BYTES (1 << 20)
+struct event_map events SEC(".maps");
 
 /*
- * The smallest i with ns <= 2^i us, by bisection. Not static: its many paths are verified once, and not for each
- * caller.
+ * The bucket of a wait, by bisection. Not static: its many paths are verified once, and not for each caller.
  */
 __noinline __u32 bucket_of(__u64 ns)
 {
-	__u64 us = ns > 1000 ? (ns - 1) / 1000 : 0;
-	__u32 i = 0;
+	__u64 len = ns ? ns - 1 : 0, left = len >> EV_SHORTEST;
+	__u32 doublings = 0, i;
 
-	if (us >> 32)
+	if (!left)
+		return 0;
+	if (left >> EV_DOUBLINGS)
 		return EV_NR_BUCKETS - 1;
 	for (int bits = 16; bits; bits /= 2)
-		if (us >> bits) {
-			us >>= bits;
-			i += bits;
+		if (left >> bits) {
+			left >>= bits;
+			doublings += bits;
 		}
-	i += us;
+	/* The bits after the highest one. */
+	len = (len << 4 >> EV_SHORTEST) >> doublings;
+	i = 1 + doublings * EV_PARTS + (len & (EV_PARTS - 1));
 	return i < EV_NR_BUCKETS ? i : EV_NR_BUCKETS - 1;
 }
 
-static void count_wait(struct ev_stats *st, __u64 wait)
-{
-	__u32 i = bucket_of(wait);
-
-	if (i < EV_NR_BUCKETS)
-		ADD(st->buckets[i], 1);
-	if (wait > st->max_wait_ns)
-		st->max_wait_ns = wait;
-}
-
-static bool hand_out(struct ev_fault *f)
-{
-	bool is_much = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_BYTES;
-
-	return !bpf_ringbuf_output(&events, f, sizeof(*f), is_much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
-}
-
-/* Not static, so that it is verified only once. */
-__noinline int count_end(struct ev_fault *f)
-{
-	struct ev_stats *st = own_stats();
-
-	if (!st || !f)
-		return 0;
-	ADD(st->ended[END(f->end)], 1);
-	if (f->unmeasured)
-		ADD(st->unmeasured, 1);
-	else
-		count_wait(st, f->end_ns > f->start_ns ? f->end_ns - f->start_ns : 0);
-	if (is_streaming() && !hand_out(f))
-		ADD(st->lost, 1);
-	return 0;
-}
+_Static_assert(EV_PARTS == 1 << 4, "four bits after the highest one");

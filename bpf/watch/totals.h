@@ -13,7 +13,13 @@ struct stats_map {
 	__type(value, struct ev_stats);
 };
 
+struct event_map {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+};
+
 extern struct stats_map stats SEC(".maps");
+extern struct event_map events SEC(".maps");
 
 /* Programs on one CPU may interrupt each other. */
 #define ADD(counter, n) ((void)__sync_fetch_and_add(&(counter), n))
@@ -30,7 +36,18 @@ static inline void count_fault(struct ev_stats *st, const struct ev_fault *f)
 	ADD(st->faults[KIND(f->kind)], 1);
 }
 
-/* Count a fault that has ended, and send its record. */
-int count_end(struct ev_fault *f);
+/* The bucket of a wait. */
+__u32 bucket_of(__u64 ns);
+
+/* The reader of the stream polls it many times a second; wake it before the stream is full. */
+#define WAKE_BYTES (1 << 20)
+
+/* Send the record of a fault. False: the stream has no room. */
+static inline bool hand_out(struct ev_fault *f)
+{
+	bool is_much = bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) > WAKE_BYTES;
+
+	return !bpf_ringbuf_output(&events, f, EV_FAULT_BYTES, is_much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+}
 
 #endif

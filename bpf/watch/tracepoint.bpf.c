@@ -2,9 +2,9 @@
 /*
  * Faults by the tracepoints of userfaultfd (kernel-patches/).
  *
- * The faulting thread reports the begin and the end. In between, its message is read and it is woken, each under the
- * lock of its queue. There no program is skipped, except with PREEMPT_RT, and a begin that was skipped can be made up
- * for.
+ * The faulting thread reports the beginning and the end. In between, its message is read and it is woken, each under
+ * the lock of its queue. There no program is skipped, except with PREEMPT_RT, and a beginning that was skipped can be
+ * made up for.
  */
 #define GET(p, field) ((p)->field)
 #define MAY_SKIP true
@@ -51,7 +51,10 @@ int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, uns
 
 	if (went_on(s, task))
 		return 0;
-	/* The waker has counted it; but with PREEMPT_RT that program may have been skipped. */
+	/*
+	 * Usually the waker has counted it; with PREEMPT_RT its program may have been skipped, and the slot still
+	 * waits.
+	 */
 	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->word == EV_IDLE))
 		return 0;
 	s = ending_slot(s, task, uwq_of_msg(msg));
@@ -101,7 +104,7 @@ int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 		return 0;
 	s = slot_of(task, false);
 	if (is_waiting(s))
-		delivered(st, s, read_time());
+		delivered(st, s, bpf_ktime_get_ns(), true);
 	else if (!s || !waited_before(s))
 		read_apart(s, task, uffd, msg);
 	return 0;

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as JSON: an object a line for each fault, then one for the summary. */
+#include <errno.h>
+#include <stdlib.h>
+
 #include "cmd/watch/json.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
@@ -9,15 +12,28 @@ static bool fits(const struct watch_options *o)
 	return o->json;
 }
 
+struct objects {
+	struct watch_session *session;
+	struct uffdctl_watch_stats last; /* interval */
+	uint64_t last_ns;
+};
+
 static int begin(struct watch_session *s, void **ret)
 {
-	*ret = s;
+	struct objects *j = calloc(1, sizeof(*j));
+
+	if (!j) {
+		error(s->messages, "out of memory");
+		return -ENOMEM;
+	}
+	j->session = s;
+	*ret = j;
 	return 0;
 }
 
 static void put_fault(void *data, const struct uffdctl_fault *f)
 {
-	struct watch_session *s = data;
+	struct objects *j = data;
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", "fault");
@@ -32,29 +48,38 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 	json_number(o, "wait_ns", f->wait_ns);
 	json_number(o, "queue_ns", f->queue_ns);
 	json_text(o, "ended", uffdctl_end_name(f->end));
+	json_pid(o, "reader_pid", f->reader_pid);
+	json_pid(o, "reader_tid", f->reader_tid);
+	json_text(o, "reader_comm", f->reader_pid ? f->reader_comm : NULL);
 	json_pid(o, "resolver_pid", f->resolver_pid);
+	json_pid(o, "resolver_tid", f->resolver_tid);
 	json_text(o, "resolver_comm", f->resolver_pid ? f->resolver_comm : NULL);
 	json_text(o, "op", f->op);
 	json_text(o, "name", f->name);
 	json_number(o, "offset", f->offset);
 	json_address(o, "ip", f->ip);
-	json_text(o, "symbol", symbols_get(&s->symbols, f->pid, f->ip, SYMBOL_MS));
+	json_text(o, "symbol", symbols_get(&j->session->symbols, f->pid, f->ip, SYMBOL_MS));
 	json_print(o);
 }
 
 static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
-	const struct watch_session *s = data;
+	struct objects *j = data;
+	struct uffdctl_watch_stats since;
 
-	summary_json("interval", st, passed_ns, s->backend);
+	totals_since(st, &j->last, &since);
+	interval_json(j->session->watch, st, &since, passed_ns, passed_ns - j->last_ns);
+	j->last = *st;
+	j->last_ns = passed_ns;
 }
 
 static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
-	const struct watch_session *s = data;
+	struct objects *j = data;
 
 	if (st)
-		summary_json("summary", st, passed_ns, s->backend);
+		summary_json(j->session->watch, st, passed_ns);
+	free(j);
 }
 
 const struct watch_output output_json = {

@@ -116,7 +116,7 @@ static char *put_columns(char *p, struct lines *l, const struct uffdctl_fault *f
 	p = put_column(p, f->addr, 16, 12);
 	p = put_wait(p, f->wait_ns);
 	p = put_left(p, f->op ?: uffdctl_end_name(f->end), 10);
-	p = put_column(p, f->resolver_pid, 10, 8);
+	p = put_column(p, f->resolver_tid, 10, 8);
 	return put_left(p, f->resolver_pid ? show(&l->resolver, f->resolver_comm) : "-", 15);
 }
 
@@ -146,31 +146,27 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 
 /* ---- totals ---- */
 
-static void put_rate(enum uffdctl_kind kind, const struct uffdctl_watch_stats *st,
-		     const struct uffdctl_watch_stats *last, double s)
-{
-	uint64_t n = totals_grown(st->faults[BY_KIND(kind)], last->faults[BY_KIND(kind)]);
-
-	printf(" %s %.0f", uffdctl_kind_name(kind), (double)n / s);
-}
-
-/* The difference since the last call. */
+/* What came since the last call; the waits also since the start. */
 static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
 	struct lines *l = data;
-	const struct uffdctl_watch_stats *last = &l->last;
 	double s = (double)(passed_ns - l->last_ns) / 1e9;
-	struct uffdctl_watch_stats since = *st;
+	struct uffdctl_watch_stats since;
 	char p99[DURATION_SIZE];
 
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++)
-		since.buckets[i] -= last->buckets[i];
-	printf("%8.1f s %10.0f faults/s:", (double)passed_ns / 1e9,
-	       (double)totals_grown(totals_sum(st->faults, NR_KINDS), totals_sum(last->faults, NR_KINDS)) / s);
+	totals_since(st, &l->last, &since);
+	printf("%8.1f s %10.0f faults/s:", (double)passed_ns / 1e9, (double)totals_sum(since.faults, NR_KINDS) / s);
 	for (int i = 0; i < NR_KINDS; i++)
-		put_rate(totals_kind(i), st, last, s);
-	printf(", pending %" PRIu64 ", p99 <= %s, lost %" PRIu64 "\n", st->pending,
-	       duration_text(p99, totals_percentile(&since, 99), 0), totals_grown(st->lost_events, last->lost_events));
+		printf(" %s %.0f", uffdctl_kind_name(totals_kind(i)),
+		       (double)since.faults[BY_KIND(totals_kind(i))] / s);
+	printf(", pending %" PRIu64, st->pending);
+	for (int i = 0; i < NR_WAITS; i++) {
+		const struct totals_wait *w = &totals_waits[i];
+
+		printf(", %s p99 <= %s", w->name, duration_text(p99, totals_percentile(&since, w, 99), 0));
+		printf(" (all %s)", duration_text(p99, totals_percentile(st, w, 99), 0));
+	}
+	printf(", lost %" PRIu64 "\n", since.lost_events);
 	l->last = *st;
 	l->last_ns = passed_ns;
 }
@@ -182,7 +178,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	if (st && l->started)
 		putchar('\n');
 	if (st)
-		summary_text(st, passed_ns, l->session->backend);
+		summary_text(l->session->watch, st, passed_ns);
 	free_shown(&l->comm);
 	free_shown(&l->resolver);
 	free_shown(&l->name);

@@ -6,19 +6,21 @@
 
 #include "cmd/duration.h"
 #include "cmd/watch/json.h"
+#include "cmd/watch/parts.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/totals.h"
 
 #define BAR "########################################"
 
-/* The members of a summary, in this order. */
+/* The counts of a summary, in this order. */
 static const struct total {
 	const char *object, *key; /* in JSON; the object that it is in, or NULL */
 	const char *before;	  /* the text before it */
-	size_t count;		  /* where its number is; or */
-	double percentile;	  /* of the waits */
+	size_t count;		  /* where its number is */
+	bool is_state;		  /* of now, not of an interval */
 } totals[] = {
-#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), 0
+#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), false
+#define STATE(field) offsetof(struct uffdctl_watch_stats, field), true
 	{ "faults", "minor", ": minor ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MINOR)]) },
 	{ "faults", "missing", ", missing ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MISSING)]) },
 	{ "faults", "wp", ", wp ", COUNT(faults[BY_KIND(UFFDCTL_KIND_WP)]) },
@@ -29,63 +31,79 @@ static const struct total {
 	{ "ended", "signal", ", signal ", COUNT(ended[UFFDCTL_END_SIGNAL]) },
 	{ "ended", "released", ", released ", COUNT(ended[UFFDCTL_END_RELEASED]) },
 	{ "ended", "not_waited", ", not waited ", COUNT(ended[UFFDCTL_END_NOT_WAITED]) },
-	{ NULL, "pending", ", pending ", COUNT(pending) },
-	{ NULL, "pending_before", "; waited before ", COUNT(before) },
+	{ NULL, "pending", ", pending ", STATE(pending) },
+	{ NULL, "pending_before", "; waited before ", STATE(before) },
 	{ NULL, "lost_events", "; events lost ", COUNT(lost_events) },
 	{ NULL, "missed", ", missed ", COUNT(missed) },
 	{ NULL, "unknown_waits", ", unknown waits ", COUNT(unknown_waits) },
-	{ "wait_ns", "p50", "\nwait p50 <= ", 0, 50 },
-	{ "wait_ns", "p90", ", p90 <= ", 0, 90 },
-	{ "wait_ns", "p99", ", p99 <= ", 0, 99 },
-	{ "wait_ns", "max", ", max ", 0, 100 },
 #undef COUNT
+#undef STATE
 };
 
 #define NR_TOTALS (sizeof(totals) / sizeof(totals[0]))
 
 static uint64_t value_of(const struct total *t, const struct uffdctl_watch_stats *st)
 {
-	if (t->percentile > 0)
-		return totals_percentile(st, t->percentile);
 	return *(const uint64_t *)((const char *)st + t->count);
 }
 
 /* ---- text ---- */
 
-static void put_total(const struct total *t, const struct uffdctl_watch_stats *st)
+void percentiles_text(const struct uffdctl_watch_stats *st, const struct totals_wait *w)
 {
-	uint64_t value = value_of(t, st);
+	const char *before = " ";
 	char duration[DURATION_SIZE];
 
-	if (t->percentile <= 0)
-		printf("%s%" PRIu64, t->before, value);
-	else if (value != UFFDCTL_UNKNOWN)
-		printf("%s%s", t->before, duration_text(duration, value, 0));
-}
+	fputs(w->name, stdout);
+	for (int i = 0; i < NR_PERCENTS; i++) {
+		uint64_t ns = totals_percentile(st, w, totals_percents[i].percent);
 
-static void put_histogram(const struct uffdctl_watch_stats *st)
-{
-	uint64_t most = totals_most(st->buckets, UFFDCTL_NR_BUCKETS);
-	char duration[DURATION_SIZE];
-
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
-		uint64_t n = st->buckets[i], bound = uffdctl_bucket_bound_ns(i);
-
-		if (n)
-			printf("%10s %10" PRIu64 " %.*s\n",
-			       bound == UFFDCTL_UNKNOWN ? "more" : duration_text(duration, bound, 0), n,
-			       (int)(n * (sizeof(BAR) - 1) / most), BAR);
+		if (ns == UFFDCTL_UNKNOWN)
+			continue;
+		printf("%s%s %s%s", before, totals_percents[i].name, i + 1 < NR_PERCENTS ? "<= " : "",
+		       duration_text(duration, ns, 0));
+		before = ", ";
 	}
 }
 
-void summary_text(const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *backend)
+/* A line for each doubling, which is easier to read than all buckets. */
+static void put_histogram(const struct uffdctl_watch_stats *st)
+{
+	uint64_t counts[UFFDCTL_NR_BUCKETS] = {}, bounds[UFFDCTL_NR_BUCKETS], most;
+	char duration[DURATION_SIZE];
+	int nr = 0;
+
+	for (unsigned int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
+		uint64_t bound = uffdctl_bucket_bound_ns(i);
+
+		counts[nr] += st->buckets[i];
+		/* A power of two ends a line. */
+		if (bound == UFFDCTL_UNKNOWN || !(bound & (bound - 1)))
+			bounds[nr++] = bound;
+	}
+	most = totals_most(counts, nr);
+	for (int i = 0; i < nr; i++)
+		if (counts[i])
+			printf("%10s %10" PRIu64 " %.*s\n",
+			       bounds[i] == UFFDCTL_UNKNOWN ? "more" : duration_text(duration, bounds[i], 0), counts[i],
+			       (int)(counts[i] * (sizeof(BAR) - 1) / most), BAR);
+}
+
+void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
 	printf("%" PRIu64 " faults in %.1f s (%s)", totals_sum(st->faults, NR_KINDS), (double)duration_ns / 1e9,
-	       backend);
+	       uffdctl_watch_backend(w));
 	for (size_t i = 0; i < NR_TOTALS; i++)
-		put_total(&totals[i], st);
+		printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
+	for (int i = 0; i < NR_WAITS; i++) {
+		if (!totals_sum(totals_buckets(st, &totals_waits[i]), UFFDCTL_NR_BUCKETS))
+			continue;
+		putchar('\n');
+		percentiles_text(st, &totals_waits[i]);
+	}
 	putchar('\n');
 	put_histogram(st);
+	parts_text(w);
 }
 
 /* ---- JSON ---- */
@@ -94,9 +112,11 @@ static void add_histogram(json_object *o, const struct uffdctl_watch_stats *st)
 {
 	json_object *histogram = json_object_new_array();
 
-	for (int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
-		json_object *bucket = json_object_new_object();
+	for (unsigned int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
+		json_object *bucket = st->buckets[i] ? json_object_new_object() : NULL;
 
+		if (!bucket)
+			continue;
 		json_number(bucket, "le_ns", uffdctl_bucket_bound_ns(i));
 		json_number(bucket, "count", st->buckets[i]);
 		json_object_array_add(histogram, bucket);
@@ -104,18 +124,56 @@ static void add_histogram(json_object *o, const struct uffdctl_watch_stats *st)
 	json_object_object_add(o, "histogram", histogram);
 }
 
-void summary_json(const char *type, const struct uffdctl_watch_stats *st, uint64_t duration_ns, const char *backend)
+static void add_percentiles(json_object *o, const struct uffdctl_watch_stats *st, const struct totals_wait *w)
+{
+	char key[32];
+
+	snprintf(key, sizeof(key), "%s_ns", w->name);
+	for (int i = 0; i < NR_PERCENTS; i++)
+		json_number(json_member(o, key), totals_percents[i].name,
+			    totals_percentile(st, w, totals_percents[i].percent));
+}
+
+/* @states: also the numbers of threads that wait now */
+static void add_totals(json_object *o, const struct uffdctl_watch_stats *st, bool states)
+{
+	for (size_t i = 0; i < NR_TOTALS; i++) {
+		const struct total *t = &totals[i];
+
+		if (states || !t->is_state)
+			json_number(t->object ? json_member(o, t->object) : o, t->key, value_of(t, st));
+	}
+	for (int i = 0; i < NR_WAITS; i++)
+		add_percentiles(o, st, &totals_waits[i]);
+}
+
+static json_object *begin(struct uffdctl_watch *w, const char *type, const struct uffdctl_watch_stats *st,
+			  uint64_t duration_ns)
 {
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", type);
 	json_number(o, "duration_ns", duration_ns);
-	for (size_t i = 0; i < NR_TOTALS; i++) {
-		const struct total *t = &totals[i];
-
-		json_number(t->object ? json_member(o, t->object) : o, t->key, value_of(t, st));
-	}
+	add_totals(o, st, true);
 	add_histogram(o, st);
-	json_text(o, "backend", backend);
+	json_text(o, "backend", uffdctl_watch_backend(w));
+	return o;
+}
+
+void summary_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+{
+	json_object *o = begin(w, "summary", st, duration_ns);
+
+	parts_json(w, o);
+	json_print(o);
+}
+
+void interval_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,
+		   const struct uffdctl_watch_stats *since, uint64_t duration_ns, uint64_t since_ns)
+{
+	json_object *o = begin(w, "interval", st, duration_ns), *interval = json_member(o, "interval");
+
+	json_number(interval, "duration_ns", since_ns);
+	add_totals(interval, since, false);
 	json_print(o);
 }

@@ -32,3 +32,49 @@ uint64_t totals_grown(uint64_t now, uint64_t last)
 {
 	return now > last ? now - last : 0;
 }
+
+/* ---- waits ---- */
+
+const struct totals_wait totals_waits[NR_WAITS] = {
+	{ "wait", offsetof(struct uffdctl_watch_stats, buckets), offsetof(struct uffdctl_watch_stats, max_wait_ns) },
+	{ "queued", offsetof(struct uffdctl_watch_stats, queued), offsetof(struct uffdctl_watch_stats, max_queued_ns) },
+	{ "handled", offsetof(struct uffdctl_watch_stats, handled),
+	  offsetof(struct uffdctl_watch_stats, max_handled_ns) },
+};
+
+const struct totals_percent totals_percents[NR_PERCENTS] = {
+	{ "p50", 50 }, { "p90", 90 }, { "p99", 99 }, { "max", 100 }
+};
+
+static uint64_t *number(struct uffdctl_watch_stats *st, size_t at)
+{
+	return (uint64_t *)((char *)st + at);
+}
+
+const uint64_t *totals_buckets(const struct uffdctl_watch_stats *st, const struct totals_wait *w)
+{
+	return (const uint64_t *)((const char *)st + w->buckets);
+}
+
+uint64_t totals_percentile(const struct uffdctl_watch_stats *st, const struct totals_wait *w, double percent)
+{
+	return uffdctl_percentile_ns(totals_buckets(st, w), *(const uint64_t *)((const char *)st + w->max), percent);
+}
+
+void totals_since(const struct uffdctl_watch_stats *now, const struct uffdctl_watch_stats *last,
+		  struct uffdctl_watch_stats *ret)
+{
+	size_t first = offsetof(struct uffdctl_watch_stats, faults);
+
+	*ret = *now;
+	for (size_t at = first; at < sizeof(*ret); at += sizeof(uint64_t))
+		*number(ret, at) = totals_grown(*number(ret, at), *(const uint64_t *)((const char *)last + at));
+	ret->pending = now->pending;
+	ret->before = now->before;
+	ret->before_left = now->before_left;
+	/* The longest wait since the start; only if it is a new one, it was in this interval. */
+	for (int i = 0; i < NR_WAITS; i++)
+		*number(ret, totals_waits[i].max) =
+			*number(ret, totals_waits[i].max) ? *(const uint64_t *)((const char *)now + totals_waits[i].max)
+							  : UFFDCTL_UNKNOWN;
+}

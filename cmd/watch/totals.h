@@ -7,6 +7,8 @@
 
 enum {
 	NR_KINDS = 4, /* of faults */
+	NR_WAITS = 3,
+	NR_PERCENTS = 4,
 };
 
 /* The index of a kind of fault in counts by bit of the mode. */
@@ -16,13 +18,27 @@ enum {
 enum uffdctl_kind totals_kind(int i);
 uint64_t totals_sum(const uint64_t *n, int nr);
 uint64_t totals_most(const uint64_t *n, int nr);
-/* A fault that was seen only by its message may turn out to have been seen otherwise: then it is 0. */
+/* How much a count has grown. It may also fall: a fault that was counted by its message turns out to be counted. */
 uint64_t totals_grown(uint64_t now, uint64_t last);
 
-/* A percentile of the waits; 100: the longest wait. UFFDCTL_UNKNOWN while there is none. */
-static inline uint64_t totals_percentile(const struct uffdctl_watch_stats *st, double percent)
-{
-	return uffdctl_percentile_ns(st->buckets, st->max_wait_ns, percent);
-}
+/* The whole wait, and its parts before and after its message is read: where their numbers are in the totals. */
+extern const struct totals_wait {
+	const char *name;
+	size_t buckets, max;
+} totals_waits[NR_WAITS];
+
+/* The percentiles that are shown; the last one is the longest wait. */
+extern const struct totals_percent {
+	const char *name;
+	double percent;
+} totals_percents[NR_PERCENTS];
+
+const uint64_t *totals_buckets(const struct uffdctl_watch_stats *st, const struct totals_wait *w);
+/* A percentile of the waits; 100: the longest wait. UFFDCTL_UNKNOWN if there is none, or if it is not known. */
+uint64_t totals_percentile(const struct uffdctl_watch_stats *st, const struct totals_wait *w, double percent);
+
+/* What came since the last totals. Numbers of threads that wait are those of now. */
+void totals_since(const struct uffdctl_watch_stats *now, const struct uffdctl_watch_stats *last,
+		  struct uffdctl_watch_stats *ret);
 
 #endif

@@ -9,8 +9,9 @@
  * Choose the only userfaultfd that governs the target's memory; if there are several, the one that owns everything
  * that is registered in the ranges.
  * @ranges: may be NULL
- * @ret: out, one of h->list -ENOENT: there is none; -ENOTUNIQ: there are several; -ESRCH, -EXDEV: it governs other
- * memory; errors of range_resolve(); logged.
+ * @ret: out, one of h->list
+ * -ENOENT: there is none; -ENOTUNIQ: there are several; -ESRCH, -EXDEV: it governs other memory; errors of
+ * range_resolve(); logged.
  */
 int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_uffd **ret);
 

@@ -6,8 +6,8 @@
 #include "lib/drive/handle.h"
 
 /*
- * Warn if no handler reads the messages, or if the handler may not know the faults of a mode. @maps: all mappings of
- * the target
+ * Warn if no handler reads the messages, or if the handler may not know the faults of a mode.
+ * @maps: all mappings of the target
  */
 void warn_handler(struct uffdctl_handle *h, const struct uffdctl_maps *maps, uint64_t modes);
 

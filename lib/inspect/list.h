@@ -9,8 +9,8 @@
 int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_find_opts *ret);
 
 /*
- * All userfaultfds, as from uffdctl_list(). @with_bytes: count the bytes registered on each, which reads all
- * mappings.
+ * All userfaultfds, as from uffdctl_list().
+ * @with_bytes: count the bytes registered on each, which reads all mappings
  */
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret);
 

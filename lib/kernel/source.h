@@ -10,8 +10,9 @@
  * @wanted: the source that the caller asked for
  * @ret: out, UFFDCTL_SOURCE_BPF or UFFDCTL_SOURCE_PROC
  * @why: out, why BPF is not available, if it was wanted and another source is used; otherwise NULL; may be NULL
- * itself -errno: only BPF is wanted; or we lack descriptors or memory, which a walk of /proc would need, too. Not
- * logged: iter_why() has the text.
+ * itself
+ * -errno: only BPF is wanted; or we lack descriptors or memory, which a walk of /proc would need, too. Not logged:
+ * iter_why() has the text.
  */
 int source_choose(struct uffdctl *u, enum uffdctl_source wanted, enum uffdctl_source *ret, const char **why);
 

@@ -89,7 +89,7 @@ static void reset_signals(void)
 
 /* ---- around it ---- */
 
-/* Close the descriptors even if there is no memory: use a small array then. */
+/* An array of fixed size: closing descriptors must not need memory. */
 #define MAX_KEEP 8
 
 static void __attribute__((noreturn)) be_child(struct child_state *state, int sock, const int *keep, size_t nr_keep,

@@ -3,8 +3,8 @@
  * A child process that reads files of a target: the target can make them block, grow or shrink.
  *
  * A system call on a file of a FUSE or NFS mount whose server does not answer never returns, and no signal ends it.
- * Only another process can be left behind. It holds no descriptor of the target, its memory is limited, and it ends
- * by itself as soon as it can.
+ * Only another process can be left behind. It does not hold the target's userfaultfd, its memory is limited, and it
+ * ends by itself as soon as it can.
  */
 #ifndef UFFDCTL_CHILD_H
 #define UFFDCTL_CHILD_H
@@ -31,7 +31,8 @@ struct child {
  * Fork it. The parent may have several threads; the child has only the calling one.
  * @keep: descriptors to keep; the child first closes all others
  * @max_bytes: memory that it may use in addition to what we have
- * @run: runs in the child, which ends when it returns -errno of socketpair(2), mmap(2) or fork(2).
+ * @run: runs in the child, which ends when it returns
+ * -EINVAL: too many descriptors to keep; -errno of mmap(2), socketpair(2) or fork(2).
  */
 int child_start(struct child *c, const int *keep, size_t nr_keep, uint64_t max_bytes, void (*run)(int sock, void *arg),
 		void *arg);

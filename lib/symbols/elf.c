@@ -189,8 +189,8 @@ static int report(struct collection *s, struct uffdctl_range *ret)
 
 	if (s->search.module_name && !s->module_seen)
 		return fail(u, -ENOENT,
-			    "%d: no readable ELF file named %s is mapped (to select mappings by name, write @%s:%s)",
-			    s->search.t->pid, module, module, symbol);
+			    "%d: no readable ELF file named %s is mapped (for a mapping named %s:%s, write @%s:%s)",
+			    s->search.t->pid, module, module, symbol, module, symbol);
 	if (!s->nr)
 		return fail(u, -ENOENT, "%d: no data object %s in %s (stripped? install its debug file)",
 			    s->search.t->pid, symbol, module ? module : "the mapped ELF files");

@@ -10,7 +10,7 @@
  * @module: base name or SONAME of the file, NULL for any
  * @symbol: its name, optionally with its version (arena@@V1)
  * @ret: out, not rounded
- * -ENOENT: there is none; -ENOTUNIQ: there are several; both are logged, with the candidates.
+ * -ENOENT: there is none; -ENOTUNIQ: there are several; both are logged, the second one with the candidates.
  */
 int elf_find_object(struct uffdctl_target *t, const struct uffdctl_vma *vmas, size_t nr_vmas, const char *module,
 		    const char *symbol, struct uffdctl_range *ret);

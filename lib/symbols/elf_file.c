@@ -43,7 +43,7 @@ int elf_open_regular(int dirfd, const char *path, int flags)
 	return open(self, O_RDONLY | O_CLOEXEC);
 }
 
-/* For section numbers beyond the header (SHN_XINDEX), libelf allocates as much memory as the target writes there. */
+/* For section numbers beyond the header (SHN_XINDEX), libelf allocates by a number that the target controls. */
 static bool is_sound(const union elf_header *h)
 {
 	if (memcmp(h->e64.e_ident, ELFMAG, SELFMAG) ||
@@ -55,7 +55,7 @@ static bool is_sound(const union elf_header *h)
 	return (h->e32.e_shnum || !h->e32.e_shoff) && h->e32.e_phnum < PN_XNUM;
 }
 
-/* The sections that libelf reads as a whole for the build-id, the debug link or the name of a section. */
+/* Are the sections small that libelf reads as a whole for the build-id, the debug link or the name of a section? */
 static bool is_modest(Elf *elf)
 {
 	Elf_Scn *scn = NULL;

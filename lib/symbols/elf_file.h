@@ -12,8 +12,8 @@
 const char *elf_base_name(const char *path);
 
 /*
- * Open a regular file, or return -1: a path from a target may name a device, or a FIFO that blocks. @flags:
- * O_NOFOLLOW or 0
+ * Open a regular file, or return -1: a path from a target may name a device, or a FIFO that blocks.
+ * @flags: O_NOFOLLOW or 0
  */
 int elf_open_regular(int dirfd, const char *path, int flags);
 

@@ -78,10 +78,7 @@ static const struct uffdctl_vma *vma_at(const struct elf_search *s, uint64_t add
 	return NULL;
 }
 
-/*
- * Something else may be mapped there: another file, or this file mapped to be read instead of being loaded. Then the
- * object is not there.
- */
+/* The same file may be mapped there to be read, not loaded: then the object is not there. */
 static bool is_loaded_at(const struct loaded *l, uint64_t vaddr, uint64_t addr)
 {
 	const struct uffdctl_vma *v = vma_at(l->search, addr);

@@ -28,7 +28,7 @@ struct elf_search {
 enum elf_message_kind {
 	ELF_FOUND,	 /* an object */
 	ELF_NAMED,	 /* a file that has the wanted name */
-	ELF_NOT_READ,	 /* a file that exceeds a limit */
+	ELF_NOT_READ,	 /* a file that could not be searched, see err */
 	ELF_ALL_SEARCHED /* the end */
 };
 

@@ -108,7 +108,7 @@ static bool is_64(const struct elf_source *s)
 	return gelf_getclass(s->elf) == ELFCLASS64;
 }
 
-/* Read bytes of the file, which are in our byte order. */
+/* Decode a symbol from bytes in our byte order. */
 static void sym_from(const void *raw, bool wide, GElf_Sym *ret)
 {
 	Elf32_Sym narrow;

@@ -34,8 +34,8 @@ bool elf_has_soname(const struct elf_source *s, const char *name);
  * Call fn for each data object with that name.
  * @type: type of the table, SHT_SYMTAB or SHT_DYNSYM
  * @versions: a file whose .dynsym has the versions for names without one in the table
- * @symbol: its name, optionally with its version 0; -E2BIG: more symbols of that name, or in the table, than the
- * limit; -ENOMEM; what fn returned.
+ * @symbol: its name, optionally with its version
+ * 0; -E2BIG: more symbols of that name, or in the table, than the limit; -ENOMEM; what fn returned.
  */
 int elf_find_objects(const struct elf_source *s, GElf_Word type, const struct elf_source *versions, const char *symbol,
 		     elf_object_fn fn, void *arg);

@@ -81,7 +81,10 @@ const struct perfmap_entry *perfmap_find(const struct perfmap *m, uint64_t addr)
 	return NULL;
 }
 
-/* The last number of a line of /proc/PID/status: for NSpid, the PID in the innermost namespace. */
+/*
+ * The first or the last number of a line of /proc/PID/status; the last one of NStgid is the PID in the innermost
+ * namespace.
+ */
 static int status_number(const char *status, const char *key, bool last, uint32_t *ret)
 {
 	const char *p = strstr(status, key);

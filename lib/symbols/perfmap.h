@@ -36,8 +36,9 @@ const struct perfmap_entry *perfmap_find(const struct perfmap *m, uint64_t addr)
 /*
  * Read what is new in the file of a process.
  * @procfd: its /proc/PID
- * @nspid: out, its PID in its own namespace 0; -ENOENT: there is none; -EACCES: it belongs neither to the process's
- * user nor to root, or is no regular file; -ENOMEM.
+ * @nspid: out, its PID in its own namespace
+ * 0; -ENOENT: there is no such regular file; -EACCES: it belongs neither to the process's user nor to root; -ENOMEM;
+ * -errno of pread(2).
  */
 int perfmap_refresh(struct perfmap *m, int procfd, uint32_t *nspid);
 

@@ -147,7 +147,10 @@ static void answer(struct uffdctl_symbols *s, const struct request *req, int err
 
 /* ---- whose addresses ---- */
 
-/* pagemap_read() of fs/proc/task_mmu.c looks, without a lock, for memory first and at the odd offset then. */
+/*
+ * pagemap_read() of fs/proc/task_mmu.c takes no lock before it checks for memory (none: 0), then the offset (odd:
+ * EINVAL).
+ */
 static bool has_memory(const struct process *p)
 {
 	char c;
@@ -403,7 +406,7 @@ UFFDCTL_EXPORT int uffdctl_symbols_new(struct uffdctl *u, unsigned int flags, st
 	pthread_cond_init(&s->answered, NULL);
 	/*
 	 * A process takes four descriptors here and three in the child, a file with its debug file two: less than
-	 * half.
+	 * half of RLIMIT_NOFILE.
 	 */
 	getrlimit(RLIMIT_NOFILE, &files);
 	most = MIN(files.rlim_cur / 16, (rlim_t)512);

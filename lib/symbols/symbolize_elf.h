@@ -12,7 +12,7 @@ struct code;
 struct code_place {
 	uint64_t vaddr;	      /* address in the file, as addr2line(1) and objdump(1) have it */
 	const char *function; /* NULL if not known */
-	uint64_t offset;      /* from its begin */
+	uint64_t offset;      /* from its beginning */
 	const char *file;     /* base name of the source, NULL if not known */
 	int line;
 };

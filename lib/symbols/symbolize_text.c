@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
  * The text for the address of an instruction, looked up in a child (child.h), since files of a target are opened and
- * read for it. A file that did not answer once is not accessed again.
+ * read for it. After one file did not answer, or has ended the child, no file of that device is accessed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -76,7 +76,7 @@ struct texts {
 
 /* ---- what does not answer ---- */
 
-/* A device, or the /proc directories of a process. */
+/* A mark is a device of mapped files, or the perf map of a process. */
 #define MARK_FILE (UINT64_C(1) << 62)
 #define MARK_PERFMAP (UINT64_C(2) << 62)
 
@@ -443,7 +443,7 @@ void texts_serve(int sock, void *arg)
 		if (send(sock, &reply, sizeof(reply), MSG_NOSIGNAL) < 0)
 			break;
 	}
-	/* Their memory is freed when this process ends. */
+	/* What they hold is freed when this process ends. */
 	free(s.processes);
 	free(s.modules);
 }

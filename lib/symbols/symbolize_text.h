@@ -20,7 +20,7 @@
 struct texts_opts {
 	unsigned int flags; /* UFFDCTL_SYMBOLS_* */
 	size_t nr_processes, nr_modules;
-	uint64_t bad[TEXTS_MAX_BAD]; /* marks (child_at()) of files that did not answer, or that ended a child */
+	uint64_t bad[TEXTS_MAX_BAD]; /* marks (child_at()) at which a child did not answer, or ended */
 };
 
 struct text_request {

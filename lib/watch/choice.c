@@ -100,7 +100,7 @@ bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
 
 /* ---- processes ---- */
 
-/* mm: 0 if it is not to be watched any more. By a program, since others count memories at the same time. */
+/* Runs a program, since others count memories at the same time. mm: 0 if it is not to be watched any more. */
 static int run_choose(struct uffdctl_watch *w, uint64_t process, uint64_t mm)
 {
 	struct ev_process p = { process, mm };
@@ -249,7 +249,7 @@ static int find_governed(const void *arg_ev, void *arg)
 	return ev->mm && watch_is_wanted(w, ev->mm);
 }
 
-/* Otherwise a user who gave the wrong PID would wait forever. */
+/* Tell a user who gave the wrong PID, who would wait forever. */
 void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 {
 	struct iter *it;

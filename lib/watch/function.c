@@ -59,6 +59,9 @@ static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
 	w->stats_fd = map_fd(obj, "stats");
 	w->events_fd = map_fd(obj, "events");
 	w->slots_fd = map_fd(obj, "slots");
+	w->threads_fd = map_fd(obj, "threads");
+	w->teams_fd = map_fd(obj, "teams");
+	w->resolvers_fd = map_fd(obj, "resolvers");
 	w->memories_fd = map_fd(obj, "memories");
 	w->processes_fd = map_fd(obj, "processes");
 	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
@@ -95,7 +98,10 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 	return r;
 }
 
-/* The two differ in the type of the skeleton. Its data are mapped again when it is loaded. */
+/*
+ * The two differ in the type of the skeleton. Its data are mapped again when it is loaded, so all_seen is taken after
+ * loading.
+ */
 #define probe_skel(w, name, why)                                     \
 	__extension__({                                              \
 		struct name *_skel = name##__open();                 \

@@ -57,7 +57,7 @@ static void find_process(struct uffdctl_watch *w, struct watch_memory *m, const 
 	m->found_ns = ev->end_ns;
 	if (iter_get(w->u, &it) == 0)
 		iter_tasks(it, 0, find_owner, &walk);
-	/* A process that has ended keeps its PID here. */
+	/* If none was found, keep the PID of the process that has ended. */
 	if (!walk.found.start_ns || walk.found.start_ns == m->start_ns)
 		return;
 	uffdctl_maps_free(m->maps);

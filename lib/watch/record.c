@@ -37,6 +37,9 @@ int watch_hand_out(void *arg, void *data, size_t size)
 		.tid = ev->tid,
 		.target_pid = m ? m->pid : 0,
 		.resolver_pid = ev->resolver_pid,
+		.resolver_tid = ev->resolver_tid,
+		.reader_pid = ev->reader_pid,
+		.reader_tid = ev->reader_tid,
 		.kind = UFFDCTL_KIND_MISSING + ev->kind % EV_NR_KINDS,
 		.access = ev->flags & UFFD_PAGEFAULT_FLAG_WRITE ? UFFDCTL_ACCESS_WRITE : UFFDCTL_ACCESS_READ,
 		.end = ev->end,
@@ -47,9 +50,11 @@ int watch_hand_out(void *arg, void *data, size_t size)
 
 	(void)size;
 	memcpy(f.comm, ev->comm, sizeof(f.comm) - 1);
-	/* Without a resolver, the slot has the name of an earlier one. */
+	/* Without one, the slot has the name of an earlier one. */
 	if (ev->resolver_pid)
 		memcpy(f.resolver_comm, ev->resolver_comm, sizeof(f.resolver_comm) - 1);
+	if (ev->reader_pid)
+		memcpy(f.reader_comm, ev->reader_comm, sizeof(f.reader_comm) - 1);
 	w->fn(w->data, &f);
 	/* Limit the work of one call: faults may come faster than the caller handles them. */
 	return ++w->nr_handed % MAX_HANDED ? 0 : -ECANCELED;

@@ -105,8 +105,8 @@ static void forget_all(int mms_fd)
 }
 
 /*
- * The programs notice new userfaultfds at their UFFDIO_API; this finds those that fork created, and those that are
- * gone.
+ * The programs notice new userfaultfds at their UFFDIO_API; this finds those that fork created, those that are gone,
+ * and, at the start, all that exist.
  */
 static int refresh(struct uffdctl_watch *w)
 {
@@ -164,7 +164,7 @@ static void note_before(struct uffdctl_watch *w)
 {
 	struct watch_sched_bpf *skel = w->skel;
 
-	skel->bss->nr_before = 1;
+	skel->bss->some_waited = 1;
 }
 
 const struct watch_backend watch_sched = {

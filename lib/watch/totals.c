@@ -22,14 +22,16 @@ static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 	}
 	for (int i = 0; i < EV_NR_ENDS; i++)
 		sum->ended[i] += cpu->ended[i];
-	for (int i = 0; i < EV_NR_BUCKETS; i++)
-		sum->buckets[i] += cpu->buckets[i];
+	for (int k = 0; k < EV_NR_WAITS; k++) {
+		for (int i = 0; i < EV_NR_BUCKETS; i++)
+			sum->buckets[k][i] += cpu->buckets[k][i];
+		sum->max_ns[k] = MAX(sum->max_ns[k], cpu->max_ns[k]);
+	}
 	sum->blocked += cpu->blocked;
 	sum->delivered += cpu->delivered;
 	sum->lost += cpu->lost;
 	sum->missed += cpu->missed;
 	sum->unmeasured += cpu->unmeasured;
-	sum->max_wait_ns = MAX(sum->max_wait_ns, cpu->max_wait_ns);
 }
 
 static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
@@ -68,7 +70,7 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
 
 		sum->delivered += sum->marked[i];
-		/* Messages of faults that found no room are counted, too. */
+		/* Messages of faults that found no room are counted, too: then the difference says nothing. */
 		if (sum->missed)
 			continue;
 		sum->delivered += unseen;
@@ -113,14 +115,18 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		.delivered = sum.delivered,
 		.lost_events = sum.lost,
 		.missed = sum.missed,
-		.max_wait_ns = sum.max_wait_ns,
+		.max_wait_ns = sum.max_ns[EV_WAIT],
+		.max_queued_ns = sum.max_ns[EV_WAIT_QUEUED],
+		.max_handled_ns = sum.max_ns[EV_WAIT_HANDLED],
 		.unknown_waits = sum.unmeasured,
 	};
 	if (w->backend->flags & WATCH_BLOCKED_AT_END)
 		st.blocked += st.pending;
 	memcpy(st.faults, sum.faults, sizeof(sum.faults));
 	memcpy(st.ended, sum.ended, sizeof(sum.ended));
-	memcpy(st.buckets, sum.buckets, sizeof(sum.buckets));
+	memcpy(st.buckets, sum.buckets[EV_WAIT], sizeof(st.buckets));
+	memcpy(st.queued, sum.buckets[EV_WAIT_QUEUED], sizeof(st.queued));
+	memcpy(st.handled, sum.buckets[EV_WAIT_HANDLED], sizeof(st.handled));
 	OUT_PUT(&st, ret);
 	return 0;
 }

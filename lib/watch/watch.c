@@ -142,6 +142,7 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 		close_backend(w);
 	watch_memories_free(w);
 	watch_before_free(w);
+	watch_tally_free(w);
 	free(w);
 }
 
@@ -155,7 +156,7 @@ UFFDCTL_EXPORT uint64_t uffdctl_watch_began_ns(const struct uffdctl_watch *w)
 	return w->began_ns;
 }
 
-/* The programs do not wake us: poll the stream this often. */
+/* The programs wake us only when much is in the stream: poll it this often. */
 #define LOOK_MS 50
 
 static int read_stream(struct uffdctl_watch *w, int timeout_ms)

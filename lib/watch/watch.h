@@ -14,18 +14,18 @@ enum watch_backend_flags {
 	WATCH_MARKS = 1 << 1,
 };
 
-/* A way to see faults. A negative errno comes with *why: what keeps it from being had, or NULL. */
+/* A way to see faults. probe and open return a negative errno and set *why to the reason, or leave it NULL. */
 struct watch_backend {
 	const char *name;
 	unsigned int flags;
-	/* Does the kernel take its programs? They are loaded, with w->config, and what all have is filled in. */
+	/* Load the programs with w->config, and fill in w. */
 	int (*probe)(struct uffdctl_watch *w, const char **why);
-	/* From now on they see faults. */
+	/* Attach the programs: from now on they see faults. */
 	int (*open)(struct uffdctl_watch *w, const char **why);
 	void (*close)(struct uffdctl_watch *w);
 	/* Find new userfaultfds; NULL: not needed. */
 	int (*refresh)(struct uffdctl_watch *w);
-	/* A thread waited when watching began; NULL: not needed. */
+	/* Called for each thread that waited when watching began; NULL: not needed. */
 	void (*note_before)(struct uffdctl_watch *w);
 };
 
@@ -48,10 +48,11 @@ struct uffdctl_watch {
 	const struct watch_backend *backend;
 	struct ev_watch_config config;
 
-	/* The backend's, from when it has been probed. */
+	/* Set by probe. */
 	void *skel;
 	uint32_t *all_seen; /* of its programs */
 	int stats_fd, events_fd, slots_fd, memories_fd, processes_fd;
+	int threads_fd, teams_fd, resolvers_fd;
 	int choose_fd; /* the program choose_process */
 
 	struct ring_buffer *ring;
@@ -63,12 +64,21 @@ struct uffdctl_watch {
 	bool before_incomplete; /* there was no room for one of them */
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
+	/* Totals by thread, team and resolver: mapped on first use, and the last ones handed out. */
+	struct {
+		const struct ev_thread *threads;
+		const struct ev_team *teams;
+		const struct ev_resolver *resolvers;
+		struct uffdctl_thread_totals thread;
+		struct uffdctl_team_totals team;
+		struct uffdctl_resolver_totals resolver;
+	} tally;
 	uffdctl_fault_fn fn;
 	void *data;
 	int nr_handed;
 };
 
-/* Load a light skeleton with the configuration: 0 or a negative errno, and w->skel is it if that succeeded. */
+/* Load a light skeleton with the configuration: 0 or a negative errno. On success w->skel is the skeleton. */
 #define watch_load(w, name)                                                                   \
 	__extension__({                                                                       \
 		struct name *_skel = NULL;                                                    \
@@ -79,6 +89,9 @@ struct uffdctl_watch {
 			(w)->all_seen = &_skel->bss->all_seen;                                \
 			(w)->stats_fd = _skel->maps.stats.map_fd;                             \
 			(w)->events_fd = _skel->maps.events.map_fd;                           \
+			(w)->threads_fd = _skel->maps.threads.map_fd;                         \
+			(w)->teams_fd = _skel->maps.teams.map_fd;                             \
+			(w)->resolvers_fd = _skel->maps.resolvers.map_fd;                     \
 			(w)->slots_fd = _skel->maps.slots.map_fd;                             \
 			(w)->memories_fd = _skel->maps.memories.map_fd;                       \
 			(w)->processes_fd = _skel->maps.processes.map_fd;                     \
@@ -91,20 +104,24 @@ struct uffdctl_watch {
 
 /* Fill in w->config. */
 int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
-/* Choose the processes that are named: once programs are loaded. */
+/* Choose the given processes, after programs are loaded. */
 int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
-/* Once they are attached: choose the processes that those have started, and drop what has ended since. */
+/* After they are attached: choose the descendants, and drop processes that have ended. */
 int watch_complete_choice(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
-/* Say so where no userfaultfd governs the memory of what is watched. */
+/* Log if no userfaultfd governs watched memory. */
 void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
 
 /* ---- threads that waited when watching began (before.c) ---- */
 
 int watch_note_before(struct uffdctl_watch *w);
-/* Those that wait still. */
+/* How many of them still wait. */
 uint64_t watch_before_left(const struct uffdctl_watch *w);
 void watch_before_free(struct uffdctl_watch *w);
+
+/* ---- totals by thread, team and resolver (tally.c) ---- */
+
+void watch_tally_free(struct uffdctl_watch *w);
 
 /* ---- records (record.c, memory.c) ---- */
 
@@ -112,7 +129,10 @@ void watch_before_free(struct uffdctl_watch *w);
 int watch_hand_out(void *arg, void *data, size_t size);
 /* The memory of a fault; NULL if there is no room. Valid until the next call. */
 struct watch_memory *watch_memory(struct uffdctl_watch *w, const struct ev_fault *ev);
-/* Mappings change: they are read again from time to time, and once if one is missing. */
+/*
+ * The mapping at an address, or NULL. Mappings change: they are read again after a second, or after a tenth of a
+ * second if there is none at the address.
+ */
 const struct uffdctl_vma *watch_mapping(struct uffdctl_watch *w, struct watch_memory *m, uint64_t addr, uint64_t now);
 void watch_memories_free(struct uffdctl_watch *w);
 

@@ -156,8 +156,8 @@ TEST("view-histogram-octaves")
 		const char *text;
 	} rows[] = { { 0, "1.0us            1 " },
 		     { 1, "2.0us            0 " },
-		     { 2, "4.0us            3 " },
-		     { 3, "8.0us            1 " },
+		     { 2, "4.1us            3 " },
+		     { 3, "8.2us            1 " },
 		     { 25, "more            1 " } };
 	struct line l;
 

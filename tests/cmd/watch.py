@@ -14,7 +14,7 @@ import time
 sys.path[0] += "/.."
 from harness import (HUGE, PAGE, ROOT, SLOW, Target, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main, ok, run,
                      skip, target, test, wait_until)
-from harness.watch import Storm, Watch, backends, consistent
+from harness.watch import Storm, Watch, backends, consistent, parts_agree
 
 BACKEND = None  # of the test that runs
 BACKENDS = backends(os.environ.get("UFFDCTL_TEST_BACKENDS"))
@@ -223,6 +223,73 @@ def watch_record():
         ok(200e6 < f["queue_ns"] < f["wait_ns"] - 90e6, f"times: {f['queue_ns']} of {f['wait_ns']}")
         ok(f["ip"] is not None, "the instruction")
         eq((len(faults), s["blocked"], s["delivered"]), (1, 1, 1), "one fault")
+
+
+def slow(option):
+    """A storm whose handler takes 2 ms for each message, before or after it has read it."""
+    s = Storm("-t", "4", "-n", "200", "-m", option, "2000")
+    w = start(s.pid)
+    s.go()
+    counted = s.result()
+    faults, told = w.stop()
+    consistent(told)
+    eq(sum(told["faults"].values()), counted["messages"], "messages")
+    return faults, told
+
+
+@by_backend(limit=120)
+def watch_slow_handler():
+    """Each message is read at once, and the handler needs its time."""
+    faults, s = slow("-d")
+    parts_agree(faults, s)
+    ok(s["handled_ns"]["p50"] > 1.9e6, f"handled {s['handled_ns']}")
+    r = s["resolvers"][0]
+    ok(r["handled_ns"]["p50"] > 1.9e6, f"by resolver: {r}")
+    eq({f["resolver_tid"] for f in faults} <= {x["tid"] for x in s["resolvers"]}, True, "each resolver is there")
+    eq({(f["reader_tid"], f["reader_comm"]) for f in faults if f["reader_tid"]}, {(r["tid"], r["comm"])}, "it reads, too")
+
+
+@by_backend(limit=120)
+def watch_rarely_asked():
+    """Messages wait until they are read; then they are resolved at once."""
+    faults, s = slow("-e")
+    parts_agree(faults, s)
+    ok(s["queued_ns"]["p50"] > 1.9e6, f"queued {s['queued_ns']}")
+    ok(s["handled_ns"]["p50"] < 1e6, f"handled {s['handled_ns']}")
+    r = s["resolvers"][0]
+    ok(r["queued_ns"]["p50"] > 1.9e6 > r["handled_ns"]["p50"], f"by resolver: {r}")
+
+
+@by_backend
+def watch_all_wait():
+    """How long all threads of a team waited at once, and how long each of them."""
+    with target(size=4 * PAGE, seed=1, mode="minor") as (t, m):
+        w = start(t.pid)
+        first = t.touch(id=m["id"], offset=0, len=PAGE, access="read", name="CPU 0/KVM")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "the first one waits")
+        run("continue", t.pid, hex(m["start"]) + "+4K", check=0)
+        # A thread that has exited is not of the team any more.
+        ok(t.join(thread=first["threads"][0])["done"], "it goes on")
+        some = t.touch(id=m["id"], offset=PAGE, len=PAGE, access="read", name="CPU 1/KVM")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "one waits")
+        time.sleep(0.3)
+        more = t.touch(id=m["id"], offset=2 * PAGE, len=PAGE, access="read", name="CPU 12/KVM")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 2, "both wait")
+        time.sleep(0.2)
+        run("continue", t.pid, "all", check=0)
+        ok(t.join(thread=some["threads"][0])["done"] and t.join(thread=more["threads"][0])["done"], "both go on")
+        faults, s = w.stop()
+        consistent(s)
+        eq([(x["pid"], x["name"], x["faults"]) for x in s["teams"]], [(t.pid, "CPU #/KVM", 3)], "one team")
+        team = s["teams"][0]
+        waits = {f["comm"]: f["wait_ns"] for f in faults}
+        eq(team["total_wait_ns"], sum(waits.values()), "total wait")
+        eq(team["average_wait_ns"], sum(waits.values()) // 3, "average wait")
+        eq({x["comm"]: x["total_wait_ns"] for x in s["threads"]}, waits, "by thread")
+        # The first thread was the team alone. The second one was not: the third ran, which shows only later.
+        by = {f["comm"]: (f["ts_ns"], f["ts_ns"] + f["wait_ns"]) for f in faults}
+        both = min(by["CPU 1/KVM"][1], by["CPU 12/KVM"][1]) - by["CPU 12/KVM"][0]
+        eq(team["all_wait_ns"], waits["CPU 0/KVM"] + both, f"all wait: {by}")
 
 
 @by_backend

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A running uffdctl watch, and a storm of faults to watch."""
 import json
+import math
 import os
 import signal
 import subprocess
 import tempfile
 
-from .check import Failure, eq, wait_until
+from .check import Failure, eq, ok, wait_until
 from .run import HELPERS, run, spawn
 
 
@@ -49,6 +50,36 @@ def consistent(s):
     eq(sum(b["count"] for b in s["histogram"]) + s["unknown_waits"], sum(s["ended"].values()),
        "each ended fault is in the histogram, or its wait is not known")
     eq(s["missed"], 0, "missed")
+    ended = sum(s["ended"].values())
+    for part in ("teams", "threads"):
+        counted = sum(x["faults"] for x in s[part])
+        # sched: of some, only the message was seen.
+        ok(ended - s["unknown_waits"] <= counted <= ended, f"{part}: {counted} faults of {ended}")
+    ok(sum(r["faults"] for r in s["resolvers"]) <= s["ended"]["woken"], "resolvers")
+
+
+def percentiles_agree(faults, told, of, what):
+    """Percentiles are those of the stream, rounded up to the bound of a bucket."""
+    values = sorted(x for x in map(of, faults) if x is not None)
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("max", 1)):
+        if not values:
+            eq(told[name], None, f"{what}: {name}")
+            continue
+        true = values[max(math.ceil(share * len(values)) - 1, 0)]
+        ok(true <= told[name] <= max(1.07 * true, 1024), f"{what}: {name}: {told[name]} ns, by the stream {true} ns")
+
+
+def parts_agree(faults, s):
+    """The whole waits, and their parts before and after the message was read; of all, and by resolver."""
+    def handled(f):
+        return None if f["queue_ns"] is None else f["wait_ns"] - f["queue_ns"]
+    groups = [("all", s, faults)]
+    for r in s["resolvers"]:
+        groups.append((r["comm"], r, [f for f in faults if f["resolver_tid"] == r["tid"]]))
+    for what, told, some in groups:
+        percentiles_agree(some, told["wait_ns"], lambda f: f["wait_ns"], f"{what}: wait")
+        percentiles_agree(some, told["queued_ns"], lambda f: f["queue_ns"], f"{what}: queued")
+        percentiles_agree(some, told["handled_ns"], handled, f"{what}: handled")
 
 
 def complete(s):

@@ -34,12 +34,12 @@
 
 static struct {
 	uint64_t nr_faults;
-	unsigned int nr_threads, nr_uffds, nr_handlers, nr_helpers, nr_busy, batch, delay_us, seconds;
+	unsigned int nr_threads, nr_uffds, nr_handlers, nr_helpers, nr_busy, batch, delay_us, rest_us, seconds;
 	const char *how; /* the call that reads messages */
 	bool spin;	 /* handlers do not sleep */
 	bool minor;
 	int fault_cpu, handle_cpu; /* -1: any */
-} opts = { 100000, 2, 1, 1, 0, 0, 1, 0, 0, "read", false, false, -1, -1 };
+} opts = { 100000, 2, 1, 1, 0, 0, 1, 0, 0, 0, "read", false, false, -1, -1 };
 
 struct region {
 	char *addr;
@@ -155,6 +155,8 @@ static void *handle(void *arg)
 	while (!over) {
 		if (!opts.spin && poll(&p, 1, 10) <= 0)
 			continue;
+		if (opts.rest_us)
+			usleep(opts.rest_us);
 		n = read_messages(uffd, msgs);
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			die(opts.how);
@@ -256,11 +258,12 @@ static void parse(int argc, char **argv)
 		{ 't', &opts.nr_threads, MAX_THREADS },	 { 'u', &opts.nr_uffds, MAX_THREADS },
 		{ 'r', &opts.nr_handlers, MAX_THREADS }, { 'k', &opts.nr_helpers, MAX_THREADS },
 		{ 'y', &opts.nr_busy, MAX_THREADS },	 { 'b', &opts.batch, MAX_BATCH },
-		{ 'd', &opts.delay_us, 1000000 },	 { 's', &opts.seconds, 1000000 },
+		{ 'd', &opts.delay_us, 1000000 },	 { 'e', &opts.rest_us, 1000000 },
+		{ 's', &opts.seconds, 1000000 },
 	};
 	int c;
 
-	while ((c = getopt(argc, argv, "n:t:u:r:k:y:b:d:s:c:F:H:pm")) != -1) {
+	while ((c = getopt(argc, argv, "n:t:u:r:k:y:b:d:e:s:c:F:H:pm")) != -1) {
 		for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 			if (c == numbers[i].name)
 				*numbers[i].to = number(optarg, numbers[i].max);

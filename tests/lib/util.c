@@ -207,14 +207,24 @@ TEST("util-strpool")
 
 TEST("buckets")
 {
+	unsigned int last = UFFDCTL_NR_BUCKETS - 1;
+
 	NUM(uffdctl_bucket(0), 0);
-	NUM(uffdctl_bucket(1000), 0);
-	NUM(uffdctl_bucket(1001), 1);
-	NUM(uffdctl_bucket(uffdctl_bucket_bound_ns(24)), 24);
-	NUM(uffdctl_bucket(uffdctl_bucket_bound_ns(24) + 1), 25);
-	NUM(uffdctl_bucket(UFFDCTL_UNKNOWN), 25);
-	NUM(uffdctl_bucket_bound_ns(25), UFFDCTL_UNKNOWN);
+	NUM(uffdctl_bucket(1024), 0);
+	NUM(uffdctl_bucket(1025), 1);
+	NUM(uffdctl_bucket(UFFDCTL_UNKNOWN), last);
+	NUM(uffdctl_bucket_bound_ns(0), 1024);
+	NUM(uffdctl_bucket_bound_ns(last), UFFDCTL_UNKNOWN);
+	NUM(uffdctl_bucket_bound_ns(last - 1), UINT64_C(1) << 35);
 	NUM(uffdctl_bucket_bound_ns(UFFDCTL_NR_BUCKETS), UFFDCTL_UNKNOWN);
+	for (unsigned int i = 0; i < last; i++) {
+		uint64_t bound = uffdctl_bucket_bound_ns(i);
+
+		NUM(uffdctl_bucket(bound), i);
+		NUM(uffdctl_bucket(bound + 1), i + 1);
+		/* Sixteen parts of each doubling. */
+		OK(!i || (bound - uffdctl_bucket_bound_ns(i - 1)) * 16 <= uffdctl_bucket_bound_ns(i - 1));
+	}
 }
 
 TEST("percentiles")
@@ -224,8 +234,9 @@ TEST("percentiles")
 	NUM(uffdctl_percentile_ns(buckets, 3500, 50), UFFDCTL_UNKNOWN);
 	NUM(uffdctl_percentile_ns(buckets, 3500, 100), UFFDCTL_UNKNOWN);
 	buckets[0] = 5;
-	buckets[2] = 5;
-	NUM(uffdctl_percentile_ns(buckets, 3500, 50), 1000);
+	buckets[uffdctl_bucket(3500)] = 5;
+	NUM(uffdctl_percentile_ns(buckets, 3500, 0), 1024);
+	NUM(uffdctl_percentile_ns(buckets, 3500, 50), 1024);
 	/* No more than the longest. */
 	NUM(uffdctl_percentile_ns(buckets, 3500, 90), 3500);
 	NUM(uffdctl_percentile_ns(buckets, 3500, 100), 3500);

@@ -39,8 +39,8 @@ struct mappings {
 };
 
 /*
- * Count a fault, and return its mapping; an unknown one gets a slot. @rows: groups of faults by the number of the
- * mapping: the group of a removed mapping is removed, too
+ * Count a fault, and return its mapping; an unknown one gets a slot.
+ * @rows: groups of faults by the number of the mapping: the group of a removed mapping is removed, too
  */
 const struct mapping *mappings_fault(struct mappings *ms, struct groups *rows, const struct uffdctl_fault *f);
 /* The mappings of a scan are the ones that exist now. */

@@ -25,12 +25,12 @@ static void put_title(const struct picture *p, int width, enum style style, stru
 		line_addf(l, STYLE_DIM, "(%s not measured) ", num);
 }
 
-/* ---- octaves: 1µs, 2µs, 4µs, … and more; a bucket may be any part of one ---- */
+/* ---- octaves: up to 2^10 ns, 2^11 ns, … and more; a bucket may be any part of one ---- */
 
 /* The longest wait in an octave. */
 static uint64_t octave_bound_ns(int octave)
 {
-	return octave < NR_OCTAVES - 1 ? UINT64_C(1000) << octave : UFFDCTL_UNKNOWN;
+	return octave < NR_OCTAVES - 1 ? UINT64_C(1024) << octave : UFFDCTL_UNKNOWN;
 }
 
 static void count_octaves(const uint64_t *buckets, uint64_t *ret)

@@ -111,7 +111,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	terminal_end();
 	control_end(&s->v);
 	if (st)
-		summary_text(st, passed_ns, s->session->backend);
+		summary_text(s->session->watch, st, passed_ns);
 	/* The messages were on a screen that is gone now: print them. */
 	messages_repeat(&s->v.messages, s->session->messages);
 	free_all(s);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Totals by thread, by team and by resolver, and what is done when a fault ends. Functions are not static, so that each
+ * is verified once.
+ */
+#include "bpf/watch/tally.h"
+#include "bpf/watch/thread.h"
+
+char _license[] SEC("license") = "GPL";
+
+struct thread_map threads SEC(".maps");
+struct team_map teams SEC(".maps");
+struct resolver_map resolvers SEC(".maps");
+
+/* The last place that was given away. */
+__u32 last_thread, last_team, last_resolver;
+
+/* An mm may be reused for another process. */
+struct team_key {
+	__u64 mm, process_ns;
+	char name[16];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, EV_MAX_TEAMS);
+	__type(key, struct team_key);
+	__type(value, __u32);
+} team_places SEC(".maps");
+
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "CPU 0/KVM" -> "CPU #/KVM" */
+static void set_team_name(char *name, const char *comm)
+{
+	__u32 n = 0;
+
+	for (int i = 0; i < 15; i++) {
+		if (!comm[i])
+			break;
+		if (is_digit(comm[i]) && i && is_digit(comm[i - 1]))
+			continue;
+		name[n & 15] = is_digit(comm[i]) ? '#' : comm[i];
+		n++;
+	}
+}
+
+static __u32 new_team(const struct team_key *key, __u32 pid)
+{
+	__u32 at = __sync_fetch_and_add(&last_team, 1) + 1, *other;
+	struct ev_team *t = team_at(at);
+
+	if (!t)
+		return 0;
+	if (bpf_map_update_elem(&team_places, key, &at, BPF_NOEXIST)) {
+		/* Another CPU was faster; this place stays empty. */
+		other = bpf_map_lookup_elem(&team_places, key);
+		return other ? *other : 0;
+	}
+	t->pid = pid;
+	__builtin_memcpy(t->name, key->name, sizeof(t->name));
+	return at;
+}
+
+static void join_team(struct ev_slot *s, struct task_struct *task)
+{
+	struct team_key key = { .mm = s->f.mm, .process_ns = BPF_CORE_READ(task, group_leader, start_time) };
+	struct ev_team *t;
+	__u32 *found;
+
+	set_team_name(key.name, s->f.comm);
+	found = bpf_map_lookup_elem(&team_places, &key);
+	s->team = found ? *found : new_team(&key, s->f.pid);
+	t = s->team ? team_at(s->team) : NULL;
+	if (t)
+		ADD(t->nr_threads, 1);
+}
+
+__noinline int leave_team(struct ev_slot *s)
+{
+	struct ev_team *t;
+	__u32 left;
+
+	if (!s || !s->team)
+		return 0;
+	t = team_at(s->team);
+	s->team = 0;
+	if (!t)
+		return 0;
+	left = __sync_fetch_and_add(&t->nr_threads, -1) - 1;
+	if (left && left == t->nr_waiting)
+		__sync_lock_test_and_set(&t->all_since, bpf_ktime_get_ns());
+	return 0;
+}
+
+__noinline int know_thread(struct ev_slot *s)
+{
+	struct task_struct *task;
+	struct ev_thread *t;
+	__u32 at;
+
+	if (!s)
+		return 0;
+	leave_team(s);
+	task = (void *)s->task;
+	/* Not on the stack, of which there is little left here. */
+	read_ids(task, &s->f.pid, &s->f.tid);
+	BPF_CORE_READ_STR_INTO(&s->f.comm, task, comm);
+	if (!s->thread) {
+		at = __sync_fetch_and_add(&last_thread, 1) + 1;
+		t = thread_at(at);
+		if (t) {
+			t->pid = s->f.pid;
+			t->tid = s->f.tid;
+			__builtin_memcpy(t->comm, s->f.comm, sizeof(t->comm));
+			s->thread = at;
+		}
+	}
+	/* A thread that touches the memory of another process is in none of its teams. */
+	if ((__u64)BPF_CORE_READ(task, mm) == s->f.mm)
+		join_team(s, task);
+	s->known_mm = s->f.mm;
+	return 0;
+}
+
+__noinline int know_resolver(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u64 self = bpf_get_current_task();
+	struct ev_slot *s = find_slot(self);
+	struct ev_resolver *r;
+	__u32 at;
+
+	if (!s)
+		s = take_place(self);
+	if (!s || s->resolver)
+		return s ? s->resolver : 0;
+	at = __sync_fetch_and_add(&last_resolver, 1) + 1;
+	r = resolver_at(at);
+	if (!r)
+		return 0;
+	set_current(task, &r->pid, &r->tid, r->comm);
+	s->resolver = at;
+	return at;
+}
+
+/* ---- faults that have ended ---- */
+
+static __always_inline void count_wait(struct ev_stats *st, struct ev_resolver *r, enum ev_wait which, __u64 ns)
+{
+	__u32 i = bucket_of(ns);
+
+	if (i < EV_NR_BUCKETS) {
+		ADD(st->buckets[which][i], 1);
+		if (r)
+			ADD(r->buckets[which][i], 1);
+	}
+	if (ns > st->max_ns[which])
+		st->max_ns[which] = ns;
+	if (r && ns > r->max_ns[which])
+		r->max_ns[which] = ns;
+}
+
+static __u64 between(__u64 from, __u64 to)
+{
+	return to > from ? to - from : 0;
+}
+
+static void count_for_threads(const struct ev_fault *f, __u64 wait)
+{
+	struct ev_thread *t = thread_at(f->thread);
+	struct ev_team *team = team_at(f->team);
+
+	if (t) {
+		ADD(t->faults, 1);
+		ADD(t->wait_ns, wait);
+	}
+	if (team) {
+		ADD(team->faults, 1);
+		ADD(team->wait_ns, wait);
+	}
+}
+
+static void count_waits(struct ev_stats *st, const struct ev_fault *f)
+{
+	struct ev_resolver *r = f->op == EV_OP_NONE ? NULL : resolver_at(f->resolver);
+	__u64 wait = f->unmeasured ? 0 : between(f->start_ns, f->end_ns);
+
+	count_for_threads(f, wait);
+	if (r)
+		ADD(r->faults, 1);
+	if (f->unmeasured) {
+		ADD(st->unmeasured, 1);
+		return;
+	}
+	count_wait(st, r, EV_WAIT, wait);
+	if (!f->read_ns)
+		return;
+	count_wait(st, r, EV_WAIT_QUEUED, between(f->start_ns, f->read_ns));
+	count_wait(st, r, EV_WAIT_HANDLED, between(f->read_ns, f->end_ns));
+}
+
+/* Not static, so that it is verified only once. */
+__noinline int count_end(struct ev_fault *f)
+{
+	struct ev_stats *st = own_stats();
+
+	if (!st || !f)
+		return 0;
+	ADD(st->ended[END(f->end)], 1);
+	count_waits(st, f);
+	if (is_streaming() && !hand_out(f))
+		ADD(st->lost, 1);
+	return 0;
+}

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Totals by thread, by team and by resolver. */
+#ifndef UFFDCTL_BPF_WATCH_TALLY_H
+#define UFFDCTL_BPF_WATCH_TALLY_H
+
+#include "bpf/watch/slots.h"
+
+struct thread_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_MAX_THREADS);
+	__type(key, __u32);
+	__type(value, struct ev_thread);
+};
+
+struct team_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_MAX_TEAMS);
+	__type(key, __u32);
+	__type(value, struct ev_team);
+};
+
+struct resolver_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, EV_MAX_RESOLVERS);
+	__type(key, __u32);
+	__type(value, struct ev_resolver);
+};
+
+extern struct thread_map threads SEC(".maps");
+extern struct team_map teams SEC(".maps");
+extern struct resolver_map resolvers SEC(".maps");
+
+/* Their items at a place; the key is on the stack, as Linux 6.1 needs it. */
+static __always_inline struct ev_thread *thread_at(__u32 at)
+{
+	return bpf_map_lookup_elem(&threads, &at);
+}
+
+static __always_inline struct ev_team *team_at(__u32 at)
+{
+	return bpf_map_lookup_elem(&teams, &at);
+}
+
+static __always_inline struct ev_resolver *resolver_at(__u32 at)
+{
+	return bpf_map_lookup_elem(&resolvers, &at);
+}
+
+/* Find the thread and the team of a slot's fault, for wait_begins(). */
+int know_thread(struct ev_slot *s);
+
+/* Its thread leaves the team: it exits, or has another memory. */
+int leave_team(struct ev_slot *s);
+
+/* The place of the current task among the resolvers; 0: there is no room. */
+int know_resolver(void);
+
+/* Count a fault that has ended, and send its record. */
+int count_end(struct ev_fault *f);
+
+/* The slot's fault begins: call this before others can see it. */
+static __always_inline void wait_begins(struct ev_slot *s)
+{
+	struct ev_team *t;
+
+	if (s->known_mm != s->f.mm)
+		know_thread(s);
+	s->f.thread = s->thread;
+	s->f.team = s->team;
+	t = s->f.team ? team_at(s->f.team) : NULL;
+	if (t && __sync_fetch_and_add(&t->nr_waiting, 1) + 1 == t->nr_threads)
+		__sync_lock_test_and_set(&t->all_since, s->f.start_ns);
+}
+
+/* The slot's fault has ended. */
+static __always_inline void wait_ends(struct ev_slot *s)
+{
+	struct ev_team *t = s->f.team ? team_at(s->f.team) : NULL;
+	__u64 since;
+
+	if (!t || __sync_fetch_and_add(&t->nr_waiting, -1) != t->nr_threads)
+		return;
+	since = __sync_lock_test_and_set(&t->all_since, 0);
+	if (since && s->f.end_ns > since)
+		ADD(t->all_ns, s->f.end_ns - since);
+}
+
+/* The current task ends the fault, by an ioctl or not. */
+static __always_inline void note_resolver(struct ev_fault *f, struct task_struct *current_task)
+{
+	struct ev_slot *s;
+
+	if (f->op == EV_OP_NONE)
+		return;
+	s = slot_of(current_task, false);
+	f->resolver = s && s->resolver ? s->resolver : know_resolver();
+}
+
+/*
+ * The thread has gone on, and nobody saw when. If it slept, a signal woke it: wake-ups by ioctls are seen.
+ * @word: the slot's, as it was read
+ */
+static __always_inline void end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+{
+	if (ev_slot_state(word) != EV_WAITING ||
+	    __sync_val_compare_and_swap(&s->word, word, word - EV_WAITING + EV_ENDING) != word)
+		return;
+	s->f.end = word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED;
+	s->f.end_ns = s->f.start_ns;
+	s->f.unmeasured = 1;
+	count_end(&s->f);
+	wait_ends(s);
+	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
+	ADD(nr_taken, -1);
+}
+
+/* The thread exits. */
+static inline void leave_slot(struct task_struct *task)
+{
+	struct ev_slot *s = slot_of(task, false);
+
+	if (!s)
+		return;
+	end_unseen(s, s->word, EV_IDLE);
+	leave_team(s);
+	s->thread = 0;
+	s->resolver = 0;
+	s->known_mm = 0;
+	s->f.start_ns = 0;
+	s->word = EV_IDLE;
+	__sync_lock_test_and_set(&s->task, 0);
+}
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Totals by resolver, by team of threads and by thread, as text and as JSON. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/duration.h"
+#include "cmd/watch/json.h"
+#include "cmd/watch/parts.h"
+#include "cmd/watch/totals.h"
+#include "lib/cleanup.h"
+
+/* How many of each are shown as text: those that waited longest. */
+#define MAX_ROWS 8
+
+static uint64_t average(uint64_t sum, uint64_t nr)
+{
+	return nr ? sum / nr : UFFDCTL_UNKNOWN;
+}
+
+/* ---- text ---- */
+
+struct rows {
+	/* Those with the largest keys, in order. */
+	struct row {
+		uint64_t key;
+		char text[160];
+	} rows[MAX_ROWS];
+	size_t nr, nr_all;
+};
+
+/* The place for a row with this key; NULL: it is not among the largest. */
+static char *place(struct rows *r, uint64_t key)
+{
+	size_t at = r->nr < MAX_ROWS ? r->nr : MAX_ROWS - 1;
+
+	r->nr_all++;
+	if (r->nr == MAX_ROWS && r->rows[at].key >= key)
+		return NULL;
+	for (; at && r->rows[at - 1].key < key; at--)
+		r->rows[at] = r->rows[at - 1];
+	r->nr += r->nr < MAX_ROWS;
+	r->rows[at].key = key;
+	return r->rows[at].text;
+}
+
+static void put_rows(const struct rows *r, const char *heading)
+{
+	if (!r->nr)
+		return;
+	puts(heading);
+	for (size_t i = 0; i < r->nr; i++)
+		puts(r->rows[i].text);
+	if (r->nr_all > r->nr)
+		printf("%zu more: see --json\n", r->nr_all - r->nr);
+}
+
+static const char *name_of(pid_t pid, const char *raw, char **ret)
+{
+	return !pid ? "(others)" : uffdctl_escape(raw, ret) < 0 ? "?" : *ret;
+}
+
+static void add_team(struct rows *r, const struct uffdctl_team_totals *t)
+{
+	char wait[DURATION_SIZE], each[DURATION_SIZE], all[DURATION_SIZE];
+	_cleanup_free_ char *escaped = NULL;
+	char *text = place(r, t->wait_ns);
+
+	if (text)
+		snprintf(text, sizeof(r->rows[0].text), "%8d %-15.60s %7" PRIu64 " %10" PRIu64 " %9s %9s %9s", t->pid,
+			 name_of(t->pid, t->name, &escaped), t->threads, t->faults, duration_text(wait, t->wait_ns, 0),
+			 duration_text(each, average(t->wait_ns, t->faults), 0),
+			 duration_text(all, t->pid ? t->all_wait_ns : UFFDCTL_UNKNOWN, 0));
+}
+
+/* "12.3us / 1.2ms": median and 99 % */
+static const char *two(char *buf, size_t size, const uint64_t *buckets, uint64_t max_ns)
+{
+	char median[DURATION_SIZE], most[DURATION_SIZE];
+
+	snprintf(buf, size, "%s / %s", duration_text(median, uffdctl_percentile_ns(buckets, max_ns, 50), 0),
+		 duration_text(most, uffdctl_percentile_ns(buckets, max_ns, 99), 0));
+	return buf;
+}
+
+static void add_resolver(struct rows *r, const struct uffdctl_resolver_totals *t)
+{
+	char queued[2 * DURATION_SIZE + 4], handled[2 * DURATION_SIZE + 4];
+	_cleanup_free_ char *escaped = NULL;
+	char *text = place(r, t->faults);
+
+	if (text)
+		snprintf(text, sizeof(r->rows[0].text), "%8d %8d %-15.60s %10" PRIu64 " %17s %17s", t->pid, t->tid,
+			 name_of(t->pid, t->comm, &escaped), t->faults,
+			 two(queued, sizeof(queued), t->queued, t->max_queued_ns),
+			 two(handled, sizeof(handled), t->handled, t->max_handled_ns));
+}
+
+void parts_text(struct uffdctl_watch *w)
+{
+	struct rows teams = {}, resolvers = {};
+	const struct uffdctl_resolver_totals *r;
+	const struct uffdctl_team_totals *t;
+
+	for (size_t at = 0; (t = uffdctl_watch_team(w, &at));)
+		add_team(&teams, t);
+	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
+		add_resolver(&resolvers, r);
+	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
+	put_rows(&resolvers, "     PID      TID WHO RESOLVED        FAULTS  QUEUED p50 / p99 HANDLED p50 / p99");
+}
+
+/* ---- JSON ---- */
+
+static void add_percentiles(json_object *o, const char *key, const uint64_t *buckets, uint64_t max_ns)
+{
+	for (int i = 0; i < NR_PERCENTS; i++)
+		json_number(json_member(o, key), totals_percents[i].name,
+			    uffdctl_percentile_ns(buckets, max_ns, totals_percents[i].percent));
+}
+
+static json_object *resolver_json(const struct uffdctl_resolver_totals *t)
+{
+	json_object *o = json_object_new_object();
+
+	json_pid(o, "pid", t->pid);
+	json_pid(o, "tid", t->tid);
+	json_text(o, "comm", t->pid ? t->comm : NULL);
+	json_number(o, "faults", t->faults);
+	add_percentiles(o, "wait_ns", t->waits, t->max_wait_ns);
+	add_percentiles(o, "queued_ns", t->queued, t->max_queued_ns);
+	add_percentiles(o, "handled_ns", t->handled, t->max_handled_ns);
+	return o;
+}
+
+static json_object *team_json(const struct uffdctl_team_totals *t)
+{
+	json_object *o = json_object_new_object();
+
+	json_pid(o, "pid", t->pid);
+	json_text(o, "name", t->pid ? t->name : NULL);
+	json_number(o, "threads", t->threads);
+	json_number(o, "faults", t->faults);
+	json_number(o, "total_wait_ns", t->wait_ns);
+	json_number(o, "average_wait_ns", average(t->wait_ns, t->faults));
+	json_number(o, "all_wait_ns", t->pid ? t->all_wait_ns : UFFDCTL_UNKNOWN);
+	return o;
+}
+
+static json_object *thread_json(const struct uffdctl_thread_totals *t)
+{
+	json_object *o = json_object_new_object();
+
+	json_pid(o, "pid", t->pid);
+	json_pid(o, "tid", t->tid);
+	json_text(o, "comm", t->pid ? t->comm : NULL);
+	json_number(o, "faults", t->faults);
+	json_number(o, "total_wait_ns", t->wait_ns);
+	json_number(o, "average_wait_ns", average(t->wait_ns, t->faults));
+	return o;
+}
+
+void parts_json(struct uffdctl_watch *w, json_object *o)
+{
+	json_object *resolvers = json_object_new_array(), *teams = json_object_new_array(),
+		    *threads = json_object_new_array();
+	const struct uffdctl_resolver_totals *r;
+	const struct uffdctl_thread_totals *thread;
+	const struct uffdctl_team_totals *t;
+
+	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
+		json_object_array_add(resolvers, resolver_json(r));
+	for (size_t at = 0; (t = uffdctl_watch_team(w, &at));)
+		json_object_array_add(teams, team_json(t));
+	for (size_t at = 0; (thread = uffdctl_watch_thread(w, &at));)
+		json_object_array_add(threads, thread_json(thread));
+	json_object_object_add(o, "resolvers", resolvers);
+	json_object_object_add(o, "teams", teams);
+	json_object_object_add(o, "threads", threads);
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Totals by resolver, by team of threads and by thread, as text and as JSON. */
+#ifndef CMD_WATCH_PARTS_H
+#define CMD_WATCH_PARTS_H
+
+#include <json-c/json.h>
+
+#include "lib/uffdctl.h"
+
+/* The largest ones, as tables. */
+void parts_text(struct uffdctl_watch *w);
+/* All, as arrays of objects. */
+void parts_json(struct uffdctl_watch *w, json_object *o);
+
+#endif
