@@ -3,6 +3,7 @@
 #ifndef UFFDCTL_CONTEXT_H
 #define UFFDCTL_CONTEXT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "lib/cleanup.h"
@@ -20,6 +21,7 @@ struct uffdctl {
 	void *log_data;
 	bool silent; /* what fails now is no error of the caller's */
 	char *last_error;
+	pthread_mutex_t log_lock; /* workers log too; recursive: log_fn may call the library */
 
 	/*
 	 * Made on first use, together with the function that frees it, since the context includes none of their
