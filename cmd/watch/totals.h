@@ -16,7 +16,10 @@ enum {
 enum uffdctl_kind totals_kind(int i);
 uint64_t totals_sum(const uint64_t *n, int nr);
 uint64_t totals_most(const uint64_t *n, int nr);
-/* A fault that was seen only by its message may turn out to have been seen otherwise: then it is 0. */
+/*
+ * How much a count has grown. A count may also fall, if a fault that was counted by its message turns out to have been
+ * counted already: then 0.
+ */
 uint64_t totals_grown(uint64_t now, uint64_t last);
 
 /* A percentile of the waits; 100: the longest wait. UFFDCTL_UNKNOWN while there is none. */
