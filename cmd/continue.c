@@ -8,8 +8,8 @@ static const struct column continue_columns[] = {
 	{ "FILLED", "bytes of MAPPED that this command wrote first", COL_RIGHT, result_filled },
 	{ "ALREADY", "bytes that were mapped already (EEXIST)", COL_RIGHT, result_already },
 	{ "ABSENT", "bytes without a page in the page cache (EFAULT)", COL_RIGHT, result_absent },
-	{ "ELSEWHERE", "bytes not written and not continued, because they are mapped elsewhere", COL_RIGHT,
-	  result_elsewhere },
+	{ "ELSEWHERE", "bytes not written and not continued, because they are mapped elsewhere or swapped out",
+	  COL_RIGHT, result_elsewhere },
 	{ "ERROR", "why the rest was not done, with its address", COL_WIDE, result_error },
 	{}
 };

@@ -25,7 +25,7 @@ struct table {
 	size_t widths[MAX_COLUMNS]; /* column widths of the printed rows: later portions keep them */
 	struct libscols_table *scols;
 	size_t nr_in_portion, nr_rows;
-	struct cell cell; /* large, so one for all */
+	struct cell cell; /* its memory is reused for all cells */
 };
 
 static struct cell *get_cell(struct table *t, const struct column *col, const void *row)

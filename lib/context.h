@@ -3,6 +3,7 @@
 #ifndef UFFDCTL_CONTEXT_H
 #define UFFDCTL_CONTEXT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "lib/cleanup.h"
@@ -18,8 +19,9 @@ struct uffdctl {
 	int log_level;
 	uffdctl_log_fn log_fn;
 	void *log_data;
-	bool silent; /* what fails now is no error of the caller's */
+	bool silent; /* failures are expected now: neither logged nor kept */
 	char *last_error;
+	pthread_mutex_t log_lock; /* workers log too; recursive: log_fn may call the library */
 
 	/*
 	 * Made on first use, together with the function that frees it, since the context includes none of their

@@ -15,6 +15,7 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...)
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;
 	va_end(ap);
+	pthread_mutex_lock(&u->log_lock);
 	if (msg && u->log_fn && level <= u->log_level)
 		u->log_fn(u->log_data, level, msg);
 	if (level == UFFDCTL_LOG_ERROR) {
@@ -23,5 +24,6 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...)
 	} else {
 		free(msg);
 	}
+	pthread_mutex_unlock(&u->log_lock);
 	errno = saved;
 }

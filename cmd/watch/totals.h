@@ -18,7 +18,10 @@ enum {
 enum uffdctl_kind totals_kind(int i);
 uint64_t totals_sum(const uint64_t *n, int nr);
 uint64_t totals_most(const uint64_t *n, int nr);
-/* How much a count has grown. It may also fall: a fault that was counted by its message turns out to be counted. */
+/*
+ * How much a count has grown. A count may also fall, if a fault that was counted by its message turns out to have been
+ * counted already: then 0.
+ */
 uint64_t totals_grown(uint64_t now, uint64_t last);
 
 /* The whole wait, and its parts before and after its message is read: where their numbers are in the totals. */

@@ -115,7 +115,7 @@ static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opt
 	if (!h)
 		return log_oom(t->u);
 	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = opts->pid ?: t->pid, .fd = opts->fd };
-	/* Registered bytes are counted if asked for: this reads the mappings. */
+	/* Do not count registered bytes: that would read all mappings. */
 	r = list_open(t->u, UFFDCTL_SOURCE_AUTO, false, &h->list);
 	if (r >= 0 && !(opts->flags & UFFDCTL_HANDLE_FD)) {
 		r = choose_uffd(h, opts->ranges, &chosen);

@@ -14,7 +14,7 @@ int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uf
  */
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret);
 
-/* The number of a userfaultfd in the list; UFFDCTL_CTX_UNHELD if it is not there; 0 for no userfaultfd. */
+/* The number of a userfaultfd in the list; UFFDCTL_CTX_UNHELD if it is not there; 0 for none, or from /proc. */
 uint32_t list_ctx(const struct uffdctl_list *l, uint64_t id);
 
 /* "4211:14, 4377:9": the wanted descriptors of the list; free with free(). */

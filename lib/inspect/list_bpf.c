@@ -38,7 +38,7 @@ static int add_file(const void *arg_ev, void *arg)
 	size_t n = l->nr, m = n;
 	int r;
 
-	/* Ours are no news. */
+	/* Leave out our own. */
 	if (ev->pid == (uint32_t)getpid())
 		return 0;
 	id = vec_add(l->ids, n, l->ids_alloc);
@@ -104,7 +104,7 @@ static void number_by_id(struct uffdctl_list *l)
 	}
 }
 
-/* Each memory is walked once, by the name of its process. */
+/* Each memory is walked once, through its process. */
 static int count_bytes(struct uffdctl_list *l, struct iter *it, const struct vmflags *vmflags)
 {
 	struct count c = { l, vmflags };
@@ -128,6 +128,7 @@ int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes)
 {
 	struct bpf_walk w = { .l = l };
 	const struct vmflags *vmflags;
+	bool silent = u->silent;
 	struct iter *it;
 	int r = iter_get(u, &it);
 
@@ -142,6 +143,9 @@ int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes)
 	number_by_id(l);
 	if (!with_bytes)
 		return 0;
+	/* The caller logs the failure. */
+	u->silent = true;
 	r = vmflags_get(u, it, &vmflags);
+	u->silent = silent;
 	return r < 0 ? r : count_bytes(l, it, vmflags);
 }

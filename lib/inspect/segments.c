@@ -24,19 +24,18 @@ void segments_free(struct segments *s)
 	*s = (struct segments){};
 }
 
-static int add_segment(struct segments *s, const struct uffdctl_maps *maps, size_t i, struct uffdctl_range range,
-		       const struct range_spec *spec)
+static int add_segment(const struct search *s, size_t i, struct uffdctl_range range, struct segments *ret)
 {
-	const struct uffdctl_vma *v = &maps->vmas[i];
-	struct segment *seg = vec_add(s->segs, s->nr, s->alloc);
+	const struct uffdctl_vma *v = &s->maps->vmas[i];
+	struct segment *seg = vec_add(ret->segs, ret->nr, ret->alloc);
 
 	if (!seg)
-		return -ENOMEM;
+		return log_oom(s->t->u);
 	*seg = (struct segment){
 		.range = range_common(range, v->range),
 		.vma = v,
-		.owner = maps_owner(maps, i),
-		.spec = spec,
+		.owner = maps_owner(s->maps, i),
+		.spec = s->spec,
 	};
 	return 0;
 }
@@ -82,7 +81,7 @@ static int add_addresses(const struct search *s, struct uffdctl_range range, str
 			 (at % v->page_size || MIN(range.end, v->range.end) % v->page_size))
 			r = fail_unaligned(s->t, s->spec, v);
 		else
-			r = add_segment(ret, maps, i, range, s->spec);
+			r = add_segment(s, i, range, ret);
 		at = i < maps->nr ? v->range.end : at;
 	}
 	if (r < 0)
@@ -135,7 +134,7 @@ static int add_matches(const struct search *s, bool registered, struct segments 
 		const struct uffdctl_vma *v = &s->maps->vmas[i];
 
 		if (v->name && *v->name && (v->modes || !registered) && glob_matches(s->spec->pattern, v->name))
-			r = add_segment(ret, s->maps, i, v->range, s->spec);
+			r = add_segment(s, i, v->range, ret);
 	}
 	return r;
 }
@@ -163,7 +162,7 @@ static int resolve_all(const struct search *s, struct segments *ret)
 
 	for (size_t i = 0; i < s->maps->nr && r >= 0; i++)
 		if (s->filter->all(&s->maps->vmas[i], maps_owner(s->maps, i), s->filter->arg))
-			r = add_segment(ret, s->maps, i, s->maps->vmas[i].range, s->spec);
+			r = add_segment(s, i, s->maps->vmas[i].range, ret);
 	if (r < 0 || ret->nr > nr)
 		return r;
 	return fail(s->t->u, -ENOENT,

@@ -223,7 +223,7 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	return r == WALK_DONE ? 0 : r;
 }
 
-/* Threads share their memory; one result after the other would be -EBUSY. */
+/* All threads have the same memory: stop at the first result; the next would be -EBUSY. */
 static int keep_vma_at(const void *ev, void *arg)
 {
 	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;
@@ -353,6 +353,8 @@ static bool is_locked_down(void)
 	return f && fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
 }
 
+_Static_assert(EV_MAX_FILES == 16384, "as the text for E2BIG says");
+
 const char *iter_why(int err)
 {
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
@@ -367,7 +369,7 @@ const char *iter_why(int err)
 	case -ENOENT:
 		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	case -E2BIG:
-		return "there are too many userfaultfds";
+		return "there are more than 16384 descriptors of userfaultfds";
 	case -ENOSYS:
 		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
 	default:

@@ -200,7 +200,7 @@ static int report(struct collection *s, struct uffdctl_range *ret)
 	}
 	f = open_memstream(&list, &size);
 	if (!f)
-		return -ENOMEM;
+		return log_oom(u);
 	for (size_t i = 0; i < s->nr; i++)
 		fprintf(f, "%s %s (%" PRIx64 "+%" PRIu64 ")", i ? "," : "", s->objects[i].label,
 			s->objects[i].range.start, range_len(s->objects[i].range));

@@ -8,7 +8,7 @@
 
 enum {
 	NR_RANKS = 16,
-	LITTLE = 5, /* width in columns; the one that grows is useless there */
+	LITTLE = 5, /* below this width, the column that grows is left out */
 };
 
 /* ---- which have room ---- */
