@@ -36,6 +36,7 @@ struct table_key {
 /* File tables other than that of the first thread, and the last run that scanned each: threads may share one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, EV_MAX_FILES);
 	__type(key, struct table_key);
 	__type(value, __u64);
@@ -127,9 +128,9 @@ static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 	struct inode *inode;
 	struct super_block *sb;
 
-	ev->start = vma->vm_start;
-	ev->end = vma->vm_end;
-	ev->vm_flags = vma->vm_flags;
+	ev->start = BPF_CORE_READ(vma, vm_start);
+	ev->end = BPF_CORE_READ(vma, vm_end);
+	ev->vm_flags = BPF_CORE_READ(vma, vm_flags);
 	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
 	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
 	inode = BPF_CORE_READ(vma, vm_file, f_inode);
@@ -156,7 +157,7 @@ static long describe_found(struct task_struct *task, struct vm_area_struct *vma,
 	return 0;
 }
 
-static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
+static void find_vma(struct seq_file *seq, struct task_struct *task)
 {
 	struct ev_vma_at ev = {};
 
@@ -166,28 +167,29 @@ static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
 	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
 	if (ev.err && !BPF_CORE_READ(task, mm))
 		return;
-	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+	bpf_seq_write(seq, &ev, sizeof(ev));
 }
 
+/*
+ * Pointers are read as numbers, not as typed pointers: for each step along a typed pointer, the verifier searches all
+ * of the kernel's BTF by name, which took most of the loading time.
+ */
 SEC("iter/task")
 int tasks(struct bpf_iter__task *it)
 {
 	struct task_struct *task = it->task, *leader;
+	struct seq_file *seq = it->meta->seq;
 	struct ev_task ev = {};
 	bool is_leader;
 
-	if (!task || task->flags & PF_KTHREAD)
+	if (!task || BPF_CORE_READ(task, flags) & PF_KTHREAD)
 		return 0;
 	if (find_addr) {
-		find_vma(it, task);
+		find_vma(seq, task);
 		return 0;
 	}
 	level = own_level();
 	pid_ns = own_ns();
-	/*
-	 * Pointers are read as numbers, not as typed pointers: for each type, the verifier searches all of the
-	 * kernel's BTF by name, which took most of the loading time.
-	 */
 	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;
 	ev.pid = pid_at(leader, level, pid_ns);
@@ -200,7 +202,7 @@ int tasks(struct bpf_iter__task *it)
 	ev.start_ns = BPF_CORE_READ(leader, start_time);
 	ev.parent = (__u64)BPF_CORE_READ(task, real_parent, signal);
 	if (ev.mm)
-		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+		bpf_seq_write(seq, &ev, sizeof(ev));
 	return 0;
 }
 

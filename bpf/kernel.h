@@ -238,6 +238,12 @@ struct bpf_iter_meta {
 	struct seq_file *seq;
 };
 
+#pragma clang attribute pop
+
+/*
+ * The contexts of iterators are laid out alike in all kernels. Without relocations for them: each type in a relocation
+ * takes one of 31 places in a cache of the kernel, and a type that has lost its place is searched in all of its BTF.
+ */
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
@@ -255,8 +261,6 @@ struct bpf_iter__task_vma {
 	struct task_struct *task;
 	struct vm_area_struct *vma;
 };
-
-#pragma clang attribute pop
 
 /*
  * An argument of a program with typed arguments, as a number: a pointer can't be passed to a function that is
