@@ -117,16 +117,21 @@ static int no_task(const void *ev, void *arg)
 	return 0;
 }
 
-int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+static int find_files(struct iter *it, enum scope scope, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
 {
 	int r;
 
 	it->skel->bss->scan_files = true;
 	it->skel->bss->nr_found = 0;
 	it->skel->bss->run++;
-	r = iter_tasks(it, pid, task_fn ?: no_task, arg);
+	r = walk(it->skel->progs.tasks.prog_fd, scope, pid, sizeof(struct ev_task), task_fn ?: no_task, arg);
 	it->skel->bss->scan_files = false;
 	return r < 0 ? r : visit_files(it, file_fn, arg);
+}
+
+int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+{
+	return find_files(it, pid ? PROCESS : ALL, pid, file_fn, task_fn, arg);
 }
 
 struct counting {
@@ -321,10 +326,10 @@ static int learn_fops(struct iter *it)
 	if (r < 0)
 		return r;
 	own.fd = uffd;
-	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
+	r = find_files(it, THREAD, gettid(), find_own_fd, NULL, &own);
 	/* Descriptors that threads share are shown only for the first thread. */
 	if (r >= 0 && !own.f_op && gettid() != getpid())
-		r = iter_files(it, getpid(), find_own_fd, NULL, &own);
+		r = find_files(it, THREAD, getpid(), find_own_fd, NULL, &own);
 	if (r < 0)
 		return r;
 	if (!own.f_op)
