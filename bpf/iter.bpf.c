@@ -42,10 +42,15 @@ struct {
 	__type(value, __u64);
 } scanned SEC(".maps");
 
+/* What a word of the bitmap of open descriptors covers. */
+#define WORD_FILES 64
+struct file *files[WORD_FILES];
+
 struct scan {
 	struct file **fds;
 	unsigned long *open_fds;
 	unsigned long open;
+	__u32 first; /* the descriptor of its first bit */
 	__u32 pid;
 };
 
@@ -68,23 +73,31 @@ static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 
 	ev->has_reader = BPF_CORE_READ(ctx, fd_wqh.head.next) != queue_of(ctx, fd_wqh);
 }
 
-static long scan_fd(__u32 fd, struct scan *scan)
+static long scan_fd(__u32 i, struct scan *scan)
 {
-	struct file **fds = scan->fds, *file = NULL;
-	unsigned long *open_fds = scan->open_fds;
+	struct file *file;
 	__u64 f_op;
 
-	/* Most of a table is empty: a word of the bitmap covers 64 descriptors. */
-	if (fd % 64 == 0)
-		bpf_probe_read_kernel(&scan->open, sizeof(scan->open), open_fds + fd / 64);
-	if (!(scan->open >> (fd % 64) & 1))
+	if (!(scan->open >> (i % WORD_FILES) & 1))
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
+	file = files[i % WORD_FILES];
 	if (!file)
 		return 0;
 	f_op = (__u64)BPF_CORE_READ(file, f_op);
 	if (!userfaultfd_fops || f_op == userfaultfd_fops)
-		report_file(scan, file, f_op, fd);
+		report_file(scan, file, f_op, scan->first + i);
+	return 0;
+}
+
+/* Most of a table is empty, and each read has its price: get the files of a word at once. */
+static long scan_word(__u32 word, struct scan *scan)
+{
+	scan->first = word * WORD_FILES;
+	scan->open = 0;
+	bpf_probe_read_kernel(&scan->open, sizeof(scan->open), scan->open_fds + word);
+	if (!scan->open || bpf_probe_read_kernel(files, sizeof(files), scan->fds + scan->first))
+		return 0;
+	bpf_loop(WORD_FILES, scan_fd, scan, 0);
 	return 0;
 }
 
@@ -119,7 +132,7 @@ static void scan_table(struct task_struct *task, __u32 pid)
 		return;
 	scan.fds = BPF_CORE_READ(fdt, fd);
 	scan.open_fds = BPF_CORE_READ(fdt, open_fds);
-	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
+	bpf_loop(BPF_CORE_READ(fdt, max_fds) / WORD_FILES, scan_word, &scan, 0);
 }
 
 /* The file system is known here from the kernel's own structures, without asking the file's server. */
