@@ -135,21 +135,25 @@ static void scan_table(struct task_struct *task, __u32 pid)
 	bpf_loop(BPF_CORE_READ(fdt, max_fds) / WORD_FILES, scan_word, &scan, 0);
 }
 
-/* The file system is known here from the kernel's own structures, without asking the file's server. */
-static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
+/* Without a file: as get_vma_name() of fs/proc/task_mmu.c decides. The heap may be more than one mapping. */
+static bool has_kernel_name(struct vm_area_struct *vma, struct ev_vma *ev)
 {
-	struct inode *inode;
-	struct super_block *sb;
+	struct mm_struct *mm = BPF_CORE_READ(vma, vm_mm);
+	__u64 stack = BPF_CORE_READ(mm, start_stack);
 
-	ev->start = BPF_CORE_READ(vma, vm_start);
-	ev->end = BPF_CORE_READ(vma, vm_end);
-	ev->vm_flags = BPF_CORE_READ(vma, vm_flags);
-	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
-	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
-	inode = BPF_CORE_READ(vma, vm_file, f_inode);
-	if (!inode)
-		return;
-	sb = BPF_CORE_READ(inode, i_sb);
+	return ev->vm_ops || (ev->start <= stack && stack < ev->end) ||
+	       (ev->start < BPF_CORE_READ(mm, brk) && ev->end > BPF_CORE_READ(mm, start_brk));
+}
+
+/* The file system is known here from the kernel's own structures, without asking the file's server. */
+static void describe_file(struct vm_area_struct *vma, struct file *file, struct ev_vma *ev)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
+
+	ev->file = (__u64)file;
+	ev->offset = vma->vm_pgoff * page_size;
+	ev->inode = BPF_CORE_READ(inode, i_ino);
 	ev->mode = BPF_CORE_READ(inode, i_mode);
 	ev->fs_magic = BPF_CORE_READ(sb, s_magic);
 	ev->dev = BPF_CORE_READ(sb, s_dev);
@@ -157,16 +161,26 @@ static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 		ev->page_size = BPF_CORE_READ(sb, s_blocksize);
 }
 
-static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
+static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 {
 	struct file *file = BPF_CORE_READ(vma, vm_file);
 
-	describe_vma(vma, &ev->vma);
-	if (!file)
-		return 0;
-	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	ev->dev = ev->vma.dev;
-	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
+	ev->start = vma->vm_start;
+	ev->end = vma->vm_end;
+	ev->vm_flags = vma->vm_flags;
+	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
+	if (bpf_core_field_exists(vma->anon_name))
+		ev->named = BPF_CORE_READ(vma, anon_name) != NULL;
+	if (file)
+		describe_file(vma, file, ev);
+	else if (!ev->named)
+		ev->named = has_kernel_name(vma, ev);
+}
+
+static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma *ev)
+{
+	describe_vma(vma, ev);
 	return 0;
 }
 
@@ -177,15 +191,15 @@ static void find_vma(struct seq_file *seq, struct task_struct *task)
 	/* One that has exited is not reported. */
 	if (!BPF_CORE_READ(task, mm))
 		return;
-	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
+	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev.vma, 0);
 	if (ev.err && !BPF_CORE_READ(task, mm))
 		return;
 	bpf_seq_write(seq, &ev, sizeof(ev));
 }
 
 /*
- * Pointers are read as numbers, not as typed pointers: for each step along a typed pointer, the verifier searches all
- * of the kernel's BTF by name, which took most of the loading time.
+ * Pointers in structures are read as numbers, not as typed pointers: for each of those, the verifier searches all of
+ * the kernel's BTF by name, which took most of the loading time.
  */
 SEC("iter/task")
 int tasks(struct bpf_iter__task *it)
@@ -195,7 +209,7 @@ int tasks(struct bpf_iter__task *it)
 	struct ev_task ev = {};
 	bool is_leader;
 
-	if (!task || BPF_CORE_READ(task, flags) & PF_KTHREAD)
+	if (!task || task->flags & PF_KTHREAD)
 		return 0;
 	if (find_addr) {
 		find_vma(seq, task);

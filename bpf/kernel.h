@@ -70,7 +70,11 @@ struct pid {
 	struct upid numbers[1];
 };
 
-struct mm_struct;
+struct mm_struct {
+	unsigned long start_brk, brk, start_stack;
+};
+
+struct anon_vma_name;
 
 struct fdtable {
 	unsigned int max_fds;
@@ -201,6 +205,8 @@ struct vm_area_struct {
 	const void *vm_ops;
 	unsigned long vm_pgoff;
 	struct file *vm_file;
+	struct mm_struct *vm_mm;
+	struct anon_vma_name *anon_name; /* CONFIG_ANON_VMA_NAME */
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
 };
 

@@ -157,6 +157,8 @@ static int begin_portion(struct table *t)
 	scols_table_enable_noheadings(t->scols, t->style->noheadings || t->nr_rows > 0);
 	scols_table_enable_raw(t->scols, t->style->raw);
 	scols_table_enable_colors(t->scols, t->style->color);
+	/* Names are escaped already. */
+	scols_table_enable_noencoding(t->scols, true);
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
 		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
@@ -165,8 +167,6 @@ static int begin_portion(struct table *t)
 
 		if (!c)
 			return -ENOMEM;
-		/* Backslashes are our own: names are escaped already. */
-		scols_column_set_safechars(c, "\\");
 	}
 	return 0;
 }
