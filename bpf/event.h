@@ -42,17 +42,19 @@ struct ev_vma {
 	__u64 page_size;
 	__u64 vm_ops;	/* 0: anonymous memory */
 	__u64 fs_magic; /* of the file's super block; 0: no file */
-	__u32 dev;	/* likewise */
+	__u32 dev;	/* likewise, as the kernel numbers it: 12 bits, 20 bits */
 	__u32 mode;	/* likewise, of its inode: S_IFMT */
+	__u64 inode;	/* likewise */
+	__u64 offset;	/* likewise */
+	__u64 file;	/* likewise, struct file: mappings with the same one have the same name */
+	__u64 named;	/* it may have a name of its own, such as [heap] */
 };
 
 /* The mapping at an address (iter/task). */
 struct ev_vma_at {
 	struct ev_vma vma;
-	__u64 inode; /* 0: of no file */
-	__u64 offset;
-	__u32 dev; /* as the kernel numbers it: 12 bits, 20 bits */
 	__s32 err; /* -ENOENT, -EBUSY: mappings are being changed now */
+	__u32 pad;
 };
 
 /* The memory of one process (iter/task). */
@@ -330,8 +332,8 @@ static inline __u32 ev_slot_place(__u64 task, __u32 probe)
 #define EV_CHECK_PLACE(type, field, at) _Static_assert(offsetof(struct type, field) == (at), #type "." #field)
 
 EV_CHECK_SIZE(ev_file, 40);
-EV_CHECK_SIZE(ev_vma, 64);
-EV_CHECK_SIZE(ev_vma_at, 88);
+EV_CHECK_SIZE(ev_vma, 96);
+EV_CHECK_SIZE(ev_vma_at, 104);
 EV_CHECK_SIZE(ev_task, 40);
 EV_CHECK_SIZE(ev_waiter, 80);
 EV_CHECK_PLACE(ev_waiter, comm, 64);

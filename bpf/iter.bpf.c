@@ -36,15 +36,21 @@ struct table_key {
 /* File tables other than that of the first thread, and the last run that scanned each: threads may share one. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, EV_MAX_FILES);
 	__type(key, struct table_key);
 	__type(value, __u64);
 } scanned SEC(".maps");
 
+/* What a word of the bitmap of open descriptors covers. */
+#define WORD_FILES 64
+struct file *files[WORD_FILES];
+
 struct scan {
 	struct file **fds;
 	unsigned long *open_fds;
 	unsigned long open;
+	__u32 first; /* the descriptor of its first bit */
 	__u32 pid;
 };
 
@@ -67,23 +73,31 @@ static void report_file(struct scan *scan, struct file *file, __u64 f_op, __u32 
 	ev->has_reader = BPF_CORE_READ(ctx, fd_wqh.head.next) != queue_of(ctx, fd_wqh);
 }
 
-static long scan_fd(__u32 fd, struct scan *scan)
+static long scan_fd(__u32 i, struct scan *scan)
 {
-	struct file **fds = scan->fds, *file = NULL;
-	unsigned long *open_fds = scan->open_fds;
+	struct file *file;
 	__u64 f_op;
 
-	/* Most of a table is empty: a word of the bitmap covers 64 descriptors. */
-	if (fd % 64 == 0)
-		bpf_probe_read_kernel(&scan->open, sizeof(scan->open), open_fds + fd / 64);
-	if (!(scan->open >> (fd % 64) & 1))
+	if (!(scan->open >> (i % WORD_FILES) & 1))
 		return 0;
-	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
+	file = files[i % WORD_FILES];
 	if (!file)
 		return 0;
 	f_op = (__u64)BPF_CORE_READ(file, f_op);
 	if (!userfaultfd_fops || f_op == userfaultfd_fops)
-		report_file(scan, file, f_op, fd);
+		report_file(scan, file, f_op, scan->first + i);
+	return 0;
+}
+
+/* Most of a table is empty, and each read has its price: get the files of a word at once. */
+static long scan_word(__u32 word, struct scan *scan)
+{
+	scan->first = word * WORD_FILES;
+	scan->open = 0;
+	bpf_probe_read_kernel(&scan->open, sizeof(scan->open), scan->open_fds + word);
+	if (!scan->open || bpf_probe_read_kernel(files, sizeof(files), scan->fds + scan->first))
+		return 0;
+	bpf_loop(WORD_FILES, scan_fd, scan, 0);
 	return 0;
 }
 
@@ -118,24 +132,28 @@ static void scan_table(struct task_struct *task, __u32 pid)
 		return;
 	scan.fds = BPF_CORE_READ(fdt, fd);
 	scan.open_fds = BPF_CORE_READ(fdt, open_fds);
-	bpf_loop(BPF_CORE_READ(fdt, max_fds), scan_fd, &scan, 0);
+	bpf_loop(BPF_CORE_READ(fdt, max_fds) / WORD_FILES, scan_word, &scan, 0);
+}
+
+/* Without a file: as get_vma_name() of fs/proc/task_mmu.c decides. The heap may be more than one mapping. */
+static bool has_kernel_name(struct vm_area_struct *vma, struct ev_vma *ev)
+{
+	struct mm_struct *mm = BPF_CORE_READ(vma, vm_mm);
+	__u64 stack = BPF_CORE_READ(mm, start_stack);
+
+	return ev->vm_ops || (ev->start <= stack && stack < ev->end) ||
+	       (ev->start < BPF_CORE_READ(mm, brk) && ev->end > BPF_CORE_READ(mm, start_brk));
 }
 
 /* The file system is known here from the kernel's own structures, without asking the file's server. */
-static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
+static void describe_file(struct vm_area_struct *vma, struct file *file, struct ev_vma *ev)
 {
-	struct inode *inode;
-	struct super_block *sb;
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
 
-	ev->start = vma->vm_start;
-	ev->end = vma->vm_end;
-	ev->vm_flags = vma->vm_flags;
-	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
-	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
-	inode = BPF_CORE_READ(vma, vm_file, f_inode);
-	if (!inode)
-		return;
-	sb = BPF_CORE_READ(inode, i_sb);
+	ev->file = (__u64)file;
+	ev->offset = vma->vm_pgoff * page_size;
+	ev->inode = BPF_CORE_READ(inode, i_ino);
 	ev->mode = BPF_CORE_READ(inode, i_mode);
 	ev->fs_magic = BPF_CORE_READ(sb, s_magic);
 	ev->dev = BPF_CORE_READ(sb, s_dev);
@@ -143,51 +161,62 @@ static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 		ev->page_size = BPF_CORE_READ(sb, s_blocksize);
 }
 
-static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma_at *ev)
+static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)
 {
 	struct file *file = BPF_CORE_READ(vma, vm_file);
 
-	describe_vma(vma, &ev->vma);
-	if (!file)
-		return 0;
-	ev->inode = BPF_CORE_READ(file, f_inode, i_ino);
-	ev->dev = ev->vma.dev;
-	ev->offset = BPF_CORE_READ(vma, vm_pgoff) * page_size;
+	ev->start = vma->vm_start;
+	ev->end = vma->vm_end;
+	ev->vm_flags = vma->vm_flags;
+	ev->ctx = (__u64)BPF_CORE_READ(vma, vm_userfaultfd_ctx.ctx);
+	ev->vm_ops = (__u64)BPF_CORE_READ(vma, vm_ops);
+	if (bpf_core_field_exists(vma->anon_name))
+		ev->named = BPF_CORE_READ(vma, anon_name) != NULL;
+	if (file)
+		describe_file(vma, file, ev);
+	else if (!ev->named)
+		ev->named = has_kernel_name(vma, ev);
+}
+
+static long describe_found(struct task_struct *task, struct vm_area_struct *vma, struct ev_vma *ev)
+{
+	describe_vma(vma, ev);
 	return 0;
 }
 
-static void find_vma(struct bpf_iter__task *it, struct task_struct *task)
+static void find_vma(struct seq_file *seq, struct task_struct *task)
 {
 	struct ev_vma_at ev = {};
 
 	/* One that has exited is not reported. */
 	if (!BPF_CORE_READ(task, mm))
 		return;
-	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev, 0);
+	ev.err = bpf_find_vma(task, find_addr, describe_found, &ev.vma, 0);
 	if (ev.err && !BPF_CORE_READ(task, mm))
 		return;
-	bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+	bpf_seq_write(seq, &ev, sizeof(ev));
 }
 
+/*
+ * Pointers in structures are read as numbers, not as typed pointers: for each of those, the verifier searches all of
+ * the kernel's BTF by name, which took most of the loading time.
+ */
 SEC("iter/task")
 int tasks(struct bpf_iter__task *it)
 {
 	struct task_struct *task = it->task, *leader;
+	struct seq_file *seq = it->meta->seq;
 	struct ev_task ev = {};
 	bool is_leader;
 
 	if (!task || task->flags & PF_KTHREAD)
 		return 0;
 	if (find_addr) {
-		find_vma(it, task);
+		find_vma(seq, task);
 		return 0;
 	}
 	level = own_level();
 	pid_ns = own_ns();
-	/*
-	 * Pointers are read as numbers, not as typed pointers: for each type, the verifier searches all of the
-	 * kernel's BTF by name, which took most of the loading time.
-	 */
 	leader = BPF_CORE_READ(task, group_leader);
 	is_leader = task == leader;
 	ev.pid = pid_at(leader, level, pid_ns);
@@ -200,7 +229,7 @@ int tasks(struct bpf_iter__task *it)
 	ev.start_ns = BPF_CORE_READ(leader, start_time);
 	ev.parent = (__u64)BPF_CORE_READ(task, real_parent, signal);
 	if (ev.mm)
-		bpf_seq_write(it->meta->seq, &ev, sizeof(ev));
+		bpf_seq_write(seq, &ev, sizeof(ev));
 	return 0;
 }
 

@@ -70,7 +70,11 @@ struct pid {
 	struct upid numbers[1];
 };
 
-struct mm_struct;
+struct mm_struct {
+	unsigned long start_brk, brk, start_stack;
+};
+
+struct anon_vma_name;
 
 struct fdtable {
 	unsigned int max_fds;
@@ -201,6 +205,8 @@ struct vm_area_struct {
 	const void *vm_ops;
 	unsigned long vm_pgoff;
 	struct file *vm_file;
+	struct mm_struct *vm_mm;
+	struct anon_vma_name *anon_name; /* CONFIG_ANON_VMA_NAME */
 	struct vm_userfaultfd_ctx vm_userfaultfd_ctx;
 };
 
@@ -238,6 +244,12 @@ struct bpf_iter_meta {
 	struct seq_file *seq;
 };
 
+#pragma clang attribute pop
+
+/*
+ * The contexts of iterators are laid out alike in all kernels. Without relocations for them: each type in a relocation
+ * takes one of 31 places in a cache of the kernel, and a type that has lost its place is searched in all of its BTF.
+ */
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
@@ -255,8 +267,6 @@ struct bpf_iter__task_vma {
 	struct task_struct *task;
 	struct vm_area_struct *vma;
 };
-
-#pragma clang attribute pop
 
 /*
  * The first argument of a program with typed arguments, as a number: a pointer can't be passed to a function that is

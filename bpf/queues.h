@@ -6,9 +6,8 @@
 #include "bpf/kernel.h"
 
 /* The head of a wait queue: queue_of(ctx, fault_wqh). */
-#define queue_of(ctx, field)                                                                         \
-	((struct list_head *)((void *)(ctx) + bpf_core_field_offset(struct userfaultfd_ctx, field) + \
-			      bpf_core_field_offset(struct wait_queue_head, head)))
+#define queue_of(ctx, field) \
+	((struct list_head *)((void *)(ctx) + bpf_core_field_offset(struct userfaultfd_ctx, field.head)))
 
 static inline __u64 mm_of(struct userfaultfd_ctx *ctx)
 {

@@ -24,6 +24,7 @@ void cell_clear(struct cell *c, const char *column)
 void cell_free(struct cell *c)
 {
 	free(c->words);
+	free(c->out);
 }
 
 void cell_number(struct cell *c, uint64_t n)
@@ -66,24 +67,37 @@ void cell_list(struct cell *c)
 	c->type = CELL_LIST;
 }
 
-void cell_word(struct cell *c, const char *word)
+/* True: there is room for this many bytes. */
+static bool reserve(char **buf, size_t *alloc, size_t bytes)
 {
-	size_t len = strlen(word) + 1;
 	char *p;
 
+	if (bytes <= *alloc)
+		return true;
+	p = realloc(*buf, bytes * 2);
+	if (!p)
+		return false;
+	*buf = p;
+	*alloc = bytes * 2;
+	return true;
+}
+
+void cell_word_of(struct cell *c, const char *text, size_t len)
+{
 	c->type = CELL_LIST;
-	if (c->words_len + len > c->words_alloc) {
-		p = realloc(c->words, (c->words_len + len) * 2);
-		if (!p) {
-			c->failed = true;
-			return;
-		}
-		c->words = p;
-		c->words_alloc = (c->words_len + len) * 2;
+	if (!reserve(&c->words, &c->words_alloc, c->words_len + len + 1)) {
+		c->failed = true;
+		return;
 	}
-	memcpy(c->words + c->words_len, word, len);
+	memcpy(c->words + c->words_len, text, len);
 	c->words_len += len;
+	c->words[c->words_len++] = '\0';
 	c->nr_words++;
+}
+
+void cell_word(struct cell *c, const char *word)
+{
+	cell_word_of(c, word, strlen(word));
 }
 
 void cell_wordf(struct cell *c, const char *fmt, ...)
@@ -124,62 +138,93 @@ void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int b
 	}
 }
 
+/* ---- as text ---- */
+
+/* Enough for each number with its unit. */
+#define NUMBER_SIZE 32
+
+/* Listings have many numbers: printf(3) would take half of their time. */
+static const char *number_text(char *buf, uint64_t n, unsigned int base)
+{
+	char *p = buf + NUMBER_SIZE - 1;
+
+	*p = '\0';
+	do
+		*--p = "0123456789abcdef"[n % base];
+	while (n /= base);
+	return p;
+}
+
 /* 1.5G; whole numbers without a fraction. */
-static char *human_size(uint64_t n)
+static const char *human_size(char *buf, uint64_t n)
 {
 	static const char units[] = "BKMGTPE";
 	uint64_t tenths;
-	int unit = 1, len;
-	char *text;
+	int unit = 1;
 
-	if (n < 1024)
-		return asprintf(&text, "%" PRIu64 "B", n) < 0 ? NULL : text;
+	if (n < 1024) {
+		snprintf(buf, NUMBER_SIZE, "%" PRIu64 "B", n);
+		return buf;
+	}
 	for (; n >= UINT64_C(1024) * 1024; unit++)
 		n /= 1024;
 	tenths = n * 10 / 1024;
 	if (tenths % 10)
-		len = asprintf(&text, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[unit]);
+		snprintf(buf, NUMBER_SIZE, "%" PRIu64 ".%" PRIu64 "%c", tenths / 10, tenths % 10, units[unit]);
 	else
-		len = asprintf(&text, "%" PRIu64 "%c", tenths / 10, units[unit]);
-	return len < 0 ? NULL : text;
+		snprintf(buf, NUMBER_SIZE, "%" PRIu64 "%c", tenths / 10, units[unit]);
+	return buf;
 }
 
-static char *join_words(const struct cell *c)
+/* Each word ends with a NUL: put commas there. */
+static const char *join_words(struct cell *c)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *f = open_memstream(&text, &size);
-
-	if (!f)
+	if (!reserve(&c->out, &c->out_alloc, c->words_len + 1))
 		return NULL;
-	for (const char *w = NULL; (w = next_word(c, w));)
-		fprintf(f, "%s%s", w > c->words ? "," : "", w);
-	return fclose(f) ? free(text), NULL : text;
+	for (size_t i = 0; i < c->words_len; i++)
+		c->out[i] = c->words[i] ?: ',';
+	c->out[c->words_len ? c->words_len - 1 : 0] = '\0';
+	return c->out;
 }
 
-char *cell_string(const struct cell *c, bool raw, bool exact)
+/* Most names need no escapes. */
+static const char *escaped_text(struct cell *c)
 {
-	char duration[DURATION_SIZE];
-	char *s = NULL;
+	const char *p = c->text;
+
+	while (*p >= ' ' && *p <= '~')
+		p++;
+	if (!*p)
+		return c->text;
+	free(c->out);
+	c->out_alloc = 0;
+	if (uffdctl_escape(c->text, &c->out) < 0)
+		c->out = NULL;
+	return c->out;
+}
+
+const char *cell_string(struct cell *c, bool raw, bool exact)
+{
+	_Static_assert(NUMBER_SIZE >= DURATION_SIZE, "room for each number");
 
 	/* Blanks separate the fields of --raw: none may be empty. */
 	if (raw && ((c->type == CELL_TEXT && !*c->text) || (c->type == CELL_LIST && !c->nr_words)))
-		return strdup("-");
+		return "-";
+	if (!reserve(&c->out, &c->out_alloc, NUMBER_SIZE))
+		return NULL;
 	switch (c->type) {
 	case CELL_NULL:
-		return strdup("-");
+		return "-";
 	case CELL_SIZE:
-		if (!exact)
-			return human_size(c->number);
-		/* fall through */
+		return exact ? number_text(c->out, c->number, 10) : human_size(c->out, c->number);
 	case CELL_NUMBER:
-		return asprintf(&s, "%" PRIu64, c->number) < 0 ? NULL : s;
+		return number_text(c->out, c->number, 10);
 	case CELL_DURATION:
-		return strdup(duration_text(duration, c->number, 0));
+		return duration_text(c->out, c->number, 0);
 	case CELL_ADDRESS:
-		return asprintf(&s, "%" PRIx64, c->number) < 0 ? NULL : s;
+		return number_text(c->out, c->number, 16);
 	case CELL_TEXT:
-		return uffdctl_escape(c->text, &s) < 0 ? NULL : s;
+		return escaped_text(c);
 	case CELL_LIST:
 		return join_words(c);
 	}

@@ -27,6 +27,8 @@ struct cell {
 	const char *text;
 	char *words; /* each ends with a NUL; the memory is reused for the next cell */
 	size_t nr_words, words_len, words_alloc;
+	char *out; /* cell_string()'s, reused likewise */
+	size_t out_alloc;
 	bool failed; /* out of memory */
 	bool alert;  /* red where there is colour */
 };
@@ -43,15 +45,16 @@ void cell_address(struct cell *c, uint64_t addr);
 void cell_text(struct cell *c, const char *text); /* NULL is null */
 void cell_list(struct cell *c);			  /* an empty one */
 void cell_word(struct cell *c, const char *word);
+void cell_word_of(struct cell *c, const char *text, size_t len); /* the first len bytes */
 void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 
 /*
- * The text of a cell: free with free(); NULL: out of memory.
+ * The text of a cell, valid until the next call or until its text is; NULL: out of memory.
  * @raw: never empty
  * @exact: sizes in bytes
  */
-char *cell_string(const struct cell *c, bool raw, bool exact);
+const char *cell_string(struct cell *c, bool raw, bool exact);
 struct json_object *cell_json(const struct cell *c);
 
 #endif

@@ -46,7 +46,7 @@ static void cell_vm_flags(struct cell *c, const char *flags)
 	for (const char *p = flags; *p; p += strspn(p, " ")) {
 		size_t len = strcspn(p, " ");
 
-		cell_wordf(c, "%.*s", (int)len, p);
+		cell_word_of(c, p, len);
 		p += len;
 	}
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <json-c/json.h>
 #include <libsmartcols.h>
@@ -26,7 +27,18 @@ struct table {
 	struct libscols_table *scols;
 	size_t nr_in_portion, nr_rows;
 	struct cell cell; /* its memory is reused for all cells */
+	bool to_terminal;
 };
+
+/* Characters: all but the first byte of each are 10xxxxxx. */
+static size_t width_of(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s; s++)
+		n += (*s & 0xc0) != 0x80;
+	return n;
+}
 
 static struct cell *get_cell(struct table *t, const struct column *col, const void *row)
 {
@@ -118,6 +130,7 @@ int table_new(const char *name, const struct column *columns, const struct table
 	if (!t)
 		return -ENOMEM;
 	*t = (struct table){ .name = name, .columns = columns, .style = style, .messages = messages };
+	t->to_terminal = isatty(STDOUT_FILENO);
 	if (style->columns)
 		r = show_chosen(t, style->columns);
 	else
@@ -157,6 +170,8 @@ static int begin_portion(struct table *t)
 	scols_table_enable_noheadings(t->scols, t->style->noheadings || t->nr_rows > 0);
 	scols_table_enable_raw(t->scols, t->style->raw);
 	scols_table_enable_colors(t->scols, t->style->color);
+	/* Names are escaped already. */
+	scols_table_enable_noencoding(t->scols, true);
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
 		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
@@ -165,8 +180,6 @@ static int begin_portion(struct table *t)
 
 		if (!c)
 			return -ENOMEM;
-		/* Backslashes are our own: names are escaped already. */
-		scols_column_set_safechars(c, "\\");
 	}
 	return 0;
 }
@@ -210,18 +223,54 @@ static int scols_cell(struct table *t, struct libscols_line *line, size_t i, con
 {
 	const struct column *col = &t->columns[t->shown[i]];
 	struct cell *c = get_cell(t, col, row);
-	char *s = cell_string(c, t->style->raw, t->style->bytes);
+	const char *s = cell_string(c, t->style->raw, t->style->bytes);
 
-	/* The line owns it from here on. */
-	if (c->failed || !s || scols_line_refer_data(line, i, s) < 0) {
-		free(s);
+	if (c->failed || !s || scols_line_set_data(line, i, s) < 0)
 		return -ENOMEM;
-	}
 	if (c->alert && c->type != CELL_NULL && t->style->color)
 		scols_cell_set_color(scols_line_get_cell(line, i), "red");
-	if (strlen(s) > t->widths[i] && !(col->flags & COL_WIDE))
-		t->widths[i] = strlen(s);
+	if (width_of(s) > t->widths[i] && !(col->flags & COL_WIDE && t->to_terminal))
+		t->widths[i] = width_of(s);
 	return 0;
+}
+
+static void put_blanks(size_t nr)
+{
+	while (nr--)
+		putc_unlocked(' ', stdout);
+}
+
+static int plain_cell(struct table *t, size_t i, const void *row)
+{
+	const struct column *col = &t->columns[t->shown[i]];
+	struct cell *c = get_cell(t, col, row);
+	const char *s = cell_string(c, false, t->style->bytes);
+	size_t heading = strlen(col->name), width = t->widths[i] > heading ? t->widths[i] : heading, len;
+
+	if (c->failed || !s)
+		return -ENOMEM;
+	len = width_of(s);
+	if (col->flags & COL_RIGHT && len < width)
+		put_blanks(width - len);
+	fputs_unlocked(s, stdout);
+	if (!(col->flags & COL_RIGHT) && len < width && i + 1 < t->nr_shown)
+		put_blanks(width - len);
+	putc_unlocked(i + 1 < t->nr_shown ? ' ' : '\n', stdout);
+	return 0;
+}
+
+/*
+ * The first portion has shown how wide the columns are: what follows needs libsmartcols no more, which looks at each
+ * character several times, unless lines are to fit into a terminal.
+ */
+static int plain_row(struct table *t, const void *row)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < t->nr_shown; i++)
+		r = plain_cell(t, i, row);
+	t->nr_rows++;
+	return r;
 }
 
 static int scols_row(struct table *t, const void *row)
@@ -244,7 +293,11 @@ static int scols_row(struct table *t, const void *row)
 
 int table_row(struct table *t, const void *row)
 {
-	return t->style->json ? json_row(t, row) : scols_row(t, row);
+	if (t->style->json)
+		return json_row(t, row);
+	if (t->nr_rows && !t->to_terminal && !t->style->raw && !t->style->color)
+		return plain_row(t, row);
+	return scols_row(t, row);
 }
 
 static void end_json(struct table *t)

@@ -20,7 +20,7 @@ void action_report(struct action *a, struct uffdctl_result *res, int err, const 
 
 void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res)
 {
-	_cleanup_free_ char *text = handle_other_owner(a->h, seg->vma);
+	_cleanup_free_ char *text = handle_other_owner(a->h, seg->owner);
 
 	action_report(a, res, -EBUSY, text);
 }

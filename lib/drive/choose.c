@@ -5,13 +5,6 @@
 #include "lib/drive/choose.h"
 #include "lib/log.h"
 
-static bool is_candidate(const struct uffdctl_uffd *d, const void *arg)
-{
-	const struct uffdctl_handle *h = arg;
-
-	return h->list->source == UFFDCTL_SOURCE_BPF ? d->target_pid == h->t->pid : d->pid == h->t->pid;
-}
-
 /* The first candidate, and whether other candidates are, or may be, another userfaultfd. */
 static const struct uffdctl_uffd *first_candidate(const struct uffdctl_handle *h, bool *several)
 {
@@ -21,8 +14,6 @@ static const struct uffdctl_uffd *first_candidate(const struct uffdctl_handle *h
 	for (size_t i = 0; i < h->list->nr; i++) {
 		const struct uffdctl_uffd *d = &h->list->uffds[i];
 
-		if (!is_candidate(d, h))
-			continue;
 		*several |= first && (!d->ctx || d->ctx != first->ctx);
 		first = first ?: d;
 	}
@@ -37,7 +28,7 @@ static const struct uffdctl_uffd *best_of(const struct uffdctl_handle *h, uint32
 	for (size_t i = 0; i < h->list->nr; i++) {
 		const struct uffdctl_uffd *d = &h->list->uffds[i];
 
-		if (d->ctx == ctx && is_candidate(d, h) && (!best || (best->pid != h->t->pid && d->pid == h->t->pid)))
+		if (d->ctx == ctx && (!best || (best->pid != h->t->pid && d->pid == h->t->pid)))
 			best = d;
 	}
 	return best;
@@ -46,8 +37,12 @@ static const struct uffdctl_uffd *best_of(const struct uffdctl_handle *h, uint32
 /* It may hold one that governs other memory. */
 static int fail_none(struct uffdctl_handle *h)
 {
-	for (size_t i = 0; i < h->list->nr; i++) {
-		const struct uffdctl_uffd *d = &h->list->uffds[i];
+	const struct uffdctl_list *all = handle_named(h);
+
+	if (!all)
+		return -ENOENT;
+	for (size_t i = 0; i < all->nr; i++) {
+		const struct uffdctl_uffd *d = &all->uffds[i];
 
 		if (d->pid != h->t->pid)
 			continue;
@@ -63,9 +58,15 @@ static int fail_none(struct uffdctl_handle *h)
 		    h->t->pid);
 }
 
+static bool is_any(const struct uffdctl_uffd *d, const void *arg)
+{
+	(void)d, (void)arg;
+	return true;
+}
+
 static int fail_several(struct uffdctl_handle *h)
 {
-	_cleanup_free_ char *text = list_name(h->list, is_candidate, h);
+	_cleanup_free_ char *text = list_name(h->list, is_any, NULL);
 
 	return text ? fail(h->t->u, -ENOTUNIQ, "%d: has several userfaultfds (%s): choose one with --fd", h->t->pid,
 			   text)
@@ -112,14 +113,17 @@ static int find_owner(struct uffdctl_handle *h, const struct uffdctl_ranges *ran
 
 int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_uffd **ret)
 {
-	bool several;
-	const struct uffdctl_uffd *first = first_candidate(h, &several);
+	const struct uffdctl_uffd *first;
 	uint64_t owner = 0;
-	int r;
+	bool several;
+	int r = handle_look(h, true);
 
+	if (r < 0)
+		return r;
+	first = first_candidate(h, &several);
 	if (!first)
 		return fail_none(h);
-	if (several && h->list->source == UFFDCTL_SOURCE_BPF && ranges) {
+	if (several && h->source == UFFDCTL_SOURCE_BPF && ranges) {
 		r = find_owner(h, ranges, &owner);
 		if (r < 0)
 			return r;

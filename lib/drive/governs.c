@@ -118,12 +118,14 @@ static bool can_be_inherited(const struct uffdctl_handle *h)
 
 int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by_deed)
 {
-	struct search s = { .h = h, .segs = segs, .hidden = !sees_all_processes() };
-	_cleanup_free_ char *fd = handle_describe(h);
+	struct search s = { .h = h, .segs = segs };
+	_cleanup_free_ char *fd = NULL;
 	int r;
 
 	if (h->uffd_id || !segs->nr)
 		return 0;
+	fd = handle_describe(h);
+	s.hidden = !sees_all_processes();
 	r = proc_each_number(AT_FDCWD, "/proc", search_process, &s);
 	if (s.other)
 		return fail(h->t->u, -EXDEV,

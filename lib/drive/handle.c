@@ -29,6 +29,7 @@ UFFDCTL_EXPORT void uffdctl_handle_close(struct uffdctl_handle *h)
 		close(h->lock.others[i]);
 	free(h->lock.others);
 	uffdctl_list_free(h->list);
+	uffdctl_list_free(h->named);
 	free(h);
 }
 
@@ -49,9 +50,33 @@ enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma
 	return !h->uffd_id || owner == h->uffd_id ? OWNER_US : OWNER_OTHER;
 }
 
-char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v)
+int handle_look(struct uffdctl_handle *h, bool all)
 {
-	_cleanup_free_ char *holders = list_holders(h->list, v->ctx);
+	struct uffdctl_list *list;
+	int r;
+
+	if (h->list && (h->list_has_all || !all))
+		return 0;
+	r = list_of_memory(h->t->u, h->t->pid, h->mm, all, &list);
+	if (r < 0)
+		return r;
+	uffdctl_list_free(h->list);
+	h->list = list;
+	h->list_has_all = all;
+	return 0;
+}
+
+const struct uffdctl_list *handle_named(struct uffdctl_handle *h)
+{
+	if (!h->named)
+		list_open(h->t->u, h->source, false, &h->named);
+	return h->named;
+}
+
+char *handle_other_owner(struct uffdctl_handle *h, uint64_t owner)
+{
+	const struct uffdctl_list *all = handle_named(h);
+	_cleanup_free_ char *holders = all ? list_holders(all, list_ctx(all, owner)) : NULL;
 	char *text;
 
 	return asprintf(&text, "registered on another userfaultfd (%s)", holders ? holders : "?") < 0 ? NULL : text;
@@ -59,7 +84,7 @@ char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vm
 
 int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret)
 {
-	return maps_read(h->t, h->list->source, UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS, h->list, ret);
+	return maps_read(h->t, h->source, UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS, NULL, ret);
 }
 
 char *handle_describe(const struct uffdctl_handle *h)

@@ -24,8 +24,12 @@ struct uffdctl_handle {
 	pid_t pid;	  /* whose it is */
 	int fd;		  /* its number there */
 	uint64_t uffd_id; /* ctx of bpf/event.h; 0 without BPF */
+	uint64_t mm;	  /* likewise: the target's memory */
 	uint64_t features;
-	struct uffdctl_list *list;
+	enum uffdctl_source source;
+	struct uffdctl_list *list; /* handle_look()'s */
+	bool list_has_all;
+	struct uffdctl_list *named; /* all of the machine, with names: for messages */
 
 	struct handle_lock lock;
 };
@@ -40,8 +44,18 @@ enum owner {
 /* Without BPF the owner is not known: assume that it is this handle's userfaultfd, which the user chose. */
 enum owner handle_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t owner);
 
-/* "registered on another userfaultfd (4211:7)"; free with free(). */
-char *handle_other_owner(const struct uffdctl_handle *h, const struct uffdctl_vma *v);
+/* "registered on another userfaultfd (4211:7)", by its ctx of bpf/event.h; free with free(). */
+char *handle_other_owner(struct uffdctl_handle *h, uint64_t owner);
+
+/*
+ * Fill h->list with the userfaultfds of the target's memory (without BPF: those of the target), unless it has them.
+ * @all: also those that only other processes hold, for which all descriptors of the machine are looked at
+ * Failures are logged.
+ */
+int handle_look(struct uffdctl_handle *h, bool all);
+
+/* All userfaultfds of the machine; NULL: they can't be listed, which is logged. */
+const struct uffdctl_list *handle_named(struct uffdctl_handle *h);
 
 /* Mappings as actions need them: all, with owners if they are known. */
 int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret);

@@ -9,6 +9,7 @@
 #include "lib/kernel/iter.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/source.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -78,27 +79,40 @@ static int check_handshake(struct uffdctl_handle *h, uint64_t flags)
 	return r < 0 ? fail(u, r, "%d: fd %d: UFFDIO_API: %s", h->pid, h->fd, strerror(-r)) : 0;
 }
 
+static int find_memory(struct uffdctl_handle *h)
+{
+	struct iter *it;
+	struct ev_task task = {};
+	int r = source_choose(h->t->u, UFFDCTL_SOURCE_AUTO, &h->source, NULL);
+
+	if (r >= 0 && h->source == UFFDCTL_SOURCE_PROC)
+		return 0;
+	if (r >= 0)
+		r = iter_get(h->t->u, &it);
+	if (r >= 0)
+		r = iter_find_task(it, h->t->pid, &task);
+	h->mm = task.mm;
+	/* After an execve(2) this is another memory than that of the target; after an exit there is none. */
+	if (target_check(h->t) < 0)
+		return -ESRCH;
+	return r < 0 ? fail(h->t->u, r, "%d: BPF iterator: %s", h->t->pid, strerror(-r)) : 0;
+}
+
 /* With the descriptor in our own table, the kernel shows which userfaultfd it is. */
 static int identify(struct uffdctl_handle *h)
 {
 	struct ev_file ev = {};
 	struct iter *it;
-	struct ev_task task;
 	int r;
 
-	if (h->list->source != UFFDCTL_SOURCE_BPF)
+	if (h->source != UFFDCTL_SOURCE_BPF)
 		return 0;
 	r = iter_get(h->t->u, &it);
 	if (r >= 0)
 		r = iter_find_fd(it, getpid(), h->uffd, &ev);
-	if (r >= 0)
-		r = iter_find_task(it, h->t->pid, &task);
-	/* After an execve(2) it would seem to govern another process's memory; after an exit there is no task. */
-	if (target_check(h->t) < 0)
-		return -ESRCH;
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
-	if (ev.mm != task.mm)
+	if (ev.mm != h->mm)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
@@ -115,8 +129,7 @@ static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opt
 	if (!h)
 		return log_oom(t->u);
 	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = opts->pid ?: t->pid, .fd = opts->fd };
-	/* Do not count registered bytes: that would read all mappings. */
-	r = list_open(t->u, UFFDCTL_SOURCE_AUTO, false, &h->list);
+	r = find_memory(h);
 	if (r >= 0 && !(opts->flags & UFFDCTL_HANDLE_FD)) {
 		r = choose_uffd(h, opts->ranges, &chosen);
 		if (r >= 0) {

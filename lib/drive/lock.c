@@ -19,6 +19,7 @@
 #include <sys/random.h>
 
 #include "lib/drive/lock.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/record_lock.h"
@@ -118,17 +119,44 @@ static bool is_other(const struct uffdctl_handle *h, size_t i)
 {
 	const struct uffdctl_uffd *d = &h->list->uffds[i];
 
-	if (!h->uffd_id)
-		return d->pid == h->t->pid && (d->pid != h->pid || d->fd != h->fd);
-	return d->target_pid == h->t->pid && !is_known(h, i, h->list->ids[i]);
+	return h->uffd_id ? !is_known(h, i, h->list->ids[i]) : d->pid != h->pid || d->fd != h->fd;
+}
+
+static int check_owner(const void *arg_ev, void *arg)
+{
+	const struct ev_vma *ev = arg_ev;
+	const struct uffdctl_handle *h = arg;
+
+	return is_known(h, h->list->nr, ev->ctx) ? 0 : -EXDEV;
+}
+
+/*
+ * Two commands exclude each other if they lock one userfaultfd in common: those that the target itself holds are
+ * enough, so that others need not be looked for on all of the machine. They are needed if the target holds none, and
+ * if it has closed one meanwhile that is in use: then something is registered on a userfaultfd that it does not hold.
+ * (If nothing is registered on that one, the first command is a register on it; the kernel gives a range to one
+ * userfaultfd only.)
+ */
+static int look(struct uffdctl_handle *h)
+{
+	struct iter *it;
+	int r = handle_look(h, false);
+
+	if (r < 0 || h->list_has_all || !h->uffd_id)
+		return r;
+	r = h->list->nr ? iter_get(h->t->u, &it) : -ENOENT;
+	if (r >= 0)
+		r = iter_vmas(it, h->t->pid, true, check_owner, h);
+	return r < 0 ? handle_look(h, true) : 0;
 }
 
 static int take_others(struct uffdctl_handle *h)
 {
-	int r = 0;
+	int r;
 
 	if (h->lock.others_taken)
 		return 0;
+	r = look(h);
 	for (size_t i = 0; r >= 0 && i < h->list->nr; i++)
 		if (is_other(h, i))
 			r = take_other(h, &h->list->uffds[i]);

@@ -90,7 +90,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 		return strdup("not registered");
 	case OWNER_OTHER:
 		*ret_err = -EBUSY;
-		return handle_other_owner(job->h, seg->vma);
+		return handle_other_owner(job->h, seg->owner);
 	case OWNER_US:
 		break;
 	}

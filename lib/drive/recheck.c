@@ -105,9 +105,9 @@ static int is_still_by_bpf(struct uffdctl_handle *h, const struct uffdctl_vma *v
 		if (r < 0)
 			return r;
 		/* The kernel's own numbering: 20 bits of the minor number. */
-		if (!vma_has_file(v, at.dev >> 20, at.dev & 0xfffff, at.inode))
+		if (!vma_has_file(v, at.vma.dev >> 20, at.vma.dev & 0xfffff, at.vma.inode))
 			return -ENOENT;
-		if (v->inode && at.offset - at.vma.start != v->offset - v->range.start)
+		if (v->inode && at.vma.offset - at.vma.start != v->offset - v->range.start)
 			return -ENOENT;
 		range.start = at.vma.end;
 	}

@@ -43,10 +43,12 @@ static int warn_thread(uint32_t tid, void *arg)
 	return 0;
 }
 
-static bool held_by_target(const struct uffdctl_handle *h)
+static bool held_by_target(struct uffdctl_handle *h)
 {
 	if (h->pid == h->t->pid)
 		return true;
+	if (handle_look(h, false) < 0)
+		return false;
 	for (size_t i = 0; i < h->list->nr; i++)
 		if (h->list->uffds[i].pid == h->t->pid && h->list->ids && h->list->ids[i] == h->uffd_id)
 			return true;

@@ -26,14 +26,30 @@ static uint64_t nr_unmapped(const struct job *job, const struct part *p)
 	return nr;
 }
 
-/* Upper bound of the memory that a part may need, in bytes. Huge pages are not charged like others. */
+/* Huge pages are not charged like others. */
+static bool may_need(const struct job *job, const struct part *p)
+{
+	const struct uffdctl_vma *v = p->seg.vma;
+
+	return !p->gone && v->page_size == base_page_size() && job->op->takes_memory(job, v);
+}
+
+static bool any_may_need(const struct job *job)
+{
+	for (size_t i = 0; i < job->nr_parts; i++)
+		if (may_need(job, &job->parts[i]))
+			return true;
+	return false;
+}
+
+/* Upper bound of the memory that a part may need, in bytes. */
 static uint64_t need_of(const struct job *job, const struct part *p)
 {
 	const struct uffdctl_vma *v = p->seg.vma;
 	uint64_t need, there;
 	struct stat st;
 
-	if (p->gone || v->page_size > base_page_size() || !job->op->takes_memory(job, v))
+	if (!may_need(job, p))
 		return 0;
 	need = nr_unmapped(job, p) * v->page_size;
 	if (!vma_is_shared(v) || pagecache_stat(job->h->t, v, &st) < 0)
@@ -49,10 +65,14 @@ static uint64_t need_of(const struct job *job, const struct part *p)
 int room_check(struct job *job)
 {
 	bool ours = !job->op->makes_pages;
-	_cleanup_close_ int self = ours ? open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	uint64_t room = memcg_room(ours ? self : job->h->t->procfd), need = 0;
+	_cleanup_close_ int self = -1;
+	uint64_t room, need = 0;
 
-	if (job->total_bytes <= room || job->opts->flags & UFFDCTL_ACTION_FORCE)
+	if (job->opts->flags & UFFDCTL_ACTION_FORCE || !any_may_need(job))
+		return 0;
+	self = ours ? open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	room = memcg_room(ours ? self : job->h->t->procfd);
+	if (job->total_bytes <= room)
 		return 0;
 	for (size_t i = 0; i < job->nr_parts; i++)
 		need += need_of(job, &job->parts[i]);

@@ -99,7 +99,7 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes
 	int r = source_choose(u, wanted, &l->source, &why);
 
 	if (r >= 0 && l->source == UFFDCTL_SOURCE_PROC) {
-		r = list_from_proc(u, l, why);
+		r = list_from_proc(u, l, 0, why);
 		return r < 0 ? fail(u, r, "/proc: %s", strerror(-r)) : 0;
 	}
 	if (r >= 0)
@@ -125,6 +125,29 @@ int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, st
 		return r;
 	}
 	log_debug(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
+	*ret = l;
+	return 0;
+}
+
+int list_of_memory(struct uffdctl *u, pid_t pid, uint64_t mm, bool all, struct uffdctl_list **ret)
+{
+	struct uffdctl_list *l = calloc(1, sizeof(*l));
+	enum uffdctl_source source;
+	const char *why = NULL;
+	int r;
+
+	if (!l)
+		return log_oom(u);
+	r = mm ? list_from_bpf_of(u, l, all ? 0 : pid, mm) : source_choose(u, UFFDCTL_SOURCE_AUTO, &source, &why);
+	if (r >= 0 && !mm)
+		r = list_from_proc(u, l, pid, why);
+	if (r < 0) {
+		uffdctl_list_free(l);
+		return fail(u, r, "looking for userfaultfds: %s", strerror(-r));
+	}
+	l->source = mm ? UFFDCTL_SOURCE_BPF : UFFDCTL_SOURCE_PROC;
+	for (size_t i = 0; mm && i < l->nr; i++)
+		l->uffds[i].target_pid = pid;
 	*ret = l;
 	return 0;
 }

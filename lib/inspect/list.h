@@ -14,6 +14,13 @@ int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uf
  */
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret);
 
+/*
+ * The userfaultfds that govern the memory of a process, without names and counts: this reads no file of their holders.
+ * @mm: its memory, of bpf/event.h; 0: there is no BPF; then the process's own descriptors, whatever they govern
+ * @all: those that any process holds, not only the process itself
+ */
+int list_of_memory(struct uffdctl *u, pid_t pid, uint64_t mm, bool all, struct uffdctl_list **ret);
+
 /* The number of a userfaultfd in the list; UFFDCTL_CTX_UNHELD if it is not there; 0 for none, or from /proc. */
 uint32_t list_ctx(const struct uffdctl_list *l, uint64_t id);
 

@@ -28,29 +28,36 @@ static int add_task(const void *ev, void *arg)
 	return 0;
 }
 
+static struct uffdctl_uffd *add_entry(struct uffdctl_list *l, const struct ev_file *ev)
+{
+	size_t n = l->nr, m = n;
+	uint64_t *id = vec_add(l->ids, n, l->ids_alloc), *mm = vec_add(l->mms, m, l->mms_alloc);
+	struct uffdctl_uffd *d = list_add(l);
+
+	if (!d || !id || !mm)
+		return NULL;
+	*id = ev->ctx;
+	*mm = ev->mm;
+	d->fd = ev->fd;
+	d->has_reader = ev->has_reader;
+	d->pid = ev->pid;
+	return d;
+}
+
 static int add_file(const void *arg_ev, void *arg)
 {
 	const struct ev_file *ev = arg_ev;
 	struct uffdctl_list *l = ((struct bpf_walk *)arg)->l;
 	_cleanup_close_ int procfd = -1;
 	struct uffdctl_uffd *d;
-	uint64_t *id, *mm;
-	size_t n = l->nr, m = n;
 	int r;
 
 	/* Leave out our own. */
 	if (ev->pid == (uint32_t)getpid())
 		return 0;
-	id = vec_add(l->ids, n, l->ids_alloc);
-	mm = vec_add(l->mms, m, l->mms_alloc);
-	d = list_add(l);
-	if (!d || !id || !mm)
+	d = add_entry(l, ev);
+	if (!d)
 		return -ENOMEM;
-	*id = ev->ctx;
-	*mm = ev->mm;
-	d->fd = ev->fd;
-	d->has_reader = ev->has_reader;
-	d->pid = ev->pid;
 	r = proc_open_live(ev->pid, &procfd, NULL);
 	if (r >= 0)
 		r = list_read_comm(ev->pid, procfd, d);
@@ -148,4 +155,33 @@ int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes)
 	r = vmflags_get(u, it, &vmflags);
 	u->silent = silent;
 	return r < 0 ? r : count_bytes(l, it, vmflags);
+}
+
+struct memory_walk {
+	struct uffdctl_list *l;
+	uint64_t mm;
+};
+
+static int add_file_of(const void *arg_ev, void *arg)
+{
+	const struct ev_file *ev = arg_ev;
+	const struct memory_walk *w = arg;
+
+	/* 0: a process that our pid namespace does not show. */
+	if (ev->mm != w->mm || !ev->pid || ev->pid == (uint32_t)getpid())
+		return 0;
+	return add_entry(w->l, ev) ? 0 : -ENOMEM;
+}
+
+int list_from_bpf_of(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, uint64_t mm)
+{
+	struct memory_walk w = { l, mm };
+	struct iter *it;
+	int r = iter_get(u, &it);
+
+	if (r >= 0)
+		r = iter_files(it, holder, add_file_of, NULL, &w);
+	if (r >= 0)
+		number_by_id(l);
+	return r;
 }

@@ -23,7 +23,12 @@ void list_read_fdinfo(int procfd, struct uffdctl_uffd *d);
 
 /* @with_bytes: count what is registered */
 int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes);
-/* @why: why BPF, which was wanted too, is not available; NULL if it was not wanted */
-int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why);
+/* Those that govern one memory, with identities only. @holder: whose descriptors; 0: all processes' */
+int list_from_bpf_of(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, uint64_t mm);
+/*
+ * @holder: whose descriptors; 0: all processes'
+ * @why: why BPF, which was wanted too, is not available; NULL if it was not wanted
+ */
+int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, const char *why);
 
 #endif

@@ -89,10 +89,10 @@ static void number_by_kcmp(struct uffdctl_list *l)
 
 #define NEEDS_FD "/proc/PID/fd needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
 
-int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
+int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, const char *why)
 {
 	struct proc_walk w = { .l = l };
-	int r = proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
+	int r = holder ? add_proc(holder, &w) : proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
 
 	if (r < 0)
 		return r;

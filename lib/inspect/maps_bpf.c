@@ -9,35 +9,60 @@
 #include "lib/kernel/procmap.h"
 #include "lib/log.h"
 
+/* In place of a file. */
+enum {
+	NAMED = 0, /* by something else: ask */
+	NAMELESS,
+};
+
+/* As in maps: VM_READ, VM_WRITE, VM_EXEC, VM_MAYSHARE. */
+static void set_perms(struct uffdctl_vma *v, uint64_t vm_flags)
+{
+	v->perms[0] = vm_flags & 1 << 0 ? 'r' : '-';
+	v->perms[1] = vm_flags & 1 << 1 ? 'w' : '-';
+	v->perms[2] = vm_flags & 1 << 2 ? 'x' : '-';
+	v->perms[3] = vm_flags & 1 << 7 ? 's' : 'p';
+}
+
+static int set_flags(struct builder *b, struct uffdctl_vma *v, uint64_t vm_flags)
+{
+	char text[64 * 3];
+
+	if (vm_flags & ~b->vmflags->known)
+		return 0;
+	vmflags_text(b->vmflags, vm_flags, text);
+	v->vm_flags = strpool_get(&b->m->strings, text);
+	return v->vm_flags ? 0 : -ENOMEM;
+}
+
 static int add_event(const void *arg_ev, void *arg)
 {
 	const struct ev_vma *ev = arg_ev;
 	struct builder *b = arg;
 	struct uffdctl_maps *m = b->m;
 	struct uffdctl_vma *v;
-	uint64_t *owner;
-	char text[64 * 3];
-	size_t nr = m->nr;
+	uint64_t *owner, *file;
+	size_t nr = m->nr, nr_files = nr;
 
 	v = vec_add(m->vmas, m->nr, b->vmas_alloc);
 	owner = vec_add(m->owners, nr, b->owners_alloc);
-	if (!v || !owner)
+	file = vec_add(b->files, nr_files, b->files_alloc);
+	if (!v || !owner || !file)
 		return -ENOMEM;
 	*owner = ev->ctx;
+	*file = ev->named ? NAMED : ev->file ?: NAMELESS;
 	*v = (struct uffdctl_vma){
 		.range = { ev->start, ev->end },
 		.modes = vmflags_modes(b->vmflags, ev->vm_flags),
 		.page_size = ev->page_size ?: base_page_size(),
 		.ctx = b->list ? list_ctx(b->list, ev->ctx) : 0,
 		.memory = memory_of_event(ev),
+		.offset = ev->offset,
 		.dev_major = ev->dev >> 20,
 		.dev_minor = ev->dev & 0xfffff,
 	};
-	if (ev->vm_flags & ~b->vmflags->known)
-		return 0;
-	vmflags_text(b->vmflags, ev->vm_flags, text);
-	v->vm_flags = strpool_get(&m->strings, text);
-	return v->vm_flags ? 0 : -ENOMEM;
+	set_perms(v, ev->vm_flags);
+	return set_flags(b, v, ev->vm_flags);
 }
 
 static bool has_range(const struct uffdctl_vma *v, const struct maps_line *l)
@@ -59,6 +84,32 @@ static int fill_by_query(struct builder *b, struct uffdctl_vma *v)
 		return -EAGAIN;
 	v->page_size = page_size;
 	return builder_fill(b, v, &l);
+}
+
+/* What neighbours that map one file have in common. */
+static void fill_like(struct uffdctl_vma *v, const struct uffdctl_vma *last)
+{
+	v->inode = last->inode;
+	v->dev_major = last->dev_major;
+	v->dev_minor = last->dev_minor;
+	v->stacked = last->stacked;
+	v->page_size = last->page_size;
+	v->name = last->name;
+}
+
+/* Most mappings of a process with many have no name, or that of the one before: ask for the others only. */
+static int fill_one(struct builder *b, size_t i)
+{
+	struct uffdctl_vma *v = &b->m->vmas[i];
+
+	if (b->files[i] == NAMELESS) {
+		v->name = strpool_get(&b->m->strings, "");
+		return v->name ? 0 : -ENOMEM;
+	}
+	if (!i || b->files[i] == NAMED || b->files[i] != b->files[i - 1])
+		return fill_by_query(b, v);
+	fill_like(v, v - 1);
+	return 0;
 }
 
 struct line_walk {
@@ -113,7 +164,7 @@ static int fill(struct builder *b)
 	int r;
 
 	for (size_t i = 0; i < b->m->nr; i++) {
-		r = fill_by_query(b, &b->m->vmas[i]);
+		r = fill_one(b, i);
 		/* It fails for names of 4096 bytes and more. */
 		if (r == -ENOTTY || r == -ENAMETOOLONG)
 			return fill_by_maps(b);
@@ -143,7 +194,11 @@ int maps_from_bpf(struct builder *b)
 		if (r >= 0 && !b->owners_only)
 			r = fill(b);
 		if (r != -EAGAIN)
-			return r;
+			break;
 	}
+	free(b->files);
+	b->files = NULL;
+	if (r != -EAGAIN)
+		return r;
 	return fail(u, r, "%d: the mappings change faster than they can be read: try again", b->t->pid);
 }

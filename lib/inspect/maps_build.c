@@ -17,7 +17,9 @@ void maps_clear(struct uffdctl_maps *m)
 void builder_clear(struct builder *b)
 {
 	maps_clear(b->m);
-	b->vmas_alloc = b->owners_alloc = b->sizes_alloc = 0;
+	free(b->files);
+	b->files = NULL;
+	b->vmas_alloc = b->owners_alloc = b->sizes_alloc = b->files_alloc = 0;
 }
 
 void builder_compare_devices(struct uffdctl_vma *v, uint32_t dev_major, uint32_t dev_minor)

@@ -25,7 +25,8 @@ struct uffdctl_maps {
 struct builder {
 	struct uffdctl_target *t;
 	struct uffdctl_maps *m;
-	size_t vmas_alloc, owners_alloc, sizes_alloc;
+	size_t vmas_alloc, owners_alloc, sizes_alloc, files_alloc;
+	uint64_t *files; /* parallel to vmas, from BPF: enum of maps_bpf.c, or the identity of a file */
 	unsigned int flags;
 	bool owners_only; /* the rest comes from smaps */
 	const struct vmflags *vmflags;

@@ -20,6 +20,11 @@
 
 struct iter {
 	struct iter_bpf *skel;
+	/* The link of the last look at one thread: looking there again takes two thirds of the time. */
+	struct {
+		int fd, prog_fd;
+		pid_t tid;
+	} kept;
 };
 
 /* The object of a walk: all processes, one thread, or all threads of a process. */
@@ -29,26 +34,29 @@ enum scope {
 	PROCESS,
 };
 
-/* Read whole records: the kernel returns several in a read, never a part of one. */
-static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn fn, void *arg)
+static int open_link(int prog_fd, enum scope scope, pid_t pid)
 {
 	union bpf_iter_link_info info = {};
 	LIBBPF_OPTS(bpf_link_create_opts, opts, .iter_info = &info, .iter_info_len = sizeof(info));
-	_cleanup_close_ int link = -1, fd = -1;
-	char buf[32768];
-	int r;
+	int link;
 
 	if (scope == THREAD)
 		info.task.tid = pid;
 	else
 		info.task.pid = pid;
 	link = bpf_link_create(prog_fd, 0, BPF_TRACE_ITER, scope == ALL ? NULL : &opts);
-	if (link < 0)
-		return -errno;
-	fd = bpf_iter_create(link);
+	return link < 0 ? -errno : link;
+}
+
+/* Read whole records: the kernel returns several in a read, never a part of one. */
+static int walk_link(int link, size_t size, iter_fn fn, void *arg)
+{
+	_cleanup_close_ int fd = bpf_iter_create(link);
+	char buf[32768];
+	int r;
+
 	if (fd < 0)
 		return -errno;
-
 	for (;;) {
 		ssize_t n = read(fd, buf, sizeof(buf));
 
@@ -66,13 +74,35 @@ static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn f
 	}
 }
 
+static int walk(int prog_fd, enum scope scope, pid_t pid, size_t size, iter_fn fn, void *arg)
+{
+	_cleanup_close_ int link = open_link(prog_fd, scope, pid);
+
+	return link < 0 ? link : walk_link(link, size, fn, arg);
+}
+
+/* A link keeps the number of the thread, not the thread: each walk looks it up. */
+static int walk_thread(struct iter *it, int prog_fd, pid_t tid, size_t size, iter_fn fn, void *arg)
+{
+	if (it->kept.fd < 0 || it->kept.prog_fd != prog_fd || it->kept.tid != tid) {
+		cleanup_close(&it->kept.fd);
+		it->kept.fd = open_link(prog_fd, THREAD, tid);
+		it->kept.prog_fd = prog_fd;
+		it->kept.tid = tid;
+	}
+	return it->kept.fd < 0 ? it->kept.fd : walk_link(it->kept.fd, size, fn, arg);
+}
+
 /* The iterator puts its results into a map. */
 static int visit_files(struct iter *it, iter_fn fn, void *arg)
 {
-	size_t nr = MIN(it->skel->bss->nr_found, (uint64_t)EV_MAX_FILES), size = EV_MAX_FILES * sizeof(struct ev_file);
-	struct ev_file *found = mmap(NULL, size, PROT_READ, MAP_SHARED, it->skel->maps.found.map_fd, 0);
+	size_t nr = MIN(it->skel->bss->nr_found, (uint64_t)EV_MAX_FILES), size = nr * sizeof(struct ev_file);
+	struct ev_file *found;
 	int r = 0;
 
+	if (!nr)
+		return 0;
+	found = mmap(NULL, size, PROT_READ, MAP_SHARED, it->skel->maps.found.map_fd, 0);
 	if (found == MAP_FAILED)
 		return -errno;
 	for (size_t i = 0; r == 0 && i < nr; i++)
@@ -87,16 +117,21 @@ static int no_task(const void *ev, void *arg)
 	return 0;
 }
 
-int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+static int find_files(struct iter *it, enum scope scope, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
 {
 	int r;
 
 	it->skel->bss->scan_files = true;
 	it->skel->bss->nr_found = 0;
 	it->skel->bss->run++;
-	r = iter_tasks(it, pid, task_fn ?: no_task, arg);
+	r = walk(it->skel->progs.tasks.prog_fd, scope, pid, sizeof(struct ev_task), task_fn ?: no_task, arg);
 	it->skel->bss->scan_files = false;
 	return r < 0 ? r : visit_files(it, file_fn, arg);
+}
+
+int iter_files(struct iter *it, pid_t pid, iter_fn file_fn, iter_fn task_fn, void *arg)
+{
+	return find_files(it, pid ? PROCESS : ALL, pid, file_fn, task_fn, arg);
 }
 
 struct counting {
@@ -117,10 +152,10 @@ static int count_event(const void *ev, void *arg)
  * Look up a process by its first thread, however many others it has. If that thread has ended, this returns nothing;
  * then look at each of the other threads.
  */
-static int walk_process(int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
+static int walk_process(struct iter *it, int prog_fd, pid_t pid, size_t size, iter_fn fn, void *arg)
 {
 	struct counting c = { fn, arg, 0 };
-	int r = walk(prog_fd, THREAD, pid, size, count_event, &c);
+	int r = walk_thread(it, prog_fd, pid, size, count_event, &c);
 
 	return r || c.nr ? r : walk(prog_fd, PROCESS, pid, size, fn, arg);
 }
@@ -129,7 +164,7 @@ int iter_tasks(struct iter *it, pid_t pid, iter_fn fn, void *arg)
 {
 	int prog_fd = it->skel->progs.tasks.prog_fd;
 
-	return pid ? walk_process(prog_fd, pid, sizeof(struct ev_task), fn, arg)
+	return pid ? walk_process(it, prog_fd, pid, sizeof(struct ev_task), fn, arg)
 		   : walk(prog_fd, ALL, 0, sizeof(struct ev_task), fn, arg);
 }
 
@@ -216,7 +251,7 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	int prog_fd = it->skel->progs.vmas.prog_fd, r;
 
 	it->skel->bss->registered_only = registered_only;
-	r = walk(prog_fd, THREAD, pid, sizeof(struct ev_vma), on_vma, &w);
+	r = walk_thread(it, prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
 	/* No mappings, or the first thread has ended: the mappings of the next thread are a repetition, too. */
 	if (r == 0 && !w.end && !leader_lives(pid))
 		r = walk(prog_fd, PROCESS, pid, sizeof(struct ev_vma), on_vma, &w);
@@ -239,7 +274,7 @@ int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret
 	it->skel->bss->find_addr = addr;
 	do {
 		*ret = (struct ev_vma_at){ .err = -ESRCH };
-		r = walk_process(it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
+		r = walk_process(it, it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
 	} while (r >= 0 && ret->err == -EBUSY && --tries && nanosleep(&pause, NULL) == 0);
 	it->skel->bss->find_addr = 0;
 	return r < 0 ? r : ret->err;
@@ -291,10 +326,10 @@ static int learn_fops(struct iter *it)
 	if (r < 0)
 		return r;
 	own.fd = uffd;
-	r = iter_files(it, gettid(), find_own_fd, NULL, &own);
+	r = find_files(it, THREAD, gettid(), find_own_fd, NULL, &own);
 	/* Descriptors that threads share are shown only for the first thread. */
 	if (r >= 0 && !own.f_op && gettid() != getpid())
-		r = iter_files(it, getpid(), find_own_fd, NULL, &own);
+		r = find_files(it, THREAD, getpid(), find_own_fd, NULL, &own);
 	if (r < 0)
 		return r;
 	if (!own.f_op)
@@ -305,6 +340,7 @@ static int learn_fops(struct iter *it)
 
 static void close_iter(struct iter *it)
 {
+	cleanup_close(&it->kept.fd);
 	if (it->skel)
 		iter_bpf__destroy(it->skel);
 	free(it);
@@ -317,6 +353,7 @@ static int open_iter(struct iter **ret)
 
 	if (!it)
 		return -ENOMEM;
+	it->kept.fd = -1;
 	r = iter_load_skel(iter_bpf, &it->skel, it->skel->rodata->page_size = base_page_size());
 	if (r >= 0)
 		r = learn_fops(it);

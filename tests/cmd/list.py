@@ -179,6 +179,50 @@ def smaps_all_is_all():
         eq([x.lstrip("0") for x in got], [x.lstrip("0") for x in want], "every mapping, in order")
 
 
+NAMED = r"""
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + [ctypes.c_int] * 3 + [ctypes.c_long]
+libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 3 + [ctypes.c_char_p]
+
+def name(addr, text):
+    libc.prctl(0x53564d41, 0, addr, 4096, text)  # PR_SET_VMA, PR_SET_VMA_ANON_NAME
+
+for flags in (0x22, 0x21):  # private and shared anonymous
+    addr = libc.mmap(None, 8 * 4096, 3, flags, -1, 0)
+    libc.mprotect(ctypes.c_void_p(addr + 6 * 4096), 4096, 1)
+    for page in (1, 2, 4):
+        name(addr + page * 4096, b"page %d" % (page // 2))
+fds = [os.memfd_create(x) for x in ("one", "two")]
+for fd in fds:
+    os.truncate(fd, 8 * 4096)
+addr = libc.mmap(None, 16 * 4096, 3, 0x22, -1, 0)
+for page, (fd, offset) in enumerate(((0, 0), (0, 4), (1, 5), (0, 6), (0, 1), (1, 2), (1, 0))):
+    libc.mmap(addr + page * 4096, 4096, 1, 0x10 | page % 2 + 1, fds[fd], offset * 4096)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+@test
+def smaps_names_as_in_maps():
+    """Where names change from one mapping to the next: heap, stack, files, parts of anonymous memory with names."""
+    p = subprocess.Popen([sys.executable, "-c", NAMED], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        p.stdout.readline()
+        with open(f"/proc/{p.pid}/maps") as f:
+            lines = [line.rstrip("\n").split(None, 5) for line in f if "[vsyscall]" not in line]
+        want = [(*(int(x, 16) for x in w[0].split("-")), w[1], int(w[2], 16), w[5].strip() if len(w) > 5 else "") for w in lines]
+        rows = run("smaps", "-J", "--all", p.pid, check=0).json()["smaps"]
+        got = [(int(x["start"], 16), int(x["end"], 16), x["perms"], x["offset"], x["name"]) for x in rows]
+        eq([(a, b) for a, b in zip(got, want) if a != b], [], "as in maps")
+        eq(len(got), len(want), "mappings")
+        ok({"[heap]", "[stack]", "[vdso]", "/memfd:one (deleted)", ""} <= {x[4] for x in got}, "each kind of name")
+    finally:
+        p.communicate()
+
+
 @test
 def smaps_default_is_registered():
     with hugepages(12), Target() as t:
@@ -211,7 +255,13 @@ def smaps_many_mappings():
         got = run("smaps", "-J", "--all", t.pid, check=0).json()["smaps"]
         eq(len(got), want, "mappings")
         eq(len({x["start"] for x in got}), want, "each once")
-        eq(run("smaps", "--all", "-n", t.pid, check=0).out.count("\n"), want, "lines of the listing")
+        for args in ([], ["-b"], ["-o", "NAME,START,PERMS,SIZE"]):
+            lines = run("smaps", "--all", *args, t.pid, check=0).out.splitlines()
+            eq(len(lines), want + 1, f"lines of the listing {args}")
+            many = [line for line in lines if "/memfd:many" in line]
+            eq({len(line) for line in many}, {len(many[0])}, f"columns are aligned in all of it {args}")
+        starts = [line.split()[1] for line in run("smaps", "--all", "-n", "-o", "PID,START", t.pid, check=0).out.splitlines()]
+        eq([f"0x{x}" for x in starts], [x["start"] for x in got], "the same as in JSON")
 
 
 @test

@@ -6,10 +6,12 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import signal
 import struct
 import subprocess
 import sys
+import tempfile
 
 sys.path[0] += "/.."
 from harness import (PAGE, UFFDCTL, contains, eq, image, main, ok, run, skip, smaps_flags, spawn, take_fd, target,
@@ -203,6 +205,46 @@ def lock_all_userfaultfds_of_a_memory():
         with held(t, m) as other:
             r = run("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, check=1)
             contains(r.err, f"process {other.pid} is changing this memory")
+
+
+@test(rule="exclusive")
+def lock_closed_meanwhile():
+    """The target closes the userfaultfd that is locked, and makes another one: what is registered shows the first."""
+    with target(seed=1, mode="minor") as (t, m), held(t, m) as other:
+        t.close(fd=t.u)
+        v = t.userfaultfd()
+        n = t.memory(size=m["size"], of=m["id"], mode="minor", uffd=v)
+        r = run("continue", t.pid, f"{n['addr']}+{n['size']}", "-f", v, check=1)
+        contains(r.err, f"process {other.pid} is changing this memory")
+
+
+@test(rule="exclusive")
+def lock_held_by_the_handler_alone():
+    """The target has closed its descriptor: one that other processes hold is found all the same, by any command."""
+    with target(seed=1, mode="minor") as (t, m):
+        child = t.fork()["pid"]
+        with held(t, m) as other:
+            t.close(fd=t.u)
+            for args in ((), ("-f", f"{child}:{t.u}")):
+                r = run("continue", t.pid, f"{m['addr']}+{m['size']}", *args, check=1)
+                contains(r.err, f"process {other.pid} is changing this memory")
+
+
+@test
+def lock_looks_at_the_target_first():
+    """With --fd, what other processes hold is not looked at; without, nothing is read about those of other memories."""
+    if not shutil.which("strace"):
+        skip("needs strace; apt-get install strace runs this")
+    with target(seed=1, mode="minor") as (t, m), target(mode="minor") as (stranger, _), tempfile.NamedTemporaryFile() as log:
+        for args in (["-f", str(t.u)], []):
+            r = subprocess.run(["strace", "-f", "-qq", "-o", log.name, "-e", "trace=openat,bpf", UFFDCTL, "continue",
+                                str(t.pid), f"{m['addr']}+{m['size']}", *args], stdout=subprocess.DEVNULL)
+            eq(r.returncode, 0, "exit status")
+            calls = log.read().decode()
+            log.seek(0)
+            ok(f'"/proc/{t.pid}"' in calls, "the target's directory is opened")
+            ok(f"/proc/{stranger.pid}" not in calls, f"not that of a stranger, {args}")
+            eq("iter_info=NULL" in calls, not args, f"a walk over all processes, {args}")
 
 
 @test(rule="exclusive")
