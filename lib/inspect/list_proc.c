@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include "lib/inspect/list_entries.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"
@@ -20,6 +21,7 @@ static int add_proc_fd(uint32_t fd, void *arg)
 	struct proc_walk *w = arg;
 	struct uffdctl_uffd *d;
 	char path[32];
+	int r;
 
 	snprintf(path, sizeof(path), "fd/%u", fd);
 	if (!proc_is_uffd(w->procfd, path))
@@ -28,9 +30,10 @@ static int add_proc_fd(uint32_t fd, void *arg)
 	if (!d)
 		return -ENOMEM;
 	d->fd = fd;
-	if (list_read_comm(w->pid, w->procfd, d) < 0) {
+	r = list_read_comm(w->pid, w->procfd, d);
+	if (r < 0) {
 		w->l->nr--;
-		return 0;
+		return iter_is_shortage(r) ? r : 0;
 	}
 	list_read_fdinfo(w->procfd, d);
 	return 0;
@@ -51,7 +54,7 @@ static int add_proc(uint32_t pid, void *arg)
 		r = proc_each_number(procfd, "fd", add_proc_fd, w);
 	if (r == -EACCES || r == -EPERM)
 		w->nr_hidden++;
-	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
+	return iter_is_shortage(r) ? r : 0;
 }
 
 /* If the first thread of a process has ended, kcmp needs the ID of another thread. */

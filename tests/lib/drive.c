@@ -186,7 +186,7 @@ TEST("lock-again-after-a-lack-of-descriptors")
 	struct driven d;
 
 	begin(&d, false);
-	/* For the pidfd and one of the two others. */
+	/* Too few to look for the others. */
 	allow_descriptors(2);
 	NUM(lock_take(d.h), -EMFILE);
 	PART(logged, "ulimit -n");
