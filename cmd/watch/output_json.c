@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as JSON: an object a line for each fault, then one for the summary. */
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 

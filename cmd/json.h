@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Members of JSON objects, and an object a line. */
-#ifndef CMD_WATCH_JSON_H
-#define CMD_WATCH_JSON_H
+#ifndef CMD_JSON_H
+#define CMD_JSON_H
 
 #include <stdint.h>
 

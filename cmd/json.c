@@ -2,7 +2,7 @@
 /* Members of JSON objects, and an object a line. */
 #include <inttypes.h>
 
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "lib/cleanup.h"
 #include "lib/uffdctl.h"
 
