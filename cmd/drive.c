@@ -158,6 +158,7 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 
 	/* An action is finished or stopped where it can report, and always reports. */
 	interrupts_catch(false);
+	d->inv->messages.pid = d->options->pid;
 	r = open_handle(d);
 	if (r >= 0)
 		r = work(d);
@@ -189,6 +190,6 @@ void drive_result(void *data, const struct uffdctl_result *result)
 	if (table_row(d->inv->table, &row) < 0)
 		d->failed = true;
 	if (result->error)
-		error(&d->inv->messages, "%d: %" PRIx64 "-%" PRIx64 ": %s", d->options->pid, result->range.start,
-		      result->range.end, result->error_text);
+		error_in_range(&d->inv->messages, result->range, result->error, "%d: %" PRIx64 "-%" PRIx64 ": %s",
+			       d->options->pid, result->range.start, result->range.end, result->error_text);
 }

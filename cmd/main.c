@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "cmd/options.h"
 
 static const struct cmd *const cmds[] = {
@@ -119,6 +121,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 
 static void set_log(struct invocation *inv)
 {
+	inv->messages.context = inv->context;
 	uffdctl_set_log(inv->context,
 			inv->messages.quiet ? UFFDCTL_LOG_ERROR
 			: inv->verbose	    ? UFFDCTL_LOG_DEBUG
@@ -147,6 +150,7 @@ static int parse_and_run(struct invocation *inv)
 	if (!parse_line(inv, 0, inv->options, &status))
 		return status;
 	set_log(inv);
+	inv->messages.keeps_errors = inv->style.json;
 	return cmd->run(inv);
 }
 
@@ -160,6 +164,7 @@ static int run_command(struct invocation *inv)
 	else
 		error(&inv->messages, "out of memory");
 	table_free(inv->table);
+	json_object_put(messages_take_errors(&inv->messages));
 	free(inv->options);
 	uffdctl_free(inv->context);
 	return status;

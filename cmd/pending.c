@@ -186,12 +186,14 @@ static void note_none(struct invocation *inv, bool hidden)
 
 static int list_waiters(struct invocation *inv, struct seen *ret)
 {
-	const struct pending_options *o = inv->options;
+	struct pending_options *o = inv->options;
 	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
 	struct uffdctl_pending *p = NULL;
-	int r = uffdctl_pending(inv->context, &opts, &p);
+	int r = pids_check(&o->pids, inv);
 
 	*ret = (struct seen){};
+	if (r >= 0)
+		r = uffdctl_pending(inv->context, &opts, &p);
 	if (r >= 0) {
 		r = add_rows(inv, p, &ret->any);
 		ret->hidden = uffdctl_pending_hidden(p);
@@ -222,9 +224,7 @@ static int run_pending(struct invocation *inv)
 	if (o->interval_ns)
 		interrupts_catch(true);
 	do {
-		r = pids_check(&o->pids, inv);
-		if (r >= 0)
-			r = list_waiters(inv, &seen);
+		r = list_waiters(inv, &seen);
 	} while (r >= 0 && goes_on(o, &seen));
 	pids_free(&o->pids);
 	/* A health check that may not inspect all processes must not report success. */

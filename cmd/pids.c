@@ -43,10 +43,13 @@ int pids_check(struct pids *p, struct invocation *inv)
 		error(&inv->messages, "out of memory");
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < p->nr; i++)
+	for (size_t i = 0; i < p->nr; i++) {
+		inv->messages.pid = p->list[i];
 		if ((is_first ? uffdctl_target_open(inv->context, p->list[i], &p->held[i])
 			      : uffdctl_target_check(p->held[i])) < 0)
 			r = -ENOENT;
+	}
+	inv->messages.pid = p->nr == 1 ? p->list[0] : 0;
 	return r;
 }
 

@@ -208,8 +208,10 @@ static int list_process(struct invocation *inv, pid_t pid, const struct uffdctl_
 	const struct uffdctl_maps_opts opts = { sizeof(opts), list, o->source, o->flags };
 	struct uffdctl_target *target = NULL;
 	struct uffdctl_maps *maps = NULL;
-	int r = uffdctl_target_open(inv->context, pid, &target);
+	int r;
 
+	inv->messages.pid = pid;
+	r = uffdctl_target_open(inv->context, pid, &target);
 	if (r >= 0)
 		r = uffdctl_maps(target, &opts, &maps);
 	if (r >= 0)

@@ -182,6 +182,11 @@ static int print_portion(struct table *t)
 	return r < 0 ? -EIO : 0;
 }
 
+static void put_json(json_object *o)
+{
+	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+}
+
 static int json_row(struct table *t, const void *row)
 {
 	json_object *o = json_object_new_object();
@@ -200,7 +205,7 @@ static int json_row(struct table *t, const void *row)
 		}
 	}
 	printf(t->nr_rows ? ",\n      " : "{\n   \"%s\": [\n      ", t->name);
-	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+	put_json(o);
 	json_object_put(o);
 	t->nr_rows++;
 	return 0;
@@ -249,9 +254,18 @@ int table_row(struct table *t, const void *row)
 
 static void end_json(struct table *t)
 {
+	json_object *errors = messages_take_errors(t->messages);
+	size_t nr = errors ? json_object_array_length(errors) : 0;
+
 	if (!t->nr_rows)
 		printf("{\n   \"%s\": [", t->name);
-	printf("%s   ]\n}\n", "\n");
+	fputs("\n   ],\n   \"errors\": [", stdout);
+	for (size_t i = 0; i < nr; i++) {
+		fputs(i ? ",\n      " : "\n      ", stdout);
+		put_json(json_object_array_get_idx(errors, i));
+	}
+	puts("\n   ]\n}");
+	json_object_put(errors);
 }
 
 static int end_scols(struct table *t)

@@ -20,6 +20,7 @@ struct uffdctl {
 	void *log_data;
 	bool silent; /* what fails now is no error of the caller's */
 	char *last_error;
+	int last_errno;
 
 	/*
 	 * Made on first use, together with the function that frees it, since the context includes none of their

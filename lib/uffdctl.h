@@ -78,6 +78,11 @@ void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn fn, void *data
  * "" if there was no error. Valid until the next call with the context or with an object made from it. Since 0.1.
  */
 const char *uffdctl_last_error(const struct uffdctl *u);
+/*
+ * The negative errno that belongs to that text, also while the log function gets it; 0 if there was no error, or if it
+ * has none. Since 0.1.
+ */
+int uffdctl_last_errno(const struct uffdctl *u);
 
 /* ---- names ---- */
 

@@ -37,6 +37,9 @@ struct watch_output {
 
 extern const struct watch_output output_json, output_lines, output_view;
 
+/* The errors since the last call as lines of JSON, if JSON is printed. */
+void json_put_errors(struct messages *m);
+
 /*
  * How long a line waits for its symbol: long enough for the first look-up in a large program. The stream has room for
  * the faults meanwhile.

@@ -57,6 +57,21 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 		summary_json("summary", st, passed_ns, s->backend);
 }
 
+void json_put_errors(struct messages *m)
+{
+	json_object *errors = messages_take_errors(m);
+
+	for (size_t i = 0; errors && i < json_object_array_length(errors); i++) {
+		json_object *o = json_object_new_object();
+
+		json_text(o, "type", "error");
+		json_object_object_foreach(json_object_array_get_idx(errors, i), key, value)
+			json_object_object_add(o, key, json_object_get(value));
+		json_print(o);
+	}
+	json_object_put(errors);
+}
+
 const struct watch_output output_json = {
 	.fits = fits, .begin = begin, .fault = put_fault, .totals = put_interval, .end = end
 };

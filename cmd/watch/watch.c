@@ -57,6 +57,7 @@ static int step(struct watching *w, int timeout_ms)
 	r = out->wait ? read_stream(w) : uffdctl_watch_poll(w->session.watch, timeout_ms, on_fault, w);
 	if (r >= 0 && out->show)
 		r = out->show(w->data);
+	json_put_errors(w->session.messages);
 	/* A reader of a pipe needs the lines now; if it is gone, we end. */
 	if (r >= 0 && fflush(stdout))
 		return -EPIPE;
@@ -198,6 +199,7 @@ static int run_watch(struct invocation *inv)
 	uffdctl_ranges_free(ranges);
 	pids_free(&o->pids);
 	watch_options_free(o);
+	json_put_errors(&inv->messages);
 	return stdout_failed(&inv->messages) || r < 0 ? status : EXIT_DONE;
 }
 
