@@ -164,7 +164,7 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 		r = work(d);
 	if (r == -EINTR && d->if_interrupted)
 		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
-	if (table_end(d->inv->table) < 0 || r < 0)
+	if ((table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
 		d->failed = true;
 	uffdctl_handle_close(d->handle);
 	uffdctl_target_close(d->target);
@@ -187,7 +187,7 @@ void drive_result(void *data, const struct uffdctl_result *result)
 	struct drive *d = data;
 	struct result_row row = { { d->options->pid, result->range }, result, uffdctl_handle_fd(d->handle) };
 
-	if (table_row(d->inv->table, &row) < 0)
+	if (table_row(d->inv->table, &row) == -ENOMEM)
 		d->failed = true;
 	if (result->error)
 		error_in_range(&d->inv->messages, result->range, result->error, "%d: %" PRIx64 "-%" PRIx64 ": %s",

@@ -88,7 +88,7 @@ static bool parse_line(struct invocation *inv, unsigned int flags, void *input, 
 		err = argp_parse(&inv->argp, inv->argc, inv->argv, flags | ARGP_NO_EXIT | ARGP_NO_HELP, NULL, input);
 	if (err == ENOMEM)
 		error(&inv->messages, "out of memory");
-	*status = err == ECANCELED ? EXIT_DONE : err == ENOMEM ? EXIT_UNDONE : EXIT_USAGE;
+	*status = err == ECANCELED ? EXIT_DONE : err == ENOMEM || err == EBADF ? inv->exit_failed : EXIT_USAGE;
 	return !err;
 }
 
@@ -98,6 +98,8 @@ static bool parse_line(struct invocation *inv, unsigned int flags, void *input, 
 
 static error_t end_parsing(struct invocation *inv)
 {
+	if (!inv->has_stdout)
+		return EBADF;
 	return inv->cmd->columns
 		       ? -table_new(inv->cmd->name, inv->cmd->columns, &inv->style, &inv->messages, &inv->table)
 		       : 0;
@@ -156,7 +158,7 @@ static int parse_and_run(struct invocation *inv)
 
 static int run_command(struct invocation *inv)
 {
-	int status = EXIT_UNDONE;
+	int status = inv->exit_failed;
 
 	inv->options = calloc(1, inv->cmd->options_size);
 	if (inv->options && uffdctl_new(&inv->context) == 0)
@@ -174,36 +176,59 @@ static int run_command(struct invocation *inv)
  * A descriptor that we open must not become stdin, stdout or stderr: messages would be written into it, and it may be
  * a target's memory. A closed stdin is recognised by its open mode.
  */
-static int check_stdio(struct messages *m)
+static bool open_stdio(void)
 {
-	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-		error(m, "stdout is closed");
-		return -EBADF;
-	}
+	bool has_stdout = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+
 	for (int fd = open("/dev/null", O_WRONLY); fd >= 0; fd = open("/dev/null", O_WRONLY)) {
 		if (fd > STDERR_FILENO) {
 			close(fd);
 			break;
 		}
 	}
-	return 0;
+	return has_stdout;
+}
+
+/*
+ * The reader of our pipe has ended, as head(1) does when it has enough. End as others do, by SIGPIPE, unless the exit
+ * status says what was changed.
+ */
+static int end_quietly(const struct invocation *inv, int status)
+{
+	if (inv->cmd && inv->cmd->acts)
+		return status;
+	signal(SIGPIPE, inv->on_sigpipe);
+	raise(SIGPIPE);
+	return 128 + SIGPIPE;
+}
+
+/* Has everything been printed? Returns the exit status. */
+static int end(struct invocation *inv, int status)
+{
+	if (!inv->has_stdout)
+		error(&inv->messages, "stdout is closed");
+	else if (!stdout_failed(&inv->messages))
+		return status;
+	else if (inv->messages.reader_gone)
+		return end_quietly(inv, status);
+	return inv->exit_failed;
 }
 
 int main(int argc, char **argv)
 {
-	struct invocation inv = { .argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl" };
+	struct invocation inv = {
+		.argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl", .exit_failed = EXIT_UNDONE
+	};
 	int status;
 
 	setlocale(LC_ALL, "");
-	/* A closed pipe is an error like others: report it and clean up. */
-	signal(SIGPIPE, SIG_IGN);
+	/* What was begun is ended when the reader of our pipe is gone, too. */
+	inv.on_sigpipe = signal(SIGPIPE, SIG_IGN);
 	/* Exceeding ulimit -f is an error that can be reported. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (check_stdio(&inv.messages) < 0)
-		return EXIT_UNDONE;
-
+	inv.has_stdout = open_stdio();
 	options_default(&inv);
 	if (parse_line(&inv, ARGP_IN_ORDER, NULL, &status))
 		status = run_command(&inv);
-	return stdout_failed(&inv.messages) ? EXIT_UNDONE : status;
+	return end(&inv, status);
 }

@@ -2,9 +2,11 @@
 /* Messages on stderr: all pass through here and are escaped; errors are kept for JSON. */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/json.h"
 #include "cmd/messages.h"
@@ -107,14 +109,27 @@ json_object *messages_take_errors(struct messages *m)
 
 /* ---- stdout ---- */
 
+bool stdout_unread(struct messages *m)
+{
+	struct pollfd out = { .fd = STDOUT_FILENO };
+
+	/* A terminal that has hung up has POLLHUP, too. */
+	if (poll(&out, 1, 0) == 1 && out.revents == POLLERR)
+		m->reader_gone = true;
+	return m->reader_gone;
+}
+
 bool stdout_failed(struct messages *m)
 {
-	if (!fflush(stdout) && !ferror(stdout))
+	int err = fflush(stdout) ? errno : 0;
+
+	if (!err && !ferror(stdout) && !m->reader_gone)
 		return false;
+	m->reader_gone = err == EPIPE || stdout_unread(m);
 	/* This error can't be printed as JSON. */
 	m->keeps_errors = false;
-	if (!m->stdout_reported)
-		error(m, "stdout: %s", strerror(errno ?: EIO));
+	if (!m->stdout_reported && !m->reader_gone)
+		error(m, "stdout: %s", strerror(err ?: EIO));
 	m->stdout_reported = true;
 	return true;
 }

@@ -16,6 +16,7 @@ struct messages {
 	void (*sink)(void *data, const char *msg);
 	void *data;
 	bool stdout_reported; /* that it can't be written */
+	bool reader_gone;     /* it is a pipe that nobody reads any more: this is not reported */
 
 	bool keeps_errors; /* for JSON */
 	const struct uffdctl *context;
@@ -39,7 +40,9 @@ void on_log(void *data, int level, const char *msg);
  */
 struct json_object *messages_take_errors(struct messages *m);
 
-/* Flush stdout; true if that fails, which is reported once. */
+/* Flush stdout; true if that fails, which is reported once, unless the reader is gone. */
 bool stdout_failed(struct messages *m);
+/* Has the reader gone? Nothing need be written to find that out; from then on stdout has failed. */
+bool stdout_unread(struct messages *m);
 
 #endif

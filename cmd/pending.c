@@ -141,6 +141,7 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'e':
 		o->fail_if_any = true;
+		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
 		return 0;
 	case 's':
 		if (parse_time(arg, &o->min_slept_ns) < 0)
@@ -153,8 +154,8 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 
 /* The results of one listing. */
 struct seen {
-	bool any;    /* a thread that waits */
-	bool hidden; /* processes that could not be inspected */
+	bool any;      /* a thread that waits */
+	size_t hidden; /* processes that could not be inspected */
 };
 
 static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
@@ -174,11 +175,15 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	return r;
 }
 
-static void note_none(struct invocation *inv, bool hidden)
+static void say_none(struct invocation *inv, size_t hidden)
 {
 	const struct pending_options *o = inv->options;
 
-	if (!inv->style.json)
+	/* A health check that may not inspect all processes must not report success. */
+	if (hidden && o->fail_if_any)
+		error(&inv->messages, "it is not known whether a thread waits: %zu processes can't be inspected",
+		      hidden);
+	else if (!inv->style.json)
 		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long on a userfaultfd"
 				     : hidden	     ? "no visible thread waits on a userfaultfd"
 						     : "no thread waits on a userfaultfd");
@@ -199,7 +204,7 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 		ret->hidden = uffdctl_pending_hidden(p);
 	}
 	if (r >= 0 && !ret->any)
-		note_none(inv, ret->hidden);
+		say_none(inv, ret->hidden);
 	uffdctl_pending_free(p);
 	return table_end(inv->table) < 0 ? -EIO : r;
 }
@@ -227,8 +232,9 @@ static int run_pending(struct invocation *inv)
 		r = list_waiters(inv, &seen);
 	} while (r >= 0 && goes_on(o, &seen));
 	pids_free(&o->pids);
-	/* A health check that may not inspect all processes must not report success. */
-	return r < 0 || (o->fail_if_any && (seen.any || seen.hidden)) ? EXIT_UNDONE : EXIT_DONE;
+	if (r < 0 || !o->fail_if_any)
+		return r < 0 ? inv->exit_failed : EXIT_DONE;
+	return seen.any ? EXIT_UNDONE : seen.hidden ? EXIT_UNKNOWN : EXIT_DONE;
 }
 
 static const struct option_group pending_groups[] = {

@@ -179,7 +179,7 @@ static int print_portion(struct table *t)
 	scols_unref_table(t->scols);
 	t->scols = NULL;
 	t->nr_rows += t->nr_in_portion;
-	return r < 0 ? -EIO : 0;
+	return r < 0 || ferror(stdout) ? -EIO : 0;
 }
 
 static void put_json(json_object *o)
@@ -208,7 +208,7 @@ static int json_row(struct table *t, const void *row)
 	put_json(o);
 	json_object_put(o);
 	t->nr_rows++;
-	return 0;
+	return ferror(stdout) ? -EIO : 0;
 }
 
 static int scols_cell(struct table *t, struct libscols_line *line, size_t i, const void *row)

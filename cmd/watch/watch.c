@@ -58,8 +58,8 @@ static int step(struct watching *w, int timeout_ms)
 	if (r >= 0 && out->show)
 		r = out->show(w->data);
 	json_put_errors(w->session.messages);
-	/* A reader of a pipe needs the lines now; if it is gone, we end. */
-	if (r >= 0 && fflush(stdout))
+	/* A reader of a pipe needs the lines now; if it is gone, we end, also if there are no more lines. */
+	if (r >= 0 && (fflush(stdout) || stdout_unread(w->session.messages)))
 		return -EPIPE;
 	return r == -EINTR || r > 0 ? 0 : r;
 }
