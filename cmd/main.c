@@ -41,10 +41,32 @@ static char *help_filter(int key, const char *text, void *input)
 	fputs("Commands:\n", f);
 	for (size_t i = 0; i < NR_CMDS; i++)
 		fprintf(f, "  %-12s %s\n", cmds[i]->name, cmds[i]->summary);
-	fputs("\nSee \"uffdctl COMMAND --help\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).",
-	      f);
+	fputs("\nSee \"uffdctl help COMMAND\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).", f);
 	fclose(f);
 	return list;
+}
+
+/* The rest of the line is the command's. */
+static error_t choose_cmd(struct invocation *inv, const char *name, struct argp_state *state)
+{
+	inv->cmd = find_cmd(name);
+	state->next = state->argc;
+	return inv->cmd ? 0 : usage_error(state, "%s: no such command: see uffdctl --help", name);
+}
+
+/* As "uffdctl COMMAND --help", or as "uffdctl --help". */
+static error_t ask_for_help(struct invocation *inv, struct argp_state *state)
+{
+	static char option[] = "--help";
+	static char *argv[] = { NULL, option, NULL };
+
+	if (state->next == state->argc) {
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return ECANCELED;
+	}
+	inv->argc = 2;
+	inv->argv = argv;
+	return choose_cmd(inv, state->argv[state->next], state);
 }
 
 static error_t parse_main(int key, char *arg, struct argp_state *state)
@@ -53,13 +75,11 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_ARG:
-		inv->cmd = find_cmd(arg);
-		if (!inv->cmd)
-			return usage_error(state, "%s: no such command: see uffdctl --help", arg);
+		if (!strcmp(arg, "help"))
+			return ask_for_help(inv, state);
 		inv->argc = state->argc - state->next + 1;
 		inv->argv = state->argv + state->next - 1;
-		state->next = state->argc;
-		return 0;
+		return choose_cmd(inv, arg, state);
 	case ARGP_KEY_NO_ARGS:
 		return usage_error(state, "no command given: see uffdctl --help");
 	default:
@@ -69,7 +89,7 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 static const struct argp main_argp = {
 	.parser = parse_main,
-	.args_doc = "COMMAND [OPTION...] [ARG...]",
+	.args_doc = "COMMAND [OPTION...] [ARG...]\nhelp [COMMAND]",
 	.doc = "Inspect and drive the userfaultfds of other, running processes.\v ",
 	.help_filter = help_filter,
 	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },

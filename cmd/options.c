@@ -93,7 +93,8 @@ const struct argp common_argp = { .options = common_options, .parser = parse_com
 
 /* Texts and their translations are those of argp. */
 static const struct argp_option help_options[] = {
-	{ "help", '?', NULL, 0, "Give this help list", -1 },
+	{ "help", 'h', NULL, 0, "Give this help list", -1 },
+	{ NULL, '?', NULL, OPTION_HIDDEN, NULL, -1 },
 	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", 0 },
 	{ "version", 'V', NULL, 0, "Print program version", -1 },
 	{},
@@ -102,6 +103,7 @@ static const struct argp_option help_options[] = {
 static error_t parse_help(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
 	switch (key) {
+	case 'h':
 	case '?':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return ECANCELED;
