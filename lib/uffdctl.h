@@ -465,6 +465,14 @@ int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret
  */
 bool uffdctl_watch_ended(const struct uffdctl_watch *w);
 
+/*
+ * Is there a userfaultfd that governs memory that is watched? Without one there are no faults: it may be still to come,
+ * or have been closed for the last time.
+ * 1: yes; 0: no; a negative errno: that can't be found out, not logged. It looks at most once a second, and otherwise
+ * returns what it returned last. Beneath: bpf iter/task_file. Since 0.1.
+ */
+int uffdctl_watch_governed(struct uffdctl_watch *w);
+
 /* ---- instructions ---- */
 
 /* A cache of the text for instructions. A thread of its own looks them up, in a child process. */

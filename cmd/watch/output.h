@@ -16,6 +16,7 @@ struct watch_session {
 	const struct watch_options *options;
 	struct symbols symbols;
 	bool headings, color;
+	bool governed; /* a userfaultfd governed the memory when watching began */
 };
 
 struct watch_output {
