@@ -41,7 +41,8 @@ static char *help_filter(int key, const char *text, void *input)
 	fputs("Commands:\n", f);
 	for (size_t i = 0; i < NR_CMDS; i++)
 		fprintf(f, "  %-12s %s\n", cmds[i]->name, cmds[i]->summary);
-	fputs("\nSee \"uffdctl help COMMAND\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).", f);
+	fputs("\nA PID may be written as %NAME, for the process with that name.\n", f);
+	fputs("See \"uffdctl help COMMAND\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).", f);
 	fclose(f);
 	return list;
 }

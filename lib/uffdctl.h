@@ -179,6 +179,15 @@ enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l);
 struct uffdctl_target;
 
 /*
+ * Find the process with this name: that of its first thread (comm), or the last part of its first argument's or its
+ * program's path. The caller is not found, nor are kernel threads and zombies. Any process can take any name.
+ * @ret: out, its PID
+ * -ESRCH: there is none; -ENOTUNIQ: there are several, which the message lists; -EINVAL: an empty name.
+ * Beneath: /proc/PID/stat, exe and cmdline. Since 0.1.
+ */
+int uffdctl_find_process(struct uffdctl *u, const char *name, pid_t *ret);
+
+/*
  * Open a process. A pidfd and descriptors of its /proc files identify it, so that calls never act on another process
  * with a recycled PID, or on a new program after execve(2).
  * @ret: out, close with uffdctl_target_close()

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The edges of the command line: JSON after a failure, exit statuses, -q, pipes, help, processes by name."""
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
+import subprocess
 import sys
+import tempfile
 
 sys.path[0] += "/.."
-from harness import PAGE, contains, eq, fdinfo, main, ok, run, smaps_flags, spawn, target, test, wait_until
+from harness import (HELPERS, PAGE, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, smaps_flags, spawn, stat, target, test,
+                     wait_until)
 
 GONE = 999999999
 LISTINGS = (["list", GONE], ["pending", GONE], ["smaps", GONE])
@@ -151,6 +156,98 @@ def cli_help():
         r = run(*args, check=2)
         contains(r.err, f"{args[1]}: no such command")
         eq(r.out, "", f"{args}")
+
+
+# ---- processes by name ----
+
+@contextlib.contextmanager
+def named(n, argv0="sleep"):
+    """So many processes with this first argument."""
+    children = [subprocess.Popen([argv0, "600"], executable="/bin/sleep") for _ in range(n)]
+    wait_until(lambda: all(stat(p.pid)[0] == "sleep" for p in children), "they run")
+    try:
+        yield children
+    finally:
+        for p in children:
+            p.kill()
+            p.wait()
+
+
+@test
+def cli_process_by_name():
+    """%NAME wherever a PID is taken; each message and row has the PID."""
+    name = f"u{os.getpid()}: x%"
+    with target(seed=1, mode="minor") as (t, m):
+        t.comm(name=name)
+        for c in ("list", "pending", "smaps"):
+            eq(run(c, "-J", "%" + name, check=0).json(), run(c, "-J", t.pid, check=0).json(), c)
+        row = run("continue", "-J", "%" + name, "all", "-f", f"%{name}:{t.u}", check=0).json()["continue"][0]
+        eq((row["pid"], row["start"]), (t.pid, m["addr"]), "continue")
+        contains(run("register", "%" + name, "1000+4K", check=1).err, f"uffdctl: {t.pid}: ")
+        watch = run("watch", "-J", "-d", "10ms", f"%{name}", check=0)
+        eq(watch.json()["type"], "summary", "watch")
+        run("pending", "-e", f"%{name}", str(t.pid), check=0)
+    for c, rc in ((["pending", "-e"], 3), (["list"], 1), (["smaps"], 1), (["wake"], 1)):
+        r = run(*c, "-J", "%" + name, *["all"][:c == ["wake"]], check=rc)
+        contains(r.err, f"no process has the name {name}")
+        eq(([e["error"] for e in r.json()["errors"]], r.json()[c[0]]), (["ESRCH"], []), f"{c}")
+    run("list", "%", check=2)
+
+
+@test
+def cli_process_by_program():
+    """A file's name is longer than comm; the file may be gone. The first argument is what its caller made it."""
+    with tempfile.TemporaryDirectory() as d:
+        program = f"{d}/target-{os.getpid()}-of-this-test"
+        shutil.copy(os.path.join(HELPERS, "target"), program)
+        with Target(program=program) as t:
+            t.userfaultfd()
+            for _ in range(2):
+                eq(run("list", "-J", "%" + os.path.basename(program), check=0).json()["list"][0]["pid"], t.pid, "by program")
+                if os.path.exists(program):
+                    os.unlink(program)
+        with named(1, f"/no/where/x-{os.getpid()}") as (p,):
+            contains(run("register", f"%x-{os.getpid()}", "all", check=1).err, f"{p.pid}: has no userfaultfd")
+
+
+@test
+def cli_process_is_ambiguous():
+    """Candidates are listed, escaped, and none is taken."""
+    with named(12, f"/evil-{os.getpid()}\033[31m" + "é" * 60) as children:
+        r = run("list", "-J", f"%evil-{os.getpid()}\033[31m" + "é" * 60, check=1)
+        contains(r.err, "12 processes have the name evil")
+        for p in children[:10]:
+            contains(r.err, f"{p.pid} (/evil-{os.getpid()}\\x1b[31mé")
+        contains(r.err, "é...), and 2 more: give the PID of one")
+        ok("\033" not in r.err and "\\xc3" not in r.err, r.err)
+        eq([e["error"] for e in r.json()["errors"]], ["ENOTUNIQ"], "JSON")
+
+
+@test
+def cli_process_left_out():
+    """uffdctl itself, zombies, kernel threads; a process lives on without its first thread."""
+    name = f"z{os.getpid()}"
+    with Target() as t:
+        t.comm(name=name)
+        t.userfaultfd()
+        child = os.fork()
+        if not child:
+            with open("/proc/self/comm", "w") as f:
+                f.write(name)
+            os._exit(0)
+        wait_until(lambda: stat(child)[1] == "Z", "a zombie")
+        eq(run("list", "-J", "%" + name, check=0).json()["list"][0]["pid"], t.pid, "the other one")
+        os.waitpid(child, 0)
+        t.threads_idle(n=1)
+        t.leader_ends()
+        wait_until(lambda: stat(t.pid)[1] == "Z", "the first thread has ended")
+        eq(run("list", "-J", "%" + name, check=0).json()["list"][0]["pid"], t.pid, "it lives")
+    with tempfile.TemporaryDirectory() as d:
+        itself = shutil.copy(UFFDCTL, f"{d}/u{os.getpid()}")
+        for name in (os.path.basename(itself), "kthreadd"):
+            r = subprocess.run([itself, "list", "%" + name], capture_output=True, text=True)
+            eq(r.returncode, 1, name)
+            contains(r.stderr, f"no process has the name {name}")
 
 
 main()
