@@ -93,7 +93,9 @@ static const struct argp main_argp = {
 	.args_doc = "COMMAND [OPTION...] [ARG...]\nhelp [COMMAND]",
 	.doc = "Inspect and drive the userfaultfds of other, running processes.\v ",
 	.help_filter = help_filter,
-	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },
+	.children =
+		(const struct argp_child[]){
+			{ &common_argp, 0, NULL, 0 }, { &table_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },
 };
 
 /* Returns false when the call ends here, with *status. */
@@ -155,13 +157,17 @@ static void set_log(struct invocation *inv)
 static int parse_and_run(struct invocation *inv)
 {
 	const struct cmd *cmd = inv->cmd;
-	struct argp_child children[MAX_GROUPS + 3] = {};
+	struct argp_child children[MAX_GROUPS + 5] = {};
 	size_t n = 0;
 	int status;
 
 	for (; n < MAX_GROUPS && cmd->groups[n].argp; n++)
 		children[n].argp = cmd->groups[n].argp;
 	children[n++].argp = &common_argp;
+	if (cmd->columns) {
+		children[n++].argp = &table_argp;
+		children[n++].argp = &columns_argp;
+	}
 	children[n].argp = &help_argp;
 	inv->argp = (struct argp){ .options = cmd->options,
 				   .parser = parse_command,

@@ -15,11 +15,7 @@ enum {
 
 static const struct argp_option common_options[] = {
 	{ "json", 'J', NULL, 0, "Print JSON", 90 },
-	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
-	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 },
 	{ "noheadings", 'n', NULL, 0, "Print no headings", 90 },
-	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
-	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
 	{ "color", OPT_COLOR, "WHEN", OPTION_ARG_OPTIONAL, "Colour: auto, always or never", 90 },
 	{ "verbose", 'v', NULL, 0, "Print on stderr what is being done", 91 },
 	{ "quiet", 'q', NULL, 0, "Print only errors on stderr, no warnings and notes", 91 },
@@ -45,15 +41,6 @@ static error_t parse_color(struct invocation *inv, const char *arg, const struct
 	return err;
 }
 
-static error_t print_columns(const struct invocation *inv, const struct argp_state *state)
-{
-	if (!inv->cmd || !inv->cmd->columns)
-		return usage_error(state, "--list-columns: %s",
-				   inv->cmd ? "this command has no columns" : "requires a command");
-	table_list_columns(inv->cmd->columns);
-	return ECANCELED;
-}
-
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	struct invocation *inv = invocation_of(state);
@@ -62,19 +49,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'J':
 		inv->style.json = true;
 		return 0;
-	case 'o':
-		inv->style.columns = arg;
-		return 0;
-	case OPT_LIST_COLUMNS:
-		return print_columns(inv, state);
 	case 'n':
 		inv->style.noheadings = true;
-		return 0;
-	case 'r':
-		inv->style.raw = true;
-		return 0;
-	case 'b':
-		inv->style.bytes = true;
 		return 0;
 	case OPT_COLOR:
 		return parse_color(inv, arg, state);
@@ -90,6 +66,52 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp common_argp = { .options = common_options, .parser = parse_common };
+
+/* ---- tables ---- */
+
+static const struct argp_option table_options[] = {
+	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
+	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
+	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
+	{}
+};
+
+static error_t parse_table(int key, char *arg, struct argp_state *state)
+{
+	struct table_style *style = &invocation_of(state)->style;
+
+	switch (key) {
+	case 'o':
+		style->columns = arg;
+		return 0;
+	case 'r':
+		style->raw = true;
+		return 0;
+	case 'b':
+		style->bytes = true;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+const struct argp table_argp = { .options = table_options, .parser = parse_table };
+
+static const struct argp_option columns_options[] = {
+	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 }, {}
+};
+
+static error_t parse_columns(int key, char *arg __attribute__((unused)), struct argp_state *state)
+{
+	if (key != OPT_LIST_COLUMNS)
+		return ARGP_ERR_UNKNOWN;
+	table_list_columns(invocation_of(state)->cmd->columns);
+	return ECANCELED;
+}
+
+const struct argp columns_argp = { .options = columns_options, .parser = parse_columns };
+
+/* ---- help ---- */
 
 /* Texts and their translations are those of argp. */
 static const struct argp_option help_options[] = {

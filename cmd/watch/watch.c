@@ -231,8 +231,9 @@ static error_t parse_watch(int key, char *arg, struct argp_state *state)
 	if (key != ARGP_KEY_END)
 		return watch_options_parse(o, key, arg, state);
 	o->json = inv->style.json;
-	if (inv->style.columns)
-		return usage_error(state, "--output: this command has no columns");
+	/* Before the name of the command, they are taken for all. */
+	if (inv->style.columns || inv->style.raw || inv->style.bytes)
+		return usage_error(state, "--output, --raw and --bytes are for commands that print a table");
 	if (o->control && choose_output(o) != &output_view)
 		return usage_error(state, "--control works only in the view, which needs a terminal");
 	return watch_options_parse(o, key, arg, state);

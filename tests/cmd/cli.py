@@ -158,6 +158,17 @@ def cli_help():
         eq(r.out, "", f"{args}")
 
 
+@test
+def cli_help_lists_what_is_taken():
+    """watch prints no table; before the command's name, the options of tables are for any command."""
+    for args in (["-o", "PID"], ["--list-columns"], ["--raw"], ["-b"]):
+        contains(run("watch", *args, check=2).err, "option")
+        ok(not re.search(rf" {args[0]}[,= ]", run("watch", "--help").out), f"{args}")
+    for args in (["-o", "PID"], ["-r"], ["-b"]):
+        contains(run(*args, "watch", check=2).err, "for commands that print a table")
+        run(*args, "list", check=0)
+
+
 # ---- processes by name ----
 
 @contextlib.contextmanager
