@@ -22,6 +22,17 @@ static const struct argp_option common_options[] = {
 	{}
 };
 
+static const struct argp_option table_options[] = {
+	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
+	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
+	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
+	{}
+};
+
+static const struct argp_option columns_options[] = {
+	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 }, {}
+};
+
 static void set_color(struct invocation *inv, enum when when)
 {
 	inv->style.color = when == WHEN_AUTO ? isatty(STDOUT_FILENO) && !getenv("NO_COLOR") : when == WHEN_ALWAYS;
@@ -52,6 +63,18 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'n':
 		inv->style.noheadings = true;
 		return 0;
+	case 'o':
+		inv->style.columns = arg;
+		return 0;
+	case 'r':
+		inv->style.raw = true;
+		return 0;
+	case 'b':
+		inv->style.bytes = true;
+		return 0;
+	case OPT_LIST_COLUMNS:
+		table_list_columns(inv->cmd->columns);
+		return ECANCELED;
 	case OPT_COLOR:
 		return parse_color(inv, arg, state);
 	case 'v':
@@ -66,52 +89,8 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp common_argp = { .options = common_options, .parser = parse_common };
-
-/* ---- tables ---- */
-
-static const struct argp_option table_options[] = {
-	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
-	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
-	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
-	{}
-};
-
-static error_t parse_table(int key, char *arg, struct argp_state *state)
-{
-	struct table_style *style = &invocation_of(state)->style;
-
-	switch (key) {
-	case 'o':
-		style->columns = arg;
-		return 0;
-	case 'r':
-		style->raw = true;
-		return 0;
-	case 'b':
-		style->bytes = true;
-		return 0;
-	default:
-		return ARGP_ERR_UNKNOWN;
-	}
-}
-
-const struct argp table_argp = { .options = table_options, .parser = parse_table };
-
-static const struct argp_option columns_options[] = {
-	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 }, {}
-};
-
-static error_t parse_columns(int key, char *arg __attribute__((unused)), struct argp_state *state)
-{
-	if (key != OPT_LIST_COLUMNS)
-		return ARGP_ERR_UNKNOWN;
-	table_list_columns(invocation_of(state)->cmd->columns);
-	return ECANCELED;
-}
-
-const struct argp columns_argp = { .options = columns_options, .parser = parse_columns };
-
-/* ---- help ---- */
+const struct argp table_argp = { .options = table_options, .parser = parse_common };
+const struct argp columns_argp = { .options = columns_options, .parser = parse_common };
 
 /* Texts and their translations are those of argp. */
 static const struct argp_option help_options[] = {

@@ -9,12 +9,15 @@
 static error_t add_pid(struct pids *p, const char *arg, const struct argp_state *state)
 {
 	pid_t *list = reallocarray(p->list, p->nr + 1, sizeof(*list));
-	const char **names = list ? reallocarray(p->names, p->nr + 1, sizeof(*names)) : NULL;
+	const char **names;
 
-	p->list = list ?: p->list;
-	p->names = names ?: p->names;
+	if (!list)
+		return ENOMEM;
+	p->list = list;
+	names = reallocarray(p->names, p->nr + 1, sizeof(*names));
 	if (!names)
 		return ENOMEM;
+	p->names = names;
 	p->nr++;
 	return parse_pid(state, arg, &list[p->nr - 1], &names[p->nr - 1]);
 }

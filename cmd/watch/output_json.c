@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as JSON: an object a line for each fault, then one for the summary. */
+#include <stdio.h>
+
 #include "cmd/json.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
@@ -61,14 +63,9 @@ void json_put_errors(struct messages *m)
 {
 	json_object *errors = messages_take_errors(m);
 
-	for (size_t i = 0; errors && i < json_object_array_length(errors); i++) {
-		json_object *o = json_object_new_object();
-
-		json_text(o, "type", "error");
-		json_object_object_foreach(json_object_array_get_idx(errors, i), key, value)
-			json_object_object_add(o, key, json_object_get(value));
-		json_print(o);
-	}
+	/* The type is to come first. */
+	for (size_t i = 0; errors && i < json_object_array_length(errors); i++)
+		printf("{\"type\":\"error\",%s\n", json_text_of(json_object_array_get_idx(errors, i)) + 1);
 	json_object_put(errors);
 }
 
