@@ -210,12 +210,13 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 }
 
 /* Wait for the next listing, if there is one. */
-static bool goes_on(const struct pending_options *o, const struct seen *seen)
+static bool goes_on(struct invocation *inv, const struct seen *seen)
 {
+	const struct pending_options *o = inv->options;
 	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
 
 	/* With both options this is an alarm: end at the first waiter. */
-	if (!o->interval_ns || (o->fail_if_any && seen->any))
+	if (!o->interval_ns || (o->fail_if_any && seen->any) || stdout_unread(&inv->messages))
 		return false;
 	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
 }
@@ -230,7 +231,7 @@ static int run_pending(struct invocation *inv)
 		interrupts_catch(true);
 	do {
 		r = list_waiters(inv, &seen);
-	} while (r >= 0 && goes_on(o, &seen));
+	} while (r >= 0 && goes_on(inv, &seen));
 	pids_free(&o->pids);
 	if (r < 0 || !o->fail_if_any)
 		return r < 0 ? inv->exit_failed : EXIT_DONE;

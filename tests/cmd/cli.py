@@ -122,7 +122,7 @@ def cli_pipe_without_reader():
     """The reader has seen enough: no message."""
     with target() as (t, _):
         for c in (["list"], ["smaps", "-a", t.pid], ["smaps", "-a", "-J", t.pid], ["pending", "-J"], ["--help"],
-                  ["pending", "-J", "--watch=10ms"], ["list", "--list-columns"], ["watch", "-q", t.pid],
+                  ["pending", "-q", "--watch=10ms", t.pid], ["pending", "-J", "--watch=10ms"], ["list", "--list-columns"], ["watch", "-q", t.pid],
                   ["watch", "--json", "--interval=20ms"], ["watch", "-q", "--summary", t.pid]):
             eq(into_closed_pipe(*c), (-signal.SIGPIPE, ""), f"{c}")
 
