@@ -42,22 +42,25 @@ static void say_waiters(const struct watch_session *s, uint64_t nr, const char *
 
 /* ---- threads that wait ---- */
 
-/* Once, and again only after a fault has ended. */
+/* Once, and again only after a thread has gone on. */
 static void look_at_waits(struct notices *n, const struct watch_session *s, const struct uffdctl_watch_stats *st,
 			  uint64_t now, bool say)
 {
-	uint64_t nr_ended = totals_sum(st->ended, UFFDCTL_MAX_ENDS), nr = st->pending + st->before_left;
+	uint64_t nr_done = totals_sum(st->ended, UFFDCTL_MAX_ENDS) + st->before - st->before_left;
+	uint64_t nr = st->pending + st->before_left;
 
-	if (nr_ended != n->nr_ended)
+	if (nr_done != n->nr_done)
 		n->nr_told = 0;
-	if (nr_ended != n->nr_ended || !nr)
+	if (nr_done != n->nr_done || nr <= n->nr_told) {
 		n->waiting_ns = 0;
-	else if (!n->waiting_ns)
+	} else if (!n->waiting_ns) {
 		n->waiting_ns = now;
-	n->nr_ended = nr_ended;
-	if (!say || !n->waiting_ns || now - n->waiting_ns < STUCK_NS || n->nr_told >= nr)
+		n->nr_waiting = nr;
+	}
+	n->nr_done = nr_done;
+	if (!say || !n->waiting_ns || now - n->waiting_ns < STUCK_NS)
 		return;
-	say_waiters(s, nr, "waited for more than 3 seconds, and no fault has ended meanwhile");
+	say_waiters(s, n->nr_waiting, "waited for more than 3 seconds, and no fault has ended meanwhile");
 	n->nr_told = UINT64_MAX;
 }
 
@@ -86,7 +89,7 @@ static void look_at_userfaultfds(struct notices *n, const struct watch_session *
 	if (!o->pids.nr || uffdctl_watch_ended(s->watch))
 		return;
 	r = uffdctl_watch_governed(s->watch);
-	if (r > 0 || s->governed || n->nr_ended)
+	if (r > 0 || s->governed || n->nr_done)
 		n->governed = true;
 	n->closed = r == 0 && n->governed;
 	if (n->closed && !were_closed && !o->until_closed)

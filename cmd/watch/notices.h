@@ -10,10 +10,11 @@ struct notices {
 	bool governed;	     /* a userfaultfd governed the memory */
 	bool closed;	     /* it was closed, and so were all others */
 	uint64_t look_ns;    /* when to look again */
-	uint64_t nr_ended;   /* faults until the last look */
-	uint64_t waiting_ns; /* since when threads wait and no fault has ended; 0: not so */
-	uint64_t nr_told;    /* threads that a note was about, since a fault has ended */
-	bool told_before;    /* about the threads that waited when watching began */
+	uint64_t nr_done;    /* threads that had gone on at the last look */
+	uint64_t waiting_ns; /* since when so many threads wait and none has gone on; 0: not so */
+	uint64_t nr_waiting;
+	uint64_t nr_told; /* threads that a note was about, since one has gone on */
+	bool told_before; /* about the threads that waited when watching began */
 };
 
 /* To be called some times a second: say what is due. @say_waits: also about threads that wait */

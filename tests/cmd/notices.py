@@ -23,11 +23,11 @@ def notices_stuck():
     """Threads wait and no fault ends: one note, and another only when faults have ended in between."""
     with target(seed=1, mode="minor") as (t, m):
         w = Watch("-c", "1000", t.pid)
-        for page in range(2):
-            touch(t, m, page)
+        t.touch(id=m["id"], len=2 * PAGE, access="read", threads=2, split=True)
+        time.sleep(2)
+        touch(t, m, 2)
         wait_until(lambda: STUCK in w.said(), "it says so")
         contains(w.said(), f"{t.pid}: 2 threads have waited {STUCK} {t.pid}\n")
-        touch(t, m, 2)
         time.sleep(5)
         eq(w.said().count(STUCK), 1, "once")
         run("continue", t.pid, "all", check=0)
