@@ -12,8 +12,9 @@
 
 enum {
 	EXIT_DONE = 0,
-	EXIT_UNDONE = 1, /* something was not done; stderr says what */
+	EXIT_UNDONE = 1, /* something was not done; stderr says what; pending -e: a thread waits */
 	EXIT_USAGE = 2,
+	EXIT_UNKNOWN = 3, /* where 1 is an answer: it could not be found out; stderr says why */
 };
 
 /* Options that several commands share. */
@@ -34,6 +35,9 @@ struct invocation {
 	struct table_style style;
 	int verbose;
 	struct messages messages;
+	int exit_failed; /* the exit status of a failure: EXIT_UNDONE, or EXIT_UNKNOWN */
+	bool has_stdout;
+	void (*on_sigpipe)(int sig); /* as we were started: SIG_DFL or SIG_IGN */
 
 	struct uffdctl *context;
 	struct table *table; /* NULL: the command has no columns */
@@ -53,6 +57,7 @@ struct cmd {
 	const struct option_group *groups;
 	size_t options_size; /* of the command's own struct, zeroed before parsing */
 	const struct column *columns;
+	bool acts;			    /* it changes processes: it does that also when nobody reads its output */
 	int (*run)(struct invocation *inv); /* returns an exit status */
 };
 

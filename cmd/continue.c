@@ -44,5 +44,6 @@ const struct cmd cmd_continue = {
 	.groups = continue_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = continue_columns,
+	.acts = true,
 	.run = run_continue,
 };

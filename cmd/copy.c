@@ -57,6 +57,7 @@ const struct cmd cmd_copy = {
 	.groups = copy_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = made_columns,
+	.acts = true,
 	.run = run_copy,
 };
 
@@ -71,5 +72,6 @@ const struct cmd cmd_zeropage = {
 	.groups = zeropage_groups,
 	.options_size = sizeof(struct resolve_options),
 	.columns = made_columns,
+	.acts = true,
 	.run = run_zeropage,
 };

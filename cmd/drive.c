@@ -7,6 +7,7 @@
 #include "cmd/drive.h"
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
+#include "cmd/pids.h"
 #include "cmd/values.h"
 
 enum {
@@ -25,8 +26,7 @@ static const struct argp_option drive_options[] = {
 /* FD is a descriptor of the target; PID:FD, as in HOLDERS, of any process. */
 static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_state *state)
 {
-	char *colon = strchr(arg, ':');
-	int pid;
+	char *colon = strrchr(arg, ':');
 
 	o->has_fd = true;
 	if (parse_number(colon ? colon + 1 : arg, &o->fd) < 0)
@@ -35,16 +35,13 @@ static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_st
 	if (!colon)
 		return 0;
 	*colon = '\0';
-	if (parse_number(arg, &pid) < 0 || !pid)
-		return usage_error(state, "--fd=%s:%s: not a PID", arg, colon + 1);
-	o->holder = pid;
-	return 0;
+	return parse_pid(state, arg, &o->holder, &o->holder_name);
 }
 
 static error_t parse_argument(struct drive_options *o, const char *arg, const struct argp_state *state)
 {
 	if (state->arg_num == 0)
-		return parse_pid(state, arg, &o->pid);
+		return parse_pid(state, arg, &o->pid, &o->name);
 	if (!o->ranges && uffdctl_ranges_new(invocation_of(state)->context, &o->ranges) < 0)
 		return ENOMEM;
 	return uffdctl_ranges_add(o->ranges, arg) < 0 ? EINVAL : 0;
@@ -52,7 +49,7 @@ static error_t parse_argument(struct drive_options *o, const char *arg, const st
 
 static error_t check_arguments(const struct drive_options *o, const struct argp_state *state)
 {
-	if (!o->pid)
+	if (!o->pid && !o->name)
 		return usage_error(state, "no PID given");
 	if (!o->ranges)
 		return usage_error(state,
@@ -152,18 +149,29 @@ static int open_handle(struct drive *d)
 	return r;
 }
 
+static int find_processes(struct drive *d)
+{
+	struct drive_options *o = d->options;
+	int r = pid_find(d->inv, o->name, &o->pid);
+
+	d->inv->messages.pid = o->pid;
+	return r < 0 ? r : pid_find(d->inv, o->holder_name, &o->holder);
+}
+
 int run_drive(struct drive *d, int (*work)(struct drive *d))
 {
 	int r;
 
 	/* An action is finished or stopped where it can report, and always reports. */
 	interrupts_catch(false);
-	r = open_handle(d);
+	r = find_processes(d);
+	if (r >= 0)
+		r = open_handle(d);
 	if (r >= 0)
 		r = work(d);
 	if (r == -EINTR && d->if_interrupted)
 		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
-	if (table_end(d->inv->table) < 0 || r < 0)
+	if ((table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
 		d->failed = true;
 	uffdctl_handle_close(d->handle);
 	uffdctl_target_close(d->target);
@@ -186,9 +194,9 @@ void drive_result(void *data, const struct uffdctl_result *result)
 	struct drive *d = data;
 	struct result_row row = { { d->options->pid, result->range }, result, uffdctl_handle_fd(d->handle) };
 
-	if (table_row(d->inv->table, &row) < 0)
+	if (table_row(d->inv->table, &row) == -ENOMEM)
 		d->failed = true;
 	if (result->error)
-		error(&d->inv->messages, "%d: %" PRIx64 "-%" PRIx64 ": %s", d->options->pid, result->range.start,
-		      result->range.end, result->error_text);
+		error_in_range(&d->inv->messages, result->range, result->error, "%d: %" PRIx64 "-%" PRIx64 ": %s",
+			       d->options->pid, result->range.start, result->range.end, result->error_text);
 }

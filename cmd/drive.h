@@ -8,9 +8,11 @@
 
 struct drive_options {
 	pid_t pid;
+	const char *name; /* %NAME: its PID is still to be found */
 	struct uffdctl_ranges *ranges;
-	bool has_fd;  /* -f */
-	pid_t holder; /* -f PID:FD; 0: the process itself */
+	bool has_fd;		 /* -f */
+	pid_t holder;		 /* -f PID:FD; 0: the process itself */
+	const char *holder_name; /* -f %NAME:FD */
 	int fd;
 	bool handshake;
 	unsigned int flags; /* UFFDCTL_ACTION_* */

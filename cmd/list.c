@@ -100,9 +100,11 @@ static int run_list(struct invocation *inv)
 	struct list_options *o = inv->options;
 	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
 	struct uffdctl_list *list = NULL;
-	bool failed = pids_check(&o->pids, inv) < 0;
-	int r = uffdctl_list(inv->context, &opts, &list);
+	int r = pids_find(&o->pids, inv);
+	bool failed = r < 0 || pids_check(&o->pids, inv) < 0;
 
+	if (r >= 0)
+		r = uffdctl_list(inv->context, &opts, &list);
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(inv->table, uffdctl_list_get(list, i));
 	if (r >= 0 && !uffdctl_list_count(list) && !inv->style.json && !failed)

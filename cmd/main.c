@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <json-c/json.h>
+
 #include "cmd/options.h"
 
 static const struct cmd *const cmds[] = {
@@ -39,10 +41,33 @@ static char *help_filter(int key, const char *text, void *input)
 	fputs("Commands:\n", f);
 	for (size_t i = 0; i < NR_CMDS; i++)
 		fprintf(f, "  %-12s %s\n", cmds[i]->name, cmds[i]->summary);
-	fputs("\nSee \"uffdctl COMMAND --help\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).",
-	      f);
+	fputs("\nA PID may be written as %NAME, for the process with that name.\n", f);
+	fputs("See \"uffdctl help COMMAND\" for a command, and the man pages uffdctl(1) and uffdctl-COMMAND(1).", f);
 	fclose(f);
 	return list;
+}
+
+/* The rest of the line is the command's. */
+static error_t choose_cmd(struct invocation *inv, const char *name, struct argp_state *state)
+{
+	inv->cmd = find_cmd(name);
+	state->next = state->argc;
+	return inv->cmd ? 0 : usage_error(state, "%s: no such command: see uffdctl --help", name);
+}
+
+/* As "uffdctl COMMAND --help", or as "uffdctl --help". */
+static error_t ask_for_help(struct invocation *inv, struct argp_state *state)
+{
+	static char option[] = "--help";
+	static char *argv[] = { NULL, option, NULL };
+
+	if (state->next == state->argc) {
+		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
+		return ECANCELED;
+	}
+	inv->argc = 2;
+	inv->argv = argv;
+	return choose_cmd(inv, state->argv[state->next], state);
 }
 
 static error_t parse_main(int key, char *arg, struct argp_state *state)
@@ -51,13 +76,11 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_ARG:
-		inv->cmd = find_cmd(arg);
-		if (!inv->cmd)
-			return usage_error(state, "%s: no such command: see uffdctl --help", arg);
+		if (!strcmp(arg, "help"))
+			return ask_for_help(inv, state);
 		inv->argc = state->argc - state->next + 1;
 		inv->argv = state->argv + state->next - 1;
-		state->next = state->argc;
-		return 0;
+		return choose_cmd(inv, arg, state);
 	case ARGP_KEY_NO_ARGS:
 		return usage_error(state, "no command given: see uffdctl --help");
 	default:
@@ -67,10 +90,12 @@ static error_t parse_main(int key, char *arg, struct argp_state *state)
 
 static const struct argp main_argp = {
 	.parser = parse_main,
-	.args_doc = "COMMAND [OPTION...] [ARG...]",
+	.args_doc = "COMMAND [OPTION...] [ARG...]\nhelp [COMMAND]",
 	.doc = "Inspect and drive the userfaultfds of other, running processes.\v ",
 	.help_filter = help_filter,
-	.children = (const struct argp_child[]){ { &common_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },
+	.children =
+		(const struct argp_child[]){
+			{ &common_argp, 0, NULL, 0 }, { &table_argp, 0, NULL, 0 }, { &help_argp, 0, NULL, 0 }, {} },
 };
 
 /* Returns false when the call ends here, with *status. */
@@ -86,7 +111,7 @@ static bool parse_line(struct invocation *inv, unsigned int flags, void *input, 
 		err = argp_parse(&inv->argp, inv->argc, inv->argv, flags | ARGP_NO_EXIT | ARGP_NO_HELP, NULL, input);
 	if (err == ENOMEM)
 		error(&inv->messages, "out of memory");
-	*status = err == ECANCELED ? EXIT_DONE : err == ENOMEM ? EXIT_UNDONE : EXIT_USAGE;
+	*status = err == ECANCELED ? EXIT_DONE : err == ENOMEM || err == EBADF ? inv->exit_failed : EXIT_USAGE;
 	return !err;
 }
 
@@ -96,6 +121,8 @@ static bool parse_line(struct invocation *inv, unsigned int flags, void *input, 
 
 static error_t end_parsing(struct invocation *inv)
 {
+	if (!inv->has_stdout)
+		return EBADF;
 	return inv->cmd->columns
 		       ? -table_new(inv->cmd->name, inv->cmd->columns, &inv->style, &inv->messages, &inv->table)
 		       : 0;
@@ -119,6 +146,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 
 static void set_log(struct invocation *inv)
 {
+	inv->messages.context = inv->context;
 	uffdctl_set_log(inv->context,
 			inv->messages.quiet ? UFFDCTL_LOG_ERROR
 			: inv->verbose	    ? UFFDCTL_LOG_DEBUG
@@ -129,13 +157,17 @@ static void set_log(struct invocation *inv)
 static int parse_and_run(struct invocation *inv)
 {
 	const struct cmd *cmd = inv->cmd;
-	struct argp_child children[MAX_GROUPS + 3] = {};
+	struct argp_child children[MAX_GROUPS + 5] = {};
 	size_t n = 0;
 	int status;
 
 	for (; n < MAX_GROUPS && cmd->groups[n].argp; n++)
 		children[n].argp = cmd->groups[n].argp;
 	children[n++].argp = &common_argp;
+	if (cmd->columns) {
+		children[n++].argp = &table_argp;
+		children[n++].argp = &columns_argp;
+	}
 	children[n].argp = &help_argp;
 	inv->argp = (struct argp){ .options = cmd->options,
 				   .parser = parse_command,
@@ -147,12 +179,13 @@ static int parse_and_run(struct invocation *inv)
 	if (!parse_line(inv, 0, inv->options, &status))
 		return status;
 	set_log(inv);
+	inv->messages.keeps_errors = inv->style.json;
 	return cmd->run(inv);
 }
 
 static int run_command(struct invocation *inv)
 {
-	int status = EXIT_UNDONE;
+	int status = inv->exit_failed;
 
 	inv->options = calloc(1, inv->cmd->options_size);
 	if (inv->options && uffdctl_new(&inv->context) == 0)
@@ -160,6 +193,7 @@ static int run_command(struct invocation *inv)
 	else
 		error(&inv->messages, "out of memory");
 	table_free(inv->table);
+	json_object_put(messages_take_errors(&inv->messages));
 	free(inv->options);
 	uffdctl_free(inv->context);
 	return status;
@@ -169,36 +203,59 @@ static int run_command(struct invocation *inv)
  * A descriptor that we open must not become stdin, stdout or stderr: messages would be written into it, and it may be
  * a target's memory. A closed stdin is recognised by its open mode.
  */
-static int check_stdio(struct messages *m)
+static bool open_stdio(void)
 {
-	if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
-		error(m, "stdout is closed");
-		return -EBADF;
-	}
+	bool has_stdout = fcntl(STDOUT_FILENO, F_GETFD) >= 0;
+
 	for (int fd = open("/dev/null", O_WRONLY); fd >= 0; fd = open("/dev/null", O_WRONLY)) {
 		if (fd > STDERR_FILENO) {
 			close(fd);
 			break;
 		}
 	}
-	return 0;
+	return has_stdout;
+}
+
+/*
+ * The reader of our pipe has ended, as head(1) does when it has enough. End as others do, by SIGPIPE, unless the exit
+ * status says what was changed.
+ */
+static int end_quietly(const struct invocation *inv, int status)
+{
+	if (inv->cmd && inv->cmd->acts)
+		return status;
+	signal(SIGPIPE, inv->on_sigpipe);
+	raise(SIGPIPE);
+	return 128 + SIGPIPE;
+}
+
+/* Has everything been printed? Returns the exit status. */
+static int end(struct invocation *inv, int status)
+{
+	if (!inv->has_stdout)
+		error(&inv->messages, "stdout is closed");
+	else if (!stdout_failed(&inv->messages))
+		return status;
+	else if (inv->messages.reader_gone)
+		return end_quietly(inv, status);
+	return inv->exit_failed;
 }
 
 int main(int argc, char **argv)
 {
-	struct invocation inv = { .argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl" };
+	struct invocation inv = {
+		.argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl", .exit_failed = EXIT_UNDONE
+	};
 	int status;
 
 	setlocale(LC_ALL, "");
-	/* A closed pipe is an error like others: report it and clean up. */
-	signal(SIGPIPE, SIG_IGN);
+	/* What was begun is ended when the reader of our pipe is gone, too. */
+	inv.on_sigpipe = signal(SIGPIPE, SIG_IGN);
 	/* Exceeding ulimit -f is an error that can be reported. */
 	signal(SIGXFSZ, SIG_IGN);
-	if (check_stdio(&inv.messages) < 0)
-		return EXIT_UNDONE;
-
+	inv.has_stdout = open_stdio();
 	options_default(&inv);
 	if (parse_line(&inv, ARGP_IN_ORDER, NULL, &status))
 		status = run_command(&inv);
-	return stdout_failed(&inv.messages) ? EXIT_UNDONE : status;
+	return end(&inv, status);
 }

@@ -15,15 +15,22 @@ enum {
 
 static const struct argp_option common_options[] = {
 	{ "json", 'J', NULL, 0, "Print JSON", 90 },
-	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
-	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 },
 	{ "noheadings", 'n', NULL, 0, "Print no headings", 90 },
-	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
-	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
 	{ "color", OPT_COLOR, "WHEN", OPTION_ARG_OPTIONAL, "Colour: auto, always or never", 90 },
 	{ "verbose", 'v', NULL, 0, "Print on stderr what is being done", 91 },
 	{ "quiet", 'q', NULL, 0, "Print only errors on stderr, no warnings and notes", 91 },
 	{}
+};
+
+static const struct argp_option table_options[] = {
+	{ "output", 'o', "COLS", 0, "Print these columns; +COLS adds them to the default columns", 90 },
+	{ "raw", 'r', NULL, 0, "Print columns without alignment, blanks escaped", 90 },
+	{ "bytes", 'b', NULL, 0, "Print sizes in bytes instead of 1.5G", 90 },
+	{}
+};
+
+static const struct argp_option columns_options[] = {
+	{ "list-columns", OPT_LIST_COLUMNS, NULL, 0, "List the columns of the command", 90 }, {}
 };
 
 static void set_color(struct invocation *inv, enum when when)
@@ -45,15 +52,6 @@ static error_t parse_color(struct invocation *inv, const char *arg, const struct
 	return err;
 }
 
-static error_t print_columns(const struct invocation *inv, const struct argp_state *state)
-{
-	if (!inv->cmd || !inv->cmd->columns)
-		return usage_error(state, "--list-columns: %s",
-				   inv->cmd ? "this command has no columns" : "requires a command");
-	table_list_columns(inv->cmd->columns);
-	return ECANCELED;
-}
-
 static error_t parse_common(int key, char *arg, struct argp_state *state)
 {
 	struct invocation *inv = invocation_of(state);
@@ -62,13 +60,11 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'J':
 		inv->style.json = true;
 		return 0;
-	case 'o':
-		inv->style.columns = arg;
-		return 0;
-	case OPT_LIST_COLUMNS:
-		return print_columns(inv, state);
 	case 'n':
 		inv->style.noheadings = true;
+		return 0;
+	case 'o':
+		inv->style.columns = arg;
 		return 0;
 	case 'r':
 		inv->style.raw = true;
@@ -76,6 +72,9 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 	case 'b':
 		inv->style.bytes = true;
 		return 0;
+	case OPT_LIST_COLUMNS:
+		table_list_columns(inv->cmd->columns);
+		return ECANCELED;
 	case OPT_COLOR:
 		return parse_color(inv, arg, state);
 	case 'v':
@@ -90,10 +89,13 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp common_argp = { .options = common_options, .parser = parse_common };
+const struct argp table_argp = { .options = table_options, .parser = parse_common };
+const struct argp columns_argp = { .options = columns_options, .parser = parse_common };
 
 /* Texts and their translations are those of argp. */
 static const struct argp_option help_options[] = {
-	{ "help", '?', NULL, 0, "Give this help list", -1 },
+	{ "help", 'h', NULL, 0, "Give this help list", -1 },
+	{ NULL, '?', NULL, OPTION_HIDDEN, NULL, -1 },
 	{ "usage", OPT_USAGE, NULL, 0, "Give a short usage message", 0 },
 	{ "version", 'V', NULL, 0, "Print program version", -1 },
 	{},
@@ -102,6 +104,7 @@ static const struct argp_option help_options[] = {
 static error_t parse_help(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
 	switch (key) {
+	case 'h':
 	case '?':
 		argp_state_help(state, stdout, ARGP_HELP_STD_HELP);
 		return ECANCELED;

@@ -14,8 +14,10 @@ static inline struct invocation *invocation_of(const struct argp_state *state)
 
 void options_default(struct invocation *inv);
 
-/* Both record in the invocation. */
+/* All record in the invocation. */
 extern const struct argp common_argp;
-extern const struct argp help_argp; /* --help, --usage, --version: argp's own versions would exit */
+extern const struct argp table_argp;   /* --output and so on, for commands with columns */
+extern const struct argp columns_argp; /* --list-columns, likewise: the command is known */
+extern const struct argp help_argp;    /* --help, --usage, --version: argp's own versions would exit */
 
 #endif

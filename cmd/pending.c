@@ -141,6 +141,7 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'e':
 		o->fail_if_any = true;
+		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
 		return 0;
 	case 's':
 		if (parse_time(arg, &o->min_slept_ns) < 0)
@@ -153,8 +154,8 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 
 /* The results of one listing. */
 struct seen {
-	bool any;    /* a thread that waits */
-	bool hidden; /* processes that could not be inspected */
+	bool any;      /* a thread that waits */
+	size_t hidden; /* processes that could not be inspected */
 };
 
 static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
@@ -174,11 +175,15 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	return r;
 }
 
-static void note_none(struct invocation *inv, bool hidden)
+static void say_none(struct invocation *inv, size_t hidden)
 {
 	const struct pending_options *o = inv->options;
 
-	if (!inv->style.json)
+	/* A health check that may not inspect all processes must not report success. */
+	if (hidden && o->fail_if_any)
+		error(&inv->messages, "it is not known whether a thread waits: %zu processes can't be inspected",
+		      hidden);
+	else if (!inv->style.json)
 		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long on a userfaultfd"
 				     : hidden	     ? "no visible thread waits on a userfaultfd"
 						     : "no thread waits on a userfaultfd");
@@ -186,29 +191,32 @@ static void note_none(struct invocation *inv, bool hidden)
 
 static int list_waiters(struct invocation *inv, struct seen *ret)
 {
-	const struct pending_options *o = inv->options;
+	struct pending_options *o = inv->options;
 	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
 	struct uffdctl_pending *p = NULL;
-	int r = uffdctl_pending(inv->context, &opts, &p);
+	int r = pids_check(&o->pids, inv);
 
 	*ret = (struct seen){};
+	if (r >= 0)
+		r = uffdctl_pending(inv->context, &opts, &p);
 	if (r >= 0) {
 		r = add_rows(inv, p, &ret->any);
 		ret->hidden = uffdctl_pending_hidden(p);
 	}
 	if (r >= 0 && !ret->any)
-		note_none(inv, ret->hidden);
+		say_none(inv, ret->hidden);
 	uffdctl_pending_free(p);
 	return table_end(inv->table) < 0 ? -EIO : r;
 }
 
 /* Wait for the next listing, if there is one. */
-static bool goes_on(const struct pending_options *o, const struct seen *seen)
+static bool goes_on(struct invocation *inv, const struct seen *seen)
 {
+	const struct pending_options *o = inv->options;
 	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
 
 	/* With both options this is an alarm: end at the first waiter. */
-	if (!o->interval_ns || (o->fail_if_any && seen->any))
+	if (!o->interval_ns || (o->fail_if_any && seen->any) || stdout_unread(&inv->messages))
 		return false;
 	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
 }
@@ -222,13 +230,12 @@ static int run_pending(struct invocation *inv)
 	if (o->interval_ns)
 		interrupts_catch(true);
 	do {
-		r = pids_check(&o->pids, inv);
-		if (r >= 0)
-			r = list_waiters(inv, &seen);
-	} while (r >= 0 && goes_on(o, &seen));
+		r = list_waiters(inv, &seen);
+	} while (r >= 0 && goes_on(inv, &seen));
 	pids_free(&o->pids);
-	/* A health check that may not inspect all processes must not report success. */
-	return r < 0 || (o->fail_if_any && (seen.any || seen.hidden)) ? EXIT_UNDONE : EXIT_DONE;
+	if (r < 0 || !o->fail_if_any)
+		return r < 0 ? inv->exit_failed : EXIT_DONE;
+	return seen.any ? EXIT_UNDONE : seen.hidden ? EXIT_UNKNOWN : EXIT_DONE;
 }
 
 static const struct option_group pending_groups[] = {

@@ -8,12 +8,18 @@
 
 static error_t add_pid(struct pids *p, const char *arg, const struct argp_state *state)
 {
-	pid_t *more = reallocarray(p->list, p->nr + 1, sizeof(*more));
+	pid_t *list = reallocarray(p->list, p->nr + 1, sizeof(*list));
+	const char **names;
 
-	if (!more)
+	if (!list)
 		return ENOMEM;
-	p->list = more;
-	return parse_pid(state, arg, &p->list[p->nr++]);
+	p->list = list;
+	names = reallocarray(p->names, p->nr + 1, sizeof(*names));
+	if (!names)
+		return ENOMEM;
+	p->names = names;
+	p->nr++;
+	return parse_pid(state, arg, &list[p->nr - 1], &names[p->nr - 1]);
 }
 
 static error_t parse_pids(int key, char *arg, struct argp_state *state)
@@ -31,10 +37,30 @@ static error_t parse_pids(int key, char *arg, struct argp_state *state)
 
 const struct argp pids_argp = { .parser = parse_pids };
 
+int pid_find(struct invocation *inv, const char *name, pid_t *ret)
+{
+	return name ? uffdctl_find_process(inv->context, name, ret) : 0;
+}
+
+int pids_find(struct pids *p, struct invocation *inv)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < p->nr; i++) {
+		r = pid_find(inv, p->names[i], &p->list[i]);
+		if (r >= 0)
+			p->names[i] = NULL;
+	}
+	return r;
+}
+
 int pids_check(struct pids *p, struct invocation *inv)
 {
 	bool is_first = !p->held;
-	int r = 0;
+	int r = pids_find(p, inv);
+
+	if (r < 0)
+		return r;
 
 	/* Kept open, so that a recycled PID is not taken for the same process. */
 	if (is_first)
@@ -43,10 +69,13 @@ int pids_check(struct pids *p, struct invocation *inv)
 		error(&inv->messages, "out of memory");
 		return -ENOMEM;
 	}
-	for (size_t i = 0; i < p->nr; i++)
+	for (size_t i = 0; i < p->nr; i++) {
+		inv->messages.pid = p->list[i];
 		if ((is_first ? uffdctl_target_open(inv->context, p->list[i], &p->held[i])
 			      : uffdctl_target_check(p->held[i])) < 0)
 			r = -ENOENT;
+	}
+	inv->messages.pid = p->nr == 1 ? p->list[0] : 0;
 	return r;
 }
 
@@ -56,4 +85,5 @@ void pids_free(struct pids *p)
 		uffdctl_target_close(p->held[i]);
 	free(p->held);
 	free(p->list);
+	free(p->names);
 }

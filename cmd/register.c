@@ -126,6 +126,7 @@ const struct cmd cmd_register = {
 	.groups = register_groups,
 	.options_size = sizeof(struct register_options),
 	.columns = register_columns,
+	.acts = true,
 	.run = run_register,
 };
 
@@ -136,5 +137,6 @@ const struct cmd cmd_unregister = {
 	.groups = register_groups,
 	.options_size = sizeof(struct register_options),
 	.columns = unregister_columns,
+	.acts = true,
 	.run = run_unregister,
 };

@@ -208,8 +208,10 @@ static int list_process(struct invocation *inv, pid_t pid, const struct uffdctl_
 	const struct uffdctl_maps_opts opts = { sizeof(opts), list, o->source, o->flags };
 	struct uffdctl_target *target = NULL;
 	struct uffdctl_maps *maps = NULL;
-	int r = uffdctl_target_open(inv->context, pid, &target);
+	int r;
 
+	inv->messages.pid = pid;
+	r = uffdctl_target_open(inv->context, pid, &target);
 	if (r >= 0)
 		r = uffdctl_maps(target, &opts, &maps);
 	if (r >= 0)
@@ -225,12 +227,12 @@ static int run_smaps(struct invocation *inv)
 	const struct uffdctl_find_opts opts = { .size = sizeof(opts), .source = o->source };
 	struct uffdctl_list *list = NULL;
 	bool failed;
-	int r = 0;
+	int r = pids_find(&o->pids, inv);
 
 	if (o->flags & UFFDCTL_MAPS_SIZES)
 		table_show(inv->table, COL_GROUP);
 	/* Only BPF knows holders; without it smaps still shows the flags. */
-	if (o->source != UFFDCTL_SOURCE_PROC)
+	if (r >= 0 && o->source != UFFDCTL_SOURCE_PROC)
 		r = uffdctl_list(inv->context, &opts, &list);
 	failed = r < 0;
 	for (size_t i = 0; r >= 0 && i < o->pids.nr; i++)

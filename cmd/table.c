@@ -192,7 +192,12 @@ static int print_portion(struct table *t)
 	scols_unref_table(t->scols);
 	t->scols = NULL;
 	t->nr_rows += t->nr_in_portion;
-	return r < 0 ? -EIO : 0;
+	return r < 0 || ferror(stdout) ? -EIO : 0;
+}
+
+static void put_json(json_object *o)
+{
+	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
 }
 
 static int json_row(struct table *t, const void *row)
@@ -213,10 +218,10 @@ static int json_row(struct table *t, const void *row)
 		}
 	}
 	printf(t->nr_rows ? ",\n      " : "{\n   \"%s\": [\n      ", t->name);
-	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
+	put_json(o);
 	json_object_put(o);
 	t->nr_rows++;
-	return 0;
+	return ferror(stdout) ? -EIO : 0;
 }
 
 static int scols_cell(struct table *t, struct libscols_line *line, size_t i, const void *row)
@@ -302,9 +307,18 @@ int table_row(struct table *t, const void *row)
 
 static void end_json(struct table *t)
 {
+	json_object *errors = messages_take_errors(t->messages);
+	size_t nr = errors ? json_object_array_length(errors) : 0;
+
 	if (!t->nr_rows)
 		printf("{\n   \"%s\": [", t->name);
-	printf("%s   ]\n}\n", "\n");
+	fputs("\n   ],\n   \"errors\": [", stdout);
+	for (size_t i = 0; i < nr; i++) {
+		fputs(i ? ",\n      " : "\n      ", stdout);
+		put_json(json_object_array_get_idx(errors, i));
+	}
+	puts("\n   ]\n}");
+	json_object_put(errors);
 }
 
 static int end_scols(struct table *t)

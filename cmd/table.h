@@ -41,7 +41,7 @@ int table_new(const char *name, const struct column *columns, const struct table
 void table_free(struct table *t);
 /* Add COL_EXTRA columns to what is shown, unless -o was given. */
 void table_show(struct table *t, unsigned int flag);
-/* The row is not used after the call. */
+/* The row is not used after the call. -EIO: stdout can't be written, which table_end() reports. */
 int table_row(struct table *t, const void *row);
 /* Print the remaining rows; the next row begins another listing. -EIO, reported: stdout can't be written. */
 int table_end(struct table *t);

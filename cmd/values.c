@@ -40,9 +40,15 @@ int parse_time(const char *text, uint64_t *ret_ns)
 	return -EINVAL;
 }
 
-error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret)
+error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret, const char **ret_name)
 {
-	return parse_number(text, ret) < 0 || !*ret ? usage_error(state, "%s: not a PID", text) : 0;
+	*ret = 0;
+	*ret_name = NULL;
+	if (text[0] == '%' && text[1]) {
+		*ret_name = text + 1;
+		return 0;
+	}
+	return parse_number(text, ret) < 0 || !*ret ? usage_error(state, "%s: not a PID, and not %%NAME", text) : 0;
 }
 
 /* "auto, always or never" */

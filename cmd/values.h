@@ -14,7 +14,8 @@ int parse_number(const char *text, int *ret);
 int parse_time(const char *text, uint64_t *ret_ns);
 
 /* From here on: 0, or EINVAL, reported, for the parser to return. */
-error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret);
+/* @ret_name: out, for %NAME, whose PID is still to be found: the name; otherwise NULL */
+error_t parse_pid(const struct argp_state *state, const char *text, pid_t *ret, const char **ret_name);
 /*
  * @option: its long name
  * @words: the accepted words, ended by NULL

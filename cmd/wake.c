@@ -36,5 +36,6 @@ const struct cmd cmd_wake = {
 	.groups = wake_groups,
 	.options_size = sizeof(struct drive_options),
 	.columns = wake_columns,
+	.acts = true,
 	.run = run_wake,
 };

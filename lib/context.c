@@ -46,3 +46,8 @@ UFFDCTL_EXPORT const char *uffdctl_last_error(const struct uffdctl *u)
 {
 	return u->last_error ?: "";
 }
+
+UFFDCTL_EXPORT int uffdctl_last_errno(const struct uffdctl *u)
+{
+	return u->last_errno;
+}

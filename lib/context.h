@@ -21,6 +21,7 @@ struct uffdctl {
 	void *log_data;
 	bool silent; /* failures are expected now: neither logged nor kept */
 	char *last_error;
+	int last_errno;
 	pthread_mutex_t log_lock; /* workers log too; recursive: log_fn may call the library */
 
 	/*

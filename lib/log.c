@@ -5,7 +5,7 @@
 
 #include "lib/log.h"
 
-void log_print(struct uffdctl *u, int level, const char *fmt, ...)
+void log_print(struct uffdctl *u, int level, int err, const char *fmt, ...)
 {
 	int saved = errno;
 	char *msg = NULL;
@@ -16,6 +16,8 @@ void log_print(struct uffdctl *u, int level, const char *fmt, ...)
 		msg = NULL;
 	va_end(ap);
 	pthread_mutex_lock(&u->log_lock);
+	if (level == UFFDCTL_LOG_ERROR)
+		u->last_errno = err;
 	if (msg && u->log_fn && level <= u->log_level)
 		u->log_fn(u->log_data, level, msg);
 	if (level == UFFDCTL_LOG_ERROR) {

@@ -9,10 +9,7 @@
 
 static size_t size_of(const void *s)
 {
-	size_t size;
-
-	memcpy(&size, s, sizeof(size));
-	return size;
+	return *(const size_t *)s;
 }
 
 static int check_size(struct uffdctl *u, const void *s)

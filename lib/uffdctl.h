@@ -78,6 +78,11 @@ void uffdctl_set_log(struct uffdctl *u, int level, uffdctl_log_fn fn, void *data
  * "" if there was no error. Valid until the next call with the context or with an object made from it. Since 0.1.
  */
 const char *uffdctl_last_error(const struct uffdctl *u);
+/*
+ * The negative errno that belongs to that text, also while the log function gets it; 0 if there was no error, or if it
+ * has none. Since 0.1.
+ */
+int uffdctl_last_errno(const struct uffdctl *u);
 
 /* ---- names ---- */
 
@@ -172,6 +177,15 @@ enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l);
 /* ---- targets and their mappings ---- */
 
 struct uffdctl_target;
+
+/*
+ * Find the process with this name: that of its first thread (comm), or the last part of its first argument's or its
+ * program's path. The caller is not found, nor are kernel threads and zombies. Any process can take any name.
+ * @ret: out, its PID
+ * -ESRCH: there is none; -ENOTUNIQ: there are several, which the message lists; -EINVAL: an empty name.
+ * Beneath: /proc/PID/stat, exe and cmdline. Since 0.1.
+ */
+int uffdctl_find_process(struct uffdctl *u, const char *name, pid_t *ret);
 
 /*
  * Open a process. A pidfd and descriptors of its /proc files identify it, so that calls never act on another process
@@ -508,6 +522,14 @@ const struct uffdctl_resolver_totals *uffdctl_watch_resolver(struct uffdctl_watc
  * more? Always false if all processes are watched. Since 0.1.
  */
 bool uffdctl_watch_ended(const struct uffdctl_watch *w);
+
+/*
+ * Is there a userfaultfd that governs memory that is watched? Without one there are no faults: it may be still to come,
+ * or have been closed for the last time.
+ * 1: yes; 0: no; a negative errno: that can't be found out, not logged. It looks at most once a second, and otherwise
+ * returns what it returned last. Beneath: bpf iter/task_file. Since 0.1.
+ */
+int uffdctl_watch_governed(struct uffdctl_watch *w);
 
 /* ---- instructions ---- */
 

@@ -20,6 +20,7 @@ enum {
 	OPT_CHILDREN,
 	OPT_INTERVAL,
 	OPT_LINES,
+	OPT_UNTIL_CLOSED,
 };
 
 const struct argp_option watch_argp_options[] = {
@@ -41,6 +42,8 @@ const struct argp_option watch_argp_options[] = {
 	  "Also show the source file and line of the instruction, if there is debug information", 25 },
 	{ "count", 'c', "N", 0, "End after N faults were shown", 30 },
 	{ "duration", 'd', "TIME", 0, "End after this time: 500ms, 10s, 5m", 30 },
+	{ "until-closed", OPT_UNTIL_CLOSED, NULL, 0,
+	  "End when the last userfaultfd that governs the memory of the PIDs was closed", 30 },
 	{ "interval", OPT_INTERVAL, "TIME", 0, "Show totals at this interval", 30 },
 	{ "backend", OPT_BACKEND, "NAME", 0,
 	  "How faults are seen: tracepoint, fentry, kprobe or sched; by default the best available one", 40 },
@@ -112,6 +115,7 @@ static const struct setter {
 	{ OPT_SUMMARY, FIELD(summary_only), set_flag, NULL, NULL },
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
+	{ OPT_UNTIL_CLOSED, FIELD(until_closed), set_flag, NULL, NULL },
 	{ OPT_LINES, FIELD(source_lines), set_flag, NULL, NULL },
 	{ 'k', FIELD(modes), set_kinds, "kind", "minor, missing, wp, rwp, or several, separated by commas" },
 	{ 'a', FIELD(access), set_access, "access", "read or write" },
@@ -158,8 +162,9 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
 	if (o->nr_ranges && o->pids.nr != 1)
 		return usage_error(state, "--range requires exactly one PID");
-	if (o->children && !o->pids.nr)
-		return usage_error(state, "--children requires a PID; without a PID, all processes are watched");
+	if (!o->pids.nr && (o->children || o->until_closed))
+		return usage_error(state, "--%s requires a PID; without a PID, all processes are watched",
+				   o->children ? "children" : "until-closed");
 	return 0;
 }
 

@@ -16,6 +16,7 @@ struct watch_session {
 	const struct watch_options *options;
 	struct symbols symbols;
 	bool headings, color;
+	bool governed; /* a userfaultfd governed the memory when watching began */
 };
 
 struct watch_output {
@@ -36,6 +37,9 @@ struct watch_output {
 };
 
 extern const struct watch_output output_json, output_lines, output_view;
+
+/* The errors since the last call as lines of JSON, if JSON is printed. */
+void json_put_errors(struct messages *m);
 
 /*
  * How long a line waits for its symbol: long enough for the first look-up in a large program. The stream has room for

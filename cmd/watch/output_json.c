@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* watch as JSON: an object a line for each fault, then one for the summary. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "cmd/watch/output.h"
 #include "cmd/watch/summary.h"
 
@@ -80,6 +81,16 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	if (st)
 		summary_json(j->session->watch, st, passed_ns);
 	free(j);
+}
+
+void json_put_errors(struct messages *m)
+{
+	json_object *errors = messages_take_errors(m);
+
+	/* The type is to come first. */
+	for (size_t i = 0; errors && i < json_object_array_length(errors); i++)
+		printf("{\"type\":\"error\",%s\n", json_text_of(json_object_array_get_idx(errors, i)) + 1);
+	json_object_put(errors);
 }
 
 const struct watch_output output_json = {

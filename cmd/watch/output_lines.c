@@ -27,7 +27,6 @@ struct lines {
 static int begin(struct watch_session *s, void **ret)
 {
 	struct lines *l = calloc(1, sizeof(*l));
-	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 
 	if (!l) {
 		error(s->messages, "out of memory");
@@ -35,9 +34,6 @@ static int begin(struct watch_session *s, void **ret)
 	}
 	l->session = s;
 	*ret = l;
-	if (uffdctl_watch_stats(s->watch, &st) == 0 && st.before)
-		note(s->messages, "%" PRIu64 " thread%s already: see uffdctl pending", st.before,
-		     st.before == 1 ? " waits" : "s wait");
 	return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "cmd/duration.h"
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "cmd/watch/parts.h"
 #include "cmd/watch/totals.h"
 #include "lib/cleanup.h"

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "cmd/duration.h"
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "cmd/watch/parts.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/totals.h"

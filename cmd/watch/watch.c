@@ -6,7 +6,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/watch/clock.h"
-#include "cmd/watch/output.h"
+#include "cmd/watch/notices.h"
 
 /* uffdctl_watch_poll() wants to be called once a second at least. */
 #define STEP_MS 200
@@ -20,6 +20,7 @@ struct watching {
 	void *data; /* the output form's */
 	uint64_t nr_shown;
 	uint64_t ready_ns; /* when it had begun */
+	struct notices notices;
 };
 
 /* ---- running ---- */
@@ -57,8 +58,9 @@ static int step(struct watching *w, int timeout_ms)
 	r = out->wait ? read_stream(w) : uffdctl_watch_poll(w->session.watch, timeout_ms, on_fault, w);
 	if (r >= 0 && out->show)
 		r = out->show(w->data);
-	/* A reader of a pipe needs the lines now; if it is gone, we end. */
-	if (r >= 0 && fflush(stdout))
+	json_put_errors(w->session.messages);
+	/* A reader of a pipe needs the lines now; if it is gone, we end, also if there are no more lines. */
+	if (r >= 0 && (fflush(stdout) || stdout_unread(w->session.messages)))
 		return -EPIPE;
 	return r == -EINTR || r > 0 ? 0 : r;
 }
@@ -83,8 +85,9 @@ static bool is_over(const struct watching *w, uint64_t now_ns)
 	const struct watch_options *o = w->session.options;
 
 	/* In the view there is still something to look at when the processes have ended. */
-	return interrupted() || (!w->output->wait && uffdctl_watch_ended(w->session.watch)) ||
-	       w->nr_shown >= o->max_count || now_ns >= o->duration_ns;
+	return interrupted() || (o->until_closed && w->notices.closed) ||
+	       (!w->output->wait && uffdctl_watch_ended(w->session.watch)) || w->nr_shown >= o->max_count ||
+	       now_ns >= o->duration_ns;
 }
 
 static int watch(struct watching *w)
@@ -99,6 +102,8 @@ static int watch(struct watching *w)
 
 		r = step(w, left_ms < STEP_MS ? (int)left_ms : STEP_MS);
 		now = monotonic_ns() - w->ready_ns;
+		if (!r)
+			r = notices_look(&w->notices, &w->session, !w->output->wait);
 		if (!r && interval && now >= due) {
 			r = show_totals(w);
 			due += interval * ((now - due) / interval + 1);
@@ -136,7 +141,19 @@ static int parse_ranges(struct uffdctl *u, const struct watch_options *o, struct
 	return r;
 }
 
-static int open_watch(struct watch_session *s, const struct uffdctl_ranges *ranges, bool verbose)
+/* Otherwise a user who gave the wrong PID would wait forever. */
+static void say_if_ungoverned(struct watch_session *s, bool by_view)
+{
+	char text[128];
+
+	s->governed = !s->options->pids.nr || uffdctl_watch_governed(s->watch);
+	if (s->governed || by_view)
+		return;
+	notices_ungoverned(s->options, text, sizeof(text));
+	note(s->messages, "%s", text);
+}
+
+static int open_watch(struct watch_session *s, const struct uffdctl_ranges *ranges)
 {
 	const struct watch_options *o = s->options;
 	const struct uffdctl_watch_opts opts = {
@@ -154,8 +171,6 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 	if (r < 0)
 		return r;
 	s->backend = uffdctl_watch_backend(s->watch);
-	if (verbose)
-		note(s->messages, "watching with backend %s", s->backend);
 	return 0;
 }
 
@@ -189,15 +204,20 @@ static int run_watch(struct invocation *inv)
 		r = pids_check(&o->pids, inv);
 	if (r >= 0) {
 		interrupts_catch(true);
-		r = open_watch(&w.session, ranges, inv->verbose);
+		r = open_watch(&w.session, ranges);
 	}
-	if (r >= 0)
+	if (r >= 0) {
+		say_if_ungoverned(&w.session, w.output->wait);
+		if (inv->verbose)
+			note(&inv->messages, "watching with backend %s", w.session.backend);
 		r = watch_and_sum_up(&w);
+	}
 	uffdctl_watch_close(w.session.watch);
 	symbols_end(&w.session.symbols);
 	uffdctl_ranges_free(ranges);
 	pids_free(&o->pids);
 	watch_options_free(o);
+	json_put_errors(&inv->messages);
 	return stdout_failed(&inv->messages) || r < 0 ? status : EXIT_DONE;
 }
 
@@ -211,8 +231,9 @@ static error_t parse_watch(int key, char *arg, struct argp_state *state)
 	if (key != ARGP_KEY_END)
 		return watch_options_parse(o, key, arg, state);
 	o->json = inv->style.json;
-	if (inv->style.columns)
-		return usage_error(state, "--output: this command has no columns");
+	/* Before the name of the command, they are taken for all. */
+	if (inv->style.columns || inv->style.raw || inv->style.bytes)
+		return usage_error(state, "--output, --raw and --bytes are for commands that print a table");
 	if (o->control && choose_output(o) != &output_view)
 		return usage_error(state, "--control works only in the view, which needs a terminal");
 	return watch_options_parse(o, key, arg, state);

@@ -240,24 +240,3 @@ UFFDCTL_EXPORT bool uffdctl_watch_ended(const struct uffdctl_watch *w)
 	return w->config.flags & EV_WATCH_SOME && bpf_map_get_next_key(w->processes_fd, NULL, &key) < 0 &&
 	       errno == ENOENT;
 }
-
-static int find_governed(const void *arg_ev, void *arg)
-{
-	const struct ev_file *ev = arg_ev;
-	struct uffdctl_watch *w = arg;
-
-	return ev->mm && watch_is_wanted(w, ev->mm);
-}
-
-/* Tell a user who gave the wrong PID, who would wait forever. */
-void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
-{
-	struct iter *it;
-
-	if (iter_get(w->u, &it) < 0 || iter_files(it, 0, find_governed, NULL, w))
-		return;
-	if (opts->nr_pids == 1)
-		log_notice(w->u, "%d: no userfaultfd governs its memory yet; see uffdctl list", opts->pids[0]);
-	else
-		log_notice(w->u, "no userfaultfd governs the memory of any of these processes yet; see uffdctl list");
-}

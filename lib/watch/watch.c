@@ -111,8 +111,6 @@ static int open_watch(struct uffdctl *u, const struct uffdctl_watch_opts *opts, 
 		uffdctl_watch_close(w);
 		return r;
 	}
-	if (opts->pids)
-		watch_say_if_idle(w, opts);
 	*ret = w;
 	return 0;
 }

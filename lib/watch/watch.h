@@ -57,7 +57,14 @@ struct uffdctl_watch {
 
 	struct ring_buffer *ring;
 	uint64_t began_ns, refreshed_ns;
-	bool crowded;	       /* sched: there are too many userfaultfds, which was logged */
+	bool crowded; /* sched: there are too many userfaultfds, which was logged */
+	/* For uffdctl_watch_governed(): */
+	struct {
+		int last;	  /* its result */
+		bool none;	  /* none was found the last time */
+		pid_t holder;	  /* of the one that was found last */
+		uint64_t next_ns; /* when it looks again */
+	} governed;
 	struct ev_slot *slots; /* of all threads, mapped */
 	uint32_t *before;      /* places of threads that waited when watching began */
 	size_t nr_before, before_alloc;
@@ -108,8 +115,6 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
 /* After they are attached: choose the descendants, and drop processes that have ended. */
 int watch_complete_choice(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
-/* Log if no userfaultfd governs watched memory. */
-void watch_say_if_idle(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
 
 /* ---- threads that waited when watching began (before.c) ---- */

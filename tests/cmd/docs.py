@@ -10,8 +10,9 @@ sys.path[0] += "/.."
 from harness import ROOT, eq, main, ok, run, test
 
 MAN = os.path.join(ROOT, "man")
-COMMON = {"json", "output", "list-columns", "noheadings", "raw", "bytes", "color", "verbose", "quiet", "help", "usage",
-          "version"}
+COMMON = {"json", "noheadings", "color", "verbose", "quiet", "help", "usage", "version"}
+TABLE = {"output", "raw", "bytes"}  # for commands with columns, as is --list-columns
+COLUMNS = TABLE | {"list-columns"}
 
 
 def commands():
@@ -40,13 +41,19 @@ def help_options(*args):
 
 @test
 def docs_options():
-    eq(help_options(), COMMON, "common options")
-    missing = COMMON - long_options(entries(page("uffdctl.1")))
+    eq(help_options(), COMMON | TABLE, "common options")
+    missing = (COMMON | COLUMNS) - long_options(entries(page("uffdctl.1")))
     eq(missing, set(), "uffdctl.1")
     for c in commands():
-        have = help_options(c)
-        ok(COMMON <= have, f"{c}: has the common ones")
-        eq(long_options(entries(page(f"uffdctl-{c}.1"))) - COMMON, have - COMMON, f"uffdctl-{c}.1")
+        have, text = help_options(c), page(f"uffdctl-{c}.1")
+        common = COMMON if run(c, "--list-columns").rc else COMMON | COLUMNS
+        ok(common <= have, f"{c}: has the common ones")
+        eq(long_options(entries(text)) - common, have - common, f"uffdctl-{c}.1")
+        named = re.search(r"^\.SH COMMON OPTIONS\n((?:.*\n)*?)are described in$", text, re.M)[1]
+        named = {short.replace("\\-", "-") for short in re.findall(r"^\.BR? (\S+)", named, re.M)}
+        shorts = {f"-{s}" if s else f"--{name}" for s, name in re.findall(
+            r"^ +(?:-(.)(?:=\S+)?, )?--([a-z-]+)", run(c, "--help", check=0).out, re.M) if name in common}
+        eq(named, (shorts - {"-h", "-V"}) | {"--help", "--version"}, f"uffdctl-{c}.1: COMMON OPTIONS")
 
 
 @test
@@ -55,7 +62,7 @@ def docs_short_options():
         pairs = dict(re.findall(r"^  -(.)(?:=\S+)?, --([a-z-]+)", run(c, "--help", check=0).out, re.M))
         text = "\n".join(entries(page(f"uffdctl-{c}.1")) + entries(page("uffdctl.1")))
         for short, name in pairs.items():
-            ok(re.search(rf"-{re.escape(short)}\b.*--{name}|-{re.escape(short)},? *--{name}", text) or short == "?",
+            ok(re.search(rf"-{re.escape(short)}\b.*--{name}|-{re.escape(short)},? *--{name}", text),
                f"{c}: -{short} stands with --{name}")
 
 
@@ -63,7 +70,8 @@ def docs_short_options():
 def docs_columns():
     for c in commands():
         r = run(c, "--list-columns")
-        if "has no columns" in r.err:
+        if "list-columns" not in help_options(c):
+            ok(r.rc == 2 and not r.out, f"{c} has no columns")
             continue
         want = [line.split()[0] for line in r.out.splitlines()]
         ok(r.rc == 0 and want, f"{c}: --list-columns")
@@ -109,7 +117,7 @@ def plain(text):
 @test
 def docs_recommended_commands():
     """Each command that a message, a man page or a README names is there."""
-    known = set(commands()) | {"COMMAND"}
+    known = set(commands()) | {"COMMAND", "help"}
     where = [(p, s) for p in sources("[ch]") for s in literals(p)]
     where += [(p, plain(page(os.path.basename(p)))) for p in glob.glob(f"{MAN}/*.[13]")]
     for p in ("README.md", "kernel-patches/README.md"):

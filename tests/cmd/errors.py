@@ -185,18 +185,6 @@ def error_stdout_closed():
         eq(t.peek(id=m["id"], offset=0, len=64, through="second")["hex"], "00" * 64, "nothing but zeros was written")
 
 
-@test
-def error_stdout_pipe():
-    with target() as (t, _):
-        r, w = os.pipe()
-        os.close(r)
-        p = spawn("smaps", "--all", t.pid, stdout=w)
-        os.close(w)
-        _, err = p.communicate()
-        eq(p.returncode, 1, "exit status")
-        contains(err.decode(), "Broken pipe")
-
-
 @test(rule="identified-once")
 def error_recycled_pid():
     """A PID that another process got meanwhile: the new one is not touched."""

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "cmd/watch/clock.h"
-#include "cmd/watch/output.h"
+#include "cmd/watch/notices.h"
 #include "cmd/watch/summary.h"
 #include "cmd/watch/view/control.h"
 #include "cmd/watch/view/draw.h"
@@ -83,6 +83,7 @@ static struct view_output *new_output(struct watch_session *session)
 static int begin(struct watch_session *session, void **ret)
 {
 	struct view_output *s = new_output(session);
+	char text[128];
 	int r;
 
 	if (!s) {
@@ -100,6 +101,10 @@ static int begin(struct watch_session *session, void **ret)
 	}
 	session->messages->sink = on_message;
 	session->messages->data = &s->v.messages;
+	if (!session->governed) {
+		notices_ungoverned(session->options, text, sizeof(text));
+		messages_say(&s->v.messages, false, "%s", text);
+	}
 	s->wanted = DRAW_SCREEN;
 	*ret = s;
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Members of JSON objects, and an object a line. */
-#ifndef CMD_WATCH_JSON_H
-#define CMD_WATCH_JSON_H
+#ifndef CMD_JSON_H
+#define CMD_JSON_H
 
 #include <stdint.h>
 
@@ -17,6 +17,8 @@ void json_pid(json_object *o, const char *key, pid_t pid);
 void json_text(json_object *o, const char *key, const char *text);
 /* The member of o with this name, an object; it is made if there is none. */
 json_object *json_member(json_object *o, const char *key);
+/* In one line. Valid while o is unchanged. */
+const char *json_text_of(json_object *o);
 /* As a line of stdout; frees it. */
 void json_print(json_object *o);
 

@@ -2,7 +2,7 @@
 /* Members of JSON objects, and an object a line. */
 #include <inttypes.h>
 
-#include "cmd/watch/json.h"
+#include "cmd/json.h"
 #include "lib/cleanup.h"
 #include "lib/uffdctl.h"
 
@@ -43,8 +43,13 @@ json_object *json_member(json_object *o, const char *key)
 	return member;
 }
 
+const char *json_text_of(json_object *o)
+{
+	return json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
 void json_print(json_object *o)
 {
-	puts(json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	puts(json_text_of(o));
 	json_object_put(o);
 }
