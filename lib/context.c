@@ -16,6 +16,7 @@ UFFDCTL_EXPORT int uffdctl_new(struct uffdctl **ret)
 	if (!u)
 		return -ENOMEM;
 	u->log_level = UFFDCTL_LOG_NOTICE;
+	u->log_lock = (pthread_mutex_t)PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 	*ret = u;
 	return 0;
 }
@@ -30,6 +31,7 @@ UFFDCTL_EXPORT void uffdctl_free(struct uffdctl *u)
 		u->waiters_close(u->waiters);
 	free(u->vmflags);
 	free(u->last_error);
+	pthread_mutex_destroy(&u->log_lock);
 	free(u);
 }
 

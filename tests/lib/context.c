@@ -2,6 +2,7 @@
 /* Unit tests of the context: its messages, and those of libbpf. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,61 @@ TEST("log-last-error")
 	u->silent = true;
 	log_error(u, "silent");
 	STR(uffdctl_last_error(u), "no level");
+	uffdctl_free(u);
+}
+
+static int nr_inside, nr_twice;
+
+static void on_log_slow(void *data, int level, const char *msg)
+{
+	(void)data, (void)level, (void)msg;
+	nr_twice += nr_inside++ != 0;
+	sched_yield();
+	nr_inside--;
+	nr_logged++;
+}
+
+static void *log_in_thread(void *u)
+{
+	for (int i = 0; i < 10000; i++)
+		log_error(u, "error %d", i);
+	return NULL;
+}
+
+/* The workers of an action log too. */
+TEST("log-threads")
+{
+	struct uffdctl *u = new_context();
+	pthread_t threads[4];
+
+	uffdctl_set_log(u, UFFDCTL_LOG_NOTICE, on_log_slow, NULL);
+	for
+		EACH(threads)
+	OK(pthread_create(&threads[i], NULL, log_in_thread, u) == 0);
+	for
+		EACH(threads)
+	OK(pthread_join(threads[i], NULL) == 0);
+	NUM(nr_logged, 4 * 10000);
+	NUM(nr_twice, 0);
+	STR(uffdctl_last_error(u), "error 9999");
+	uffdctl_free(u);
+}
+
+static void on_log_calls(void *data, int level, const char *msg)
+{
+	(void)level, (void)msg;
+	if (!nr_logged++)
+		log_error(data, "inner");
+}
+
+TEST("log-calls-library")
+{
+	struct uffdctl *u = new_context();
+
+	uffdctl_set_log(u, UFFDCTL_LOG_NOTICE, on_log_calls, u);
+	log_error(u, "outer");
+	NUM(nr_logged, 2);
+	STR(uffdctl_last_error(u), "outer");
 	uffdctl_free(u);
 }
 
