@@ -27,7 +27,10 @@ bool mincore_has_all(int fd, uint64_t offset, uint64_t len)
 	uint64_t page = base_page_size(), n;
 	uint8_t states[1 << 14];
 	bool all = true;
-	char *map = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+	char *map;
+
+	len = round_up(len, page);
+	map = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
 
 	if (map == MAP_FAILED)
 		return false;
