@@ -2,10 +2,8 @@
 /* Filling: the checks and the state before it begins, and the cleanup after it. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "lib/drive/fill.h"
 #include "lib/drive/fill_choose.h"
@@ -103,14 +101,6 @@ static int fail_read_only(struct job *job, const struct uffdctl_vma *v)
 		    job->h->t->pid, what);
 }
 
-/* Another file may have been mapped there since the mappings were read, perhaps to trick us into writing to it. */
-static bool is_file_of(int fd, const struct uffdctl_vma *v)
-{
-	struct stat st;
-
-	return fstat(fd, &st) == 0 && vma_has_file(v, major(st.st_dev), minor(st.st_dev), st.st_ino);
-}
-
 static const struct file *find_file(const struct filling *f, const struct uffdctl_vma *v)
 {
 	for (size_t i = 0; i < f->nr_files; i++)
@@ -133,11 +123,6 @@ static int open_file(struct job *job, const struct uffdctl_vma *v, const struct 
 	r = pagecache_open(job->h->t, v, &f->fd);
 	if (r < 0)
 		return r;
-	if (!is_file_of(f->fd, v)) {
-		cleanup_close(&f->fd);
-		return fail(job->h->t->u, -ENOENT, "%d: %" PRIx64 ": the mapping there has changed to another file",
-			    job->h->t->pid, v->range.start);
-	}
 	filling->nr_files++;
 	f->vma = v;
 	*ret = f;

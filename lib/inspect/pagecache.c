@@ -149,6 +149,8 @@ static int fail_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int 
 		return fail(t->u, err,
 			    "%d: %s: its file can't be opened a second time (ENXIO): needs a descriptor of it in the process, and ptrace access (uffdctl copy needs no second mapping)",
 			    t->pid, what);
+	case -ESTALE:
+		return fail(t->u, err, "%d: %s: the mapping there has changed to another file", t->pid, what);
 	default:
 		return fail(t->u, err,
 			    "%d: %s: opening its file a second time: %s (needs CAP_CHECKPOINT_RESTORE, or a descriptor of it that the process has open for %s)",
@@ -207,11 +209,17 @@ static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
 
 int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr)
 {
+	/* For writing: mincore(2) tells the truth only to those who may write the file. */
+	struct search s = { .t = t, .v = v, .mode = O_RDWR };
 	uint64_t offset = vma_offset(v, addr);
-	_cleanup_close_ int fd = -1;
-	int r = pagecache_open(t, v, &fd);
+	int r = open_file(&s);
 
 	if (r < 0)
 		return r;
-	return v->page_size > base_page_size() ? holds_huge(fd, offset, v) : mincore_has(fd, offset);
+	if (target_is_gone(t))
+		r = -ESRCH;
+	else
+		r = v->page_size > base_page_size() ? holds_huge(s.found, offset, v) : mincore_has(s.found, offset);
+	close(s.found);
+	return r;
 }

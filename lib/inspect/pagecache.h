@@ -22,7 +22,8 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
 
 /*
- * Is the page at an address of a shared mapping in the page cache? 1, 0, or a negative errno. Makes no page.
+ * Is the page at an address of a shared mapping in the page cache? 1, 0, or a negative errno, not logged.
+ * Makes no page.
  * Beneath: mincore(2); for hugetlbfs UFFDIO_CONTINUE on a mapping and a userfaultfd of our own.
  */
 int pagecache_has(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t addr);
