@@ -7,6 +7,7 @@
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/labels.h"
+#include "cmd/watch/view/messages.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/pane_wait.h"
 #include "cmd/watch/view/state.h"
@@ -716,4 +717,18 @@ TEST("view-lines-fit")
 	free(scan);
 	free(v);
 	free(m);
+}
+
+TEST("view-messages-muted")
+{
+	struct view_messages m = { .muted = true };
+
+	messages_keep(&m, "what was to be expected");
+	NUM(m.nr_kept, 0);
+	STR(m.text, "");
+	OK(!m.changed);
+	m.muted = false;
+	messages_keep(&m, "an error");
+	NUM(m.nr_kept, 1);
+	STR(m.text, "an error");
 }

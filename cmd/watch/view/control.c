@@ -197,13 +197,17 @@ static void __attribute__((format(printf, 2, 3))) ask(struct question *q, const 
 }
 
 /* The contents of the first page. */
-static void describe_page(struct question *q, const struct plan *plan)
+static void describe_page(struct view *v, const struct plan *plan)
 {
+	struct question *q = &v->question;
 	struct uffdctl_peek peek = { .size = sizeof(peek) };
 	unsigned char buf[16];
 	char hex[3 * sizeof(buf) + 1] = "";
-	int r = uffdctl_peek(plan->t, plan->pages[0], buf, sizeof(buf), &peek);
+	int r;
 
+	v->messages.muted = true;
+	r = uffdctl_peek(plan->t, plan->pages[0], buf, sizeof(buf), &peek);
+	v->messages.muted = false;
 	for (size_t i = 0; r >= 0 && i < peek.len; i++)
 		snprintf(hex + 3 * i, 4, "%02x ", buf[i]);
 	if (r >= 0 && peek.cached == 0)
@@ -252,7 +256,7 @@ void control_ask(struct view *v)
 	ask(q, "Its page of %s at %" PRIx64 " will be mapped as it is:", text_bytes(size, plan->page_size),
 	    plan->pages[0]);
 	ask(q, "%s in process %d.", name && *name ? name : "memory without a name", plan->pid);
-	describe_page(q, plan);
+	describe_page(v, plan);
 	ask_last(v);
 }
 
@@ -299,6 +303,6 @@ void control_ask_all(struct view *v)
 	ask(q, "%zu %s mapped unchanged in process %d.", nr_pages, nr_pages == 1 ? "page will be" : "pages will be",
 	    v->plan->pid);
 	ask(q, "The first page:");
-	describe_page(q, v->plan);
+	describe_page(v, v->plan);
 	ask_last(v);
 }

@@ -23,6 +23,8 @@ void messages_say(struct view_messages *m, bool bad, const char *fmt, ...)
 
 void messages_keep(struct view_messages *m, const char *msg)
 {
+	if (m->muted)
+		return;
 	snprintf(m->kept[m->nr_kept++ % VIEW_NR_MESSAGES], VIEW_MESSAGE, "%s", msg);
 	messages_say(m, true, "%s", msg);
 }

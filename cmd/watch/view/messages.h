@@ -23,6 +23,7 @@ struct view_messages {
 
 	char kept[VIEW_NR_MESSAGES][VIEW_MESSAGE]; /* a ring */
 	size_t nr_kept;
+	bool muted; /* what fails now is no error of the user's: neither shown nor kept */
 };
 
 void messages_say(struct view_messages *m, bool bad, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
