@@ -7,7 +7,6 @@
 #include "cmd/watch/clock.h"
 #include "cmd/watch/view/header.h"
 #include "cmd/watch/view/labels.h"
-#include "cmd/watch/view/messages.h"
 #include "cmd/watch/view/pane_table.h"
 #include "cmd/watch/view/pane_wait.h"
 #include "cmd/watch/view/state.h"
@@ -715,6 +714,30 @@ TEST("view-lines-fit")
 		}
 	}
 	free(scan);
+	free(v);
+	free(m);
+}
+
+/* One that has ended before the scanner opened it has no name there: that of the fault stays. */
+TEST("view-label-of-ended-process")
+{
+	struct model *m = new_model();
+	struct view *v = new_view(m);
+	struct table_state *t = &v->picture.table;
+	struct uffdctl_fault f = fault(8, 0, 1000);
+	struct field label = {};
+
+	model_fault(m, &f);
+	m->scan.targets[m->scan.nr_targets++] = (struct target){ .pid = 7, .gone = true };
+	t->grouping = BY_PROCESS;
+	view_gather(v);
+	label_group(&v->picture, table_group(v, 0), &label);
+	STR(label.text, "7 thread");
+	field_free(&label);
+	snprintf(m->scan.targets[0].comm, sizeof(m->scan.targets[0].comm), "first");
+	label_group(&v->picture, table_group(v, 0), &label);
+	STR(label.text, "7 first");
+	field_free(&label);
 	free(v);
 	free(m);
 }

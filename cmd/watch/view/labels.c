@@ -43,7 +43,7 @@ static void label_by_process(const struct picture *p, const struct group *g, str
 	const char *comm = g->comm;
 
 	for (size_t i = 0; i < scan->nr_targets; i++)
-		if (scan->targets[i].pid == g->pid)
+		if (scan->targets[i].pid == g->pid && *scan->targets[i].comm)
 			comm = scan->targets[i].comm;
 	field_pid_and_name(ret, g->pid, comm);
 }
