@@ -63,6 +63,7 @@ static void make_room(struct scanner *s)
 static void hold(struct scanner *s, pid_t pid)
 {
 	struct held *h;
+	int r;
 
 	for (size_t i = 0; i < s->nr_held; i++)
 		if (s->held[i].pid == pid)
@@ -71,11 +72,10 @@ static void hold(struct scanner *s, pid_t pid)
 		make_room(s);
 	h = &s->held[s->nr_held++];
 	*h = (struct held){ .pid = pid };
-	if (uffdctl_target_open(s->u, pid, &h->target) < 0) {
-		h->gone = true;
-		return;
-	}
-	snprintf(h->comm, sizeof(h->comm), "%s", uffdctl_target_comm(h->target));
+	r = uffdctl_target_open(s->u, pid, &h->target);
+	h->gone = r == -ESRCH;
+	if (r >= 0)
+		snprintf(h->comm, sizeof(h->comm), "%s", uffdctl_target_comm(h->target));
 }
 
 static void check_held(struct scanner *s)
@@ -224,6 +224,8 @@ static bool wait_for_next(struct scanner *s, uint64_t cost_ns)
 	uint64_t rest = cost_ns * SHARE < RAREST_NS ? cost_ns * SHARE : RAREST_NS;
 	uint64_t least = rest > HURRY_NS ? rest : HURRY_NS, most = rest > EVERY_NS ? rest : EVERY_NS;
 	struct timespec soon = after_ns(least), late = after_ns(most);
+	pid_t wanted[VIEW_MAX_TARGETS];
+	size_t nr_wanted;
 	bool on;
 
 	pthread_mutex_lock(&s->lock);
@@ -233,10 +235,13 @@ static bool wait_for_next(struct scanner *s, uint64_t cost_ns)
 	       pthread_cond_clockwait(&s->changed, &s->lock, CLOCK_MONOTONIC, &late) != ETIMEDOUT)
 		;
 	s->hurry = false;
-	for (size_t i = 0; i < s->nr_wanted; i++)
-		hold(s, s->wanted[i]);
+	nr_wanted = s->nr_wanted;
+	memcpy(wanted, s->wanted, nr_wanted * sizeof(*wanted));
 	on = !s->stop;
 	pthread_mutex_unlock(&s->lock);
+	/* This reads /proc, and the main thread must not wait for the lock meanwhile. */
+	for (size_t i = 0; i < nr_wanted; i++)
+		hold(s, wanted[i]);
 	return on;
 }
 
