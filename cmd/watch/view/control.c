@@ -165,7 +165,7 @@ void control_end(struct view *v)
 	v->plan = NULL;
 }
 
-/* Make a plan for that fault. NULL: the process has ended, which the library has logged. */
+/* Make a plan for that fault. NULL: no memory, or the process can't be opened, which the library has logged. */
 static struct plan *plan_for(struct view *v, const struct waiter *w)
 {
 	const struct mapping *map = model_find(v->frame, w->target_pid, w->addr);
@@ -243,6 +243,7 @@ void control_ask(struct view *v)
 	if (!can_continue(w)) {
 		messages_say(&v->messages, true, "thread %d: only minor faults are continued; this is %s", w->tid,
 			     w->kind == UFFDCTL_KIND_MISSING ? "missing: see uffdctl copy"
+			     : w->kind == UFFDCTL_KIND_MINOR ? "minor, but its address or process is not known"
 							     : (uffdctl_kind_name(w->kind) ?: "not known"));
 		return;
 	}

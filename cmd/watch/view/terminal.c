@@ -178,8 +178,10 @@ int terminal_begin(bool color)
 	use_env(FALSE);
 	/* If there is a handler, ncurses sets none. */
 	catch_resize(true);
-	if (!initscr())
+	if (!initscr()) {
+		catch_resize(false);
 		return -EIO;
+	}
 	take_size();
 	prepare_restoring();
 	catch_crashes(true);

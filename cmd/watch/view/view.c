@@ -90,8 +90,8 @@ static int begin(struct watch_session *session, void **ret)
 	r = scanner_start(session->options->pids.list, session->options->pids.nr, &s->scanner);
 	if (r < 0)
 		error(session->messages, "starting a thread: %s", strerror(-r));
-	else
-		r = terminal_begin(session->color);
+	else if ((r = terminal_begin(session->color)) < 0)
+		error(session->messages, "beginning to draw on the terminal: %s", strerror(-r));
 	if (r < 0) {
 		free_all(s);
 		return r;
