@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "lib/drive/contents.h"
 #include "lib/log.h"
@@ -42,15 +43,25 @@ static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_
 
 /* ---- pipes ---- */
 
-/* The writer may be slow or never write: wait for it in a way that progress can stop. */
-static int wait_readable(const struct uffdctl_action_opts *opts, uint64_t need)
+#define PROGRESS_NS UINT64_C(100000000)
+
+/*
+ * The writer may be slow or never write: wait for it in a way that progress can stop.
+ * @told_ns: in and out, when progress was called
+ */
+static int wait_readable(const struct uffdctl_action_opts *opts, uint64_t done, uint64_t need, uint64_t *told_ns)
 {
 	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
+	uint64_t now;
 	int r;
 
 	do {
-		if (opts->progress && opts->progress(opts->data, 0, need))
-			return -EINTR;
+		now = now_ns(CLOCK_MONOTONIC);
+		if (opts->progress && now - *told_ns >= PROGRESS_NS) {
+			*told_ns = now;
+			if (opts->progress(opts->data, done, need))
+				return -EINTR;
+		}
 		r = poll(&p, 1, 100);
 	} while (r == 0 || (r < 0 && errno == EINTR));
 	return r < 0 ? -errno : 0;
@@ -70,7 +81,7 @@ static int write_full(int fd, const char *buf, size_t len)
 /* @done: out, bytes that were read, including those before from_offset */
 static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, uint64_t *done)
 {
-	uint64_t skip = opts->from_offset;
+	uint64_t skip = opts->from_offset, told_ns = 0;
 	char buf[SPOOL_BYTES];
 	int r = 0;
 
@@ -78,7 +89,7 @@ static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, 
 		uint64_t want = *done < skip ? skip - *done : skip + need - *done;
 		ssize_t n;
 
-		r = wait_readable(opts, need);
+		r = wait_readable(opts, MAX(*done, skip) - skip, need, &told_ns);
 		if (r < 0)
 			return r;
 		n = read(opts->from_fd, buf, MIN(want, (uint64_t)sizeof(buf)));
@@ -118,7 +129,7 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, 
 
 /* ---- devices ---- */
 
-/* The length of a device is not known, but whether one byte can be read. */
+/* The length of a device is not known: a dry run only checks that one byte can be read. */
 static int open_device(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
 	uint64_t done;
@@ -173,7 +184,7 @@ static bool is_any(int fd, const struct stat *st)
 	return true;
 }
 
-/* The first that it is. */
+/* The first that matches is used. */
 static const struct {
 	bool (*is)(int fd, const struct stat *st);
 	int (*open)(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret);
