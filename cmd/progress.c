@@ -40,15 +40,17 @@ static void draw(struct progress *p, double s, uint64_t done, uint64_t total)
 	static const char full[] = "##################################################";
 	double rate = s > 0 ? done / s : 0;
 	uint64_t left = rate > 0 ? (total - done) / rate : 0;
+	char time[32] = "--:--";
 	struct winsize ws;
 	int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &ws) == 0 && ws.ws_col ? ws.ws_col : 80;
 	int bar = width - 44, cells;
 
 	bar = bar < 0 ? 0 : bar > 50 ? 50 : bar;
 	cells = total ? (double)done / total * bar : bar;
-	fprintf(stderr, "\r%3d%% [%-*.*s] %8.1f MiB/s, %02" PRIu64 ":%02" PRIu64 " left ",
-		total ? (int)((double)done / total * 100) : 100, bar, cells, full, rate / (1 << 20), left / 60,
-		left % 60);
+	if (rate > 0)
+		snprintf(time, sizeof(time), "%02" PRIu64 ":%02" PRIu64, left / 60, left % 60);
+	fprintf(stderr, "\r%3d%% [%-*.*s] %8.1f MiB/s, %s left ", total ? (int)((double)done / total * 100) : 100, bar,
+		cells, full, rate / (1 << 20), time);
 	fflush(stderr);
 	p->shown = true;
 }

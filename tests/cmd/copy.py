@@ -395,6 +395,25 @@ def copy_fifo():
 
 
 @test
+def copy_pipe_progress():
+    """What was read is shown, some ten times a second."""
+    with target(mode="missing") as (t, _):
+        p = spawn("copy", "-J", t.pid, "all", "--from", "-", "--progress=always")
+        time.sleep(0.3)
+        for i in range(16):
+            p.stdin.write(pattern_page(9, i))
+            p.stdin.flush()
+            time.sleep(0.3 if i == 7 else 0)
+        p.stdin.close()
+        eq(p.wait(20), 0, "exit status")
+        bars = p.stderr.read().decode().split("\r")[1:]
+        contains(bars[0], "  0% [")
+        contains(bars[0], "--:-- left")
+        ok(any(b.startswith(" 50% [") and "--:--" not in b for b in bars), f"half of it was read: {bars}")
+        ok(len(bars) < 20, f"{len(bars)} times")
+
+
+@test
 def copy_pipe_interrupted():
     """A pipe that nothing comes out of can be left by Ctrl-C; nothing was changed."""
     with target(mode="missing") as (t, _):
