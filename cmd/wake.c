@@ -22,7 +22,7 @@ static int do_wake(struct drive *d)
 
 static int run_wake(struct invocation *inv)
 {
-	struct drive d = { .inv = inv, .options = inv->options };
+	struct drive d = { .inv = inv, .options = inv->options, .if_interrupted = "interrupted: nothing was changed" };
 
 	return run_drive(&d, do_wake);
 }

@@ -6,9 +6,9 @@
 #include "lib/drive/lock.h"
 #include "lib/kernel/uffd.h"
 
-static void wake(struct action *a, struct uffdctl_range range)
+static struct uffdctl_result result_of(struct uffdctl_range range)
 {
-	struct uffdctl_result res = {
+	return (struct uffdctl_result){
 		.range = range,
 		.mapped = UFFDCTL_UNKNOWN,
 		.already = UFFDCTL_UNKNOWN,
@@ -16,13 +16,18 @@ static void wake(struct action *a, struct uffdctl_range range)
 		.filled = UFFDCTL_UNKNOWN,
 		.elsewhere = UFFDCTL_UNKNOWN,
 	};
+}
+
+static void wake(struct action *a, struct uffdctl_range range)
+{
+	struct uffdctl_result res = result_of(range);
 
 	action_report(a, &res, a->opts.flags & UFFDCTL_ACTION_DRY_RUN ? 0 : uffd_wake(a->h->uffd, range), NULL);
 }
 
 static void wake_segment(struct action *a, const struct segment *seg)
 {
-	struct uffdctl_result res = { .range = seg->range };
+	struct uffdctl_result res = result_of(seg->range);
 
 	if (handle_owner(a->h, seg->vma, seg->owner) == OWNER_OTHER)
 		action_report_other(a, seg, &res);
@@ -45,15 +50,32 @@ static void wake_addresses(struct action *a, const struct range_spec *spec)
 	wake(a, spec->range);
 }
 
-static int wake_named(struct action *a, const struct range_spec *spec)
+/* @segs: of all other ranges, in their order */
+static void wake_all(struct action *a, const struct uffdctl_ranges *ranges, const struct segments *segs)
+{
+	size_t next = 0;
+
+	for (size_t i = 0; i < ranges->nr; i++) {
+		if (ranges->specs[i].kind == RANGE_ADDRESS)
+			wake_addresses(a, &ranges->specs[i]);
+		for (; next < segs->nr && segs->segs[next].spec == &ranges->specs[i]; next++)
+			wake_segment(a, &segs->segs[next]);
+	}
+}
+
+/* Look up all ranges first: when this is interrupted, nothing was done. */
+static int run(struct action *a, const struct uffdctl_ranges *ranges)
 {
 	struct segments segs = {};
-	int r = action_resolve(a, spec, &segs);
+	int r = 0;
 
+	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
+		if (ranges->specs[i].kind != RANGE_ADDRESS)
+			r = action_resolve(a, &ranges->specs[i], &segs);
 	if (r >= 0 && lock_is_unwanted(a->h))
 		r = -EINTR;
-	for (size_t i = 0; r >= 0 && i < segs.nr; i++)
-		wake_segment(a, &segs.segs[i]);
+	if (r >= 0)
+		wake_all(a, ranges, &segs);
 	segments_free(&segs);
 	return r;
 }
@@ -71,12 +93,7 @@ UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_r
 		r = handle_maps(h, &a.maps);
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
-		if (ranges->specs[i].kind == RANGE_ADDRESS)
-			wake_addresses(&a, &ranges->specs[i]);
-		else
-			r = wake_named(&a, &ranges->specs[i]);
-	}
+	r = run(&a, ranges);
 	uffdctl_maps_free(a.maps);
 	return r < 0 ? r : a.failed ? -EIO : 0;
 }
