@@ -95,9 +95,7 @@ static int do_unregister(struct drive *d)
 static int change_registration(struct invocation *inv, int (*work)(struct drive *d))
 {
 	struct register_options *o = inv->options;
-	struct drive d = { .inv = inv,
-			   .options = &o->drive,
-			   .if_interrupted = "interrupted while it waited for the lock: nothing was changed" };
+	struct drive d = { .inv = inv, .options = &o->drive, .if_interrupted = "interrupted: nothing was changed" };
 
 	return run_drive(&d, work);
 }
