@@ -89,8 +89,8 @@ static bool is_known(const struct uffdctl_handle *h, size_t nr, uint64_t id)
 }
 
 /*
- * A userfaultfd that we may not take can't be locked by others with the same rights either, unless we lack
- * descriptors.
+ * If we may not take a userfaultfd, others with the same rights can't lock it either: skip it. A lack of descriptors
+ * is an error.
  */
 static int take_other(struct uffdctl_handle *h, const struct uffdctl_uffd *d)
 {
@@ -133,6 +133,9 @@ static int take_others(struct uffdctl_handle *h)
 		if (is_other(h, i))
 			r = take_other(h, &h->list->uffds[i]);
 	h->lock.others_taken = r >= 0;
+	/* The next action takes them again. */
+	while (r < 0 && h->lock.nr_others)
+		close(h->lock.others[--h->lock.nr_others]);
 	return r;
 }
 
@@ -153,15 +156,21 @@ static void pause_at_random(void)
 	pause_ns(1 + n * UINT64_C(30));
 }
 
+static const char *describe(char *buf, size_t size, pid_t pid)
+{
+	if (!pid)
+		return "a process in another PID namespace";
+	snprintf(buf, size, "process %d", pid);
+	return buf;
+}
+
 static int fail_busy(struct uffdctl_handle *h, pid_t pid)
 {
-	char who[64] = "a process in another PID namespace";
+	char buf[32];
 
-	if (pid)
-		snprintf(who, sizeof(who), "process %d", pid);
 	return fail(h->t->u, -EBUSY,
 		    "%d: %s is changing this memory with uffdctl at the moment: try again when it has ended, or wait for it with --wait-lock TIME",
-		    h->t->pid, who);
+		    h->t->pid, describe(buf, sizeof(buf), pid));
 }
 
 bool lock_is_unwanted(struct uffdctl_handle *h)
@@ -171,9 +180,10 @@ bool lock_is_unwanted(struct uffdctl_handle *h)
 
 int lock_take(struct uffdctl_handle *h)
 {
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + h->lock.wait_ns;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), until = now + MIN(h->lock.wait_ns, UINT64_MAX - now);
 	int r, collisions = 0;
 	bool told = false;
+	char buf[32];
 	pid_t pid = 0;
 
 	if (lock_is_unwanted(h))
@@ -193,9 +203,9 @@ int lock_take(struct uffdctl_handle *h)
 			break;
 		if (now_ns(CLOCK_MONOTONIC) >= until)
 			return fail_busy(h, pid);
-		if (!told && pid)
-			log_notice(h->t->u, "%d: waiting for process %d, which is changing this memory", h->t->pid,
-				   pid);
+		if (!told)
+			log_notice(h->t->u, "%d: waiting for %s, which is changing this memory", h->t->pid,
+				   describe(buf, sizeof(buf), pid));
 		told = true;
 		if (lock_is_unwanted(h))
 			return -EINTR;
