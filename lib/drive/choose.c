@@ -53,7 +53,7 @@ static int fail_none(struct uffdctl_handle *h)
 			continue;
 		if (!d->target_pid)
 			return fail(h->t->u, -ESRCH,
-				    "%d: holds fd %d, but no process has the memory any more that it governs",
+				    "%d: holds fd %d, but the process whose memory it governs has ended, has another program, or is in another PID namespace",
 				    h->t->pid, d->fd);
 		return fail(h->t->u, -EXDEV, "%d: holds fd %d, which governs the memory of process %d: give that PID",
 			    h->t->pid, d->fd, d->target_pid);
@@ -128,9 +128,9 @@ int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, c
 		return fail_several(h);
 	if (first->ctx)
 		first = best_of(h, several ? list_ctx(h->list, owner) : first->ctx);
-	/* It may be that no visible process holds the owner. */
 	if (!first)
-		return fail_several(h);
+		return fail(h->t->u, -ENOENT,
+			    "%d: the ranges are registered on a userfaultfd that no visible process holds", h->t->pid);
 	*ret = first;
 	return 0;
 }
