@@ -79,6 +79,8 @@ static int prepare_copy(struct job *job, const struct uffdctl_maps *maps, const 
 	(void)maps;
 	if (!job->opts->contents)
 		return fail(job->h->t->u, -EINVAL, "%d: copy: no contents given", job->h->t->pid);
+	if (job->opts->elsewhere)
+		return fail(job->h->t->u, -EINVAL, "%d: copy: has no use for elsewhere", job->h->t->pid);
 	for (size_t i = 0; i < segs->nr; i++)
 		modes |= segs->segs[i].vma->modes;
 	if (modes & UFFDCTL_MODE_WP && !job->contents.ours)
