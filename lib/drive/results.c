@@ -15,7 +15,7 @@ static const struct {
 	  "the kernel refuses while an event of the userfaultfd is unread (EAGAIN): its handler must read it" },
 	{ -ENOENT, "unmapped, remapped, unregistered or registered differently meanwhile (ENOENT): see uffdctl smaps" },
 	{ -ESRCH, "the process's memory is gone (ESRCH)" },
-	{ -EHWPOISON, "hardware-poisoned page (EIO)" },
+	{ -EHWPOISON, "hardware-poisoned page (EHWPOISON)" },
 	{ -EIO, "hardware-poisoned page (EIO)" },
 	{ -EINVAL, "refused (EINVAL)" },
 	{ -EOPNOTSUPP,
