@@ -139,7 +139,7 @@ static int is_still_by_maps(struct uffdctl_handle *h, const struct uffdctl_vma *
 	int fd = openat(h->t->procfd, "maps", O_RDONLY | O_CLOEXEC), r;
 
 	if (fd < 0)
-		return -ESRCH;
+		return errno == ENOENT ? -ESRCH : -errno;
 	r = proc_each_mapping(fd, check_line, &walk);
 	return r == ALL_SAME ? 0 : r < 0 ? r : -ENOENT;
 }
