@@ -13,7 +13,7 @@
 /* Data that only register keeps with an action. */
 struct registering {
 	uint64_t modes;
-	bool verified; /* that the userfaultfd governs the target's memory */
+	bool verified; /* without BPF: that the userfaultfd governs the target's memory */
 };
 
 static struct registering *registering(const struct action *a)
@@ -76,6 +76,8 @@ static const char *error_text(const struct uffdctl_handle *h, int err, uint64_t 
 	switch (err) {
 	case -EXDEV:
 		return "this userfaultfd governs another process's memory; the range was unregistered there again";
+	case -EPROTO:
+		return "whose memory this userfaultfd governs could not be found out: undone, except where other modes were registered before";
 	case -EINVAL:
 		return refused(h, modes, v);
 	case -EPERM:
@@ -107,27 +109,27 @@ static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 {
 	const struct uffdctl_vma *v;
 	struct uffdctl_maps *maps;
-	bool there;
 	int r;
 
 	/* A range that had the modes before shows nothing. */
-	if (!a->h->uffd_id && (seg->vma->modes & modes) == modes)
-		return 0;
-	registering(a)->verified = true;
-	if (a->h->uffd_id)
+	if (a->h->uffd_id || (seg->vma->modes & modes) == modes)
 		return 0;
 	r = handle_maps(a->h, &maps);
-	if (r < 0)
-		return r;
-	v = maps_at(maps, seg->range.start);
-	there = v && (v->modes & modes) == modes;
-	uffdctl_maps_free(maps);
-	if (there)
+	if (r >= 0) {
+		v = maps_at(maps, seg->range.start);
+		r = v && (v->modes & modes) == modes ? 0 : -EXDEV;
+		uffdctl_maps_free(maps);
+	}
+	registering(a)->verified = r >= 0;
+	if (r >= 0)
 		return 0;
-	uffd_unregister(a->h->uffd, seg->range);
-	uffd_wake(a->h->uffd, seg->range);
 	a->gone = true;
-	return -EXDEV;
+	/* The kernel removes no single mode. If this may be the target, keep what it had registered, and its marks. */
+	if (r == -EXDEV || !seg->vma->modes) {
+		uffd_unregister(a->h->uffd, seg->range);
+		uffd_wake(a->h->uffd, seg->range);
+	}
+	return r == -EXDEV || r == -ESRCH ? r : -EPROTO;
 }
 
 /*
