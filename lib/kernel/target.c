@@ -115,7 +115,7 @@ static void open_maps(struct uffdctl_target *t)
 
 static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 {
-	struct proc_stat st;
+	struct proc_stat st = { .comm = "?" };
 	char path[64], buf[1024];
 	int r;
 
@@ -124,8 +124,11 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 	r = proc_read(t->procfd, path, buf, sizeof(buf));
 	if (r >= 0)
 		r = stat_parse(buf, &st);
-	if (r < 0)
+	if (r == -ENOENT || r == -ESRCH)
 		return fail(u, -ESRCH, "%d: the process has exited", t->pid);
+	/* With hidepid=1 its maps can't be opened either: see below. */
+	if (r < 0 && r != -EPERM && r != -EACCES)
+		return fail(u, r, "%d: /proc/%d/%s: %s", t->pid, t->pid, path, strerror(-r));
 	t->comm = escaped(st.comm);
 	if (st.flags & PF_KTHREAD)
 		return fail(u, -ESRCH, "%d (%s): is a kernel thread, which has no memory of its own", t->pid, t->comm);

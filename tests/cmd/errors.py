@@ -72,6 +72,20 @@ def error_not_ours():
 
 
 @test
+def error_hidepid():
+    """Where /proc hides what is in a process's folder, it has not ended."""
+    with target() as (t, _):
+        r = subprocess.run(["unshare", "--mount", "sh", "-c",
+                            "mount -t proc -o hidepid=1 proc /proc && echo mounted && "
+                            f"exec setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups {UFFDCTL} smaps {t.pid}"],
+                           capture_output=True, text=True)
+        if r.stdout != "mounted\n":
+            skip(f"/proc can't be mounted with hidepid ({r.stderr.strip()}); root runs this")
+        eq(r.returncode, 1, "exit status")
+        contains(r.stderr, f"{t.pid} (?): Operation not permitted (needs ptrace access")
+
+
+@test
 def error_no_userfaultfd():
     with Target() as t:
         m = t.memory(size=PAGE)
