@@ -2,6 +2,7 @@
 /* Threads that wait on userfaultfds now. */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "lib/inspect/maps.h"
 #include "lib/inspect/pending_build.h"
@@ -133,7 +134,7 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, struct uffdctl_
 	if (r < 0)
 		return r;
 	if (p->list->source == UFFDCTL_SOURCE_PROC)
-		return pending_from_proc(p);
+		return (r = pending_from_proc(p)) < 0 ? fail(u, r, "/proc: %s", strerror(-r)) : 0;
 	r = found < 0 ? found : pending_from_bpf(u, p);
 	return r < 0 ? fail(u, r, "%s", iter_why(r)) : 0;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/inspect/pending_build.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/proc.h"
 
 struct task_walk {
@@ -14,17 +15,22 @@ struct task_walk {
 };
 
 /* The kernel function in which a thread sleeps: root may read its stack; whoever may ptrace it may read its wchan. */
-static bool sleeps_in(int procfd, uint32_t tid, const char *function)
+static int sleeps_in(int procfd, uint32_t tid, const char *function)
 {
 	static const char *const files[] = { "stack", "wchan" };
 	char path[64], buf[4096];
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		int r;
+
 		snprintf(path, sizeof(path), "task/%u/%s", tid, files[i]);
-		if (proc_read(procfd, path, buf, sizeof(buf)) >= 0 && strstr(buf, function))
-			return true;
+		r = proc_read(procfd, path, buf, sizeof(buf));
+		if (iter_is_shortage(r))
+			return r;
+		if (r >= 0 && strstr(buf, function))
+			return 1;
 	}
-	return false;
+	return 0;
 }
 
 static int add_task(uint32_t tid, void *arg)
@@ -33,13 +39,16 @@ static int add_task(uint32_t tid, void *arg)
 	struct uffdctl_waiter *w;
 	struct proc_stat st;
 	char path[64], buf[1024];
+	int r = sleeps_in(walk->procfd, tid, "handle_userfault");
 
-	if (!sleeps_in(walk->procfd, tid, "handle_userfault") &&
-	    !sleeps_in(walk->procfd, tid, "userfaultfd_event_wait_completion"))
-		return 0;
+	if (r == 0)
+		r = sleeps_in(walk->procfd, tid, "userfaultfd_event_wait_completion");
+	if (r <= 0)
+		return r;
 	snprintf(path, sizeof(path), "task/%u/stat", tid);
-	if (proc_read(walk->procfd, path, buf, sizeof(buf)) < 0 || stat_parse(buf, &st) < 0)
-		return 0;
+	r = proc_read(walk->procfd, path, buf, sizeof(buf));
+	if (r < 0 || stat_parse(buf, &st) < 0)
+		return iter_is_shortage(r) ? r : 0;
 	w = vec_add(walk->p->waiters, walk->p->nr, walk->p->alloc);
 	if (!w)
 		return -ENOMEM;
@@ -59,8 +68,9 @@ static int add_process(uint32_t pid, void *arg)
 	char c;
 	int r;
 
-	if (proc_open_live(pid, &procfd, NULL) < 0)
-		return 0;
+	r = proc_open_live(pid, &procfd, NULL);
+	if (r < 0)
+		return iter_is_shortage(r) ? r : 0;
 	/* Without ptrace access, wchan shows nothing, and no error. */
 	if (readlinkat(procfd, "exe", &c, 1) < 0 && (errno == EACCES || errno == EPERM)) {
 		walk->p->nr_hidden++;
@@ -69,7 +79,7 @@ static int add_process(uint32_t pid, void *arg)
 	walk->procfd = procfd;
 	walk->pid = pid;
 	r = proc_each_number(procfd, "task", add_task, walk);
-	return r == -ENOMEM ? r : 0;
+	return iter_is_shortage(r) ? r : 0;
 }
 
 int pending_from_proc(struct uffdctl_pending *p)
