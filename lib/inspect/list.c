@@ -106,7 +106,7 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes
 		r = list_from_bpf(u, l, with_bytes);
 	if (r < 0 && wanted == UFFDCTL_SOURCE_BPF)
 		return fail(u, r, "%s", iter_why(r));
-	return r < 0 ? fail(u, r, "looking for userfaultfds: %s", strerror(-r)) : 0;
+	return r < 0 ? fail(u, r, "looking for userfaultfds: %s", iter_why(r)) : 0;
 }
 
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret)
@@ -153,7 +153,7 @@ UFFDCTL_EXPORT int uffdctl_list(struct uffdctl *u, const struct uffdctl_find_opt
 	r = keep_wanted(l, o.pids, o.nr_pids);
 	if (r < 0) {
 		uffdctl_list_free(l);
-		return r;
+		return log_oom(u);
 	}
 	*ret = l;
 	return 0;

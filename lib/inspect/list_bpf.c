@@ -128,6 +128,7 @@ int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes)
 {
 	struct bpf_walk w = { .l = l };
 	const struct vmflags *vmflags;
+	bool silent = u->silent;
 	struct iter *it;
 	int r = iter_get(u, &it);
 
@@ -142,6 +143,9 @@ int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes)
 	number_by_id(l);
 	if (!with_bytes)
 		return 0;
+	/* The caller logs the failure. */
+	u->silent = true;
 	r = vmflags_get(u, it, &vmflags);
+	u->silent = silent;
 	return r < 0 ? r : count_bytes(l, it, vmflags);
 }

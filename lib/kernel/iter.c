@@ -367,10 +367,12 @@ const char *iter_why(int err)
 	case -ENOENT:
 		return "the kernel has no BTF (CONFIG_DEBUG_INFO_BTF)";
 	case -E2BIG:
-		return "there are too many userfaultfds";
+		return "there are more than 16384 descriptors of userfaultfds";
 	case -ENOSYS:
 		return "the kernel has no BPF (CONFIG_BPF_SYSCALL)";
 	default:
 		return strerror(-err);
 	}
 }
+
+_Static_assert(EV_MAX_FILES == 16384, "as the text for E2BIG says");
