@@ -92,17 +92,18 @@ static int fill_by_maps(struct builder *b)
 	struct line_walk walk = { .b = b };
 	int fd, r = target_open_file(b->t, "maps", O_RDONLY, &fd);
 
+	if (r == -ESRCH)
+		return r;
 	if (r >= 0)
 		r = proc_each_mapping(fd, fill_from_line, &walk);
 	if (r < 0)
-		return r;
+		return r == -EAGAIN ? r : mappings_error(b, r);
 	return walk.i < b->m->nr ? -EAGAIN : 0;
 }
 
-/* Usually the process has ended. */
-static int mappings_error(struct builder *b, int err)
+int mappings_error(struct builder *b, int err)
 {
-	int r = target_check(b->t);
+	int r = err == -ENOMEM ? err : target_check(b->t);
 
 	return r < 0 ? r : fail(b->t->u, err, "%d: mappings: %s", b->t->pid, strerror(-err));
 }

@@ -44,6 +44,9 @@ void builder_compare_devices(struct uffdctl_vma *v, uint32_t dev_major, uint32_t
 /* The fields of a line of /proc/PID/maps. */
 int builder_fill(struct builder *b, struct uffdctl_vma *v, const struct maps_line *l);
 
+/* Log why the mappings could not be read: usually the process has ended. Returns the errno; -ENOMEM is not logged. */
+int mappings_error(struct builder *b, int err);
+
 /* The sources, maps_bpf.c and maps_smaps.c. Failures are logged, except -ENOMEM. */
 int maps_from_bpf(struct builder *b);
 int maps_from_smaps(struct builder *b);

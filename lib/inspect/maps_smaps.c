@@ -92,11 +92,11 @@ int maps_from_smaps(struct builder *b)
 	builder_clear(b);
 	r = target_open_file(b->t, "smaps", O_RDONLY, &fd);
 	if (r < 0)
-		return fail(b->t->u, r, "%d: /proc/%d/smaps: %s", b->t->pid, b->t->pid, strerror(-r));
+		return r == -ESRCH ? r : fail(b->t->u, r, "%d: /proc/%d/smaps: %s", b->t->pid, b->t->pid, strerror(-r));
 	f = fdopen(fd, "r");
 	if (!f)
 		return -ENOMEM;
 	fd = -1;
 	r = read_smaps(b, f);
-	return r < 0 ? r : target_check(b->t);
+	return r < 0 ? mappings_error(b, r) : target_check(b->t);
 }

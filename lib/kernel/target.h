@@ -24,7 +24,7 @@ int target_check(struct uffdctl_target *t);
 /* The same, but not logged. */
 bool target_is_gone(struct uffdctl_target *t);
 
-/* openat(2) under /proc/PID, followed by target_check(). */
+/* openat(2) under /proc/PID, followed by target_check(); -ESRCH is logged. */
 int target_open_file(struct uffdctl_target *t, const char *path, int flags, int *ret);
 
 #endif

@@ -4,7 +4,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/record_lock.h"
 #include "lib/kernel/uffd.h"
+#include "tests/lib/limit.h"
 #include "tests/lib/logged.h"
 
 #define NR_UFFDS 3
@@ -134,24 +134,6 @@ static uint64_t modes_now(struct driven *d)
 			modes = uffdctl_maps_get(maps, i)->modes;
 	uffdctl_maps_free(maps);
 	return modes;
-}
-
-/* ---- descriptors that are lacking ---- */
-
-static struct rlimit old_limit;
-
-static void allow_descriptors(int nr)
-{
-	int next = dup(0);
-
-	close(next);
-	getrlimit(RLIMIT_NOFILE, &old_limit);
-	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ next + nr, old_limit.rlim_max });
-}
-
-static void allow_all_descriptors(void)
-{
-	setrlimit(RLIMIT_NOFILE, &old_limit);
 }
 
 /* ---- register ---- */
