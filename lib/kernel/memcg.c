@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Memory cgroups: at the limit of one, the kernel kills a process that it charges. */
+/* Memory cgroups: at the limit of one, the kernel kills one of its processes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <mntent.h>
@@ -14,13 +14,22 @@
 static const struct version {
 	int number;
 	const char *fs, *limit, *usage, *cache[2];
+	const char *swap_limit, *swap_usage; /* v1: of memory and swap together */
 } versions[] = {
 	{ 1,
 	  "cgroup",
 	  "memory.limit_in_bytes",
 	  "memory.usage_in_bytes",
-	  { "total_inactive_file", "total_active_file" } },
-	{ 2, "cgroup2", "memory.max", "memory.current", { "inactive_file", "active_file" } },
+	  { "total_inactive_file", "total_active_file" },
+	  "memory.memsw.limit_in_bytes",
+	  "memory.memsw.usage_in_bytes" },
+	{ 2,
+	  "cgroup2",
+	  "memory.max",
+	  "memory.current",
+	  { "inactive_file", "active_file" },
+	  "memory.swap.max",
+	  "memory.swap.current" },
 };
 
 static bool lists_memory(const char *controllers)
@@ -103,19 +112,38 @@ static uint64_t or_zero(uint64_t n)
 	return n == MEMCG_UNKNOWN ? 0 : n;
 }
 
-static uint64_t room_of(int dir, const struct version *v)
+/* @cache: what the kernel can drop of the usage */
+static uint64_t left(int dir, const char *limit_name, const char *usage_name, uint64_t cache)
 {
-	uint64_t limit = read_number(dir, v->limit, NULL), usage = read_number(dir, v->usage, NULL);
+	uint64_t limit = read_number(dir, limit_name, NULL), usage = read_number(dir, usage_name, NULL);
 
 	if (limit == MEMCG_UNKNOWN || usage == MEMCG_UNKNOWN)
 		return MEMCG_UNKNOWN;
-	for (size_t i = 0; i < ARRAY_SIZE(v->cache); i++)
-		usage -= MIN(usage, or_zero(read_number(dir, "memory.stat", v->cache[i])));
+	usage -= MIN(usage, cache);
 	return limit - MIN(limit, usage);
 }
 
+static uint64_t room_of(int dir, const struct version *v, uint64_t free_swap)
+{
+	uint64_t cache = 0, room, swap;
+
+	for (size_t i = 0; i < ARRAY_SIZE(v->cache); i++)
+		cache += or_zero(read_number(dir, "memory.stat", v->cache[i]));
+	room = left(dir, v->limit, v->usage, cache);
+	if (room == MEMCG_UNKNOWN)
+		return room;
+	swap = v->number == 2 ? MIN(free_swap, left(dir, v->swap_limit, v->swap_usage, 0)) : free_swap;
+	room += MIN(swap, MEMCG_UNKNOWN - 1 - room);
+	return v->number == 1 ? MIN(room, left(dir, v->swap_limit, v->swap_usage, cache)) : room;
+}
+
+uint64_t memcg_room_of(int dir, int version, uint64_t free_swap)
+{
+	return room_of(dir, &versions[version - 1], free_swap);
+}
+
 /* The minimum over a cgroup and those above it, up to the mount point. */
-static uint64_t room_upwards(const char *mount, char *path, const struct version *v)
+static uint64_t room_upwards(const char *mount, char *path, const struct version *v, uint64_t free_swap)
 {
 	uint64_t room = MEMCG_UNKNOWN;
 	char *slash = path;
@@ -130,7 +158,7 @@ static uint64_t room_upwards(const char *mount, char *path, const struct version
 		}
 		dir = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (dir >= 0)
-			room = MIN(room, room_of(dir, v));
+			room = MIN(room, room_of(dir, v, free_swap));
 		slash = strrchr(path, '/');
 		if (slash)
 			*slash = '\0';
@@ -146,18 +174,16 @@ uint64_t memcg_room(int procfd)
 
 	if (proc_read(procfd, "cgroup", text, sizeof(text)) < 0)
 		return room;
+	root = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	swap = root < 0 ? 0 : or_zero(read_number(root, "meminfo", "SwapFree")) * 1024;
+	cleanup_close(&root);
 	for (size_t i = 0; i < ARRAY_SIZE(versions); i++) {
 		_cleanup_free_ char *path = memcg_path(text, versions[i].number);
 		_cleanup_free_ char *mount = path ? mount_point(&versions[i]) : NULL;
 
 		/* Outside of our cgroup namespace: it can't be found by name. */
 		if (mount && strncmp(path, "/..", 3))
-			room = MIN(room, room_upwards(mount, path, &versions[i]));
+			room = MIN(room, room_upwards(mount, path, &versions[i], swap));
 	}
-	if (room == MEMCG_UNKNOWN)
-		return room;
-	root = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	swap = root < 0 ? 0 : or_zero(read_number(root, "meminfo", "SwapFree")) * 1024;
-	cleanup_close(&root);
-	return room + MIN(swap, MEMCG_UNKNOWN - 1 - room);
+	return room;
 }

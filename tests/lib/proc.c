@@ -176,6 +176,56 @@ TEST("memcg-path")
 	check_memcg_path(__LINE__, "0\n::\n0:", 2, NULL);
 }
 
+static void set_number(int dir, const char *name, const char *text)
+{
+	int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	OK(write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+	close(fd);
+}
+
+TEST("memcg-room-v2")
+{
+	int dir = dir_make();
+
+	NUM(memcg_room_of(dir, 2, 500), MEMCG_UNKNOWN);
+	set_number(dir, "memory.max", "1000\n");
+	set_number(dir, "memory.current", "700\n");
+	set_number(dir, "memory.stat", "anon 5\ninactive_file 30\nactive_file 20\n");
+	NUM(memcg_room_of(dir, 2, 0), 350);
+	/* Without swap accounting all of it counts. */
+	NUM(memcg_room_of(dir, 2, 500), 850);
+	set_number(dir, "memory.swap.current", "40\n");
+	set_number(dir, "memory.swap.max", "max\n");
+	NUM(memcg_room_of(dir, 2, 500), 850);
+	set_number(dir, "memory.swap.max", "100\n");
+	NUM(memcg_room_of(dir, 2, 500), 410);
+	NUM(memcg_room_of(dir, 2, 10), 360);
+	set_number(dir, "memory.swap.max", "0\n");
+	NUM(memcg_room_of(dir, 2, 500), 350);
+	set_number(dir, "memory.max", "max\n");
+	NUM(memcg_room_of(dir, 2, 500), MEMCG_UNKNOWN);
+	dir_remove(dir);
+}
+
+TEST("memcg-room-v1")
+{
+	int dir = dir_make();
+
+	set_number(dir, "memory.limit_in_bytes", "1000\n");
+	set_number(dir, "memory.usage_in_bytes", "700\n");
+	set_number(dir, "memory.stat", "total_inactive_file 30\ntotal_active_file 20\n");
+	NUM(memcg_room_of(dir, 1, 500), 850);
+	/* Of memory and swap together. */
+	set_number(dir, "memory.memsw.usage_in_bytes", "900\n");
+	set_number(dir, "memory.memsw.limit_in_bytes", "1200\n");
+	NUM(memcg_room_of(dir, 1, 500), 350);
+	NUM(memcg_room_of(dir, 1, 0), 350);
+	set_number(dir, "memory.memsw.limit_in_bytes", "9223372036854771712\n");
+	NUM(memcg_room_of(dir, 1, 500), 850);
+	dir_remove(dir);
+}
+
 TEST("proc-is-uffd")
 {
 	int dir = dir_make();
