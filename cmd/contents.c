@@ -17,10 +17,11 @@ enum {
 	OPT_ELSEWHERE,
 };
 
-#define BY_OFFSET                                                                                       \
-	{                                                                                               \
-		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                    \
-			"FILE is an image of the mapped file: take each page from its offset there", 15 \
+#define BY_OFFSET                                                                                                           \
+	{                                                                                                                   \
+		"by-offset", OPT_BY_OFFSET, NULL, 0,                                                                        \
+			"FILE is an image of the mapped file: take the contents of each page from its offset in that file", \
+			15                                                                                                  \
 	}
 
 static const struct argp_option fill_options[] = {

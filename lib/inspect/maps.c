@@ -67,8 +67,8 @@ static int gather(struct builder *b, enum uffdctl_source wanted)
 	if (r < 0 || (b->flags & (UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS)) != UFFDCTL_MAPS_ALL || all_flags_known(m))
 		return r;
 	if (wanted == UFFDCTL_SOURCE_BPF)
-		return fail(u, -EOPNOTSUPP, "%d: this kernel has VmFlags that are unknown to uffdctl: use source proc",
-			    b->t->pid);
+		return fail(u, -EOPNOTSUPP,
+			    "%d: this kernel has VmFlags that are unknown to uffdctl: use --source=proc", b->t->pid);
 	m->source = UFFDCTL_SOURCE_PROC;
 	return gather_both(b, m);
 }

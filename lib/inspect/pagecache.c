@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The file of a target's mapping, opened by us: for the second mapping. */
+/* The file of a target's mapping, opened by us: for a second mapping, to peek, and to stat it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -78,7 +78,7 @@ static bool has_inode(struct search *s, uint32_t n)
 	return p && sscanf(p, "\nino: %llu", &ino) == 1 && ino == s->v->inode;
 }
 
-/* Reopen it by its name under /proc, or use a duplicate if it was opened for writing. */
+/* Reopen it by its name under /proc, or use a duplicate if it is open in the wanted mode. */
 static int try_descriptor(uint32_t n, void *arg)
 {
 	struct search *s = arg;
@@ -143,8 +143,9 @@ static int fail_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int 
 		return fail(t->u, err,
 			    "%d: %s: its file is not opened, because %s: a file of a network or user-space file system could block uffdctl",
 			    t->pid, what,
-			    v->memory == UFFDCTL_MEMORY_UNKNOWN ? "its file system is not known without BPF"
-								: "it is not known to be a file of tmpfs or hugetlbfs");
+			    v->memory == UFFDCTL_MEMORY_UNKNOWN
+				    ? "its file system is not known without BPF"
+				    : "it is not known to be a file of tmpfs, hugetlbfs or guest_memfd itself");
 	case -ENXIO:
 		return fail(t->u, err,
 			    "%d: %s: its file can't be opened a second time (ENXIO): needs a descriptor of it in the process, and ptrace access (uffdctl copy needs no second mapping)",
