@@ -7,7 +7,7 @@
 
 /*
  * From now on these signals stop the work cleanly instead of killing us.
- * @changes_nothing: what the command does; then SIGINT is caught even where it was ignored
+ * @changes_nothing: the command only inspects: catch SIGINT even if it was ignored
  */
 void interrupts_catch(bool changes_nothing);
 

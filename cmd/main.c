@@ -111,7 +111,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 		for (size_t i = 0; cmd->groups[i].argp; i++)
 			state->child_inputs[i] = (char *)inv->options + cmd->groups[i].offset;
 	err = cmd->parse ? cmd->parse(key, arg, state) : ARGP_ERR_UNKNOWN;
-	/* The last parser that this is handed to. */
+	/* argp calls this parser last: all options are recorded. */
 	if (key == ARGP_KEY_END && (!err || err == ARGP_ERR_UNKNOWN))
 		err = end_parsing(inv);
 	return err;

@@ -59,7 +59,7 @@ error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_st
 /* ---- at work ---- */
 
 struct resolve {
-	struct drive drive; /* must be first: run_drive() returns a pointer to it */
+	struct drive drive; /* must be first: do_resolve() gets a pointer to it and casts it back */
 	resolve_fn fn;
 	const char *why_absent;
 	struct uffdctl_action_opts opts;

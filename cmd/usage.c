@@ -32,7 +32,7 @@ static bool is_plain(const char *text)
 	return uffdctl_escape(text, &same) == 0 && !strcmp(text, same);
 }
 
-/* As deep as the parsers' own tables. */
+/* The recursion is as deep as the tables of parsers are nested. */
 /* NOLINTBEGIN(misc-no-recursion) */
 static const struct argp_option *find_short(const struct argp *argp, int c)
 {

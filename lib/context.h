@@ -20,7 +20,7 @@ struct uffdctl {
 	int log_level;
 	uffdctl_log_fn log_fn;
 	void *log_data;
-	bool silent; /* what fails now is no error of the caller's */
+	bool silent; /* failures are expected now: neither logged nor kept */
 	char *last_error;
 
 	/*

@@ -5,7 +5,10 @@
 
 #include "lib/context.h"
 
-/* The struct has no padding after its last member, in which a caller could leave anything when there is one more. */
+/*
+ * Check that nothing follows the last member: callers leave padding uninitialised, and a later version may put a member
+ * there.
+ */
 #define OPTS_CHECK(type, last)                                                                                \
 	_Static_assert(offsetof(struct type, last) + sizeof(((struct type *)0)->last) == sizeof(struct type), \
 		       "padding at the end of struct " #type)
@@ -18,7 +21,7 @@
 int opts_get(struct uffdctl *u, const void *opts, void *ret, size_t size);
 #define OPTS_GET(u, opts, ret) opts_get(u, opts, ret, sizeof(*(ret)))
 
-/* The struct that is to be filled has a size: -EINVAL, logged. */
+/* Check that the struct to fill has its size set; otherwise -EINVAL, logged. */
 int out_check(struct uffdctl *u, const void *out);
 /* Fill it; what it has and we do not know becomes UFFDCTL_UNKNOWN. */
 void out_put(const void *from, size_t size, void *out);

@@ -11,7 +11,7 @@
 /* uffdctl_watch_poll() wants to be called once a second at least. */
 #define STEP_MS 200
 
-/* The number of reads after which a full stream is read. */
+/* After this many reads, a full stream has been read. */
 #define MAX_READS 32
 
 struct watching {
@@ -104,7 +104,7 @@ static int watch(struct watching *w)
 			due += interval * ((now - due) / interval + 1);
 		}
 	}
-	/* Read the stream until it has all faults that are in the totals. */
+	/* Also show the faults that have ended by now: the totals will count them. */
 	if (r >= 0 && !o->summary_only)
 		read_stream(w);
 	return r;

@@ -26,7 +26,7 @@ void chunk_unreadable(struct chunk *c, int err, uint64_t addr);
 /* Somebody else resolves faults there: end the whole work, and log it. */
 void chunk_conflict(struct chunk *c, uint64_t addr);
 
-/* Make all threads finish what they have begun, and stop. */
+/* Are all threads to stop? Then finish what is begun, and begin nothing more. */
 bool chunk_stopped(const struct chunk *c);
 
 /* ---- a mapping that changes, or an event that is unread ---- */
@@ -35,8 +35,8 @@ bool chunk_stopped(const struct chunk *c);
 bool chunk_pause(struct chunk *c, uint64_t *since);
 
 /*
- * While an event of the userfaultfd is unread, the kernel refuses to resolve faults (EAGAIN): do nothing before that
- * would need to be followed by it. False: the event stays unread; an error is recorded for this address.
+ * While an event of the userfaultfd is unread, the kernel refuses to resolve faults (EAGAIN), so begin nothing that
+ * resolving must follow: wait until the event is read. False: it stays unread; an error is recorded for this address.
  */
 bool chunk_wait_changing(struct chunk *c, uint64_t addr);
 

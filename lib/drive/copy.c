@@ -61,7 +61,7 @@ static const char *copy_error_text(int err)
 	return err == -EINVAL ? "refused (EINVAL): this kernel has no UFFDIO_COPY for this memory" : NULL;
 }
 
-/* As it does where the process has protected pages itself. */
+/* With wp_async the kernel itself lets the write go on; otherwise a handler must. */
 static void warn_writers(const struct job *job)
 {
 	_cleanup_free_ char *fd = handle_describe(job->h);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /*
- * Writing the contents of pages that are not mapped through a second mapping of their file.
+ * Filling: writes the contents of unmapped pages, through a second mapping of their file.
  *
  * No byte of the target may be lost, and nobody may see a page blank or half written. Therefore the contents are in
  * our own memory before anything is done. Then, for each 256 KiB:

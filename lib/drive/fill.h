@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Writing the contents of pages that are not mapped through a second mapping of their file. */
+/* Filling: writes the contents of unmapped pages, through a second mapping of their file. */
 #ifndef UFFDCTL_FILL_H
 #define UFFDCTL_FILL_H
 

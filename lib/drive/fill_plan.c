@@ -134,7 +134,7 @@ static uint8_t *new_bits(const struct part *p)
 	return calloc(range_len(p->seg.range) / p->seg.vma->page_size / 8 + 1, 1);
 }
 
-/* This does not work for hugetlbfs. */
+/* Never true for hugetlbfs. */
 static bool is_all_cached(const struct part *p, const struct file *file)
 {
 	return mincore_has_all(file->fd, part_offset(p, p->seg.range.start), range_len(p->seg.range));

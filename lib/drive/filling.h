@@ -10,11 +10,11 @@
 #define FILL_TRIES 100
 
 struct file {
-	const struct uffdctl_vma *vma; /* one that shows it */
+	const struct uffdctl_vma *vma; /* one that maps it */
 	int fd;
 };
 
-/* Beside struct part. */
+/* Parallel to struct part. */
 struct fill_part {
 	const struct file *file; /* that of the second mapping */
 	uint8_t *mapped_before;	 /* a bit for each page; NULL: the target may map pages itself */
@@ -26,23 +26,23 @@ struct fill_part {
 struct filling {
 	struct file *files; /* room for one for each part, so that they never move */
 	size_t nr_files;
-	struct fill_part *parts; /* beside job->parts */
+	struct fill_part *parts; /* parallel to job->parts */
 	size_t nr_parts;
 	struct alias_index aliases;
 	size_t *first_part; /* by mapping: its first part's number + 1 */
 	int guard;
 	int own_pagemap;
-	bool several; /* ranges that may show the same pages */
+	bool several; /* there are several ranges, which may map the same pages */
 	bool absent;  /* the last page was not in the page cache: expect the same of the next one */
 };
 
 enum page_fill {
-	KEEP,	/* not to be filled: mapped, filled by another part, or past the end of the file */
+	KEEP, /* not to be filled: mapped (with --elsewhere=keep anywhere), poisoned, done by another part, past the end */
 	WANTED, /* to be filled */
 	CACHED, /* in the page cache, and in the window */
 	MADE,	/* put there by us */
 	WRITTEN,
-	ELSEWHERE, /* not to be written: somebody else has it mapped */
+	ELSEWHERE, /* not to be written: somebody else has it mapped, or it is swapped out */
 };
 
 /* The range that is filled in one step. */
@@ -51,7 +51,7 @@ struct step {
 	struct filling *f;
 	struct fill_part *part;
 	struct uffdctl_range range;
-	struct uffdctl_range mapped; /* that the window shows */
+	struct uffdctl_range mapped; /* that the window maps */
 	char *window;
 	int err;			      /* why the rest of range is not done */
 	bool unreadable;		      /* the reason is that the contents ended or can't be read */

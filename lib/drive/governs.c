@@ -2,13 +2,13 @@
 /*
  * Checks that a userfaultfd governs the memory of the given process, and of no other.
  *
- * A userfaultfd governs the memory of the process that created it, whoever holds it: a child may hold one of its
- * parent. With BPF, that memory is known when the handle is opened. Without BPF there is no way to ask. But the
+ * A userfaultfd governs the memory of the process that created it, whoever holds it: a child may hold a userfaultfd of
+ * its parent. With BPF, that memory is known when the handle is opened. Without BPF there is no way to ask. But the
  * ioctls do nothing in a memory that has nothing registered at these addresses. So if no other process has something
  * registered there, it does not matter whose memory it is: we look into all processes. Processes that may not be
  * inspected do not matter if the process can't have inherited the userfaultfd: it is close-on-exec, and the process
  * has called execve(2) since it was forked. One case remains: such a process has passed the userfaultfd over a
- * socket, and has the same addresses registered, though the two layouts have nothing in common.
+ * socket, and has the same addresses registered, which is unlikely, since the two layouts have nothing in common.
  */
 #include <errno.h>
 #include <fcntl.h>

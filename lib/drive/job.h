@@ -16,8 +16,7 @@
 #define CHUNK_BYTES (UINT64_C(4) << 20)
 
 /*
- * The size for which contents are read at a time: small, since the mapping may go away between the check and the
- * write.
+ * How many bytes of contents are read at a time: few, since the mapping may go away between the check and the write.
  */
 #define CONTENTS_BYTES (UINT64_C(256) << 10)
 
@@ -74,7 +73,7 @@ struct chunk {
 	struct {
 		char *bytes; /* kept from chunk to chunk */
 		uint64_t size;
-		uint64_t addr; /* what the first is for */
+		uint64_t addr; /* the address that bytes[0] is for */
 	} contents;
 	const void *op_data; /* set by op->do_chunk(), for op->judge() */
 	bool gone;
@@ -91,7 +90,7 @@ enum verdict {
 
 /* One of the ioctls. */
 struct resolve_op {
-	uint64_t mode;	/* the mode that mappings must be registered for to be selected by all */
+	uint64_t mode;	/* "all" selects the mappings registered for this mode */
 	uint64_t marks; /* modes whose marks it would drop, unless each page is checked */
 	/*
 	 * The ioctl on part of a mapping.
@@ -105,7 +104,9 @@ struct resolve_op {
 	/* For RESOLVE_FILLED. */
 	void (*resolve_filled)(struct chunk *c, struct uffdctl_range run, bool wp);
 
-	/* Called before anything is done; the others may be NULL. Failures are logged. */
+	/* From here on, all but takes_memory may be NULL. */
+
+	/* Called before anything is done; failures are logged. */
 	int (*prepare)(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs);
 	int (*add_part)(struct job *job, struct part *p);
 	/* An ioctl returned EEXIST for a page that is not mapped. Can there be a page? NULL: yes. */

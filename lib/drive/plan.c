@@ -102,7 +102,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	return text ? strdup(text) : NULL;
 }
 
-/* It is only used to find out why a page could not be resolved: the ioctl works without it. */
+/* Needed if marks must be kept or pages are filled; otherwise it only shows why a page could not be resolved. */
 int plan_open_pagemap(struct job *job, const struct plan *plan)
 {
 	bool needed = job->needs_pagemap;

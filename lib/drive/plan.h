@@ -22,7 +22,10 @@ void plan_free(struct plan *plan);
  */
 bool plan_is_same(struct job *job, const struct plan *a, const struct plan *b);
 
-/* /proc/PID/pagemap. The ioctl alone may work without it. */
+/*
+ * /proc/PID/pagemap. Needed if marks must be kept or pages are filled; otherwise it only shows why a page could not be
+ * resolved.
+ */
 int plan_open_pagemap(struct job *job, const struct plan *plan);
 
 /* A refused part is added too, so that all parts are reported in order. */

@@ -93,7 +93,7 @@ static int is_still_by_query(struct uffdctl_handle *h, const struct uffdctl_vma 
 	return 0;
 }
 
-/* Any other result: use /proc/PID/maps. */
+/* 0: unchanged. Any other result: the caller uses /proc/PID/maps. */
 static int is_still_by_bpf(struct uffdctl_handle *h, const struct uffdctl_vma *v, struct uffdctl_range range)
 {
 	struct ev_vma_at at;

@@ -40,7 +40,7 @@ static const char *impossible_guest_memfd(uint64_t modes)
 /* Why the kernel would refuse, as far as this is known without asking it; NULL: no reason known. */
 static const char *impossible(const struct uffdctl_handle *h, const struct uffdctl_vma *v, uint64_t modes)
 {
-	/* vma_can_userfault(): such marks need no handler, and so no memory that one could fill. */
+	/* vma_can_userfault(): wp_async needs no handler, so the kernel allows it on any memory. */
 	bool any_memory = modes == UFFDCTL_MODE_WP && h->features & UFFD_FEATURE_WP_ASYNC;
 
 	if (modes & UFFDCTL_MODE_WP && modes & UFFDCTL_MODE_RWP)
@@ -102,8 +102,8 @@ static bool can_have(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 /* ---- whose memory it is ---- */
 
 /*
- * Without BPF, only registering shows whose memory a userfaultfd governs: a process may hold one of its parent. If
- * the registration took effect in another process, it is undone before anything else.
+ * Without BPF, only registering shows whose memory a userfaultfd governs: a child may hold a userfaultfd of its parent.
+ * If the registration took effect in another process, it is undone before anything else.
  */
 static int verify(struct action *a, const struct segment *seg, uint64_t modes)
 {

@@ -38,7 +38,7 @@ static int add_file(const void *arg_ev, void *arg)
 	size_t n = l->nr, m = n;
 	int r;
 
-	/* Ours are no news. */
+	/* Leave out our own. */
 	if (ev->pid == (uint32_t)getpid())
 		return 0;
 	id = vec_add(l->ids, n, l->ids_alloc);
@@ -104,7 +104,7 @@ static void number_by_id(struct uffdctl_list *l)
 	}
 }
 
-/* Each memory is walked once, by the name of its process. */
+/* Each memory is walked once, through its process. */
 static int count_bytes(struct uffdctl_list *l, struct iter *it, const struct vmflags *vmflags)
 {
 	struct count c = { l, vmflags };

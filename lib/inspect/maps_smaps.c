@@ -64,7 +64,7 @@ static int read_smaps(struct builder *b, FILE *f)
 	int r;
 
 	while (errno = 0, getline(&line, &size, f) > 0) {
-		/* Keys begin with a capital, addresses with a digit. */
+		/* Keys begin with a capital, addresses with a lower-case hexadecimal digit. */
 		if (line[0] >= 'A' && line[0] <= 'Z') {
 			r = open ? mapping_line(b, line) : -EPROTO;
 		} else {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The file of a target's mapping, opened by us: for the second mapping. */
+/* The file of a target's mapping, opened by us: for a second mapping, to peek, and to stat it. */
 #ifndef UFFDCTL_PAGECACHE_H
 #define UFFDCTL_PAGECACHE_H
 

@@ -51,7 +51,7 @@ static int peek(struct uffdctl_target *t, const struct uffdctl_vma *v, uint64_t 
 	ret->cached = UFFDCTL_UNKNOWN;
 	if (v->page_size == base_page_size() && (r = mincore_has(fd, round_down(offset, v->page_size))) >= 0)
 		ret->cached = r;
-	/* A swapped page counts as not cached, but has contents; a hole has none. */
+	/* A swapped page can't be told from a hole: neither is read. */
 	if (ret->cached && len) {
 		n = pread(fd, buf, MIN(len, left), (off_t)offset);
 		if (n < 0 && errno == ESPIPE)

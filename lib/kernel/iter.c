@@ -223,7 +223,7 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	return r == WALK_DONE ? 0 : r;
 }
 
-/* Threads share their memory; one result after the other would be -EBUSY. */
+/* All threads have the same memory: stop at the first result; the next would be -EBUSY. */
 static int keep_vma_at(const void *ev, void *arg)
 {
 	*(struct ev_vma_at *)arg = *(const struct ev_vma_at *)ev;

@@ -37,12 +37,13 @@ int iter_find_task(struct iter *it, pid_t pid, struct ev_task *ret);
 /* Get a struct ev_vma for each mapping of a process, ordered by address. */
 int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void *arg);
 
-/* Get the mapping at an address without walking all. -ENOENT; -ESRCH: no such process, or it has no memory any more. */
+/* Get the mapping at an address without walking all. -ENOENT; -ESRCH: no such process,
+ * or it has no memory any more; -EBUSY: its mappings are being changed. */
 int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret);
 
 /*
- * For programs of other objects: the identity of a userfaultfd's operations, and a run over all processes without
- * output.
+ * For programs of other objects: the identity of a userfaultfd's operations, the depth of our PID namespace and its
+ * number, and a run over all processes without output.
  */
 uint64_t iter_fops(const struct iter *it);
 unsigned int iter_level(const struct iter *it);

@@ -115,7 +115,7 @@ enum uffdctl_memory memory_of_event(const struct ev_vma *ev)
 		return UFFDCTL_MEMORY_ANON;
 	if (ev->fs_magic == GUEST_MEMFD_MAGIC)
 		return UFFDCTL_MEMORY_GUEST_MEMFD;
-	/* Up to Linux 6.18, guest_memfd is among these; no other file can have its name. */
+	/* Up to Linux 6.18, guest_memfd is among these: its name decides, see find_memory(). */
 	if (ev->fs_magic == ANON_INODE_FS_MAGIC)
 		return UFFDCTL_MEMORY_UNKNOWN;
 	/* Device nodes are on tmpfs, too. */
@@ -141,7 +141,7 @@ static enum uffdctl_memory find_memory(struct devices *d, const struct uffdctl_v
 		return UFFDCTL_MEMORY_HUGETLB;
 	if (!v->inode)
 		return is_anon_name(v->name) ? UFFDCTL_MEMORY_ANON : UFFDCTL_MEMORY_OTHER;
-	/* Up to Linux 6.18; no path begins without a slash. */
+	/* The name of a guest_memfd up to Linux 6.18. A path would begin with a slash. */
 	if (!strcmp(v->name, "anon_inode:[kvm-gmem]"))
 		return UFFDCTL_MEMORY_GUEST_MEMFD;
 	if (*v->name != '/' && !has_prefix(v->name, "[anon_shmem:"))

@@ -14,7 +14,7 @@ enum uffdctl_memory memory_of_event(const struct ev_vma *ev);
 
 /*
  * After names are known: for each mapping whose memory BPF did not tell, set it by its device, if that is mounted
- * for the process, for us or for process 1.
+ * for the process, for us or for process 1. System V memory, which is SHMEM for BPF, becomes OTHER.
  * @procfd: of the process
  */
 void memory_find(int procfd, struct uffdctl_vma *vmas, size_t nr);

@@ -12,7 +12,7 @@
  */
 int mincore_has(int fd, uint64_t offset);
 
-/* Do all pages of this part exist in the page cache? False also if this is not known. */
+/* Are all pages of this part in the page cache? False also if this is not known. */
 bool mincore_has_all(int fd, uint64_t offset, uint64_t len);
 
 #endif

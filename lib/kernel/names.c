@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Names of modes, features, ioctls and kinds of faults, as the kernel has them, and of what is told about a fault. */
+/*
+ * Names of modes, features, ioctls and kinds of faults, as the kernel has them, and names of accesses, states and
+ * ends.
+ */
 #include <errno.h>
 #include <string.h>
 

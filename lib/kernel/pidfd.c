@@ -48,7 +48,7 @@ struct thread_walk {
 	int *ret;
 };
 
-/* Before it was opened, the ID may have been reused by a thread of another process, but not later. */
+/* The ID may have been reused before pidfd_open(2); afterwards the pidfd stays with its thread. */
 static bool is_thread_of(pid_t pid, pid_t tid, int thread)
 {
 	_cleanup_close_ int procfd = -1;

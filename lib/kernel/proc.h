@@ -82,7 +82,7 @@ pid_t proc_tgid(int procfd);
 /* Call fn for each name in a directory that is a number; fn returns 0 to go on. */
 int proc_each_number(int dirfd, const char *path, int (*fn)(uint32_t n, void *arg), void *arg);
 
-/* The stack pointer of a thread that waits in a system call; 0: it does not wait, or not known. */
+/* The stack pointer of a thread that waits in a system call or a page fault; 0: it does not wait, or not known. */
 uint64_t proc_stack_pointer(int procfd, uint32_t tid);
 
 /* The name of the mapping's file under /proc/PID. */

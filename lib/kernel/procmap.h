@@ -7,7 +7,7 @@
 
 #include "lib/kernel/proc.h"
 
-/* Room for each accepted name: a byte may become four. */
+/* Room for any accepted name: a byte may become four. */
 #define PROCMAP_NAME_BYTES (PATH_MAX * 4)
 
 /*
@@ -17,7 +17,7 @@
  * @ret: out; its name is @name
  * @ret_page_size: out, may be NULL
  * -ENOENT: nothing is mapped there; -ENOTTY: the kernel has no such call; -ENAMETOOLONG: a name of 4096 bytes
- * and more; -ESRCH. May be called by any thread.
+ * or more; -ESRCH. May be called by any thread.
  */
 int procmap_query(int mapsfd, uint64_t addr, char *name, struct maps_line *ret, uint64_t *ret_page_size);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Decides once for each context where the data comes from: BPF or /proc. */
+/* Decides where the data comes from: BPF or /proc. */
 #include <errno.h>
 
 #include "lib/kernel/iter.h"

@@ -101,7 +101,7 @@ static int open_process(struct uffdctl *u, struct uffdctl_target *t)
 	return 0;
 }
 
-/* The thread may end at that moment while the process goes on. */
+/* The thread may end before its maps is opened, while the process goes on. */
 static void open_maps(struct uffdctl_target *t)
 {
 	for (int tries = 0; tries < 2; tries++) {

@@ -100,7 +100,7 @@ int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 	return -errno;
 }
 
-/* The kernel checks for that before it checks the range, which is empty here. */
+/* The kernel checks for unread events before the range, which is empty here. */
 bool uffd_is_changing(int uffd)
 {
 	struct uffdio_continue c = {};

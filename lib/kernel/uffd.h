@@ -19,7 +19,7 @@ int uffd_guard(int *ret);
 /* Is an event unread, so that the kernel refuses to resolve faults (EAGAIN)? Changes nothing. */
 bool uffd_is_changing(int uffd);
 
-/* The results of the ioctls: features and ioctls may be NULL. */
+/* The ioctls; ret_features and ret_ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 
 /* The features of this kernel's userfaultfds; all bits if that can't be found out. */

@@ -29,7 +29,7 @@ static const char fixed_names[64][3] = {
 
 static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
 
-/* Map a page of our own, not registered, or registered for one mode. */
+/* A page of our own, not registered, or registered for one mode. */
 struct probe {
 	uint64_t mode;
 	void *page;

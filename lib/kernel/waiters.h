@@ -10,8 +10,8 @@
 int waiters_find(struct uffdctl *u);
 
 /*
- * The kernel records of the waiters that were found; fn returns 0 to go on. A thread may come more than once: the
- * last record is the newest.
+ * The kernel records of the waiters that were found; a negative result of fn ends it. A thread may come more than once:
+ * the last record is the newest.
  */
 int waiters_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg);
 

@@ -171,7 +171,7 @@ enum redraw input(struct view *v, int code)
 		return DRAW_SCREEN;
 	if (code == KEY_MOUSE)
 		return mouse(v);
-	/* Without a frame there is nothing to choose from. */
+	/* On a screen that is too small, nothing is shown to choose from. */
 	if (v->layout.too_small && code != 'q' && code != KEY_F(10))
 		return DRAW_NOTHING;
 	return handlers[v->mode](v, code);

@@ -76,7 +76,7 @@ const struct mapping *model_find(const struct model *m, pid_t pid, uint64_t addr
 size_t model_nr_events(const struct model *m);
 const struct event *model_event(const struct model *m, size_t i);
 
-/* Faults a second: all, or of one kind (0 minor, …); UFFDCTL_UNKNOWN before there are two samples. */
+/* Faults a second: of one kind, by bit of the mode; -1: all; UFFDCTL_UNKNOWN before there are two samples. */
 uint64_t model_rate(const struct model *m, int kind);
 /* Faults a second in each of the last n seconds, oldest first; returns how many are known. */
 size_t model_rates(const struct model *m, uint64_t *rates, size_t n);

@@ -28,7 +28,7 @@ struct pane {
 	void (*sort)(struct picture *p, int column);
 	/* NULL: its rows can't be selected. */
 	struct row_id (*identity)(const struct picture *p, size_t i);
-	/* The mapping of a row; true if rows are mappings, even if it is not known. */
+	/* The mapping of a row; true if each row belongs to a mapping, even if that is not known. */
 	bool (*mapping)(const struct picture *p, size_t i, const struct mapping **ret);
 	/* Instead of rows, on a screen: draw line i of this many. */
 	void (*body)(const struct picture *p, int i, int nr_lines, int width, struct line *l);

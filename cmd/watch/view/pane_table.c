@@ -10,7 +10,7 @@
 
 static const struct {
 	const char *name, *head;
-	int least, more; /* the width of the first column grows in steps of this */
+	int least, more; /* the least width of the first column, and how much it may grow */
 } groupings[] = {
 	[BY_MAPPING] = { "mapping", "MAPPING", 20, 32 },
 	[BY_THREAD] = { "thread", "THREAD", 20, 32 },
@@ -70,7 +70,7 @@ static struct columns columns(const struct picture *p)
 		.name = groupings[t->grouping].head,
 		.margin = 1,
 		.least = groupings[t->grouping].least,
-		/* A very wide table is hard to read: the first column is only as wide as its names. */
+		/* A very wide table is hard to read: the first column does not take all of the room. */
 		.most = groupings[t->grouping].least + groupings[t->grouping].more,
 		.sorted = t->sort[t->grouping].column,
 		.ascending = t->sort[t->grouping].ascending,

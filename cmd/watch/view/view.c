@@ -15,7 +15,9 @@
 #include "cmd/watch/view/scanner.h"
 #include "cmd/watch/view/terminal.h"
 
-/* The stream has room for some tenths of a second of many faults; with few faults, reading it rarely costs least. */
+/*
+ * At many faults a second, the stream has room for some tenths of a second; at few, it is cheapest to read it rarely.
+ */
 #define READ_MS 50
 #define STORM_READ_MS 10
 #define STORM_FAULTS 500 /* between two reads */
@@ -161,7 +163,7 @@ static bool take_scan(struct view_output *s)
 
 /*
  * All numbers of a frame belong to the same moment: the stream was read to its end, totals are sums over it, and
- * waiters were scanned just now. Only if the stream has lost faults, or is filtered, the totals are the kernel's.
+ * waiters were scanned just now. If the stream has lost faults, or is filtered, the totals are the kernel's.
  */
 static int take_frame(struct view_output *s, uint64_t now)
 {
