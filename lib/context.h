@@ -16,6 +16,7 @@ struct vmflags;
 struct pending_bpf;
 
 struct uffdctl {
+	pthread_mutex_t log_lock; /* workers log too; recursive: log_fn may call the library */
 	int log_level;
 	uffdctl_log_fn log_fn;
 	void *log_data;

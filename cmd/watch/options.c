@@ -7,8 +7,6 @@
 #include "cmd/values.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/options.h"
-#include "cmd/watch/totals.h"
-#include "lib/cleanup.h"
 
 enum {
 	OPT_LINE = 0x400,

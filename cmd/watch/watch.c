@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl watch: every fault as it ends, and totals. */
 #include <errno.h>
-#include <stdlib.h>
 
 #include "cmd/interrupt.h"
 #include "cmd/options.h"

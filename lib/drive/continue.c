@@ -5,7 +5,6 @@
 #include "lib/drive/fill.h"
 #include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
-#include "lib/kernel/memory.h"
 #include "lib/kernel/uffd.h"
 
 static int issue(const struct chunk *c, struct uffdctl_range range, bool wp, uint64_t *done)

@@ -6,9 +6,7 @@
 #include "lib/drive/action.h"
 #include "lib/drive/governs.h"
 #include "lib/drive/register_warn.h"
-#include "lib/kernel/memory.h"
 #include "lib/kernel/uffd.h"
-#include "lib/util.h"
 
 /* Data that only register keeps with an action. */
 struct registering {

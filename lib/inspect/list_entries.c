@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "lib/inspect/list_entries.h"
-#include "lib/kernel/names.h"
 #include "lib/kernel/proc.h"
 #include "lib/util.h"
 

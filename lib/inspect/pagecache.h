@@ -5,7 +5,6 @@
 
 #include <sys/stat.h>
 
-#include "lib/kernel/memory.h"
 #include "lib/kernel/target.h"
 
 /* fstat(2) of the mapped file; -EPERM and other errnos if that is not possible. */

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Threads that wait on userfaultfds now. */
-#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 

@@ -182,6 +182,8 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 		[RANGE_ALL] = resolve_all,
 	};
 	struct search s = { t, maps, spec, filter };
+	int r;
 
-	return resolvers[spec->kind](&s, ret);
+	r = resolvers[spec->kind](&s, ret);
+	return r == -ENOMEM ? log_oom(t->u) : r;
 }

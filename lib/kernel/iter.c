@@ -413,3 +413,5 @@ const char *iter_why(int err)
 		return strerror(-err);
 	}
 }
+
+_Static_assert(EV_MAX_FILES == 16384, "as the text for E2BIG says");

@@ -44,7 +44,7 @@ static int take_fd(int pidfd, int fd, int *ret)
 
 struct thread_walk {
 	pid_t pid;
-	int pidfd, fd, err;
+	int fd, err;
 	int *ret;
 };
 
@@ -75,7 +75,7 @@ static int take_from_thread(uint32_t tid, void *arg)
 
 int pidfd_take_fd(pid_t pid, int pidfd, int fd, int *ret)
 {
-	struct thread_walk w = { .pid = pid, .pidfd = pidfd, .fd = fd, .err = -ESRCH, .ret = ret };
+	struct thread_walk w = { .pid = pid, .fd = fd, .err = -ESRCH, .ret = ret };
 	_cleanup_close_ int procfd = -1;
 	int r = take_fd(pidfd, fd, ret);
 

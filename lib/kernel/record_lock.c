@@ -2,7 +2,6 @@
 /* Record locks (fcntl(2), F_SETLK), a byte each. */
 #include <errno.h>
 #include <fcntl.h>
-#include <unistd.h>
 
 #include "lib/kernel/record_lock.h"
 

@@ -34,7 +34,7 @@ int target_check(struct uffdctl_target *t)
 /* Get /proc of a living thread: the one that was used may have ended before the others. */
 static int find_live_thread(struct uffdctl_target *t)
 {
-	int fd, r = 0;
+	int fd, r;
 
 	if (t->procfd >= 0 && proc_lives(t->procfd))
 		return 0;

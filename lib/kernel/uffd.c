@@ -2,13 +2,11 @@
 /* The ioctls of a userfaultfd (ioctl_userfaultfd(2)), each as a function that returns 0 or a negative errno. */
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
-#include "lib/context.h"
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 

@@ -27,8 +27,6 @@ static const char fixed_names[64][3] = {
 #define VM_UFFD_WP (1 << 12)
 #define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they are in ProtectionKey */
 
-static const char mode_mnemonics[NR_MODES][3] = { "um", "uw", "ui", "ur" };
-
 /* A page of our own, not registered, or registered for one mode. */
 struct probe {
 	uint64_t mode;
@@ -122,7 +120,7 @@ static int learn(struct iter *it, struct vmflags *ret)
 	if (r < 0)
 		return r;
 	for (int i = 0; i < NR_MODES; i++)
-		learn_name(&f, f.mode_bits[i], mode_mnemonics[i]);
+		learn_name(&f, f.mode_bits[i], uffdctl_mode_flag(i));
 	*ret = f;
 	return 0;
 }
@@ -143,7 +141,7 @@ uint64_t vmflags_modes_of_text(const char *text)
 
 	for (const char *p = text; p[0] && p[1]; p += p[2] ? 3 : 2)
 		for (int i = 0; i < NR_MODES; i++)
-			if (!strncmp(p, mode_mnemonics[i], 2))
+			if (!strncmp(p, uffdctl_mode_flag(i), 2))
 				modes |= UINT64_C(1) << i;
 	return modes;
 }

@@ -235,8 +235,6 @@ int elf_find_object(struct uffdctl_target *t, const struct uffdctl_vma *vmas, si
 	pthread_sigmask(SIG_SETMASK, &s.mask, NULL);
 	if (r == -EINTR)
 		r = fail(t->u, r, "%d: interrupted while its ELF files were read: nothing was changed", t->pid);
-	if (r == -ENOMEM)
-		log_oom(t->u);
 	if (r >= 0)
 		r = target_check(t);
 	if (r >= 0) {

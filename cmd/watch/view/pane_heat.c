@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/watch/clock.h"
+#include "cmd/watch/totals.h"
 #include "cmd/watch/view/labels.h"
 #include "cmd/watch/view/pane_heat.h"
 
@@ -159,14 +160,16 @@ static size_t nr_rows(const struct picture *p)
 
 static void add_modes(uint64_t modes, int width, struct line *l)
 {
-	static const uint64_t order[] = { UFFDCTL_MODE_MINOR, UFFDCTL_MODE_MISSING, UFFDCTL_MODE_WP, UFFDCTL_MODE_RWP };
 	char text[NUM_SIZE] = "";
 	int len = 0;
 
-	for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-		if (modes & order[i])
+	for (int i = 0; i < NR_KINDS; i++) {
+		unsigned int bit = BY_KIND(totals_kind(i));
+
+		if (modes >> bit & 1)
 			len += snprintf(text + len, sizeof(text) - (size_t)len, "%s%s", len ? " " : "",
-					uffdctl_mode_flag((unsigned int)__builtin_ctzll(order[i])));
+					uffdctl_mode_flag(bit));
+	}
 	line_field(l, STYLE_PLAIN, text, width, false);
 }
 
