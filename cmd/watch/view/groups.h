@@ -33,10 +33,10 @@ struct groups {
 	uint64_t nr_dropped;
 };
 
-/* Who ended a fault, as the view shows it; 0: nobody. */
+/* The thread that ended a fault, which has the name resolver_comm; 0: nobody. */
 static inline pid_t resolver_of(const struct uffdctl_fault *f)
 {
-	return f->resolver_pid;
+	return f->resolver_tid;
 }
 
 /* Add a fault to the group with these keys. @parts: parts_of(f) */
