@@ -35,6 +35,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .pid = f->pid,
 			     .tid = f->tid,
 			     .resolver = resolver_of(f),
+			     .reader = f->reader_tid,
 			     .mapping = mapping,
 			     .offset = f->offset,
 			     .kind = f->kind,
@@ -43,6 +44,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .op = f->op };
 	memcpy(e->comm, f->comm, sizeof(e->comm));
 	memcpy(e->resolver_comm, f->resolver_comm, sizeof(e->resolver_comm));
+	memcpy(e->reader_comm, f->reader_comm, sizeof(e->reader_comm));
 }
 
 void model_fault(struct model *m, const struct uffdctl_fault *f)

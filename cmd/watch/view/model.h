@@ -34,14 +34,14 @@ struct sample {
 
 struct event {
 	uint64_t start_ns, wait_ns, addr;
-	pid_t pid, tid, resolver;
+	pid_t pid, tid, resolver, reader;
 	uint32_t mapping;
 	uint64_t offset;
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
 	const char *op;
-	char comm[16], resolver_comm[16];
+	char comm[16], resolver_comm[16], reader_comm[16];
 };
 
 struct model {
