@@ -23,7 +23,6 @@ struct uffdctl {
 	bool silent; /* failures are expected now: neither logged nor kept */
 	char *last_error;
 	int last_errno;
-	pthread_mutex_t log_lock; /* workers log too; recursive: log_fn may call the library */
 
 	/*
 	 * Made on first use, together with the function that frees it, since the context includes none of their

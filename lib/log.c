@@ -11,7 +11,6 @@ void log_print(struct uffdctl *u, int level, int err, const char *fmt, ...)
 	char *msg = NULL;
 	va_list ap;
 
-	pthread_mutex_lock(&u->log_lock);
 	va_start(ap, fmt);
 	if (vasprintf(&msg, fmt, ap) < 0)
 		msg = NULL;

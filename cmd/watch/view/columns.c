@@ -7,7 +7,7 @@
 #include "cmd/watch/view/columns.h"
 
 enum {
-	NR_RANKS = 16,
+	NR_RANKS = 20,
 	LITTLE = 5, /* below this width, the column that grows is left out */
 };
 

@@ -9,7 +9,7 @@ struct parts parts_of(const struct uffdctl_fault *f)
 				   [PART_QUEUED] = read ? f->queue_ns : UFFDCTL_UNKNOWN,
 				   [PART_HANDLED] = read ? f->wait_ns - f->queue_ns : UFFDCTL_UNKNOWN } };
 
-	for (int i = 0; i < NR_PARTS; i++)
+	for (int i = 0; i < NR_WAITS; i++)
 		p.buckets[i] = p.ns[i] == UFFDCTL_UNKNOWN ? 0 : uffdctl_bucket(p.ns[i]);
 	return p;
 }
@@ -19,7 +19,7 @@ void counts_add(struct counts *c, enum uffdctl_kind kind, const struct parts *pa
 	c->faults++;
 	if (kind >= UFFDCTL_KIND_MISSING && kind <= UFFDCTL_KIND_RWP)
 		c->kinds[BY_KIND(kind)]++;
-	for (int i = 0; i < NR_PARTS; i++) {
+	for (int i = 0; i < NR_WAITS; i++) {
 		struct waits *w = &c->waits[i];
 		uint64_t ns = parts->ns[i];
 
@@ -46,7 +46,7 @@ void counts_merge(struct counts *to, const struct counts *from)
 	to->faults += from->faults;
 	for (int k = 0; k < NR_KINDS; k++)
 		to->kinds[k] += from->kinds[k];
-	for (int i = 0; i < NR_PARTS; i++)
+	for (int i = 0; i < NR_WAITS; i++)
 		merge_waits(&to->waits[i], &from->waits[i]);
 }
 
@@ -67,18 +67,4 @@ uint64_t waits_average(const struct waits *w)
 uint64_t waits_total(const struct waits *w)
 {
 	return w->nr ? w->total_ns : UFFDCTL_UNKNOWN;
-}
-
-void spread_since(const struct spread *now, const struct spread *then, struct spread *ret)
-{
-	uint64_t longest = 0;
-
-	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++) {
-		ret->buckets[b] = totals_grown(now->buckets[b], then->buckets[b]);
-		if (ret->buckets[b])
-			longest = uffdctl_bucket_bound_ns(b);
-	}
-	/* The longest wait of all is a new one, or it may be an old one. */
-	ret->max_is_bound = now->max_ns <= then->max_ns || now->max_is_bound;
-	ret->max_ns = ret->max_is_bound && longest < now->max_ns ? longest : now->max_ns;
 }

@@ -3,23 +3,20 @@
 #ifndef CMD_VIEW_COUNTS_H
 #define CMD_VIEW_COUNTS_H
 
-#include <stdbool.h>
-
 #include "cmd/watch/totals.h"
 #include "lib/uffdctl.h"
 
-/* The parts of a wait: queued and handled are known only of faults whose message was read. */
+/* The indices of totals_waits; queued and handled are known only of faults whose message was read. */
 enum part {
 	PART_WAIT,
 	PART_QUEUED,
 	PART_HANDLED,
-	NR_PARTS
 };
 
 /* The parts of one wait, UFFDCTL_UNKNOWN where not known, and their buckets. */
 struct parts {
-	uint64_t ns[NR_PARTS];
-	unsigned int buckets[NR_PARTS];
+	uint64_t ns[NR_WAITS];
+	unsigned int buckets[NR_WAITS];
 };
 
 /* Many waits; zero to begin with. */
@@ -28,16 +25,9 @@ struct waits {
 	uint32_t buckets[UFFDCTL_NR_BUCKETS];
 };
 
-/* Waits that can be subtracted. */
-struct spread {
-	uint64_t max_ns;
-	bool max_is_bound; /* max_ns is only an upper bound */
-	uint64_t buckets[UFFDCTL_NR_BUCKETS];
-};
-
 struct counts {
 	uint64_t faults, kinds[NR_KINDS]; /* kinds: by bit of the mode */
-	struct waits waits[NR_PARTS];
+	struct waits waits[NR_WAITS];
 };
 
 struct parts parts_of(const struct uffdctl_fault *f);
@@ -48,8 +38,5 @@ void counts_merge(struct counts *to, const struct counts *from);
 uint64_t waits_percentile(const struct waits *w, double percent);
 uint64_t waits_average(const struct waits *w);
 uint64_t waits_total(const struct waits *w);
-
-/* What was added to a spread since then. */
-void spread_since(const struct spread *now, const struct spread *then, struct spread *ret);
 
 #endif

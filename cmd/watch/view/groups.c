@@ -114,9 +114,11 @@ void groups_add(struct groups *gs, uint64_t key, uint64_t key2, const struct uff
 	g->pid = f->pid;
 	g->tid = f->tid;
 	g->resolver = resolver_of(f);
+	g->reader = f->reader_tid;
 	g->end = f->end;
 	memcpy(g->comm, f->comm, sizeof(g->comm));
 	memcpy(g->resolver_comm, f->resolver_comm, sizeof(g->resolver_comm));
+	memcpy(g->reader_comm, f->reader_comm, sizeof(g->reader_comm));
 }
 
 void groups_sample(struct groups *gs, double s)

@@ -11,15 +11,15 @@ enum {
 };
 
 struct group {
-	uint64_t key, key2; /* identity: two numbers whose meaning depends on the grouping */
-	uint64_t sampled;   /* faults at the last sample */
-	uint64_t rate;	    /* a second, between the last two samples */
-	const char *op;	    /* of the last fault, as the rest; a static string, or NULL */
-	uint64_t ip;	    /* UFFDCTL_UNKNOWN */
-	pid_t pid, tid;	    /* who waited */
-	pid_t resolver;	    /* 0: nobody */
+	uint64_t key, key2;	/* identity: two numbers whose meaning depends on the grouping */
+	uint64_t sampled;	/* faults at the last sample */
+	uint64_t rate;		/* a second, between the last two samples */
+	const char *op;		/* of the last fault, as the rest; a static string, or NULL */
+	uint64_t ip;		/* UFFDCTL_UNKNOWN */
+	pid_t pid, tid;		/* who waited */
+	pid_t resolver, reader; /* threads; 0: nobody */
 	enum uffdctl_end end;
-	char comm[16], resolver_comm[16];
+	char comm[16], resolver_comm[16], reader_comm[16];
 	uint32_t next;	       /* of the same hash; an index, 0 for none */
 	uint32_t newer, older; /* by last fault */
 	struct counts counts;
@@ -33,10 +33,10 @@ struct groups {
 	uint64_t nr_dropped;
 };
 
-/* Who ended a fault, as the view shows it; 0: nobody. */
+/* The thread that ended a fault, which has the name resolver_comm; 0: nobody. */
 static inline pid_t resolver_of(const struct uffdctl_fault *f)
 {
-	return f->resolver_pid;
+	return f->resolver_tid;
 }
 
 /* Add a fault to the group with these keys. @parts: parts_of(f) */

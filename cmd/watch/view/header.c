@@ -149,22 +149,17 @@ static void second_line(const struct picture *p, struct line *l)
 
 /* ---- the waits ---- */
 
-static const char *const parts[NR_PARTS] = {
-	[PART_WAIT] = "wait", [PART_QUEUED] = "queued", [PART_HANDLED] = "handled"
-};
+/* The last bucket with waits: a percentile of 100 is the longest wait, if it is known. */
+#define NEARLY_ALL 99.9999999
 
-static const struct percentile {
-	const char *name, *head;
-	double percent;
-} percentiles[] = { { "p50", "P50", 50 }, { "p90", "P90", 90 }, { "p99", "P99", 99 }, { "max", "MAX", 100 } };
-
-#define NR_PERCENTILES (int)(sizeof(percentiles) / sizeof(percentiles[0]))
-
-static const char *wait_text(char *num, const struct spread *w, const struct percentile *q, bool utf8)
+static const char *wait_text(char *num, const struct uffdctl_watch_stats *st, int wait, int percent, bool utf8)
 {
-	uint64_t ns = uffdctl_percentile_ns(w->buckets, w->max_ns, q->percent);
+	uint64_t ns = totals_percentile(st, &totals_waits[wait], totals_percents[percent].percent);
+	bool longest = percent == NR_PERCENTS - 1;
 
-	return q->percent < 100 || w->max_is_bound ? text_bound(num, ns, utf8) : text_longest(num, ns, utf8);
+	if (longest && ns != UFFDCTL_UNKNOWN)
+		return text_longest(num, ns, utf8);
+	return text_bound(num, longest ? totals_percentile(st, &totals_waits[wait], NEARLY_ALL) : ns, utf8);
 }
 
 static void add_right(struct line *l, enum style style, const char *text, int end)
@@ -196,44 +191,42 @@ static int last_end(int width, int i)
 static void heads_line(const struct picture *p, int width, struct line *l)
 {
 	line_add(l, STYLE_HEAD, p->m->reset_at ? "since reset" : "since start");
-	for (int i = 0; i < NR_PERCENTILES; i++)
-		add_right(l, STYLE_HEAD, percentiles[i].head, LABEL + (i + 1) * COLUMN);
+	for (int i = 0; i < NR_PERCENTS; i++)
+		add_right(l, STYLE_HEAD, totals_percents[i].name, LABEL + (i + 1) * COLUMN);
 	line_addf(l, STYLE_HEAD, is_narrow(width) ? "  %us" : " last %us", model_interval_s(p->m));
-	for (int i = 0; i < NR_PERCENTILES; i++)
+	for (int i = 0; i < NR_PERCENTS; i++)
 		if (last_end(width, i) > 0)
-			add_right(l, STYLE_HEAD, percentiles[i].head, last_end(width, i));
+			add_right(l, STYLE_HEAD, totals_percents[i].name, last_end(width, i));
 }
 
-static void waits_line(const struct picture *p, enum part part, int width, struct line *l)
+static void waits_line(const struct picture *p, int wait, int width, struct line *l)
 {
 	char num[NUM_SIZE];
 
-	line_add(l, STYLE_PLAIN, parts[part]);
-	for (int i = 0; i < NR_PERCENTILES; i++)
-		add_right(l, STYLE_STRONG, wait_text(num, &p->m->waits[part], &percentiles[i], l->utf8),
-			  LABEL + (i + 1) * COLUMN);
-	for (int i = 0; i < NR_PERCENTILES; i++)
+	line_add(l, STYLE_PLAIN, totals_waits[wait].name);
+	for (int i = 0; i < NR_PERCENTS; i++)
+		add_right(l, STYLE_STRONG, wait_text(num, &p->m->stats, wait, i, l->utf8), LABEL + (i + 1) * COLUMN);
+	for (int i = 0; i < NR_PERCENTS; i++)
 		if (last_end(width, i) > 0)
-			add_right(l, STYLE_PLAIN, wait_text(num, &p->m->last[part], &percentiles[i], l->utf8),
-				  last_end(width, i));
+			add_right(l, STYLE_PLAIN, wait_text(num, &p->m->last, wait, i, l->utf8), last_end(width, i));
 }
 
 /* The one that the user has chosen. */
 static void small_line(const struct picture *p, struct line *l)
 {
-	enum part part = p->header_waits % NR_PARTS;
-	bool last = p->header_waits >= NR_PARTS;
+	int wait = (int)p->header_waits % NR_WAITS;
+	bool last = p->header_waits >= NR_WAITS;
 	char num[NUM_SIZE];
 
-	line_add(l, STYLE_PLAIN, parts[part]);
+	line_add(l, STYLE_PLAIN, totals_waits[wait].name);
 	if (last)
 		line_addf(l, STYLE_PLAIN, " last %us", model_interval_s(p->m));
-	for (int i = 0; i < NR_PERCENTILES; i++) {
-		wait_text(num, last ? &p->m->last[part] : &p->m->waits[part], &percentiles[i], l->utf8);
+	for (int i = 0; i < NR_PERCENTS; i++) {
+		wait_text(num, last ? &p->m->last : &p->m->stats, wait, i, l->utf8);
 		if (last && is_narrow(l->max) && i == 1)
 			continue;
 		line_add(l, STYLE_PLAIN, " ");
-		add_number(l, percentiles[i].name, num, "", STYLE_STRONG);
+		add_number(l, totals_percents[i].name, num, "", STYLE_STRONG);
 	}
 }
 
@@ -248,5 +241,5 @@ void header_line(const struct picture *p, int i, int nr_lines, int width, struct
 	else if (i == 2)
 		heads_line(p, width, l);
 	else
-		waits_line(p, (enum part)(i - 3), width, l);
+		waits_line(p, i - 3, width, l);
 }

@@ -15,6 +15,6 @@ enum {
 /* @nr_lines: HEADER_SMALL or HEADER_FULL */
 void header_line(const struct picture *p, int i, int nr_lines, int width, struct line *l);
 /* A small one shows one of so many: the waits of each part, since the beginning, and in the last interval. */
-#define NR_HEADER_WAITS (2 * NR_PARTS)
+#define NR_HEADER_WAITS (2 * NR_WAITS)
 
 #endif

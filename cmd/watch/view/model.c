@@ -35,6 +35,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .pid = f->pid,
 			     .tid = f->tid,
 			     .resolver = resolver_of(f),
+			     .reader = f->reader_tid,
 			     .mapping = mapping,
 			     .offset = f->offset,
 			     .kind = f->kind,
@@ -43,6 +44,7 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 			     .op = f->op };
 	memcpy(e->comm, f->comm, sizeof(e->comm));
 	memcpy(e->resolver_comm, f->resolver_comm, sizeof(e->resolver_comm));
+	memcpy(e->reader_comm, f->reader_comm, sizeof(e->reader_comm));
 }
 
 void model_fault(struct model *m, const struct uffdctl_fault *f)
@@ -83,20 +85,6 @@ static const struct sample *sample_at(const struct model *m, uint64_t back)
 	return &m->samples[(m->nr_samples - 1 - back) % VIEW_NR_SAMPLES];
 }
 
-static void spread_waits(const struct waits *w, struct spread *ret)
-{
-	ret->max_ns = w->max_ns;
-	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
-		ret->buckets[b] = w->buckets[b];
-}
-
-static void sample_waits(struct model *m)
-{
-	for (int i = 0; i < NR_PARTS; i++)
-		spread_since(&m->waits[i], &m->sampled[i], &m->last[i]);
-	memcpy(m->sampled, m->waits, sizeof(m->sampled));
-}
-
 void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_stats *st)
 {
 	uint64_t since = m->nr_samples ? now_ns - sample_at(m, 0)->ns : 0;
@@ -106,18 +94,14 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 	m->now_ns = now_ns;
 	m->stats = *st;
 	m->total = totals_sum(st->ended, UFFDCTL_MAX_ENDS) + st->pending;
-	m->waits[PART_WAIT].max_ns = st->max_wait_ns;
-	m->waits[PART_WAIT].max_is_bound = m->reset_at && st->max_wait_ns != m->all.waits[PART_WAIT].max_ns;
-	memcpy(m->waits[PART_WAIT].buckets, st->buckets, sizeof(st->buckets));
-	for (int i = PART_QUEUED; i < NR_PARTS; i++)
-		spread_waits(&m->all.waits[i], &m->waits[i]);
 	/* A tick that comes a little early also counts as a second. */
 	if (m->nr_samples && since < SECOND * 95 / 100)
 		return;
 	next = &m->samples[m->nr_samples++ % VIEW_NR_SAMPLES];
 	next->ns = now_ns;
 	memcpy(next->faults, st->faults, sizeof(next->faults));
-	sample_waits(m);
+	totals_since(st, &m->sampled, &m->last);
+	m->sampled = *st;
 	if (!since)
 		return;
 	for (int i = 0; i < NR_GROUPINGS; i++)
@@ -159,16 +143,19 @@ size_t model_rates(const struct model *m, uint64_t *rates, size_t n)
 
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st)
 {
-	const struct waits *w = &m->all.waits[PART_WAIT];
-
 	memset(st->ended, 0, sizeof(st->ended));
 	/* How they ended is not counted here. */
 	st->ended[UFFDCTL_END_WOKEN] = m->all.faults;
-	st->max_wait_ns = w->max_ns;
 	for (int k = 0; k < NR_KINDS; k++)
 		st->faults[k] = m->all.kinds[k];
-	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
-		st->buckets[b] = w->buckets[b];
+	for (int i = 0; i < NR_WAITS; i++) {
+		const struct waits *w = &m->all.waits[i];
+		uint64_t *buckets = (uint64_t *)((char *)st + totals_waits[i].buckets);
+
+		for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
+			buckets[b] = w->buckets[b];
+		*(uint64_t *)((char *)st + totals_waits[i].max) = w->max_ns;
+	}
 }
 
 void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *st)
@@ -177,32 +164,9 @@ void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *
 	m->at_reset = *st;
 	m->all = (struct counts){};
 	m->nr_samples = 0;
-	memset(m->sampled, 0, sizeof(m->sampled));
-	memset(m->last, 0, sizeof(m->last));
+	m->sampled = m->last = (struct uffdctl_watch_stats){};
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		groups_clear(&m->groups[i]);
-}
-
-static void subtract(uint64_t *n, const uint64_t *then, size_t nr)
-{
-	for (size_t i = 0; i < nr; i++)
-		n[i] = totals_grown(n[i], then[i]);
-}
-
-void model_since_reset(const struct model *m, struct uffdctl_watch_stats *st)
-{
-	const struct uffdctl_watch_stats *then = &m->at_reset;
-	struct spread now = { .max_ns = st->max_wait_ns }, before = { .max_ns = then->max_wait_ns }, since;
-
-	memcpy(now.buckets, st->buckets, sizeof(now.buckets));
-	memcpy(before.buckets, then->buckets, sizeof(before.buckets));
-	spread_since(&now, &before, &since);
-	st->max_wait_ns = since.max_ns;
-	memcpy(st->buckets, since.buckets, sizeof(st->buckets));
-	subtract(st->faults, then->faults, UFFDCTL_MAX_MODES);
-	subtract(st->ended, then->ended, UFFDCTL_MAX_ENDS);
-	st->lost_events = totals_grown(st->lost_events, then->lost_events);
-	st->missed = totals_grown(st->missed, then->missed);
 }
 
 void model_copy(struct model *to, const struct model *from)

@@ -34,14 +34,14 @@ struct sample {
 
 struct event {
 	uint64_t start_ns, wait_ns, addr;
-	pid_t pid, tid, resolver;
+	pid_t pid, tid, resolver, reader;
 	uint32_t mapping;
 	uint64_t offset;
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
 	const char *op;
-	char comm[16], resolver_comm[16];
+	char comm[16], resolver_comm[16], reader_comm[16];
 };
 
 struct model {
@@ -53,9 +53,8 @@ struct model {
 	struct sample samples[VIEW_NR_SAMPLES]; /* a ring */
 	uint64_t nr_samples;
 	struct counts all;		     /* the sum of the rows of each grouping */
-	struct spread waits[NR_PARTS];	     /* since the beginning or the reset */
-	struct spread last[NR_PARTS];	     /* between the last two samples */
-	struct spread sampled[NR_PARTS];     /* waits at the last sample */
+	struct uffdctl_watch_stats last;     /* what came between the last two samples */
+	struct uffdctl_watch_stats sampled;  /* stats at the last sample */
 	struct uffdctl_watch_stats at_reset; /* totals since watching began, at that time */
 	struct groups groups[NR_GROUPINGS];
 	struct mappings mappings;
@@ -75,8 +74,6 @@ void model_tick(struct model *m, uint64_t now_ns, const struct uffdctl_watch_sta
 void model_scanned(struct model *m, const struct scan *scan);
 /* Count from now on. @st: totals since watching began */
 void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *st);
-/* From totals since watching began, make those since the reset. */
-void model_since_reset(const struct model *m, struct uffdctl_watch_stats *st);
 /* Totals of exactly the faults that its rows count. */
 void model_sum(const struct model *m, struct uffdctl_watch_stats *st);
 /* A copy to show; nothing can be added to it. */

@@ -25,6 +25,7 @@ COLUMN_GET(access, event, field_word(f, uffdctl_access_name(r->access)));
 COLUMN_GET(wait, event, (field_wait(f, r->wait_ns), f->style = STYLE_STRONG));
 COLUMN_GET(how, event, field_word(f, r->op ?: uffdctl_end_name(r->end)));
 COLUMN_GET(resolver, event, field_pid_and_name(f, r->resolver, r->resolver_comm));
+COLUMN_GET(reader, event, field_pid_and_name(f, r->reader, r->reader_comm));
 
 /* Only for the filter: it finds a mapping by the same name in the table and here. */
 static void get_mapping(const struct picture *p, const void *row, struct field *f)
@@ -59,6 +60,7 @@ static const struct view_column all_columns[] = {
 	  .from = 120,
 	  .flags = COLUMN_NAME,
 	  .get = get_resolver },
+	{ .name = "READER", .width = 23, .from = 160, .flags = COLUMN_NAME, .get = get_reader },
 	{ .name = "WHERE", .flags = COLUMN_GROWS | COLUMN_TIGHT | COLUMN_NAME, .get = get_where },
 	{ .name = "MAPPING", .flags = COLUMN_NAME, .from = LINE_COLS + 1, .get = get_mapping },
 };

@@ -41,6 +41,7 @@ COLUMN_GET(handled, group, field_bound(f, waits_percentile(&r->counts.waits[PART
 COLUMN_GET(total, group, field_wait(f, waits_total(WAIT(r))));
 COLUMN_GET(avg, group, field_wait(f, waits_average(WAIT(r))));
 COLUMN_GET(resolver, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver, r->resolver_comm));
+COLUMN_GET(reader, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->reader, r->reader_comm));
 COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));
 
 enum {
@@ -85,6 +86,7 @@ static const struct view_column all_columns[] = {
 	{ .name = "MISSING", .width = 9, .rank = 12, .flags = COLUMN_RIGHT, .get = get_missing },
 	{ .name = "WP", .width = 8, .rank = 13, .flags = COLUMN_RIGHT, .get = get_wp },
 	{ .name = "RWP", .width = 8, .rank = 14, .flags = COLUMN_RIGHT, .get = get_rwp },
+	{ .name = "READER", .width = 23, .rank = 15, .flags = COLUMN_NAME, .get = get_reader },
 };
 
 static struct columns columns(const struct picture *p)

@@ -172,15 +172,15 @@ static bool take_scan(struct view_output *s)
  */
 static int take_frame(struct view_output *s, uint64_t now)
 {
-	struct uffdctl_watch_stats st = { .size = sizeof(st) };
-	int r = uffdctl_watch_stats(s->session->watch, &st);
+	struct uffdctl_watch_stats all = { .size = sizeof(all) }, st;
+	int r = uffdctl_watch_stats(s->session->watch, &all);
 
 	if (r < 0)
 		return r;
 	if (s->v.reset)
-		model_reset(s->v.live, time(NULL), &st);
+		model_reset(s->v.live, time(NULL), &all);
 	s->v.reset = false;
-	model_since_reset(s->v.live, &st);
+	totals_since(&all, &s->v.live->at_reset, &st);
 	if (!st.lost_events && !s->session->options->min_wait_ns)
 		model_sum(s->v.live, &st);
 	model_tick(s->v.live, now, &st);
