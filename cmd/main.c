@@ -189,7 +189,8 @@ int main(int argc, char **argv)
 	struct invocation inv = { .argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl" };
 	int status;
 
-	setlocale(LC_ALL, "");
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
 	/* A closed pipe is an error like others: report it and clean up. */
 	signal(SIGPIPE, SIG_IGN);
 	/* Exceeding ulimit -f is an error that can be reported. */
