@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 /* Constants of the kernel: one is in no header, one is not in the headers of every machine. */
+#define VM_MAYSHARE 0x00000080
 #define VM_HUGETLB 0x00400000
 #ifndef UFFD_PAGEFAULT_FLAG_RWP
 #define UFFD_PAGEFAULT_FLAG_RWP (1 << 3)

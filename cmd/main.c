@@ -248,7 +248,9 @@ int main(int argc, char **argv)
 	};
 	int status;
 
-	setlocale(LC_ALL, "");
+	/* Numbers have a point everywhere. */
+	setlocale(LC_CTYPE, "");
+	setlocale(LC_MESSAGES, "");
 	/* What was begun is ended when the reader of our pipe is gone, too. */
 	inv.on_sigpipe = signal(SIGPIPE, SIG_IGN);
 	/* Exceeding ulimit -f is an error that can be reported. */

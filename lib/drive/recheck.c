@@ -44,10 +44,10 @@ static int find(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma *ret)
 	return r < 0 ? r : is_found(&s) ? 0 : -ENOENT;
 }
 
-static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
+/* @now: out, the mapping at range->start; range is cut where it ends */
+static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range, struct ev_vma *now)
 {
 	const struct vmflags *flags;
-	struct ev_vma now;
 	struct iter *it;
 	uint64_t modes;
 	int r;
@@ -56,16 +56,16 @@ static int check_owner(struct uffdctl_handle *h, struct uffdctl_vma *v, struct u
 	if (r >= 0)
 		r = vmflags_get(h->t->u, it, &flags);
 	if (r >= 0)
-		r = find(it, h->t->pid, range->start, &now);
+		r = find(it, h->t->pid, range->start, now);
 	if (r < 0)
 		return r;
-	if (now.ctx != h->uffd_id || (now.page_size ?: base_page_size()) != v->page_size)
+	if (now->ctx != h->uffd_id || (now->page_size ?: base_page_size()) != v->page_size)
 		return -ENOENT;
-	modes = vmflags_modes(flags, now.vm_flags);
+	modes = vmflags_modes(flags, now->vm_flags);
 	if ((modes ^ v->modes) & ~(uint64_t)UFFDCTL_MODE_WP)
 		return -ENOENT;
 	v->modes = modes;
-	range->end = MIN(range->end, now.end);
+	range->end = MIN(range->end, now->end);
 	return 0;
 }
 
@@ -75,6 +75,14 @@ static bool shows_same(const struct uffdctl_vma *v, const struct maps_line *l)
 {
 	return l->perms[3] == v->perms[3] && vma_has_file(v, l->dev_major, l->dev_minor, l->inode) &&
 	       (!v->inode || l->offset - l->range.start == v->offset - v->range.start);
+}
+
+/* Likewise, from BPF. On a stacked file system it has the numbers of another file, and this is false. */
+static bool is_same(const struct uffdctl_vma *v, const struct ev_vma *now)
+{
+	return !!(now->vm_flags & VM_MAYSHARE) == vma_is_shared(v) &&
+	       vma_has_file(v, now->dev >> 20, now->dev & 0xfffff, now->inode) &&
+	       (!v->inode || now->offset - now->start == v->offset - v->range.start);
 }
 
 /* It may have been split meanwhile, but not moved or replaced. -ENOTTY: the kernel has no PROCMAP_QUERY. */
@@ -104,10 +112,7 @@ static int is_still_by_bpf(struct uffdctl_handle *h, const struct uffdctl_vma *v
 		r = iter_vma_at(it, h->t->pid, range.start, &at);
 		if (r < 0)
 			return r;
-		/* The kernel's own numbering: 20 bits of the minor number. */
-		if (!vma_has_file(v, at.vma.dev >> 20, at.vma.dev & 0xfffff, at.vma.inode))
-			return -ENOENT;
-		if (v->inode && at.vma.offset - at.vma.start != v->offset - v->range.start)
+		if (!is_same(v, &at.vma))
 			return -ENOENT;
 		range.start = at.vma.end;
 	}
@@ -160,12 +165,15 @@ int recheck_file(struct recheck *rc, struct uffdctl_handle *h, const struct uffd
 
 int recheck_mapping(struct recheck *rc, struct uffdctl_handle *h, struct uffdctl_vma *v, struct uffdctl_range *range)
 {
+	struct ev_vma now;
 	int r = 0, still;
 
 	if (h->uffd_id) {
 		pthread_mutex_lock(&rc->lock);
-		r = check_owner(h, v, range);
+		r = check_owner(h, v, range, &now);
 		pthread_mutex_unlock(&rc->lock);
+		if (r >= 0 && is_same(v, &now))
+			return 0;
 	}
 	still = recheck_file(rc, h, v, *range);
 	r = still < 0 ? still : r;

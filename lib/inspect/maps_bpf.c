@@ -21,7 +21,7 @@ static void set_perms(struct uffdctl_vma *v, uint64_t vm_flags)
 	v->perms[0] = vm_flags & 1 << 0 ? 'r' : '-';
 	v->perms[1] = vm_flags & 1 << 1 ? 'w' : '-';
 	v->perms[2] = vm_flags & 1 << 2 ? 'x' : '-';
-	v->perms[3] = vm_flags & 1 << 7 ? 's' : 'p';
+	v->perms[3] = vm_flags & VM_MAYSHARE ? 's' : 'p';
 }
 
 static int set_flags(struct builder *b, struct uffdctl_vma *v, uint64_t vm_flags)
