@@ -32,6 +32,12 @@ void cell_number(struct cell *c, uint64_t n)
 	c->number = n;
 }
 
+void cell_bool(struct cell *c, uint64_t n)
+{
+	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_BOOL;
+	c->number = n;
+}
+
 void cell_size(struct cell *c, uint64_t n)
 {
 	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_SIZE;
@@ -168,6 +174,8 @@ char *cell_string(const struct cell *c, bool raw, bool exact)
 	switch (c->type) {
 	case CELL_NULL:
 		return strdup("-");
+	case CELL_BOOL:
+		return strdup(c->number ? "yes" : "no");
 	case CELL_SIZE:
 		if (!exact)
 			return human_size(c->number);
@@ -194,6 +202,8 @@ json_object *cell_json(const struct cell *c)
 	switch (c->type) {
 	case CELL_NULL:
 		return NULL;
+	case CELL_BOOL:
+		return json_object_new_boolean(c->number != 0);
 	case CELL_NUMBER:
 	case CELL_SIZE:
 	case CELL_DURATION:

@@ -66,9 +66,9 @@ static void uffd_registered(const void *row, struct cell *ret)
 			cell_size(ret, uffd_of(row)->bytes[bit]);
 }
 
-static void uffd_waits(const void *row, struct cell *ret)
+static void uffd_reader(const void *row, struct cell *ret)
 {
-	cell_number(ret, uffd_of(row)->has_reader);
+	cell_bool(ret, uffd_of(row)->has_reader);
 }
 
 static void uffd_features(const void *row, struct cell *ret)
@@ -86,12 +86,13 @@ static const struct column list_columns[] = {
 	{ "PENDING", "waiting threads whose message no handler has read", COL_RIGHT, uffd_pending },
 	{ "TOTAL", "all waiting threads; TOTAL minus PENDING: message read, fault not resolved", COL_RIGHT,
 	  uffd_total },
+	{ "READER", "yes: a handler waits for messages now; no: none does, or it is busy", 0, uffd_reader },
 	{ "MINOR", "bytes registered for minor faults", COL_RIGHT, uffd_registered },
 	{ "MISSING", "bytes registered for missing faults", COL_RIGHT, uffd_registered },
 	{ "WP", "bytes registered for write-protect faults", COL_RIGHT, uffd_registered },
 	{ "RWP", "bytes registered for read-write-protect faults", COL_RIGHT | COL_HIDDEN, uffd_registered },
-	{ "WAITS", "1: a handler waits for messages now, 0: none does", COL_RIGHT | COL_EXTRA, uffd_waits },
-	{ "FEATURES", "features that its UFFDIO_API asked for; unknown before that call", COL_WIDE, uffd_features },
+	{ "FEATURES", "features that its UFFDIO_API asked for; unknown before that call", COL_HIDDEN | COL_WIDE,
+	  uffd_features },
 	{}
 };
 
