@@ -56,7 +56,7 @@ static error_t check_arguments(const struct drive_options *o, const struct argp_
 		return usage_error(state, "no PID given");
 	if (!o->ranges)
 		return usage_error(state,
-				   "no RANGE given: START-END, START+LEN, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
+				   "no RANGE given: START-END, START+LEN, ADDRESS, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
 	return 0;
 }
 

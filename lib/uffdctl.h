@@ -505,7 +505,8 @@ int uffdctl_ranges_new(struct uffdctl *u, struct uffdctl_ranges **ret);
 void uffdctl_ranges_free(struct uffdctl_ranges *r);
 
 /*
- * Add a range as a user wrote it: START-END, START+LEN, @GLOB, :SYMBOL, FILE:SYMBOL or all (uffdctl(1), RANGES).
+ * Add a range as a user wrote it: START-END, START+LEN, ADDRESS, @GLOB, N@GLOB, :SYMBOL, FILE:SYMBOL or all
+ * (uffdctl(1), RANGES). ADDRESS is the page of the mapping there, found when the range is used.
  * -EINVAL: none of these, reversed, empty, overflowing or not aligned to pages. Since 0.1.
  */
 int uffdctl_ranges_add(struct uffdctl_ranges *r, const char *text);

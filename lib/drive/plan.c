@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/drive/action.h"
 #include "lib/drive/chunk.h"
 #include "lib/drive/governs.h"
 #include "lib/drive/plan.h"
@@ -29,7 +30,13 @@ static void add_bytes(const struct job *job, const struct segment *s, struct pla
 
 int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan *ret, bool *failed)
 {
-	struct range_filter filter = { .all = is_wanted, .arg = job, .glob_registered = true };
+	struct range_filter filter = {
+		.all = is_wanted,
+		.arg = job,
+		.verb = ACTION_IS_OURS,
+		.modes = job->op->mode,
+		.glob_registered = true,
+	};
 	int r = handle_maps(job->h, &ret->maps);
 
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {

@@ -40,7 +40,7 @@ UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uff
 {
 	struct action a = {
 		.h = h,
-		.filter = { .all = action_is_ours, .glob_registered = true },
+		.filter = { .all = action_is_ours, .verb = ACTION_IS_OURS, .glob_registered = true },
 		.before = before_unregister,
 		.each = unregister_segment,
 	};

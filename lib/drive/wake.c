@@ -33,16 +33,18 @@ static void wake_segment(struct action *a, const struct segment *seg)
 /* Addresses need not be mapped: threads may still wait where a mapping was. */
 static void wake_addresses(struct action *a, const struct range_spec *spec)
 {
-	for (size_t i = maps_find(a->maps, spec->range.start);
-	     i < a->maps->nr && a->maps->vmas[i].range.start < spec->range.end; i++) {
-		struct segment seg = { spec->range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
+	struct uffdctl_range range = range_addresses(a->maps, spec);
+
+	for (size_t i = maps_find(a->maps, range.start); i < a->maps->nr && a->maps->vmas[i].range.start < range.end;
+	     i++) {
+		struct segment seg = { range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
 
 		if (handle_owner(a->h, seg.vma, seg.owner) == OWNER_OTHER) {
 			wake_segment(a, &seg);
 			return;
 		}
 	}
-	wake(a, spec->range);
+	wake(a, range);
 }
 
 static int wake_named(struct action *a, const struct range_spec *spec)
@@ -63,7 +65,7 @@ UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_r
 {
 	struct action a = {
 		.h = h,
-		.filter = { .all = action_is_ours, .glob_registered = true },
+		.filter = { .all = action_is_ours, .verb = ACTION_IS_OURS, .glob_registered = true },
 	};
 	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
 
@@ -72,7 +74,7 @@ UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_r
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
-		if (ranges->specs[i].kind == RANGE_ADDRESS)
+		if (ranges->specs[i].kind == RANGE_ADDRESS || ranges->specs[i].kind == RANGE_PAGE)
 			wake_addresses(&a, &ranges->specs[i]);
 		else
 			r = wake_named(&a, &ranges->specs[i]);

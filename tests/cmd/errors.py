@@ -99,9 +99,12 @@ def error_ranges():
                            (f"{a + PAGE:x}-{a:x}", "ends before it starts"),
                            ("ffffffffffffffff+4K", "beyond the end"), ("fffffffffffff000+8K", "beyond the end"),
                            ("1" * 17 + "-" + "2" * 17, "beyond the end"), (f"{a:x}+99999999T", "beyond the end"),
-                           ("", "not a range"), ("12345000", "not a range"), ("xyz-123", "not a range"),
+                           ("", "not a range"), ("1234", "not a range"), ("0x", "not a range"),
+                           ("guest-ram", "did you mean '@*guest-ram*'?"), ("xyz-123", "not a range"),
+                           ("/dev/shm/ram", "did you mean '@/dev/shm/ram*'?"),
+                           ("123456789abcdef01", "beyond the end"),
                            (f"{a:x}+4X", "not a range"), (f"{a:x}-", "not a range"), ("@", "no pattern"),
-                           (":", "no symbol"), ("ALL", "not a range"), (f" {a:x}+4K", "not a range")):
+                           (":", "no symbol"), ("ALL", "did you mean all?"), (f" {a:x}+4K", "not a range")):
             each((t.pid, text), 2, text, part)
 
 
@@ -111,7 +114,7 @@ def error_holes():
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
         a = m["start"]
-        for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", "1000+4K"):
+        for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", f"{a + 4 * PAGE:x}", "1000+4K", "0x1000"):
             each((t.pid, text), 1, text, "nothing is mapped at", "nearest:",
                  commands=("register", "unregister", "continue"))
         ok("ui" in smaps_flags(t.pid, a), "nothing changed")
