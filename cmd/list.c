@@ -107,9 +107,12 @@ static int run_list(struct invocation *inv)
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(inv->table, uffdctl_list_get(list, i));
 	if (r >= 0 && !uffdctl_list_count(list) && !inv->style.json && !failed)
-		note(&inv->messages, "no userfaultfd %s", o->pids.nr ? "belongs to these processes" : "was found");
+		note(&inv->messages, "no %suserfaultfd %s", uffdctl_list_hidden(list) ? "visible " : "",
+		     o->pids.nr ? "belongs to these processes" : "was found");
 	if (table_end(inv->table) < 0 || r < 0)
 		failed = true;
+	if (list)
+		source_note(inv, list, o->pids.nr ? 0 : uffdctl_list_hidden(list));
 	uffdctl_list_free(list);
 	pids_free(&o->pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;

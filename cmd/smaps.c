@@ -248,6 +248,8 @@ static int run_smaps(struct invocation *inv)
 	for (size_t i = 0; r >= 0 && i < o->pids.nr; i++)
 		failed |= list_process(inv, o->pids.list[i], list) < 0;
 	failed |= table_end(inv->table) < 0;
+	if (list)
+		source_note(inv, list, 0);
 	uffdctl_list_free(list);
 	pids_free(&o->pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;

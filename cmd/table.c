@@ -25,6 +25,7 @@ struct table {
 	size_t widths[MAX_COLUMNS]; /* column widths of the printed rows: later portions keep them */
 	struct libscols_table *scols;
 	size_t nr_in_portion, nr_rows;
+	bool has_unknown;
 	struct cell cell; /* large, so one for all */
 };
 
@@ -32,6 +33,7 @@ static struct cell *get_cell(struct table *t, const struct column *col, const vo
 {
 	cell_clear(&t->cell, col->name);
 	col->get(row, &t->cell);
+	t->has_unknown |= t->cell.type == CELL_NULL;
 	return &t->cell;
 }
 
@@ -245,6 +247,11 @@ static int scols_row(struct table *t, const void *row)
 int table_row(struct table *t, const void *row)
 {
 	return t->style->json ? json_row(t, row) : scols_row(t, row);
+}
+
+bool table_has_unknown(const struct table *t)
+{
+	return t->has_unknown;
 }
 
 static void end_json(struct table *t)

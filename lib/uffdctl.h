@@ -168,6 +168,13 @@ size_t uffdctl_list_count(const struct uffdctl_list *l);
 const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_list *l, size_t i);
 /* The source that was used. */
 enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l);
+/*
+ * Why BPF was not used though it was wanted, with the remedy, so that owners, readers and registered bytes are not
+ * known; NULL: it was used, or not wanted. Since 0.1.
+ */
+const char *uffdctl_list_why(const struct uffdctl_list *l);
+/* Number of processes whose descriptors could not be seen, for lack of privileges and of BPF. Since 0.1. */
+size_t uffdctl_list_hidden(const struct uffdctl_list *l);
 
 /* ---- targets and their mappings ---- */
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/drive/register_warn.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/names.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/robust_list.h"
@@ -173,8 +174,8 @@ void warn_handler(struct uffdctl_handle *h, const struct uffdctl_maps *maps, uin
 			    h->t->pid, fd);
 	if (reader < 0)
 		log_warning(u,
-			    "%d: without BPF it is not known whether a handler reads %s: if none does, threads that fault in these ranges will wait until somebody resolves their faults",
-			    h->t->pid, fd);
+			    "%d: without BPF it is not known whether a handler reads %s%s: if none does, threads that fault in these ranges will wait until somebody resolves their faults",
+			    h->t->pid, fd, iter_remedy(u));
 	used = reader > 0 ? used_modes(h, maps) : 0;
 	for (int m = 0; used && m < NR_MODES; m++)
 		if (modes >> m & 1 && !(used >> m & 1))

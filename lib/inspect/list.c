@@ -95,11 +95,10 @@ static int keep_wanted(struct uffdctl_list *l, const pid_t *pids, size_t nr_pids
 
 static int gather(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list *l)
 {
-	const char *why = NULL;
-	int r = source_choose(u, wanted, &l->source, &why);
+	int r = source_choose(u, wanted, &l->source, &l->why);
 
 	if (r >= 0 && l->source == UFFDCTL_SOURCE_PROC) {
-		r = list_from_proc(u, l, why);
+		r = list_from_proc(l);
 		return r < 0 ? fail(u, r, "/proc: %s", strerror(-r)) : 0;
 	}
 	if (r >= 0)
@@ -182,4 +181,14 @@ UFFDCTL_EXPORT const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_
 UFFDCTL_EXPORT enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l)
 {
 	return l->source;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_list_why(const struct uffdctl_list *l)
+{
+	return l->why;
+}
+
+UFFDCTL_EXPORT size_t uffdctl_list_hidden(const struct uffdctl_list *l)
+{
+	return l->nr_hidden;
 }

@@ -6,13 +6,11 @@
 #include "lib/inspect/list_entries.h"
 #include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
-#include "lib/log.h"
 
 struct proc_walk {
 	struct uffdctl_list *l;
 	int procfd;
 	pid_t pid;
-	size_t nr_hidden; /* processes whose descriptors may not be read */
 };
 
 static int add_proc_fd(uint32_t fd, void *arg)
@@ -50,7 +48,7 @@ static int add_proc(uint32_t pid, void *arg)
 	if (r >= 0)
 		r = proc_each_number(procfd, "fd", add_proc_fd, w);
 	if (r == -EACCES || r == -EPERM)
-		w->nr_hidden++;
+		w->l->nr_hidden++;
 	return r == -ENOMEM || r == -EMFILE || r == -ENFILE ? r : 0;
 }
 
@@ -87,23 +85,12 @@ static void number_by_kcmp(struct uffdctl_list *l)
 	}
 }
 
-#define NEEDS_FD "/proc/PID/fd needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-
-int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, const char *why)
+int list_from_proc(struct uffdctl_list *l)
 {
 	struct proc_walk w = { .l = l };
 	int r = proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
 
-	if (r < 0)
-		return r;
-	number_by_kcmp(l);
-	if (why && w.nr_hidden)
-		log_notice(u,
-			   "owners and registered bytes are not known: %s; the descriptors of %zu processes are not known: " NEEDS_FD,
-			   why, w.nr_hidden);
-	else if (why)
-		log_notice(u, "owners and registered bytes are not known: %s", why);
-	else if (w.nr_hidden)
-		log_notice(u, "the descriptors of %zu processes are not known: " NEEDS_FD, w.nr_hidden);
-	return 0;
+	if (r >= 0)
+		number_by_kcmp(l);
+	return r < 0 ? r : 0;
 }

@@ -353,6 +353,16 @@ static bool is_locked_down(void)
 	return f && fgets(text, sizeof(text), f) && strstr(text, "[confidentiality]");
 }
 
+#define NEEDS_CAPS " (needs CAP_BPF and CAP_PERFMON: run as root, or setcap cap_bpf,cap_perfmon+ep on this program)"
+
+const char *iter_remedy(struct uffdctl *u)
+{
+	bool is_news = !u->remedy_said && u->iter_err == -EPERM && geteuid();
+
+	u->remedy_said |= is_news;
+	return is_news ? NEEDS_CAPS : "";
+}
+
 const char *iter_why(int err)
 {
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
@@ -361,7 +371,9 @@ const char *iter_why(int err)
 	case -EACCES:
 		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";
 	case -EPERM:
-		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
+		return geteuid()
+			       ? "BPF is not permitted" NEEDS_CAPS
+			       : "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, which this root lacks, as in most containers)";
 	case -EINVAL:
 		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
 	case -ENOENT:

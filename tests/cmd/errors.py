@@ -312,7 +312,7 @@ def user_own_process():
     with target(user=NOBODY) as (t, m):
         t.fill(id=m["id"], seed=1)
         r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
-        contains(r.err, "BPF is not permitted")
+        eq(r.err.count("setcap cap_bpf,cap_perfmon+ep"), 1, f"the remedy, once: {r.err}")
         ok("ui" in smaps_flags(t.pid, m["addr"]), "registered")
         th = t.touch(id=m["id"], access="read", seed=1)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
@@ -336,6 +336,35 @@ def user_own_process():
         run("unregister", t.pid, "all", user=NOBODY, check=0)
         contains(run("list", "--source=bpf", user=NOBODY, check=1).err, "CAP_BPF")
         contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")
+
+
+@test
+def user_is_told_what_is_missing():
+    """Once, last, with the remedy, and only where it concerns what was asked for."""
+    with target(user=NOBODY, mode="minor") as (t, _):
+        remedy = "BPF is not permitted (needs CAP_BPF and CAP_PERFMON: run as root, or setcap cap_bpf,cap_perfmon+ep"
+        for args in (("list", t.pid), ("smaps", t.pid), ("list", "-J", t.pid)):
+            lines = run(*args, user=NOBODY, check=0).err.splitlines()
+            ok(len(lines) == 1 and lines[0].startswith(f"uffdctl: values are unknown: {remedy}"), f"{args}: {lines}")
+        contains(run("list", user=NOBODY, check=0).err, "processes can't be seen: " + remedy)
+        for args in (("list", "-o", "pid,fd,pending,total", t.pid), ("smaps", "-o", "start,end,flags", t.pid)):
+            eq(run(*args, user=NOBODY, check=0).err, "", f"{args}: nothing that was asked for is missing")
+        for args in (("list",), ("smaps",), ("pending",)):
+            lines = run(*args, 999999999, user=NOBODY, check=1).err.splitlines()
+            eq(lines, ["uffdctl: 999999999: no such process"], f"{args}: the error alone")
+    with Target(user=NOBODY) as t:
+        r = run("list", t.pid, user=NOBODY, check=0)
+        eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes\n", "without a row")
+
+
+@test
+def user_ptrace_access():
+    """What is missing is named; reading about a process is nothing that Yama forbids."""
+    with target() as (t, _):
+        for args in (("smaps", t.pid), ("continue", t.pid, "all")):
+            r = run(*args, user=NOBODY, check=1)
+            contains(r.err, "setcap cap_sys_ptrace+ep on this program")
+            ok("Yama" not in r.err, r.err)
 
 
 @test
