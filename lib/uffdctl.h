@@ -49,7 +49,8 @@ enum uffdctl_log_level {
 	UFFDCTL_LOG_ERROR = 3,
 	UFFDCTL_LOG_WARNING = 4,
 	UFFDCTL_LOG_NOTICE = 5,
-	UFFDCTL_LOG_DEBUG = 7,
+	UFFDCTL_LOG_INFO = 6,  /* what is being done */
+	UFFDCTL_LOG_DEBUG = 7, /* also what libbpf says, in its words */
 };
 
 /* msg has no newline; names that come from a target are escaped in it. */
@@ -497,7 +498,7 @@ void uffdctl_symbols_free(struct uffdctl_symbols *s);
  * @ret: out, valid until the next call with s
  * -EAGAIN: being looked up: call again; -ENOENT: nothing is known about ip, or it is in no executable mapping;
  * -ESRCH: the process ended before; -EPERM, -EACCES: no ptrace access;
- * -EMFILE, -ENOMEM. Errors are logged at debug level only.
+ * -EMFILE, -ENOMEM. Errors are logged at info level only.
  * Beneath: /proc/PID/maps, map_files or root, pagemap, mem for the vdso; root/tmp/perf-PID.map of its own namespaces;
  * debug files beside the file and under /usr/lib/debug, none from a network. A child process opens and reads them: if
  * a file system does not answer for 5 seconds, it is not accessed again. Since 0.1.

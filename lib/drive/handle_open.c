@@ -133,7 +133,7 @@ static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opt
 		uffdctl_handle_close(h);
 		return r;
 	}
-	log_debug(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
+	log_info(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
 	*ret = h;
 	return 0;
 }

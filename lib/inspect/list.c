@@ -123,7 +123,7 @@ int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, st
 		uffdctl_list_free(l);
 		return r;
 	}
-	log_debug(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
+	log_info(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
 	*ret = l;
 	return 0;
 }

@@ -373,7 +373,7 @@ const char *iter_why(int err)
 	case -EPERM:
 		return geteuid()
 			       ? "BPF is not permitted" NEEDS_CAPS
-			       : "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, which this root lacks, as in most containers)";
+			       : "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, which root lacks in most containers, and no lockdown)";
 	case -EINVAL:
 		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
 	case -ENOENT:

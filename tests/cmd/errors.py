@@ -282,6 +282,14 @@ def error_holds_anothers():
 
 
 @test
+def error_libbpf_is_quiet():
+    """What libbpf says comes with -v -v only: its lines say the same again, in other words."""
+    for backend in ("fentry", "kprobe"):
+        r = run("watch", "--summary", "-v", "-d", "0.01", f"--backend={backend}")
+        ok("libbpf" not in r.err, r.err)
+
+
+@test
 def error_long_path():
     """A mapping whose path no buffer takes is no shield for the others."""
     with target() as (t, m), tempfile.TemporaryDirectory() as d:
