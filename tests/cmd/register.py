@@ -67,6 +67,18 @@ def register_hugetlb_alignment():
 
 
 @test
+def register_dry_run_says_so():
+    """A dry run looks like none in its rows: a note and a key in JSON tell it from one, for every command."""
+    with target(size=4 * PAGE, mode="minor,missing") as (t, _):
+        for command, *options in (("register",), ("unregister",), ("wake",), ("continue",), ("copy", "--from-zero"),
+                                  ("zeropage",)):
+            r = run(command, "-J", t.pid, "all", *options, "--dry-run", check=0)
+            eq((r.err.count("dry run: nothing was changed"), r.json()[command][0]["dry_run"]), (1, True), command)
+        r = run("wake", "-J", t.pid, "all", check=0)
+        eq(("dry run" in r.err, r.json()["wake"][0]["dry_run"]), (False, False), "no dry run")
+
+
+@test
 def register_dry_run():
     with target() as (t, m):
         r = rows("register", t.pid, "all", "--dry-run")
