@@ -108,7 +108,7 @@ static int run_list(struct invocation *inv)
 		r = table_row(inv->table, uffdctl_list_get(list, i));
 	if (r >= 0 && !uffdctl_list_count(list) && !inv->style.json && !failed)
 		note(&inv->messages, "no %suserfaultfd %s", uffdctl_list_hidden(list) ? "visible " : "",
-		     o->pids.nr ? "belongs to these processes" : "was found");
+		     o->pids.nr ? "belongs to these processes (see uffdctl list)" : "was found");
 	if (table_end(inv->table) < 0 || r < 0)
 		failed = true;
 	if (list)

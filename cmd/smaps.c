@@ -204,9 +204,9 @@ static int add_mappings(struct invocation *inv, const struct uffdctl_maps *maps,
 		nr++;
 	}
 	if (r >= 0 && !nr && !inv->style.json)
-		note(&inv->messages,
-		     "%d: no mapping is registered on a userfaultfd%s; --all without --flag lists every mapping",
-		     row->place.pid, o->modes ? " for one of these flags" : "");
+		note(&inv->messages, "%d: no mapping is registered on a userfaultfd%s", row->place.pid,
+		     o->modes ? " with such a flag: without --flag, all that are registered are listed"
+			      : ": --all lists every mapping");
 	if (r >= 0 && inv->verbose)
 		note(&inv->messages, "%d: from %s", row->place.pid,
 		     uffdctl_maps_source(maps) == UFFDCTL_SOURCE_BPF ? "bpf" : "smaps");

@@ -35,6 +35,7 @@ int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan 
 		.arg = job,
 		.verb = ACTION_IS_OURS,
 		.modes = job->op->mode,
+		.hint = "register memory first with uffdctl register",
 		.glob_registered = true,
 	};
 	int r = handle_maps(job->h, &ret->maps);
@@ -94,7 +95,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	switch (handle_owner(job->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
 		*ret_err = -ENOENT;
-		return strdup("not registered");
+		return strdup("not registered on a userfaultfd (see uffdctl register)");
 	case OWNER_OTHER:
 		*ret_err = -EBUSY;
 		return handle_other_owner(job->h, seg->vma);

@@ -223,7 +223,10 @@ UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdc
 	struct registering reg = { .modes = modes };
 	struct action a = {
 		.h = h,
-		.filter = { .all = can_have, .verb = "of this process can be registered", .modes = modes },
+		.filter = { .all = can_have,
+			    .verb = "of this process can be registered",
+			    .modes = modes,
+			    .hint = "minor needs shmem or hugetlbfs; missing and wp, anonymous memory too" },
 		.before = before_register,
 		.each = register_segment,
 		.op_data = &reg,

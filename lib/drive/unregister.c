@@ -13,7 +13,7 @@ static void unregister_segment(struct action *a, const struct segment *seg)
 
 	switch (handle_owner(a->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
-		action_report(a, &res, -ENOENT, "not registered");
+		action_report(a, &res, -ENOENT, "not registered on a userfaultfd (see uffdctl smaps)");
 		return;
 	case OWNER_OTHER:
 		action_report_other(a, seg, &res);

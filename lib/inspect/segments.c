@@ -169,6 +169,27 @@ static ssize_t add_matches(const struct search *s, bool registered, struct segme
 	return r < 0 ? r : (ssize_t)nr;
 }
 
+/* The pattern may be a part of a name. */
+static int fail_name(const struct search *s)
+{
+	_cleanup_free_ char *part = NULL, *name = NULL, *meant = NULL;
+
+	if (asprintf(&part, "*%s*", s->spec->pattern) < 0)
+		return log_oom(s->t->u);
+	for (size_t i = 0; i < s->maps->nr && !meant; i++) {
+		const struct uffdctl_vma *v = &s->maps->vmas[i];
+
+		if (!v->name || fnmatch(part, v->name, 0))
+			continue;
+		name = escaped(v->name);
+		if (!name || asprintf(&meant, ": '@*%s*' matches %s", strchr(s->spec->text, '@') + 1, name) < 0)
+			return log_oom(s->t->u);
+	}
+	return fail(s->t->u, -ENOENT,
+		    "%d: %s: no mapping has such a name; the pattern must match the whole name%s (see uffdctl smaps --all %d)",
+		    s->t->pid, s->spec->text, meant ?: ": use * for the rest, \\[ for a bracket", s->t->pid);
+}
+
 static int resolve_glob(const struct search *s, struct segments *ret)
 {
 	size_t before = ret->nr;
@@ -181,9 +202,7 @@ static int resolve_glob(const struct search *s, struct segments *ret)
 	if (nr)
 		return fail(s->t->u, -ENOENT, "%d: %s: only %zd mapping%s such a name (see uffdctl smaps --all %d)",
 			    s->t->pid, s->spec->text, nr, nr == 1 ? " has" : "s have", s->t->pid);
-	return fail(s->t->u, -ENOENT,
-		    "%d: %s: no mapping has such a name; the pattern must match the whole name: use * for the rest, \\[ for a bracket (see uffdctl smaps --all %d)",
-		    s->t->pid, s->spec->text, s->t->pid);
+	return fail_name(s);
 }
 
 /* ---- all ---- */
@@ -192,9 +211,9 @@ static int fail_all(const struct search *s)
 {
 	char modes[MODES_TEXT_SIZE];
 
-	return fail(s->t->u, -ENOENT, "%d: %s: no mapping %s%s%s (see uffdctl smaps --all %d)", s->t->pid,
+	return fail(s->t->u, -ENOENT, "%d: %s: no mapping %s%s%s%s%s (see uffdctl smaps --all %d)", s->t->pid,
 		    s->spec->text, s->filter->verb, s->filter->modes ? " for " : "",
-		    modes_text(s->filter->modes, modes), s->t->pid);
+		    modes_text(s->filter->modes, modes), s->filter->hint ? ": " : "", s->filter->hint ?: "", s->t->pid);
 }
 
 static int resolve_all(const struct search *s, struct segments *ret)

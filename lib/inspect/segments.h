@@ -28,6 +28,7 @@ struct range_filter {
 	void *arg;
 	const char *verb; /* what "all" selects, as in "no mapping is registered for minor" */
 	uint64_t modes;	  /* for which; 0: any */
+	const char *hint; /* if there is none; may be NULL */
 	bool glob_registered;
 };
 

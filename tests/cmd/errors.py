@@ -362,7 +362,7 @@ def user_is_told_what_is_missing():
             eq(lines, ["uffdctl: 999999999: no such process"], f"{args}: the error alone")
     with Target(user=NOBODY) as t:
         r = run("list", t.pid, user=NOBODY, check=0)
-        eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes\n", "without a row")
+        eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes (see uffdctl list)\n", "without a row")
 
 
 @test

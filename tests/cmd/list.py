@@ -158,6 +158,16 @@ def list_nothing():
 
 
 @test
+def smaps_nothing():
+    """What would show more is said."""
+    with target() as (t, m):
+        contains(run("smaps", t.pid, check=0).err, "no mapping is registered on a userfaultfd: --all lists every mapping")
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        contains(run("smaps", "--flag=uw", t.pid, check=0).err, "with such a flag: without --flag, all that are registered")
+        eq(run("smaps", "--flag=ui", t.pid, check=0).err, "", "no note where there is a row")
+
+
+@test
 def list_columns():
     with Target() as t:
         t.userfaultfd()

@@ -203,11 +203,11 @@ def register_nothing_for_all():
     """What all would have taken is said."""
     with Target() as t:
         t.userfaultfd()
-        for args, text in ((("register",), "no mapping of this process can be registered for minor (see uffdctl smaps --all"),
+        for args, text in ((("register",), "no mapping of this process can be registered for minor: minor needs shmem or hugetlbfs; "),
                            (("unregister",), "no mapping is registered on this userfaultfd (see"),
                            (("wake",), "no mapping is registered on this userfaultfd (see"),
-                           (("continue",), "no mapping is registered on this userfaultfd for minor (see"),
-                           (("copy", "--from-zero"), "no mapping is registered on this userfaultfd for missing (see")):
+                           (("continue",), "no mapping is registered on this userfaultfd for minor: register memory first"),
+                           (("copy", "--from-zero"), "no mapping is registered on this userfaultfd for missing: register memory first")):
             contains(run(args[0], t.pid, "all", *args[1:], check=1).err, text)
 
 

@@ -395,7 +395,10 @@ TEST("resolve-glob")
 	check_resolved(__LINE__, "@*guest*", &any, "10000-20000:7 20000-40000:0");
 	check_resolved(__LINE__, "@*", &any, "10000-20000:7 20000-40000:0 200000-800000:8 1000000-1010000:0");
 	check_resolved(__LINE__, "@\\[h]", &any, "1000000-1010000:0");
-	check_unresolved(__LINE__, "@guest", &any, -ENOENT, "no mapping has such a name");
+	check_unresolved(__LINE__, "@guest", &any, -ENOENT,
+			 "the whole name: '@*guest*' matches /memfd:guest (deleted) (see uffdctl smaps --all 4211)");
+	check_unresolved(__LINE__, "2@nothing", &any, -ENOENT, "no mapping has such a name; the pattern must match the "
+			 "whole name: use * for the rest, \\[ for a bracket");
 	check_unresolved(__LINE__, "@/memfd:gues", &any, -ENOENT, "no mapping has such a name");
 	check_unresolved(__LINE__, "@/memfd:guest (deleted", &any, -ENOENT, "no mapping has such a name");
 }
