@@ -96,6 +96,21 @@ static const struct column list_columns[] = {
 	{}
 };
 
+/* BPF shows the descriptors of others, too, but the numbers of waiters are in fdinfo. */
+static void note_unknown(struct invocation *inv, const struct uffdctl_list *list)
+{
+	const struct list_options *o = inv->options;
+	size_t nr = 0;
+
+	source_note(inv, list, o->pids.nr ? 0 : uffdctl_list_hidden(list));
+	for (size_t i = 0; i < uffdctl_list_count(list); i++)
+		nr += uffdctl_list_get(list, i)->total == UFFDCTL_UNKNOWN;
+	if (nr && uffdctl_list_source(list) == UFFDCTL_SOURCE_BPF && table_has_unknown(inv->table))
+		note(&inv->messages,
+		     "waiters and features of %zu descriptors are unknown (needs ptrace access: run as root, or setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep on this program)",
+		     nr);
+}
+
 static int run_list(struct invocation *inv)
 {
 	struct list_options *o = inv->options;
@@ -112,7 +127,7 @@ static int run_list(struct invocation *inv)
 	if (table_end(inv->table) < 0 || r < 0)
 		failed = true;
 	if (list)
-		source_note(inv, list, o->pids.nr ? 0 : uffdctl_list_hidden(list));
+		note_unknown(inv, list);
 	uffdctl_list_free(list);
 	pids_free(&o->pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;

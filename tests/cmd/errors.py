@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: each its own message and exit code, and nothing changed."""
+import json
 import os
 import re
 import resource
@@ -363,6 +364,23 @@ def user_is_told_what_is_missing():
     with Target(user=NOBODY) as t:
         r = run("list", t.pid, user=NOBODY, check=0)
         eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes (see uffdctl list)\n", "without a row")
+
+
+@test
+def user_with_bpf_alone():
+    """As after setcap cap_bpf,cap_perfmon+ep: what others' fdinfo would say is unknown, and what else it needs is said."""
+    caps = "+bpf,+perfmon"
+    prefix = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}", UFFDCTL]
+    with target(mode="minor") as (t, _):
+        def listed(*args):
+            return subprocess.run([*prefix, "list", *args], capture_output=True, text=True, check=True)
+        if "BPF is not permitted" in listed().stderr:
+            skip("BPF is not permitted with CAP_BPF and CAP_PERFMON alone")
+        r = listed("-J")
+        row = next(x for x in json.loads(r.stdout)["list"] if x["pid"] == t.pid)
+        eq((row["target_pid"], row["reader"], row["minor"], row["total"]), (t.pid, False, 16 * PAGE, None), "the row")
+        contains(r.stderr, "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep")
+        eq(listed("-o", "pid,fd").stderr, "", "nothing that was asked for is missing")
 
 
 @test
