@@ -80,8 +80,7 @@ void warn_own_memory(struct uffdctl_handle *h, const struct segments *segs)
 /* By file, then by the offset in it. */
 static int cmp_file(const void *a, const void *b)
 {
-	const struct uffdctl_vma *v = (*(const struct segment *const *)a)->vma;
-	const struct uffdctl_vma *w = (*(const struct segment *const *)b)->vma;
+	const struct uffdctl_vma *v = ((const struct segment *)a)->vma, *w = ((const struct segment *)b)->vma;
 	const uint64_t x[] = { v->inode, v->dev_major, v->dev_minor, v->offset, v->range.start };
 	const uint64_t y[] = { w->inode, w->dev_major, w->dev_minor, w->offset, w->range.start };
 
@@ -91,8 +90,8 @@ static int cmp_file(const void *a, const void *b)
 	return 0;
 }
 
-/* Those that the user did not choose one by one. */
-static size_t collect_unchosen(const struct segments *segs, const struct segment **ret)
+/* Those of files that the user did not choose one by one. */
+static size_t collect_unchosen(const struct segments *segs, struct segment *ret)
 {
 	size_t nr = 0;
 
@@ -101,7 +100,7 @@ static size_t collect_unchosen(const struct segments *segs, const struct segment
 		bool by_glob = seg->spec->kind == RANGE_GLOB && !seg->spec->nth;
 
 		if ((by_glob || seg->spec->kind == RANGE_ALL) && seg->vma->inode)
-			ret[nr++] = seg;
+			ret[nr++] = *seg;
 	}
 	qsort(ret, nr, sizeof(*ret), cmp_file);
 	return nr;
@@ -122,31 +121,27 @@ static void warn_pair(struct uffdctl_handle *h, const struct segment *a, const s
 
 void warn_same_file(struct uffdctl_handle *h, const struct segments *segs)
 {
-	_cleanup_free_ const struct segment **sorted = calloc(segs->nr + 1, sizeof(*sorted));
-	const struct segment *last = NULL; /* the one that reaches furthest into its file */
-	bool warned = false;		   /* of this file */
+	_cleanup_free_ struct segment *sorted = calloc(segs->nr + 1, sizeof(*sorted));
+	const struct segment *last = sorted; /* the one that reaches furthest into its file */
+	bool warned = false;		     /* of this file */
 	size_t nr;
 
 	/* A handler in another process uses mappings of its own. */
 	if (!sorted || !held_by_target(h))
 		return;
 	nr = collect_unchosen(segs, sorted);
-	for (size_t i = 0; i < nr; i++) {
-		const struct uffdctl_vma *v = sorted[i]->vma;
-		uint64_t reach;
+	for (size_t i = 1; i < nr; i++) {
+		const struct uffdctl_vma *v = sorted[i].vma;
+		bool same = vma_same_file(last->vma, v);
+		uint64_t reach = vma_offset(last->vma, last->vma->range.end);
 
-		if (!last || !vma_same_file(last->vma, v)) {
-			last = sorted[i];
-			warned = false;
-			continue;
-		}
-		reach = vma_offset(last->vma, last->vma->range.end);
-		if (!warned && v != last->vma && v->offset < reach) {
-			warn_pair(h, last, sorted[i]);
+		warned &= same;
+		if (same && !warned && v != last->vma && v->offset < reach) {
+			warn_pair(h, last, &sorted[i]);
 			warned = true;
 		}
-		if (vma_offset(v, v->range.end) > reach)
-			last = sorted[i];
+		if (!same || vma_offset(v, v->range.end) > reach)
+			last = &sorted[i];
 	}
 }
 
