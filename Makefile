@@ -14,7 +14,9 @@ PYTHON ?= python3
 
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
-libdir ?= $(prefix)/lib
+# Where pkg-config looks beneath the prefix, and the loader too: lib/x86_64-linux-gnu, lib64 and so on.
+pc_path = $(subst :, ,$(shell $(PKG_CONFIG) --variable pc_path pkg-config 2>/dev/null))
+libdir ?= $(patsubst %/pkgconfig,%,$(firstword $(filter $(prefix)/lib%/pkgconfig,$(pc_path)) $(prefix)/lib/pkgconfig))
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
 

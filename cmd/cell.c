@@ -33,6 +33,12 @@ void cell_number(struct cell *c, uint64_t n)
 	c->number = n;
 }
 
+void cell_bool(struct cell *c, uint64_t n)
+{
+	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_BOOL;
+	c->number = n;
+}
+
 void cell_size(struct cell *c, uint64_t n)
 {
 	c->type = n == UFFDCTL_UNKNOWN ? CELL_NULL : CELL_SIZE;
@@ -215,6 +221,8 @@ const char *cell_string(struct cell *c, bool raw, bool exact)
 	switch (c->type) {
 	case CELL_NULL:
 		return "-";
+	case CELL_BOOL:
+		return c->number ? "yes" : "no";
 	case CELL_SIZE:
 		return exact ? number_text(c->out, c->number, 10) : human_size(c->out, c->number);
 	case CELL_NUMBER:
@@ -239,6 +247,8 @@ json_object *cell_json(const struct cell *c)
 	switch (c->type) {
 	case CELL_NULL:
 		return NULL;
+	case CELL_BOOL:
+		return json_object_new_boolean(c->number != 0);
 	case CELL_NUMBER:
 	case CELL_SIZE:
 	case CELL_DURATION:

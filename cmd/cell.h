@@ -13,6 +13,7 @@ struct json_object;
 enum cell_type {
 	CELL_NULL, /* not known: "-", JSON null */
 	CELL_NUMBER,
+	CELL_BOOL,     /* yes or no; JSON true or false */
 	CELL_SIZE,     /* bytes: 1.5G, exact with -b and in JSON */
 	CELL_DURATION, /* nanoseconds: 1.5s, exact in JSON */
 	CELL_ADDRESS,  /* 7f…; JSON "0x7f…" */
@@ -38,6 +39,7 @@ void cell_clear(struct cell *c, const char *column);
 void cell_free(struct cell *c);
 
 void cell_number(struct cell *c, uint64_t n);	 /* UFFDCTL_UNKNOWN is null */
+void cell_bool(struct cell *c, uint64_t n);	 /* likewise */
 void cell_size(struct cell *c, uint64_t n);	 /* likewise */
 void cell_duration(struct cell *c, uint64_t ns); /* likewise */
 void cell_pid(struct cell *c, pid_t pid);	 /* 0 is null */

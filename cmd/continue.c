@@ -10,6 +10,7 @@ static const struct column continue_columns[] = {
 	{ "ABSENT", "bytes without a page in the page cache (EFAULT)", COL_RIGHT, result_absent },
 	{ "ELSEWHERE", "bytes not written and not continued, because they are mapped elsewhere or swapped out",
 	  COL_RIGHT, result_elsewhere },
+	DRY_RUN_COLUMN,
 	{ "ERROR", "why the rest was not done, with its address", COL_WIDE, result_error },
 	{}
 };

@@ -12,6 +12,7 @@ static const struct column made_columns[] = {
 	{ "ABSENT", "bytes past the end of the file", COL_RIGHT, result_absent },
 	{ "FILLED", "same as MAPPED: every page comes with its contents", COL_RIGHT | COL_HIDDEN, result_filled },
 	{ "ELSEWHERE", "0; unknown in a dry run", COL_RIGHT | COL_HIDDEN, result_elsewhere },
+	DRY_RUN_COLUMN,
 	{ "ERROR", "why the rest was not done, with its address", COL_WIDE, result_error },
 	{}
 };

@@ -53,7 +53,7 @@ static error_t check_arguments(const struct drive_options *o, const struct argp_
 		return usage_error(state, "no PID given");
 	if (!o->ranges)
 		return usage_error(state,
-				   "no RANGE given: START-END, START+LEN, @GLOB, :SYMBOL or all (uffdctl(1), RANGES)");
+				   "no RANGE given: START-END, START+LEN, ADDRESS, @GLOB, :SYMBOL or all (see uffdctl(1))");
 	return 0;
 }
 
@@ -173,6 +173,8 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
 	if ((table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
 		d->failed = true;
+	if (d->handle && d->options->flags & UFFDCTL_ACTION_DRY_RUN)
+		note(&d->inv->messages, "%d: dry run: nothing was changed", d->options->pid);
 	uffdctl_handle_close(d->handle);
 	uffdctl_target_close(d->target);
 	uffdctl_ranges_free(d->options->ranges);
@@ -192,7 +194,10 @@ struct uffdctl_action_opts drive_opts(struct drive *d)
 void drive_result(void *data, const struct uffdctl_result *result)
 {
 	struct drive *d = data;
-	struct result_row row = { { d->options->pid, result->range }, result, uffdctl_handle_fd(d->handle) };
+	struct result_row row = { { d->options->pid, result->range },
+				  result,
+				  uffdctl_handle_fd(d->handle),
+				  d->options->flags & UFFDCTL_ACTION_DRY_RUN };
 
 	if (table_row(d->inv->table, &row) == -ENOMEM)
 		d->failed = true;

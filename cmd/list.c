@@ -66,9 +66,9 @@ static void uffd_registered(const void *row, struct cell *ret)
 			cell_size(ret, uffd_of(row)->bytes[bit]);
 }
 
-static void uffd_waits(const void *row, struct cell *ret)
+static void uffd_reader(const void *row, struct cell *ret)
 {
-	cell_number(ret, uffd_of(row)->has_reader);
+	cell_bool(ret, uffd_of(row)->has_reader);
 }
 
 static void uffd_features(const void *row, struct cell *ret)
@@ -86,14 +86,30 @@ static const struct column list_columns[] = {
 	{ "PENDING", "waiting threads whose message no handler has read", COL_RIGHT, uffd_pending },
 	{ "TOTAL", "all waiting threads; TOTAL minus PENDING: message read, fault not resolved", COL_RIGHT,
 	  uffd_total },
+	{ "READER", "yes: a handler waits for messages now; no: none does, or it is busy", 0, uffd_reader },
 	{ "MINOR", "bytes registered for minor faults", COL_RIGHT, uffd_registered },
 	{ "MISSING", "bytes registered for missing faults", COL_RIGHT, uffd_registered },
 	{ "WP", "bytes registered for write-protect faults", COL_RIGHT, uffd_registered },
 	{ "RWP", "bytes registered for read-write-protect faults", COL_RIGHT | COL_HIDDEN, uffd_registered },
-	{ "WAITS", "1: a handler waits for messages now, 0: none does", COL_RIGHT | COL_EXTRA, uffd_waits },
-	{ "FEATURES", "features that its UFFDIO_API asked for; unknown before that call", COL_WIDE, uffd_features },
+	{ "FEATURES", "features that its UFFDIO_API asked for; unknown before that call", COL_HIDDEN | COL_WIDE,
+	  uffd_features },
 	{}
 };
+
+/* BPF shows the descriptors of others, too, but the numbers of waiters are in fdinfo. */
+static void note_unknown(struct invocation *inv, const struct uffdctl_list *list)
+{
+	const struct list_options *o = inv->options;
+	size_t nr = 0;
+
+	source_note(inv, list, o->pids.nr ? 0 : uffdctl_list_hidden(list));
+	for (size_t i = 0; i < uffdctl_list_count(list); i++)
+		nr += uffdctl_list_get(list, i)->total == UFFDCTL_UNKNOWN;
+	if (nr && uffdctl_list_source(list) == UFFDCTL_SOURCE_BPF && table_has_unknown(inv->table))
+		note(&inv->messages,
+		     "waiters and features of %zu descriptors are unknown (needs ptrace access: run as root, or setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep on this program)",
+		     nr);
+}
 
 static int run_list(struct invocation *inv)
 {
@@ -108,9 +124,12 @@ static int run_list(struct invocation *inv)
 	for (size_t i = 0; r >= 0 && i < uffdctl_list_count(list); i++)
 		r = table_row(inv->table, uffdctl_list_get(list, i));
 	if (r >= 0 && !uffdctl_list_count(list) && !inv->style.json && !failed)
-		note(&inv->messages, "no userfaultfd %s", o->pids.nr ? "belongs to these processes" : "was found");
+		note(&inv->messages, "no %suserfaultfd %s", uffdctl_list_hidden(list) ? "visible " : "",
+		     o->pids.nr ? "belongs to these processes (see uffdctl list)" : "was found");
 	if (table_end(inv->table) < 0 || r < 0)
 		failed = true;
+	if (list)
+		note_unknown(inv, list);
 	uffdctl_list_free(list);
 	pids_free(&o->pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;

@@ -149,7 +149,8 @@ static void set_log(struct invocation *inv)
 	inv->messages.context = inv->context;
 	uffdctl_set_log(inv->context,
 			inv->messages.quiet ? UFFDCTL_LOG_ERROR
-			: inv->verbose	    ? UFFDCTL_LOG_DEBUG
+			: inv->verbose > 1  ? UFFDCTL_LOG_DEBUG
+			: inv->verbose	    ? UFFDCTL_LOG_INFO
 					    : UFFDCTL_LOG_NOTICE,
 			on_log, &inv->messages);
 }

@@ -17,7 +17,7 @@ static const struct argp_option common_options[] = {
 	{ "json", 'J', NULL, 0, "Print JSON", 90 },
 	{ "noheadings", 'n', NULL, 0, "Print no headings", 90 },
 	{ "color", OPT_COLOR, "WHEN", OPTION_ARG_OPTIONAL, "Colour: auto, always or never", 90 },
-	{ "verbose", 'v', NULL, 0, "Print on stderr what is being done", 91 },
+	{ "verbose", 'v', NULL, 0, "Print on stderr what is being done; twice: also what libbpf says", 91 },
 	{ "quiet", 'q', NULL, 0, "Print only errors on stderr, no warnings and notes", 91 },
 	{}
 };

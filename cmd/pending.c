@@ -205,8 +205,12 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 	}
 	if (r >= 0 && !ret->any)
 		say_none(inv, ret->hidden);
+	if (table_end(inv->table) < 0)
+		r = -EIO;
+	if (p)
+		source_note(inv, uffdctl_pending_list(p), 0);
 	uffdctl_pending_free(p);
-	return table_end(inv->table) < 0 ? -EIO : r;
+	return r;
 }
 
 /* Wait for the next listing, if there is one. */

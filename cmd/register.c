@@ -39,6 +39,7 @@ static const struct column register_columns[] = {
 	{ "MODE", "all modes that the part has now, including earlier ones", 0, result_modes },
 	FD_COLUMN,
 	{ "IOCTLS", "ioctls that the kernel allows on the range; unknown in a dry run", 0, result_ioctls },
+	DRY_RUN_COLUMN,
 	{ "ERROR", "why the part was not registered", COL_WIDE, result_error },
 	{}
 };
@@ -48,6 +49,7 @@ static const struct column unregister_columns[] = {
 	{ "MODE", "modes that the part had", 0, result_modes },
 	FD_COLUMN,
 	{ "IOCTLS", "always empty", COL_HIDDEN, no_ioctls },
+	DRY_RUN_COLUMN,
 	{ "ERROR", "why the part was not unregistered", COL_WIDE, result_error },
 	{},
 };

@@ -8,6 +8,11 @@ void result_error(const void *row, struct cell *ret)
 	ret->alert = true;
 }
 
+void result_dry_run(const void *row, struct cell *ret)
+{
+	cell_bool(ret, ((const struct result_row *)row)->dry_run);
+}
+
 void result_mapped(const void *row, struct cell *ret)
 {
 	cell_size(ret, result_of(row)->mapped);

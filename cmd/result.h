@@ -9,6 +9,7 @@ struct result_row {
 	struct range_row place;
 	const struct uffdctl_result *result;
 	int fd; /* number of the userfaultfd's descriptor in its holder */
+	bool dry_run;
 };
 
 static inline const struct uffdctl_result *result_of(const void *row)
@@ -17,6 +18,12 @@ static inline const struct uffdctl_result *result_of(const void *row)
 }
 
 void result_error(const void *row, struct cell *ret);
+void result_dry_run(const void *row, struct cell *ret);
+
+/* clang-format off */
+#define DRY_RUN_COLUMN \
+	{ "DRY_RUN", "yes: this was a dry run, and nothing was changed", COL_HIDDEN, result_dry_run }
+/* clang-format on */
 
 /* Sizes in bytes. */
 void result_mapped(const void *row, struct cell *ret);

@@ -69,6 +69,12 @@ static void vma_offset(const void *row, struct cell *ret)
 	cell_number(ret, vma_of(row)->offset);
 }
 
+/* Anonymous memory has no file. */
+static void vma_inode(const void *row, struct cell *ret)
+{
+	cell_number(ret, vma_of(row)->inode ?: UFFDCTL_UNKNOWN);
+}
+
 static void vma_page_size(const void *row, struct cell *ret)
 {
 	cell_size(ret, vma_of(row)->page_size);
@@ -122,7 +128,8 @@ static const struct column smaps_columns[] = {
 	SIZE_COLUMN("SWAP", COL_GROUP),
 	SIZE_COLUMN("SWAPPSS", 0),
 	SIZE_COLUMN("LOCKED", 0),
-	{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_HIDDEN, vma_offset },
+	{ "OFFSET", "offset in the file, bytes", COL_RIGHT, vma_offset },
+	{ "INODE", "number of the file; mappings of one file have the same", COL_RIGHT | COL_HIDDEN, vma_inode },
 	{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, vma_page_size },
 	{ "NAME", "as in maps", COL_WIDE, vma_name },
 	{}
@@ -185,16 +192,21 @@ static error_t parse_smaps(int key, char *arg, struct argp_state *state)
 static int add_mappings(struct invocation *inv, const struct uffdctl_maps *maps, struct vma_row *row)
 {
 	const struct smaps_options *o = inv->options;
+	size_t nr = 0;
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < uffdctl_maps_count(maps); i++) {
 		row->vma = uffdctl_maps_get(maps, i);
 		row->place.range = row->vma->range;
-		if (!o->modes || row->vma->modes & o->modes)
-			r = table_row(inv->table, row);
+		if (o->modes && !(row->vma->modes & o->modes))
+			continue;
+		r = table_row(inv->table, row);
+		nr++;
 	}
-	if (r >= 0 && !uffdctl_maps_count(maps) && !inv->style.json)
-		note(&inv->messages, "%d: no mapping is registered on a userfaultfd", row->place.pid);
+	if (r >= 0 && !nr && !inv->style.json)
+		note(&inv->messages, "%d: no mapping is registered on a userfaultfd%s", row->place.pid,
+		     o->modes ? " with such a flag: without --flag, all that are registered are listed"
+			      : ": --all lists every mapping");
 	if (r >= 0 && inv->verbose)
 		note(&inv->messages, "%d: from %s", row->place.pid,
 		     uffdctl_maps_source(maps) == UFFDCTL_SOURCE_BPF ? "bpf" : "smaps");
@@ -238,6 +250,8 @@ static int run_smaps(struct invocation *inv)
 	for (size_t i = 0; r >= 0 && i < o->pids.nr; i++)
 		failed |= list_process(inv, o->pids.list[i], list) < 0;
 	failed |= table_end(inv->table) < 0;
+	if (list)
+		source_note(inv, list, 0);
 	uffdctl_list_free(list);
 	pids_free(&o->pids);
 	return failed ? EXIT_UNDONE : EXIT_DONE;

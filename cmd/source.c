@@ -2,7 +2,6 @@
 /* --source, for the commands that have two sources. */
 #include "cmd/source.h"
 #include "cmd/values.h"
-#include "lib/uffdctl.h"
 
 static const char *const words[] = {
 	[UFFDCTL_SOURCE_AUTO] = "auto",
@@ -31,3 +30,15 @@ static error_t parse_source(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp source_argp = { .options = source_options, .parser = parse_source };
+
+void source_note(struct invocation *inv, const struct uffdctl_list *list, size_t nr_hidden)
+{
+	const char *why = uffdctl_list_why(list) ?: "/proc shows them to root (CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH)";
+	bool some = uffdctl_list_why(list) && table_has_unknown(inv->table);
+
+	if (nr_hidden)
+		note(&inv->messages, "%sthe userfaultfds of %zu processes can't be seen: %s",
+		     some ? "values are unknown, and " : "", nr_hidden, why);
+	else if (some)
+		note(&inv->messages, "values are unknown: %s", why);
+}

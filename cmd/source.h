@@ -3,9 +3,15 @@
 #ifndef CMD_SOURCE_H
 #define CMD_SOURCE_H
 
-#include <argp.h>
+#include "cmd/command.h"
 
 /* Records in an enum uffdctl_source. */
 extern const struct argp source_argp;
+
+/*
+ * After the listing: say why values of it are not known, or processes not seen, if that is for lack of BPF or
+ * privileges. @nr_hidden: processes of which nothing could be seen, though they were asked for
+ */
+void source_note(struct invocation *inv, const struct uffdctl_list *list, size_t nr_hidden);
 
 #endif

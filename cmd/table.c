@@ -28,6 +28,7 @@ struct table {
 	size_t nr_in_portion, nr_rows;
 	struct cell cell; /* its memory is reused for all cells */
 	bool to_terminal;
+	bool has_unknown;
 };
 
 /* Characters: all but the first byte of each are 10xxxxxx. */
@@ -44,6 +45,7 @@ static struct cell *get_cell(struct table *t, const struct column *col, const vo
 {
 	cell_clear(&t->cell, col->name);
 	col->get(row, &t->cell);
+	t->has_unknown |= t->cell.type == CELL_NULL;
 	return &t->cell;
 }
 
@@ -303,6 +305,11 @@ int table_row(struct table *t, const void *row)
 	if (t->nr_rows && !t->to_terminal && !t->style->raw && !t->style->color)
 		return plain_row(t, row);
 	return scols_row(t, row);
+}
+
+bool table_has_unknown(const struct table *t)
+{
+	return t->has_unknown;
 }
 
 static void end_json(struct table *t)

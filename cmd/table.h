@@ -43,6 +43,8 @@ void table_free(struct table *t);
 void table_show(struct table *t, unsigned int flag);
 /* The row is not used after the call. -EIO: stdout can't be written, which table_end() reports. */
 int table_row(struct table *t, const void *row);
+/* Has a value that was shown not been known? */
+bool table_has_unknown(const struct table *t);
 /* Print the remaining rows; the next row begins another listing. -EIO, reported: stdout can't be written. */
 int table_end(struct table *t);
 

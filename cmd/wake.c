@@ -9,6 +9,7 @@ static const struct column wake_columns[] = {
 	{ "ABSENT", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_absent },
 	{ "FILLED", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_filled },
 	{ "ELSEWHERE", "always unknown for wake", COL_RIGHT | COL_HIDDEN, result_elsewhere },
+	DRY_RUN_COLUMN,
 	{ "ERROR", "what went wrong", COL_WIDE, result_error },
 	{}
 };

@@ -20,6 +20,7 @@ static inline bool log_is_wanted(const struct uffdctl *u, int level)
 #define log_error(u, ...) log_at(u, UFFDCTL_LOG_ERROR, __VA_ARGS__)
 #define log_warning(u, ...) log_at(u, UFFDCTL_LOG_WARNING, __VA_ARGS__)
 #define log_notice(u, ...) log_at(u, UFFDCTL_LOG_NOTICE, __VA_ARGS__)
+#define log_info(u, ...) log_at(u, UFFDCTL_LOG_INFO, __VA_ARGS__)
 #define log_debug(u, ...) log_at(u, UFFDCTL_LOG_DEBUG, __VA_ARGS__)
 
 /* Log, and return err, so that a failing function ends in one statement. */

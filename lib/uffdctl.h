@@ -49,7 +49,8 @@ enum uffdctl_log_level {
 	UFFDCTL_LOG_ERROR = 3,
 	UFFDCTL_LOG_WARNING = 4,
 	UFFDCTL_LOG_NOTICE = 5,
-	UFFDCTL_LOG_DEBUG = 7,
+	UFFDCTL_LOG_INFO = 6,  /* what is being done */
+	UFFDCTL_LOG_DEBUG = 7, /* also what libbpf says, in its words */
 };
 
 /* msg has no newline; names that come from a target are escaped in it. */
@@ -173,6 +174,13 @@ size_t uffdctl_list_count(const struct uffdctl_list *l);
 const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_list *l, size_t i);
 /* The source that was used. */
 enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l);
+/*
+ * Why BPF was not used though it was wanted, with the remedy, so that owners, readers and registered bytes are not
+ * known; NULL: it was used, or not wanted. Since 0.1.
+ */
+const char *uffdctl_list_why(const struct uffdctl_list *l);
+/* Number of processes whose descriptors could not be seen, for lack of privileges and of BPF. Since 0.1. */
+size_t uffdctl_list_hidden(const struct uffdctl_list *l);
 
 /* ---- targets and their mappings ---- */
 
@@ -561,7 +569,7 @@ void uffdctl_symbols_free(struct uffdctl_symbols *s);
  * @ret: out, valid until the next call with s
  * -EAGAIN: being looked up: call again; -ENOENT: nothing is known about ip, or it is in no executable mapping;
  * -ESRCH: the process ended before; -EPERM, -EACCES: no ptrace access;
- * -EMFILE, -ENOMEM. Errors are logged at debug level only.
+ * -EMFILE, -ENOMEM. Errors are logged at info level only.
  * Beneath: /proc/PID/maps, map_files or root, pagemap, mem for the vdso; root/tmp/perf-PID.map of its own namespaces;
  * debug files beside the file and under /usr/lib/debug, none from a network. A child process opens and reads them: if
  * a file system does not answer for 5 seconds, it is not accessed again. Since 0.1.
@@ -576,7 +584,8 @@ int uffdctl_ranges_new(struct uffdctl *u, struct uffdctl_ranges **ret);
 void uffdctl_ranges_free(struct uffdctl_ranges *r);
 
 /*
- * Add a range as a user wrote it: START-END, START+LEN, @GLOB, :SYMBOL, FILE:SYMBOL or all (uffdctl(1), RANGES).
+ * Add a range as a user wrote it: START-END, START+LEN, ADDRESS, @GLOB, N@GLOB, :SYMBOL, FILE:SYMBOL or all
+ * (uffdctl(1), RANGES). ADDRESS is the page of the mapping there, found when the range is used.
  * -EINVAL: none of these, reversed, empty, overflowing or not aligned to pages. Since 0.1.
  */
 int uffdctl_ranges_add(struct uffdctl_ranges *r, const char *text);

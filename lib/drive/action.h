@@ -43,6 +43,7 @@ void action_report(struct action *a, struct uffdctl_result *res, int err, const 
 void action_report_other(struct action *a, const struct segment *seg, struct uffdctl_result *res);
 
 /* For the filter. */
+#define ACTION_IS_OURS "is registered on this userfaultfd"
 bool action_is_ours(const struct uffdctl_vma *v, uint64_t owner, void *arg);
 
 #endif

@@ -68,8 +68,8 @@ static int fail_several(struct uffdctl_handle *h)
 {
 	_cleanup_free_ char *text = list_name(h->list, is_any, NULL);
 
-	return text ? fail(h->t->u, -ENOTUNIQ, "%d: has several userfaultfds (%s): choose one with --fd", h->t->pid,
-			   text)
+	return text ? fail(h->t->u, -ENOTUNIQ, "%d: has several userfaultfds (%s): choose one with --fd=PID:FD",
+			   h->t->pid, text)
 		    : log_oom(h->t->u);
 }
 

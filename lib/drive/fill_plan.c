@@ -8,6 +8,7 @@
 #include "lib/drive/fill.h"
 #include "lib/drive/fill_choose.h"
 #include "lib/inspect/pagecache.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/mincore.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/proc.h"
@@ -32,8 +33,8 @@ static int check_reader(const struct job *job)
 			    h->pid, h->fd);
 	if (reader < 0)
 		return fail(h->t->u, -EBUSY,
-			    "%d: without BPF it is not known whether a handler reads the messages of fd %d and may fill the same pages: if none does, use --force",
-			    h->pid, h->fd);
+			    "%d: without BPF it is not known whether a handler reads the messages of fd %d and may fill the same pages: if none does, use --force%s",
+			    h->pid, h->fd, iter_remedy(h->t->u));
 	return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "lib/drive/governs.h"
+#include "lib/kernel/iter.h"
 #include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"
@@ -129,11 +130,11 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	r = proc_each_number(AT_FDCWD, "/proc", search_process, &s);
 	if (s.other)
 		return fail(h->t->u, -EXDEV,
-			    "%d: %s may govern the memory of process %d, which has the same addresses registered; only BPF shows which: run as root, or with CAP_BPF and CAP_PERFMON",
-			    h->t->pid, fd, s.other);
+			    "%d: %s may govern the memory of process %d, which has the same addresses registered; only BPF shows which%s",
+			    h->t->pid, fd, s.other, iter_remedy(h->t->u));
 	if ((r < 0 || s.hidden) && !by_deed && can_be_inherited(h))
 		return fail(h->t->u, -EXDEV,
-			    "%d: without BPF it can't be shown that %s governs the memory of this process, and not of one that may not be inspected: run as root, or give this program the capabilities (setcap cap_bpf,cap_perfmon+ep)",
-			    h->t->pid, fd);
+			    "%d: without BPF it can't be shown that %s governs the memory of this process, and not of one that may not be inspected%s",
+			    h->t->pid, fd, iter_remedy(h->t->u));
 	return 0;
 }

@@ -22,9 +22,8 @@ static int fail_take(const struct uffdctl_handle *h, int err)
 	case -EBADF:
 		return fail(u, err, "%d: has no descriptor %d (see uffdctl list %d)", h->pid, h->fd, h->pid);
 	case -EPERM:
-		return fail(u, err,
-			    "%d: pidfd_getfd of fd %d: %s (needs ptrace access to the process: CAP_SYS_PTRACE; or the same user, a dumpable process, and permission by Yama)",
-			    h->pid, h->fd, strerror(-err));
+		return fail(u, err, "%d: pidfd_getfd of fd %d: %s (%s)", h->pid, h->fd, strerror(-err),
+			    target_why_not_taken());
 	case -EOPNOTSUPP:
 		return fail(u, err,
 			    "%d: fd %d: the process's first thread has ended, and before Linux 6.9 its descriptors can't be taken: use a descriptor that another process holds, with --fd=PID:FD (see uffdctl list %d)",
@@ -147,7 +146,7 @@ static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opt
 		uffdctl_handle_close(h);
 		return r;
 	}
-	log_debug(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
+	log_info(t->u, "%d: using fd %d of process %d", t->pid, h->fd, h->pid);
 	*ret = h;
 	return 0;
 }

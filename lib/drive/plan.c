@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "lib/drive/action.h"
 #include "lib/drive/chunk.h"
 #include "lib/drive/governs.h"
 #include "lib/drive/plan.h"
@@ -29,7 +30,14 @@ static void add_bytes(const struct job *job, const struct segment *s, struct pla
 
 int plan_make(struct job *job, const struct uffdctl_ranges *ranges, struct plan *ret, bool *failed)
 {
-	struct range_filter filter = { .all = is_wanted, .arg = job, .glob_registered = true };
+	struct range_filter filter = {
+		.all = is_wanted,
+		.arg = job,
+		.verb = ACTION_IS_OURS,
+		.modes = job->op->mode,
+		.hint = "register memory first with uffdctl register",
+		.glob_registered = true,
+	};
 	int r = handle_maps(job->h, &ret->maps);
 
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++) {
@@ -87,7 +95,7 @@ static char *objection(struct job *job, const struct segment *seg, int *ret_err)
 	switch (handle_owner(job->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
 		*ret_err = -ENOENT;
-		return strdup("not registered");
+		return strdup("not registered on a userfaultfd (see uffdctl register)");
 	case OWNER_OTHER:
 		*ret_err = -EBUSY;
 		return handle_other_owner(job->h, seg->owner);

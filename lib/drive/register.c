@@ -158,6 +158,7 @@ static int before_register(struct action *a, const struct segments *segs)
 	if (passing.nr) {
 		warn_handler(a->h, a->maps, registering(a)->modes);
 		warn_own_memory(a->h, &passing);
+		warn_same_file(a->h, &passing);
 	}
 	segments_free(&passing);
 	return check_present(a, segs);
@@ -222,7 +223,10 @@ UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdc
 	struct registering reg = { .modes = modes };
 	struct action a = {
 		.h = h,
-		.filter = { .all = can_have },
+		.filter = { .all = can_have,
+			    .verb = "of this process can be registered",
+			    .modes = modes,
+			    .hint = "minor needs shmem or hugetlbfs; missing and wp, anonymous memory too" },
 		.before = before_register,
 		.each = register_segment,
 		.op_data = &reg,

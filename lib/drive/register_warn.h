@@ -11,6 +11,12 @@
  */
 void warn_handler(struct uffdctl_handle *h, const struct uffdctl_maps *maps, uint64_t modes);
 
+/*
+ * Warn if @GLOB or all takes two mappings of one file: a handler of the target that fills pages through one of them
+ * would wait for itself.
+ */
+void warn_same_file(struct uffdctl_handle *h, const struct segments *segs);
+
 /* Warn if ranges hold memory that the target's own handler needs: heap, stacks, TLS. */
 void warn_own_memory(struct uffdctl_handle *h, const struct segments *segs);
 

@@ -13,7 +13,7 @@ static void unregister_segment(struct action *a, const struct segment *seg)
 
 	switch (handle_owner(a->h, seg->vma, seg->owner)) {
 	case OWNER_NONE:
-		action_report(a, &res, -ENOENT, "not registered");
+		action_report(a, &res, -ENOENT, "not registered on a userfaultfd (see uffdctl smaps)");
 		return;
 	case OWNER_OTHER:
 		action_report_other(a, seg, &res);
@@ -40,7 +40,7 @@ UFFDCTL_EXPORT int uffdctl_unregister(struct uffdctl_handle *h, const struct uff
 {
 	struct action a = {
 		.h = h,
-		.filter = { .all = action_is_ours, .glob_registered = true },
+		.filter = { .all = action_is_ours, .verb = ACTION_IS_OURS, .glob_registered = true },
 		.before = before_unregister,
 		.each = unregister_segment,
 	};

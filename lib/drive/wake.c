@@ -38,16 +38,23 @@ static void wake_segment(struct action *a, const struct segment *seg)
 /* Addresses need not be mapped: threads may still wait where a mapping was. */
 static void wake_addresses(struct action *a, const struct range_spec *spec)
 {
-	for (size_t i = maps_find(a->maps, spec->range.start);
-	     i < a->maps->nr && a->maps->vmas[i].range.start < spec->range.end; i++) {
-		struct segment seg = { spec->range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
+	struct uffdctl_range range = range_addresses(a->maps, spec);
+
+	for (size_t i = maps_find(a->maps, range.start); i < a->maps->nr && a->maps->vmas[i].range.start < range.end;
+	     i++) {
+		struct segment seg = { range, &a->maps->vmas[i], maps_owner(a->maps, i), spec };
 
 		if (handle_owner(a->h, seg.vma, seg.owner) == OWNER_OTHER) {
 			wake_segment(a, &seg);
 			return;
 		}
 	}
-	wake(a, spec->range);
+	wake(a, range);
+}
+
+static bool is_address(const struct range_spec *spec)
+{
+	return spec->kind == RANGE_ADDRESS || spec->kind == RANGE_PAGE;
 }
 
 /* @segs: of all other ranges, in their order */
@@ -56,7 +63,7 @@ static void wake_all(struct action *a, const struct uffdctl_ranges *ranges, cons
 	size_t next = 0;
 
 	for (size_t i = 0; i < ranges->nr; i++) {
-		if (ranges->specs[i].kind == RANGE_ADDRESS)
+		if (is_address(&ranges->specs[i]))
 			wake_addresses(a, &ranges->specs[i]);
 		for (; next < segs->nr && segs->segs[next].spec == &ranges->specs[i]; next++)
 			wake_segment(a, &segs->segs[next]);
@@ -70,7 +77,7 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges)
 	int r = 0;
 
 	for (size_t i = 0; r >= 0 && i < ranges->nr; i++)
-		if (ranges->specs[i].kind != RANGE_ADDRESS)
+		if (!is_address(&ranges->specs[i]))
 			r = action_resolve(a, &ranges->specs[i], &segs);
 	if (r >= 0 && lock_is_unwanted(a->h))
 		r = -EINTR;
@@ -85,7 +92,7 @@ UFFDCTL_EXPORT int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_r
 {
 	struct action a = {
 		.h = h,
-		.filter = { .all = action_is_ours, .glob_registered = true },
+		.filter = { .all = action_is_ours, .verb = ACTION_IS_OURS, .glob_registered = true },
 	};
 	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
 

@@ -95,11 +95,10 @@ static int keep_wanted(struct uffdctl_list *l, const pid_t *pids, size_t nr_pids
 
 static int gather(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list *l)
 {
-	const char *why = NULL;
-	int r = source_choose(u, wanted, &l->source, &why);
+	int r = source_choose(u, wanted, &l->source, &l->why);
 
 	if (r >= 0 && l->source == UFFDCTL_SOURCE_PROC) {
-		r = list_from_proc(u, l, 0, why);
+		r = list_from_proc(l, 0);
 		return r < 0 ? fail(u, r, "/proc: %s", strerror(-r)) : 0;
 	}
 	if (r >= 0)
@@ -124,7 +123,7 @@ int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, st
 		uffdctl_list_free(l);
 		return r;
 	}
-	log_debug(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
+	log_info(u, "userfaultfds from %s", l->source == UFFDCTL_SOURCE_BPF ? "bpf" : "proc");
 	*ret = l;
 	return 0;
 }
@@ -133,14 +132,13 @@ int list_of_memory(struct uffdctl *u, pid_t pid, uint64_t mm, bool all, struct u
 {
 	struct uffdctl_list *l = calloc(1, sizeof(*l));
 	enum uffdctl_source source;
-	const char *why = NULL;
 	int r;
 
 	if (!l)
 		return log_oom(u);
-	r = mm ? list_from_bpf_of(u, l, all ? 0 : pid, mm) : source_choose(u, UFFDCTL_SOURCE_AUTO, &source, &why);
+	r = mm ? list_from_bpf_of(u, l, all ? 0 : pid, mm) : source_choose(u, UFFDCTL_SOURCE_AUTO, &source, &l->why);
 	if (r >= 0 && !mm)
-		r = list_from_proc(u, l, pid, why);
+		r = list_from_proc(l, pid);
 	if (r < 0) {
 		uffdctl_list_free(l);
 		return fail(u, r, "looking for userfaultfds: %s", strerror(-r));
@@ -205,4 +203,14 @@ UFFDCTL_EXPORT const struct uffdctl_uffd *uffdctl_list_get(const struct uffdctl_
 UFFDCTL_EXPORT enum uffdctl_source uffdctl_list_source(const struct uffdctl_list *l)
 {
 	return l->source;
+}
+
+UFFDCTL_EXPORT const char *uffdctl_list_why(const struct uffdctl_list *l)
+{
+	return l->why;
+}
+
+UFFDCTL_EXPORT size_t uffdctl_list_hidden(const struct uffdctl_list *l)
+{
+	return l->nr_hidden;
 }

@@ -10,6 +10,8 @@ struct uffdctl_list {
 	uint64_t *ids, *mms; /* parallel to uffds: ctx and mm of bpf/event.h; NULL from proc */
 	size_t nr, alloc, ids_alloc, mms_alloc;
 	enum uffdctl_source source;
+	const char *why;  /* not BPF, which was wanted too */
+	size_t nr_hidden; /* processes whose descriptors may not be read */
 };
 
 /* Add an empty entry; NULL: out of memory. */
@@ -25,10 +27,7 @@ void list_read_fdinfo(int procfd, struct uffdctl_uffd *d);
 int list_from_bpf(struct uffdctl *u, struct uffdctl_list *l, bool with_bytes);
 /* Those that govern one memory, with identities only. @holder: whose descriptors; 0: all processes' */
 int list_from_bpf_of(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, uint64_t mm);
-/*
- * @holder: whose descriptors; 0: all processes'
- * @why: why BPF, which was wanted too, is not available; NULL if it was not wanted
- */
-int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, const char *why);
+/* @holder: likewise */
+int list_from_proc(struct uffdctl_list *l, pid_t holder);
 
 #endif

@@ -7,13 +7,11 @@
 #include "lib/kernel/iter.h"
 #include "lib/kernel/kcmp.h"
 #include "lib/kernel/proc.h"
-#include "lib/log.h"
 
 struct proc_walk {
 	struct uffdctl_list *l;
 	int procfd;
 	pid_t pid;
-	size_t nr_hidden; /* processes whose descriptors may not be read */
 };
 
 static int add_proc_fd(uint32_t fd, void *arg)
@@ -53,7 +51,7 @@ static int add_proc(uint32_t pid, void *arg)
 	if (r >= 0)
 		r = proc_each_number(procfd, "fd", add_proc_fd, w);
 	if (r == -EACCES || r == -EPERM)
-		w->nr_hidden++;
+		w->l->nr_hidden++;
 	return iter_is_shortage(r) ? r : 0;
 }
 
@@ -90,23 +88,12 @@ static void number_by_kcmp(struct uffdctl_list *l)
 	}
 }
 
-#define NEEDS_FD "/proc/PID/fd needs CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
-
-int list_from_proc(struct uffdctl *u, struct uffdctl_list *l, pid_t holder, const char *why)
+int list_from_proc(struct uffdctl_list *l, pid_t holder)
 {
 	struct proc_walk w = { .l = l };
 	int r = holder ? add_proc(holder, &w) : proc_each_number(AT_FDCWD, "/proc", add_proc, &w);
 
-	if (r < 0)
-		return r;
-	number_by_kcmp(l);
-	if (why && w.nr_hidden)
-		log_notice(u,
-			   "owners and registered bytes are not known: %s; the descriptors of %zu processes are not known: " NEEDS_FD,
-			   why, w.nr_hidden);
-	else if (why)
-		log_notice(u, "owners and registered bytes are not known: %s", why);
-	else if (w.nr_hidden)
-		log_notice(u, "the descriptors of %zu processes are not known: " NEEDS_FD, w.nr_hidden);
-	return 0;
+	if (r >= 0)
+		number_by_kcmp(l);
+	return r < 0 ? r : 0;
 }

@@ -160,8 +160,8 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, const struct uffdctl_find_
 	if (o.pids)
 		p->nr_hidden = 0;
 	if (p->nr_hidden)
-		log_warning(u, "threads of %zu processes that you may not inspect may wait too (needs CAP_SYS_PTRACE)",
-			    p->nr_hidden);
+		log_warning(u, "threads of %zu processes that you may not inspect may wait too%s", p->nr_hidden,
+			    iter_remedy(u));
 	keep_wanted(p, o.pids, o.nr_pids);
 	name_waiters(u, p);
 	*ret = p;

@@ -1,12 +1,51 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Parsing of ranges. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 #include "lib/inspect/range.h"
 #include "lib/log.h"
 #include "lib/util.h"
+
+/* What looks like a name is most likely one of a mapping. */
+static int fail_form(struct uffdctl *u, const struct range_spec *spec)
+{
+	bool is_path = spec->text[0] == '/', is_glob = strpbrk(spec->text, "*?");
+	const char *before = "", *name = "", *after = "";
+
+	if (!strcasecmp(spec->text, "all")) {
+		before = "; did you mean ";
+		after = "all?";
+	} else if (is_path || is_glob || isalpha((unsigned char)spec->text[0])) {
+		before = is_path || is_glob ? "; did you mean '@" : "; did you mean '@*";
+		name = spec->text;
+		after = is_glob ? "'?" : "*'?";
+	}
+	return fail(u, -EINVAL,
+		    "%s: not a range: write START-END, START+LEN or ADDRESS in hexadecimal, @GLOB, :SYMBOL or all%s%s%s",
+		    spec->text, before, name, after);
+}
+
+/* As pending and watch print it. Fewer digits may be something else that was put in the wrong place. */
+#define MIN_ADDRESS_DIGITS 5
+
+static int parse_page(struct uffdctl *u, struct range_spec *spec, const char *text)
+{
+	uint64_t page = base_page_size(), addr;
+	int r = parse_hex(text, strlen(text), &addr);
+
+	if (r == -EINVAL || (strlen(text) < MIN_ADDRESS_DIGITS && strncasecmp(text, "0x", 2)))
+		return fail_form(u, spec);
+	if (r < 0 || addr >= UINT64_MAX - 2 * page)
+		return fail(u, -EINVAL, "%s: goes beyond the end of the address space", spec->text);
+	spec->kind = RANGE_PAGE;
+	spec->range.start = round_down(addr, page);
+	spec->range.end = spec->range.start + page;
+	return 0;
+}
 
 static int parse_address(struct uffdctl *u, struct range_spec *spec, const char *text)
 {
@@ -17,9 +56,10 @@ static int parse_address(struct uffdctl *u, struct range_spec *spec, const char 
 	int r;
 
 	if (!text[sep])
-		return fail(u, -EINVAL, "%s: not a range: write START-END, START+LEN, @GLOB, :SYMBOL or all",
-			    spec->text);
+		return parse_page(u, spec, text);
 	r = parse_hex(text, sep, &range->start);
+	if (r == -EINVAL)
+		return fail_form(u, spec);
 	if (r >= 0)
 		r = text[sep] == '-' ? parse_hex(rest, strlen(rest), &range->end) : uffdctl_size_parse(rest, &len);
 	if (r == -EINVAL)
@@ -53,21 +93,28 @@ static int parse_symbol(struct uffdctl *u, struct range_spec *spec, const char *
 	return spec->pattern && (spec->module || colon == text) ? 0 : log_oom(u);
 }
 
+static int parse_glob(struct uffdctl *u, struct range_spec *spec, const char *text, const char *at)
+{
+	if (!at[1])
+		return fail(u, -EINVAL, "%s: no pattern after the @", spec->text);
+	spec->nth = strtoull(text, NULL, 10);
+	if (at > text && !spec->nth)
+		return fail(u, -EINVAL, "%s: matches are counted from 1: 1@GLOB is the first", spec->text);
+	spec->kind = RANGE_GLOB;
+	spec->pattern = strdup(at + 1);
+	return spec->pattern ? 0 : log_oom(u);
+}
+
 static int parse_spec(struct uffdctl *u, struct range_spec *spec, const char *text)
 {
-	const char *colon = strrchr(text, ':');
+	const char *colon = strrchr(text, ':'), *at = text + strspn(text, "0123456789");
 
 	if (!strcmp(text, "all")) {
 		spec->kind = RANGE_ALL;
 		return 0;
 	}
-	if (text[0] == '@') {
-		if (!text[1])
-			return fail(u, -EINVAL, "%s: no pattern after the @", spec->text);
-		spec->kind = RANGE_GLOB;
-		spec->pattern = strdup(text + 1);
-		return spec->pattern ? 0 : log_oom(u);
-	}
+	if (*at == '@')
+		return parse_glob(u, spec, text, at);
 	if (colon)
 		return parse_symbol(u, spec, text, colon);
 	spec->kind = RANGE_ADDRESS;

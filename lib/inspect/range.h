@@ -7,7 +7,8 @@
 
 enum range_kind {
 	RANGE_ADDRESS, /* START-END, START+LEN */
-	RANGE_GLOB,    /* @GLOB */
+	RANGE_PAGE,    /* an address: its page, which may be a huge one */
+	RANGE_GLOB,    /* @GLOB, N@GLOB */
 	RANGE_SYMBOL,  /* :SYMBOL, FILE:SYMBOL */
 	RANGE_ALL,
 };
@@ -15,7 +16,8 @@ enum range_kind {
 struct range_spec {
 	enum range_kind kind;
 	char *text;		    /* as written, escaped for messages */
-	struct uffdctl_range range; /* RANGE_ADDRESS */
+	struct uffdctl_range range; /* RANGE_ADDRESS; RANGE_PAGE: the small page there */
+	uint64_t nth;		    /* RANGE_GLOB: only this one of the matches, from 1; 0: all */
 	char *module;		    /* RANGE_SYMBOL: may be NULL */
 	char *pattern;		    /* the symbol, or the glob */
 };

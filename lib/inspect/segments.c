@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/inspect/segments.h"
+#include "lib/kernel/names.h"
 #include "lib/log.h"
 #include "lib/symbols/elf.h"
 #include "lib/util.h"
@@ -89,9 +90,20 @@ static int add_addresses(const struct search *s, struct uffdctl_range range, str
 	return r;
 }
 
+struct uffdctl_range range_addresses(const struct uffdctl_maps *maps, const struct range_spec *spec)
+{
+	const struct uffdctl_vma *v = spec->kind == RANGE_PAGE ? maps_at(maps, spec->range.start) : NULL;
+	uint64_t start;
+
+	if (!v)
+		return spec->range;
+	start = round_down(spec->range.start, v->page_size);
+	return (struct uffdctl_range){ start, start + v->page_size };
+}
+
 static int resolve_address(const struct search *s, struct segments *ret)
 {
-	return add_addresses(s, s->spec->range, ret);
+	return add_addresses(s, range_addresses(s->maps, s->spec), ret);
 }
 
 /* ---- symbols ---- */
@@ -126,34 +138,82 @@ static bool glob_matches(const char *glob, const char *name)
 	return plain && !fnmatch(glob, plain, 0);
 }
 
-static int add_matches(const struct search *s, bool registered, struct segments *ret)
+/* The kernel splits a mapping where a part of it is registered or protected differently. */
+static bool is_continued(const struct uffdctl_vma *v, const struct uffdctl_vma *next)
 {
+	return v && next->range.start == v->range.end && vma_same_file(v, next) &&
+	       (!v->inode || next->offset == vma_offset(v, v->range.end));
+}
+
+/* Returns the number of mappings that match, or a negative errno. */
+static ssize_t add_matches(const struct search *s, bool registered, struct segments *ret)
+{
+	const struct uffdctl_vma *last = NULL;
+	size_t nr = 0;
 	int r = 0;
 
 	for (size_t i = 0; i < s->maps->nr && r >= 0; i++) {
 		const struct uffdctl_vma *v = &s->maps->vmas[i];
 
-		if (v->name && *v->name && (v->modes || !registered) && glob_matches(s->spec->pattern, v->name))
+		bool is_wanted = v->modes || !registered;
+
+		/* To find the n-th, count those that are not wanted too. */
+		if ((!is_wanted && !s->spec->nth) || !v->name || !*v->name || !glob_matches(s->spec->pattern, v->name))
+			continue;
+		nr += !is_continued(last, v);
+		last = v;
+		if (is_wanted && (!s->spec->nth || nr == s->spec->nth))
 			r = add_segment(s, i, v->range, ret);
 	}
-	return r;
+	return r < 0 ? r : (ssize_t)nr;
+}
+
+/* The pattern may be a part of a name. */
+static int fail_name(const struct search *s)
+{
+	_cleanup_free_ char *part = NULL, *name = NULL, *meant = NULL;
+
+	if (asprintf(&part, "*%s*", s->spec->pattern) < 0)
+		return log_oom(s->t->u);
+	for (size_t i = 0; i < s->maps->nr && !meant; i++) {
+		const struct uffdctl_vma *v = &s->maps->vmas[i];
+
+		if (!v->name || fnmatch(part, v->name, 0))
+			continue;
+		name = escaped(v->name);
+		if (!name || asprintf(&meant, ": '@*%s*' matches %s", strchr(s->spec->text, '@') + 1, name) < 0)
+			return log_oom(s->t->u);
+	}
+	return fail(s->t->u, -ENOENT,
+		    "%d: %s: no mapping has such a name; the pattern must match the whole name%s (see uffdctl smaps --all %d)",
+		    s->t->pid, s->spec->text, meant ?: ": use * for the rest, \\[ for a bracket", s->t->pid);
 }
 
 static int resolve_glob(const struct search *s, struct segments *ret)
 {
-	size_t nr = ret->nr;
-	int r = add_matches(s, s->filter->glob_registered, ret);
+	size_t before = ret->nr;
+	ssize_t nr = add_matches(s, s->filter->glob_registered, ret);
 
-	if (r >= 0 && ret->nr == nr)
-		r = add_matches(s, false, ret);
-	if (r < 0 || ret->nr > nr)
-		return r;
-	return fail(s->t->u, -ENOENT,
-		    "%d: %s: no mapping has such a name; the pattern must match the whole name: use * for the rest, \\[ for a bracket (see uffdctl smaps --all %d)",
-		    s->t->pid, s->spec->text, s->t->pid);
+	if (nr >= 0 && ret->nr == before)
+		nr = add_matches(s, false, ret);
+	if (nr < 0 || ret->nr > before)
+		return nr < 0 ? (int)nr : 0;
+	if (nr)
+		return fail(s->t->u, -ENOENT, "%d: %s: only %zd mapping%s such a name (see uffdctl smaps --all %d)",
+			    s->t->pid, s->spec->text, nr, nr == 1 ? " has" : "s have", s->t->pid);
+	return fail_name(s);
 }
 
 /* ---- all ---- */
+
+static int fail_all(const struct search *s)
+{
+	char modes[MODES_TEXT_SIZE];
+
+	return fail(s->t->u, -ENOENT, "%d: %s: no mapping %s%s%s%s%s (see uffdctl smaps --all %d)", s->t->pid,
+		    s->spec->text, s->filter->verb, s->filter->modes ? " for " : "",
+		    modes_text(s->filter->modes, modes), s->filter->hint ? ": " : "", s->filter->hint ?: "", s->t->pid);
+}
 
 static int resolve_all(const struct search *s, struct segments *ret)
 {
@@ -165,9 +225,7 @@ static int resolve_all(const struct search *s, struct segments *ret)
 			r = add_segment(s, i, s->maps->vmas[i].range, ret);
 	if (r < 0 || ret->nr > nr)
 		return r;
-	return fail(s->t->u, -ENOENT,
-		    "%d: %s: there is no mapping on which this can be done%s (see uffdctl smaps --all %d)", s->t->pid,
-		    s->spec->text, s->filter->glob_registered ? " through this userfaultfd" : "", s->t->pid);
+	return fail_all(s);
 }
 
 /* ---- any ---- */
@@ -176,10 +234,8 @@ int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, con
 		  const struct range_filter *filter, struct segments *ret)
 {
 	static int (*const resolvers[])(const struct search *s, struct segments *ret) = {
-		[RANGE_ADDRESS] = resolve_address,
-		[RANGE_GLOB] = resolve_glob,
-		[RANGE_SYMBOL] = resolve_symbol,
-		[RANGE_ALL] = resolve_all,
+		[RANGE_ADDRESS] = resolve_address, [RANGE_PAGE] = resolve_address, [RANGE_GLOB] = resolve_glob,
+		[RANGE_SYMBOL] = resolve_symbol,   [RANGE_ALL] = resolve_all,
 	};
 	struct search s = { t, maps, spec, filter };
 	int r;

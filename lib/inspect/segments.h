@@ -26,6 +26,9 @@ struct segments {
 struct range_filter {
 	bool (*all)(const struct uffdctl_vma *v, uint64_t owner, void *arg);
 	void *arg;
+	const char *verb; /* what "all" selects, as in "no mapping is registered for minor" */
+	uint64_t modes;	  /* for which; 0: any */
+	const char *hint; /* if there is none; may be NULL */
 	bool glob_registered;
 };
 
@@ -37,6 +40,9 @@ struct range_filter {
  */
 int range_resolve(struct uffdctl_target *t, const struct uffdctl_maps *maps, const struct range_spec *spec,
 		  const struct range_filter *filter, struct segments *ret);
+
+/* The addresses of a RANGE_ADDRESS or RANGE_PAGE, whatever is mapped there. */
+struct uffdctl_range range_addresses(const struct uffdctl_maps *maps, const struct range_spec *spec);
 
 void segments_free(struct segments *s);
 

@@ -391,6 +391,15 @@ static bool is_locked_down(void)
 }
 
 _Static_assert(EV_MAX_FILES == 16384, "as the text for E2BIG says");
+#define NEEDS_CAPS " (needs CAP_BPF and CAP_PERFMON: run as root, or setcap cap_bpf,cap_perfmon+ep on this program)"
+
+const char *iter_remedy(struct uffdctl *u)
+{
+	bool is_news = !u->remedy_said && u->iter_err == -EPERM && geteuid();
+
+	u->remedy_said |= is_news;
+	return is_news ? NEEDS_CAPS : "";
+}
 
 const char *iter_why(int err)
 {
@@ -400,7 +409,9 @@ const char *iter_why(int err)
 	case -EACCES:
 		return "the kernel's verifier refuses a program (please report it, with the kernel's version)";
 	case -EPERM:
-		return "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, or root, and no lockdown)";
+		return geteuid()
+			       ? "BPF is not permitted" NEEDS_CAPS
+			       : "BPF is not permitted (needs CAP_BPF and CAP_PERFMON, which root lacks in most containers, and no lockdown)";
 	case -EINVAL:
 		return "the BPF program was refused (needs CAP_PERFMON beside CAP_BPF, and the kernel's BTF)";
 	case -ENOENT:

@@ -12,6 +12,11 @@
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
 const char *iter_why(int err);
+/*
+ * If BPF is not available for lack of privileges, what to do about it, " (needs …)", for a message that says "without
+ * BPF": the first time; later "".
+ */
+const char *iter_remedy(struct uffdctl *u);
 /* The reason is not a lack of BPF or privileges, but of memory or descriptors, which may be over next time. */
 bool iter_is_shortage(int err);
 

@@ -104,6 +104,17 @@ UFFDCTL_EXPORT int uffdctl_modes_parse(const char *text, uint64_t *ret)
 	return 0;
 }
 
+const char *modes_text(uint64_t modes, char *buf)
+{
+	size_t len = 0;
+
+	buf[0] = '\0';
+	for (size_t i = 0; i < NR_MODES; i++)
+		if (modes >> i & 1)
+			len += snprintf(buf + len, MODES_TEXT_SIZE - len, "%s%s", len ? "," : "", mode_names[i]);
+	return buf;
+}
+
 UFFDCTL_EXPORT const char *uffdctl_kind_name(enum uffdctl_kind kind)
 {
 	return (size_t)kind < ARRAY_SIZE(kind_names) ? kind_names[kind] : NULL;

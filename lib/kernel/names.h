@@ -7,6 +7,10 @@
 
 #define NR_MODES 4
 
+/* "minor,wp", in a buffer of MODES_TEXT_SIZE. */
+#define MODES_TEXT_SIZE 64
+const char *modes_text(uint64_t modes, char *buf);
+
 /* The kind in a message, as an enumeration of this library. */
 enum uffdctl_kind kind_of_message(uint32_t event, uint64_t flags);
 

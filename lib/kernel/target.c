@@ -135,14 +135,30 @@ static int open_memory(struct uffdctl *u, struct uffdctl_target *t)
 
 	open_maps(t);
 	if (t->mapsfd < 0 && (errno == EACCES || errno == EPERM))
-		return fail(u, -EPERM,
-			    "%d (%s): %s (needs ptrace access: CAP_SYS_PTRACE; or the same user, a dumpable process, and permission by Yama)",
-			    t->pid, t->comm, strerror(EPERM));
+		return fail(u, -EPERM, "%d (%s): %s (" TEXT_PTRACE ")", t->pid, t->comm, strerror(EPERM));
 	if (t->mapsfd < 0 && errno != ESRCH)
 		return fail(u, -errno, "%d (%s): /proc/%d/maps: %s", t->pid, t->comm, t->pid, strerror(errno));
 	if (t->mapsfd < 0 || !has_memory(t))
 		return fail(u, -ESRCH, "%d (%s): has no memory (exiting)", t->pid, t->comm);
 	return 0;
+}
+
+const char *target_why_not_taken(void)
+{
+	char buf[16] = "";
+
+	/* Without Yama there is no such file. */
+	proc_read(AT_FDCWD, "/proc/sys/kernel/yama/ptrace_scope", buf, sizeof(buf));
+	switch (atoi(buf)) {
+	case 0:
+		return TEXT_PTRACE;
+	case 1:
+		return "Yama permits it only to its parents, and to root: run as root, or setcap cap_sys_ptrace+ep on this program, or sysctl kernel.yama.ptrace_scope=0";
+	case 2:
+		return "Yama permits it only to root: run as root, or setcap cap_sys_ptrace+ep on this program";
+	default:
+		return "Yama permits it to nobody until the next boot: kernel.yama.ptrace_scope is 3";
+	}
 }
 
 UFFDCTL_EXPORT int uffdctl_target_open(struct uffdctl *u, pid_t pid, struct uffdctl_target **ret)

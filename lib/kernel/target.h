@@ -5,6 +5,11 @@
 
 #include "lib/context.h"
 
+/* To read about a process; its own user may always do that if it is dumpable. */
+#define TEXT_PTRACE                                                                                                      \
+	"needs ptrace access: run as root or, for a dumpable process, as its user; or setcap cap_sys_ptrace+ep on this " \
+	"program"
+
 struct uffdctl_target {
 	struct uffdctl *u;
 	pid_t pid;
@@ -26,5 +31,8 @@ bool target_is_gone(struct uffdctl_target *t);
 
 /* openat(2) under /proc/PID, followed by target_check(); -ESRCH is logged. */
 int target_open_file(struct uffdctl_target *t, const char *path, int flags, int *ret);
+
+/* Why a descriptor may not be taken from a process about which we may read; with the remedy. */
+const char *target_why_not_taken(void);
 
 #endif

@@ -486,7 +486,7 @@ static void log_said(struct uffdctl_symbols *s)
 	memcpy(said, s->said, sizeof(said));
 	s->said[0] = '\0';
 	pthread_mutex_unlock(&s->lock);
-	log_debug(s->u, "%s", said);
+	log_info(s->u, "%s", said);
 }
 
 UFFDCTL_EXPORT int uffdctl_symbols_get(struct uffdctl_symbols *s, pid_t pid, uint64_t ip, int timeout_ms,

@@ -23,7 +23,9 @@ static bool is_registered(const struct uffdctl_vma *v, uint64_t ctx, void *arg)
 
 static int resolve_ranges(struct uffdctl_watch *w, pid_t pid, const struct uffdctl_ranges *ranges, struct segments *ret)
 {
-	static const struct range_filter filter = { .all = is_registered, .glob_registered = true };
+	static const struct range_filter filter = { .all = is_registered,
+						    .verb = "is registered on a userfaultfd",
+						    .glob_registered = true };
 	struct uffdctl_target *t = NULL;
 	struct uffdctl_maps *maps = NULL;
 	int r = uffdctl_target_open(w->u, pid, &t);

@@ -6,6 +6,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "lib/kernel/bpf_print.h"
 #include "lib/kernel/iter.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -77,7 +78,7 @@ static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts
 		why = reason(w, err, why);
 		if (opts->backend)
 			return fail(w->u, err, "backend %s: %s", opts->backend, why);
-		log_debug(w->u, "backend %s: %s", backends[i]->name, why);
+		log_info(w->u, "backend %s: %s", backends[i]->name, why);
 	}
 	return opts->backend ? fail(w->u, err, "%s: no such backend (tracepoint, fentry, kprobe, sched)", opts->backend)
 			     : fail(w->u, err, "no backend is available; %s: %s",
@@ -86,7 +87,9 @@ static int open_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts
 
 static int open_stream(struct uffdctl_watch *w)
 {
+	bpf_print_begin(w->u);
 	w->ring = ring_buffer__new(w->events_fd, watch_hand_out, w, NULL);
+	bpf_print_end();
 	return w->ring ? 0 : fail(w->u, -errno, "ring buffer: %s", strerror(errno));
 }
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: each its own message and exit code, and nothing changed."""
+import json
 import os
 import re
 import resource
@@ -113,9 +114,12 @@ def error_ranges():
                            (f"{a + PAGE:x}-{a:x}", "ends before it starts"),
                            ("ffffffffffffffff+4K", "beyond the end"), ("fffffffffffff000+8K", "beyond the end"),
                            ("1" * 17 + "-" + "2" * 17, "beyond the end"), (f"{a:x}+99999999T", "beyond the end"),
-                           ("", "not a range"), ("12345000", "not a range"), ("xyz-123", "not a range"),
+                           ("", "not a range"), ("1234", "not a range"), ("0x", "not a range"),
+                           ("guest-ram", "did you mean '@*guest-ram*'?"), ("xyz-123", "not a range"),
+                           ("/dev/shm/ram", "did you mean '@/dev/shm/ram*'?"),
+                           ("123456789abcdef01", "beyond the end"),
                            (f"{a:x}+4X", "not a range"), (f"{a:x}-", "not a range"), ("@", "no pattern"),
-                           (":", "no symbol"), ("ALL", "not a range"), (f" {a:x}+4K", "not a range")):
+                           (":", "no symbol"), ("ALL", "did you mean all?"), (f" {a:x}+4K", "not a range")):
             each((t.pid, text), 2, text, part)
 
 
@@ -125,7 +129,7 @@ def error_holes():
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
         a = m["start"]
-        for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", "1000+4K"):
+        for text in (f"{a:x}+64K", f"{a + 4 * PAGE:x}+4K", f"{a + 4 * PAGE:x}", "1000+4K", "0x1000"):
             each((t.pid, text), 1, text, "nothing is mapped at", "nearest:",
                  commands=("register", "unregister", "continue"))
         ok("ui" in smaps_flags(t.pid, a), "nothing changed")
@@ -281,6 +285,14 @@ def error_holds_anothers():
 
 
 @test
+def error_libbpf_is_quiet():
+    """What libbpf says comes with -v -v only: its lines say the same again, in other words."""
+    for backend in ("fentry", "kprobe"):
+        r = run("watch", "--summary", "-v", "-d", "0.01", f"--backend={backend}")
+        ok("libbpf" not in r.err, r.err)
+
+
+@test
 def error_long_path():
     """A mapping whose path no buffer takes is no shield for the others."""
     with target() as (t, m), tempfile.TemporaryDirectory() as d:
@@ -311,7 +323,7 @@ def user_own_process():
     with target(user=NOBODY) as (t, m):
         t.fill(id=m["id"], seed=1)
         r = run("register", "-J", t.pid, "@/memfd:guest", user=NOBODY, check=0)
-        contains(r.err, "BPF is not permitted")
+        eq(r.err.count("setcap cap_bpf,cap_perfmon+ep"), 1, f"the remedy, once: {r.err}")
         ok("ui" in smaps_flags(t.pid, m["addr"]), "registered")
         th = t.touch(id=m["id"], access="read", seed=1)["threads"][0]
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
@@ -335,6 +347,52 @@ def user_own_process():
         run("unregister", t.pid, "all", user=NOBODY, check=0)
         contains(run("list", "--source=bpf", user=NOBODY, check=1).err, "CAP_BPF")
         contains(run("smaps", "--source=bpf", t.pid, user=NOBODY, check=1).err, "CAP_BPF")
+
+
+@test
+def user_is_told_what_is_missing():
+    """Once, last, with the remedy, and only where it concerns what was asked for."""
+    with target(user=NOBODY, mode="minor") as (t, _):
+        remedy = "BPF is not permitted (needs CAP_BPF and CAP_PERFMON: run as root, or setcap cap_bpf,cap_perfmon+ep"
+        for args in (("list", t.pid), ("smaps", t.pid), ("list", "-J", t.pid)):
+            lines = run(*args, user=NOBODY, check=0).err.splitlines()
+            ok(len(lines) == 1 and lines[0].startswith(f"uffdctl: values are unknown: {remedy}"), f"{args}: {lines}")
+        contains(run("list", user=NOBODY, check=0).err, "processes can't be seen: " + remedy)
+        for args in (("list", "-o", "pid,fd,pending,total", t.pid), ("smaps", "-o", "start,end,flags", t.pid)):
+            eq(run(*args, user=NOBODY, check=0).err, "", f"{args}: nothing that was asked for is missing")
+        for args in (("list",), ("smaps",), ("pending",)):
+            lines = run(*args, 999999999, user=NOBODY, check=1).err.splitlines()
+            eq(lines, ["uffdctl: 999999999: no such process"], f"{args}: the error alone")
+    with Target(user=NOBODY) as t:
+        r = run("list", t.pid, user=NOBODY, check=0)
+        eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes (see uffdctl list)\n", "without a row")
+
+
+@test
+def user_with_bpf_alone():
+    """As after setcap cap_bpf,cap_perfmon+ep: what others' fdinfo would say is unknown, and what else it needs is said."""
+    caps = "+bpf,+perfmon"
+    prefix = ["setpriv", f"--reuid={NOBODY}", "--clear-groups", f"--inh-caps={caps}", f"--ambient-caps={caps}", UFFDCTL]
+    with target(mode="minor") as (t, _):
+        def listed(*args):
+            return subprocess.run([*prefix, "list", *args], capture_output=True, text=True, check=True)
+        if "BPF is not permitted" in listed().stderr:
+            skip("BPF is not permitted with CAP_BPF and CAP_PERFMON alone")
+        r = listed("-J")
+        row = next(x for x in json.loads(r.stdout)["list"] if x["pid"] == t.pid)
+        eq((row["target_pid"], row["reader"], row["minor"], row["total"]), (t.pid, False, 16 * PAGE, None), "the row")
+        contains(r.stderr, "setcap cap_bpf,cap_perfmon,cap_sys_ptrace+ep")
+        eq(listed("-o", "pid,fd").stderr, "", "nothing that was asked for is missing")
+
+
+@test
+def user_ptrace_access():
+    """What is missing is named; reading about a process is nothing that Yama forbids."""
+    with target() as (t, _):
+        for args in (("smaps", t.pid), ("continue", t.pid, "all")):
+            r = run(*args, user=NOBODY, check=1)
+            contains(r.err, "setcap cap_sys_ptrace+ep on this program")
+            ok("Yama" not in r.err, r.err)
 
 
 @test

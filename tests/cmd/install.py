@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import BUILD, PAGE, ROOT, Target, contains, eq, main, ok, skip, test
+from harness import BUILD, PAGE, ROOT, Target, contains, eq, fdinfo, main, ok, skip, target, test, wait_until
 
 SO = os.path.join(BUILD, "libuffdctl.so.0")
 CC = os.environ.get("CC", "cc").split()
@@ -68,11 +68,11 @@ def scratch():
     return path
 
 
-def make(target, dest, prefix="/usr/local"):
+def make(target, dest, prefix="/usr/local", **variables):
     """From here to a make of its own: nothing of the one that may have started this."""
     env = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL")}
     done = subprocess.run(["make", "-s", "-C", ROOT, target, f"O={BUILD}", f"DESTDIR={dest}",
-                           f"prefix={prefix}"],
+                           f"prefix={prefix}", *(f"{name}={value}" for name, value in variables.items())],
                           capture_output=True, text=True, env=env, check=False)
     eq(done.returncode, 0, f"exit status of make {target}: {done.stdout}{done.stderr}")
 
@@ -125,10 +125,21 @@ def install_versions():
 
 # ---- files ----
 
+def library_folder(prefix):
+    """The first folder beneath a prefix in which pkg-config looks by itself."""
+    folders = call("pkg-config", "--variable", "pc_path", "pkg-config").strip().split(":")
+    found = [f for f in folders if re.fullmatch(f"{prefix}/lib.*/pkgconfig", f)]
+    return os.path.dirname(found[0]) if found else f"{prefix}/lib"
+
+
+LIB = library_folder("/usr/local").removeprefix("/")
+LIBRARY = [f"{LIB}/{name}" for name in ("libuffdctl.a", "libuffdctl.so", "libuffdctl.so.0", "pkgconfig/libuffdctl.pc")]
+
+
 def expected():
     man = sorted(os.listdir(os.path.join(ROOT, "man")))
-    return ({"bin/uffdctl", "include/uffdctl.h", "lib/libuffdctl.a", "lib/libuffdctl.so", "lib/libuffdctl.so.0",
-             "lib/pkgconfig/libuffdctl.pc"} | {f"share/man/man{p[-1]}/{p}" for p in man if p[-2:] in (".1", ".3")})
+    pages = [f"share/man/man{p[-1]}/{p}" for p in man if p[-2:] in (".1", ".3")]
+    return [f"usr/local/{p}" for p in ["bin/uffdctl", "include/uffdctl.h", *pages]] + LIBRARY
 
 
 @test(limit=120)
@@ -136,8 +147,8 @@ def install_files():
     dest = scratch()
     make("install", dest)
     root = os.path.join(dest, "usr/local")
-    eq(sorted(files(dest)), sorted("usr/local/" + p for p in expected()), "what is installed")
-    eq(os.readlink(os.path.join(root, "lib/libuffdctl.so")), "libuffdctl.so.0", "the link for linking")
+    eq(sorted(files(dest)), sorted(expected()), "what is installed")
+    eq(os.readlink(os.path.join(dest, LIB, "libuffdctl.so")), "libuffdctl.so.0", "the link for linking")
     contains(call(os.path.join(root, "bin/uffdctl"), "--version"), "uffdctl ")
     for path in files(root):
         mode = os.lstat(os.path.join(root, path)).st_mode & 0o777
@@ -157,14 +168,25 @@ def install_prefix():
 
 
 @test(limit=120)
+def install_libdir():
+    """Beneath /usr the distribution's folder, which may be lib/x86_64-linux-gnu or lib64; libdir= overrides it."""
+    for prefix, variables, folder in (("/usr", {}, library_folder("/usr")), ("/usr", {"libdir": "/some/where"}, "/some/where")):
+        dest = scratch()
+        make("install", dest, prefix, **variables)
+        ok(f"{folder}/libuffdctl.so.0".removeprefix("/") in files(dest), f"{folder} of {sorted(files(dest))}")
+        with open(f"{dest}{folder}/pkgconfig/libuffdctl.pc") as f:
+            contains(f.read(), f"libdir={folder}\n")
+
+
+@test(limit=120)
 def install_uninstall():
     dest = scratch()
     make("install", dest)
-    other = os.path.join(dest, "usr/local/lib/libother.so.0")
+    other = os.path.join(dest, LIB, "libother.so.0")
     with open(other, "w"):
         pass
     make("uninstall", dest)
-    eq(files(dest), {"usr/local/lib/libother.so.0"}, "what uninstall leaves")
+    eq(files(dest), {f"{LIB}/libother.so.0"}, "what uninstall leaves")
     make("uninstall", dest)
 
 
@@ -172,7 +194,7 @@ def install_uninstall():
 
 def build_sample(dest, *how):
     """Compiles and links it as pkg-config says; how: arguments of pkg-config."""
-    env = {"PKG_CONFIG_SYSROOT_DIR": dest, "PKG_CONFIG_PATH": os.path.join(dest, "usr/local/lib/pkgconfig")}
+    env = {"PKG_CONFIG_SYSROOT_DIR": dest, "PKG_CONFIG_PATH": os.path.join(dest, LIB, "pkgconfig")}
     path = os.path.join(dest, "sample.c")
     with open(path, "w") as f:
         f.write(SAMPLE)
@@ -200,7 +222,7 @@ def install_shared():
     dest = scratch()
     make("install", dest)
     program = build_sample(dest)
-    check_sample(program, True, LD_LIBRARY_PATH=os.path.join(dest, "usr/local/lib"))
+    check_sample(program, True, LD_LIBRARY_PATH=os.path.join(dest, LIB))
 
 
 @test(limit=120)
@@ -211,21 +233,38 @@ def install_static():
     check_sample(build_sample(dest, "--static"), False)
 
 
-@test
-def install_example():
-    """The example of libuffdctl.3 is a program that works."""
+def example(begin):
+    """A program of libuffdctl.3, compiled as it stands there."""
     not_sanitized()
     folder = scratch()
-    text = re.search(r"^\.EX\n(/\* Map what .*?)^\.EE", source("man/libuffdctl.3"), re.M | re.S)[1]
+    text = re.search(rf"^\.EX\n(/\* {begin}.*?)^\.EE", source("man/libuffdctl.3"), re.M | re.S)[1]
     path, program = os.path.join(folder, "example.c"), os.path.join(folder, "example")
     with open(path, "w") as f:
         f.write(text.replace("\\-", "-").replace("\\(aq", "'").replace("\\e", "\\"))
     call(*CC, "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", f"-I{ROOT}/lib", "-o", program, path, SO)
+    return program
+
+
+@test
+def install_example():
+    program = example("Map what")
     with Target() as t:
         t.userfaultfd(["minor_shmem"])
         m = t.memory("memfd", 4 * PAGE, alloc=True)
         t.register(uffd=t.u, id=m["id"], mode=["minor"])
         contains(call(program, str(t.pid), "all", LD_LIBRARY_PATH=BUILD), ": 16384 bytes mapped\n")
+
+
+@test
+def install_example_that_lists():
+    program = example("List the userfaultfds")
+    with target(seed=1, mode="minor") as (t, m):
+        t.touch(id=m["id"], access="read")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        out = call(program, LD_LIBRARY_PATH=BUILD)
+        number = re.search(rf"userfaultfd (\d+): held as {t.pid}:{t.u}, governs the memory of {t.pid}, nobody reads\n", out)
+        ok(number, f"the userfaultfd: {out}")
+        contains(out, f" waits on userfaultfd {number[1]}: minor fault, queued, at {m['start']:x}\n")
 
 
 # ---- a program that was built with another header ----

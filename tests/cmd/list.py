@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """list and smaps: holders, owners, both sources, output forms."""
+import fcntl
 import os
+import pty
+import struct
 import subprocess
 import sys
+import termios
 
 sys.path[0] += "/.."
 from harness import (HUGE, PAGE, ROOT, Target, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags,
-                     target, test, wait_until)
+                     spawn, target, test, wait_until)
 
 
 def rows(*args, rc=0):
@@ -20,11 +24,11 @@ def list_one():
         t.register(uffd=t.u, id=m["id"], offset=8 * PAGE, len=4 * PAGE, mode=["minor", "missing"])
         r = rows(t.pid)
         eq(r, [{"ctx": r[0]["ctx"], "pid": t.pid, "comm": "target", "fd": t.u, "target_pid": t.pid, "pending": 0,
-                "total": 0, "minor": 12 * PAGE, "missing": 4 * PAGE, "wp": 0, "rwp": 0,
+                "total": 0, "reader": False, "minor": 12 * PAGE, "missing": 4 * PAGE, "wp": 0, "rwp": 0,
                 "features": ["thread_id", "minor_shmem"]}], "the row")
         text = run("list", t.pid, check=0).out.splitlines()
-        eq(text[0].split(), "CTX PID COMM FD TARGET_PID PENDING TOTAL MINOR MISSING WP FEATURES".split(), "headings")
-        eq(text[1].split()[7:9], ["48K", "16K"], "sizes")
+        eq(text[0].split(), "CTX PID COMM FD TARGET_PID PENDING TOTAL READER MINOR MISSING WP".split(), "headings")
+        eq(text[1].split()[7:10], ["no", "48K", "16K"], "reader and sizes")
 
 
 @test
@@ -76,6 +80,35 @@ def list_pending():
 
 
 @test
+def list_reader():
+    """Does anybody read the messages? yes and no in the table, true and false in JSON; not known without BPF."""
+    with target(mode="minor") as (t, m):
+        def reader(*args):
+            return run("list", "-n", "-o", "reader", *args, t.pid, check=0).out.strip()
+        eq((reader(), rows(t.pid)[0]["reader"]), ("no", False), "nobody")
+        t.handler(uffd=t.u, action="continue")
+        wait_until(lambda: reader() == "yes", "a handler reads")
+        eq(rows(t.pid)[0]["reader"], True, "in JSON")
+        eq((reader("--source=proc"), rows("--source=proc", t.pid)[0]["reader"]), ("-", None), "not known")
+
+
+@test
+def list_80_columns():
+    """The longest name of a process fits a usual terminal."""
+    with target(mode="minor") as (t, m):
+        t.comm(name="qemu-system-x86")
+        main_end, end = pty.openpty()
+        fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        p = spawn("list", t.pid, stdout=end)
+        os.close(end)
+        p.communicate()
+        with open(main_end, "rb", 0) as f:
+            lines = [line.rstrip() for line in f.read(65536).decode().splitlines()]
+        eq((p.returncode, len(lines)), (0, 2), f"heading and row: {lines}")
+        ok(max(map(len, lines)) <= 80 and " qemu-system-x86 " in lines[1], f"{lines}")
+
+
+@test
 def list_proc_agrees():
     with Target() as t:
         t.dup(fd=t.userfaultfd())
@@ -122,6 +155,16 @@ def list_nothing():
         r = run("list", t.pid, check=0)
         eq((r.out.strip().count("\n"), "no userfaultfd" in r.err), (0, True), "says so")
         eq(rows(t.pid), [], "JSON")
+
+
+@test
+def smaps_nothing():
+    """What would show more is said."""
+    with target() as (t, m):
+        contains(run("smaps", t.pid, check=0).err, "no mapping is registered on a userfaultfd: --all lists every mapping")
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        contains(run("smaps", "--flag=uw", t.pid, check=0).err, "with such a flag: without --flag, all that are registered")
+        eq(run("smaps", "--flag=ui", t.pid, check=0).err, "", "no note where there is a row")
 
 
 @test

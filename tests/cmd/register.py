@@ -18,6 +18,7 @@ def register_range_forms():
         for text, size in ((f"{a:x}-{a + 2 * PAGE:x}", 2 * PAGE), (f"0x{a:x}-0x{a + PAGE:x}", PAGE),
                            (f"{a:x}+8192", 2 * PAGE), (f"{a:x}+4K", PAGE), (f"{a:x}+0x3000", 3 * PAGE),
                            ("@/memfd:guest", 16 * PAGE), ("@/memfd:g*", 16 * PAGE),
+                           (f"{a:x}", PAGE), (f"0x{a + 7:x}", PAGE), ("1@/memfd:guest", 16 * PAGE),
                            ("@/memfd:guest (deleted)", 16 * PAGE), ("all", 16 * PAGE)):
             r = rows("register", t.pid, text)
             eq([(x["start"], sum(int(y["end"], 16) - int(y["start"], 16) for y in r)) for x in r[:1]],
@@ -63,6 +64,18 @@ def register_hugetlb_alignment():
             contains(r.err, "pages of 2M")
             contains(r.err, f"{m['start']:x}-{m['start'] + HUGE:x}")
             eq(len(rows("register", t.pid, f"{m['start']:x}+2M")), 1, "aligned")
+
+
+@test
+def register_dry_run_says_so():
+    """A dry run looks like none in its rows: a note and a key in JSON tell it from one, for every command."""
+    with target(size=4 * PAGE, mode="minor,missing") as (t, _):
+        for command, *options in (("register",), ("unregister",), ("wake",), ("continue",), ("copy", "--from-zero"),
+                                  ("zeropage",)):
+            r = run(command, "-J", t.pid, "all", *options, "--dry-run", check=0)
+            eq((r.err.count("dry run: nothing was changed"), r.json()[command][0]["dry_run"]), (1, True), command)
+        r = run("wake", "-J", t.pid, "all", check=0)
+        eq(("dry run" in r.err, r.json()["wake"][0]["dry_run"]), (False, False), "no dry run")
 
 
 @test
@@ -138,6 +151,64 @@ def register_warns_of_own_memory():
         r = run("register", t.pid, "@/memfd:guest", check=0)
         r = run("register", t.pid, "@/memfd:guest", "-m", "missing", "--dry-run", check=0)
         contains(r.err, "its handler may not know how to handle such faults")
+
+
+@test
+def register_warns_of_two_mappings_of_a_file():
+    """A handler that fills pages through the second mapping would wait for itself: both are named, and how to choose."""
+    with target() as (t, m):
+        second = t.memory(of=m["id"])
+        first, second = sorted((m["start"], second["start"]))
+        warning = "takes two mappings of one file"
+        for text in ("@/memfd:guest", "all"):
+            r = run("register", t.pid, text, "--dry-run", check=0)
+            for part in (f"{text} {warning}", f"{first:x}-{first + 16 * PAGE:x} rw-s", f"{second:x}-{second + 16 * PAGE:x} rw-s",
+                         "will wait for itself", "START-END"):
+                contains(r.err, part)
+        contains(run("register", t.pid, "@/memfd:guest", "--dry-run", check=0).err, "1@/memfd:guest or 2@/memfd:guest")
+        for text in ("1@/memfd:guest", "2@/memfd:guest", f"{first:x}+64K"):
+            ok(warning not in run("register", t.pid, text, "--dry-run", check=0).err, f"{text}: chosen")
+        # What the kernel splits stays one mapping.
+        rows("register", t.pid, f"{first:x}+8K")
+        eq([x["start"] for x in rows("register", t.pid, "2@/memfd:guest")], [hex(second)], "the second")
+        ok("ui" not in smaps_flags(t.pid, first + 2 * PAGE), "not the first")
+        contains(run("register", t.pid, "3@/memfd:guest", check=1).err, "only 2 mappings have such a name")
+        contains(run("register", t.pid, "0@/memfd:guest", check=2).err, "counted from 1")
+        r = run("smaps", "--all", "-J", t.pid, check=0).json()["smaps"]
+        eq(len({x["inode"] for x in r if x["name"].startswith("/memfd:guest")}), 1, "smaps shows that it is one file")
+        child = t.child_handler(uffd=t.u, action="count")["pid"]
+        t.close(fd=t.u)
+        r = run("register", t.pid, "@/memfd:guest", "--dry-run", check=0)
+        ok(warning not in r.err, f"a handler in another process ({child}) has mappings of its own")
+
+
+@test
+def register_two_parts_of_a_file():
+    """Different parts of a file are no second mapping of one."""
+    with target() as (t, m):
+        t.munmap(id=m["id"], offset=4 * PAGE, len=4 * PAGE)
+        ok("two mappings" not in run("register", t.pid, "@/memfd:guest", check=0).err, "no warning")
+
+
+@test
+def register_huge_page_of_an_address():
+    hugepages(2)
+    with target("hugetlb", 2 * HUGE) as (t, m):
+        eq([(x["start"], x["end"]) for x in rows("register", t.pid, f"{m['start'] + HUGE + 5 * PAGE:x}")],
+           [(hex(m["start"] + HUGE), hex(m["start"] + 2 * HUGE))], "the whole page")
+
+
+@test
+def register_nothing_for_all():
+    """What all would have taken is said."""
+    with Target() as t:
+        t.userfaultfd()
+        for args, text in ((("register",), "no mapping of this process can be registered for minor: minor needs shmem or hugetlbfs; "),
+                           (("unregister",), "no mapping is registered on this userfaultfd (see"),
+                           (("wake",), "no mapping is registered on this userfaultfd (see"),
+                           (("continue",), "no mapping is registered on this userfaultfd for minor: register memory first"),
+                           (("copy", "--from-zero"), "no mapping is registered on this userfaultfd for missing: register memory first")):
+            contains(run(args[0], t.pid, "all", *args[1:], check=1).err, text)
 
 
 @test

@@ -16,7 +16,7 @@ static void check_spec(const struct range_spec *spec)
 	uint64_t page = base_page_size();
 
 	ENSURE(!has_control(spec->text));
-	if (spec->kind == RANGE_ADDRESS)
+	if (spec->kind == RANGE_ADDRESS || spec->kind == RANGE_PAGE)
 		ENSURE(spec->range.start < spec->range.end && spec->range.start % page == 0 && spec->range.end % page == 0);
 	else if (spec->kind != RANGE_ALL)
 		ENSURE(*spec->pattern);

@@ -65,6 +65,33 @@ TEST("range-addresses")
 	uffdctl_free(u);
 }
 
+TEST("range-page")
+{
+	static const struct {
+		const char *text;
+		uint64_t addr;
+	} table[] = {
+		{ "10000", 0x10000 },
+		{ "0x1", 0 },
+		{ "7f16417be000", 0x7f16417be000 },
+		{ "0x7F16417BE123", 0x7f16417be123 },
+	};
+	struct uffdctl *u = new_context();
+
+	for EACH(table) {
+		struct uffdctl_ranges *rs;
+		struct range_spec spec;
+
+		check_num(__LINE__, table[i].text, add_range(u, table[i].text, &rs, &spec), 0);
+		check_num(__LINE__, table[i].text, spec.kind, RANGE_PAGE);
+		check_num(__LINE__, table[i].text, spec.range.start, round_down(table[i].addr, base_page_size()));
+		check_num(__LINE__, table[i].text, spec.range.end - spec.range.start, base_page_size());
+		uffdctl_ranges_free(rs);
+	}
+	NUM(nr_logged, 0);
+	uffdctl_free(u);
+}
+
 TEST("range-names")
 {
 	static const struct {
@@ -76,6 +103,7 @@ TEST("range-names")
 		{ "@/memfd:guest*", RANGE_GLOB, NULL, "/memfd:guest*" },
 		{ "@all", RANGE_GLOB, NULL, "all" },
 		{ "@1000-2000", RANGE_GLOB, NULL, "1000-2000" },
+		{ "2@/memfd:guest*", RANGE_GLOB, NULL, "/memfd:guest*" },
 		{ ":arena", RANGE_SYMBOL, NULL, "arena" },
 		{ ":all", RANGE_SYMBOL, NULL, "all" },
 		{ "libfoo.so.1:arena", RANGE_SYMBOL, "libfoo.so.1", "arena" },
@@ -135,12 +163,18 @@ static void check_bad_ranges(const struct bad_range *table, size_t nr)
 
 TEST("range-form")
 {
-	BAD_RANGES({ "", "START-END, START+LEN, @GLOB, :SYMBOL or all" },
-		   { "10000", "START-END, START+LEN, @GLOB, :SYMBOL or all" },
-		   { "0x10000", "START-END, START+LEN" },
-		   { "ALL", "START-END, START+LEN" },
-		   { "all ", "START-END, START+LEN" },
-		   { "arena", "START-END, START+LEN" });
+	BAD_RANGES({ "", "START-END, START+LEN or ADDRESS in hexadecimal, @GLOB, :SYMBOL or all" },
+		   { "1000", "START-END, START+LEN or ADDRESS in hexadecimal, @GLOB, :SYMBOL or all" },
+		   { "0x", "START-END, START+LEN" },
+		   { "10000z", "START-END, START+LEN" },
+		   { "ALL", "or all; did you mean all?" },
+		   { "all ", "or all; did you mean '@*all *'?" },
+		   { "guest-ram", "did you mean '@*guest-ram*'?" },
+		   { "guest*", "did you mean '@guest*'?" },
+		   { "/dev/shm/ram", "did you mean '@/dev/shm/ram*'?" },
+		   { "10000000000000000", "beyond the end of the address space" },
+		   { "fffffffffffff000", "beyond the end of the address space" },
+		   { "arena", "did you mean '@*arena*'?" });
 }
 
 TEST("range-digits")
@@ -197,7 +231,8 @@ TEST("range-unaligned")
 
 TEST("range-no-name")
 {
-	BAD_RANGES({ "@", "no pattern after the @" }, { ":", "no symbol after the colon" },
+	BAD_RANGES({ "@", "no pattern after the @" }, { "2@", "no pattern after the @" },
+		   { "0@guest", "counted from 1" }, { ":", "no symbol after the colon" },
 		   { "libfoo.so.1:", "no symbol after the colon" }, { "all:", "no symbol after the colon" });
 }
 
@@ -360,9 +395,36 @@ TEST("resolve-glob")
 	check_resolved(__LINE__, "@*guest*", &any, "10000-20000:7 20000-40000:0");
 	check_resolved(__LINE__, "@*", &any, "10000-20000:7 20000-40000:0 200000-800000:8 1000000-1010000:0");
 	check_resolved(__LINE__, "@\\[h]", &any, "1000000-1010000:0");
-	check_unresolved(__LINE__, "@guest", &any, -ENOENT, "no mapping has such a name");
+	check_unresolved(__LINE__, "@guest", &any, -ENOENT,
+			 "the whole name: '@*guest*' matches /memfd:guest (deleted) (see uffdctl smaps --all 4211)");
+	check_unresolved(__LINE__, "2@nothing", &any, -ENOENT, "no mapping has such a name; the pattern must match the "
+			 "whole name: use * for the rest, \\[ for a bracket");
 	check_unresolved(__LINE__, "@/memfd:gues", &any, -ENOENT, "no mapping has such a name");
 	check_unresolved(__LINE__, "@/memfd:guest (deleted", &any, -ENOENT, "no mapping has such a name");
+}
+
+/* The first two are one mapping that was split, if they belong to one file. */
+TEST("resolve-glob-nth")
+{
+	check_resolved(__LINE__, "1@*guest*", &any, "10000-20000:7 20000-40000:0");
+	check_resolved(__LINE__, "1@*", &owned, "10000-20000:7");
+	check_resolved(__LINE__, "2@*", &any, "200000-800000:8");
+	check_resolved(__LINE__, "3@*", &owned, "1000000-1010000:0");
+	vmas[1].inode = 5;
+	check_resolved(__LINE__, "2@*guest*", &any, "20000-40000:0");
+	vmas[1].inode = 0;
+	check_unresolved(__LINE__, "2@*guest*", &any, -ENOENT, "only 1 mapping has such a name");
+}
+
+TEST("resolve-page")
+{
+	char buf[512], want[64];
+
+	NUM(resolve("10010", &any, buf, sizeof(buf)), 0);
+	snprintf(want, sizeof(want), "10000-%" PRIx64 ":7", 0x10000 + base_page_size());
+	STR(buf, want);
+	check_resolved(__LINE__, "0x412345", &any, "400000-600000:8");
+	check_unresolved(__LINE__, "40000", &any, -EFAULT, "nothing is mapped at 40000");
 }
 
 TEST("resolve-glob-registered")
@@ -376,12 +438,13 @@ TEST("resolve-glob-registered")
 TEST("resolve-all")
 {
 	static uint64_t nobody = 9;
-	static const struct range_filter none = { .all = is_owned, .arg = &nobody };
+	static const struct range_filter none = { .all = is_owned, .arg = &nobody, .verb = "is nobody's",
+						   .modes = UFFDCTL_MODE_MINOR | UFFDCTL_MODE_WP };
 
 	check_resolved(__LINE__, "all", &any, "10000-20000:7 20000-40000:0 50000-60000:0 200000-800000:8 "
 		       "1000000-1010000:0");
 	check_resolved(__LINE__, "all", &owned, "200000-800000:8");
-	check_unresolved(__LINE__, "all", &none, -ENOENT, "no mapping on which this can be done");
+	check_unresolved(__LINE__, "all", &none, -ENOENT, "no mapping is nobody's for wp,minor (see uffdctl smaps --all 4211)");
 }
 
 TEST("resolve-keeps-others")
