@@ -20,6 +20,7 @@ static int add_proc_fd(uint32_t fd, void *arg)
 	struct proc_walk *w = arg;
 	struct uffdctl_uffd *d;
 	char path[32];
+	int r;
 
 	snprintf(path, sizeof(path), "fd/%u", fd);
 	if (!proc_is_uffd(w->procfd, path))
@@ -28,9 +29,10 @@ static int add_proc_fd(uint32_t fd, void *arg)
 	if (!d)
 		return -ENOMEM;
 	d->fd = fd;
-	if (list_read_comm(w->pid, w->procfd, d) < 0) {
+	r = list_read_comm(w->pid, w->procfd, d);
+	if (r < 0) {
 		w->l->nr--;
-		return 0;
+		return r == -EMFILE || r == -ENFILE ? r : 0;
 	}
 	list_read_fdinfo(w->procfd, d);
 	return 0;
