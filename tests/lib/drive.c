@@ -136,6 +136,22 @@ static uint64_t modes_now(struct driven *d)
 	return modes;
 }
 
+/* For /proc, /proc/PID, its folder of descriptors, and a file beside that: none is left out silently. */
+TEST("list-lack-of-descriptors")
+{
+	const struct uffdctl_find_opts opts = { .size = sizeof(opts), .source = UFFDCTL_SOURCE_PROC };
+	struct uffdctl_list *l;
+	struct driven d;
+
+	begin(&d, false);
+	for (int nr = 0; nr < 4; nr++) {
+		allow_descriptors(nr);
+		NUM(uffdctl_list(d.u, &opts, &l), -EMFILE);
+		allow_all_descriptors();
+	}
+	end(&d);
+}
+
 /* ---- register ---- */
 
 /* The warning comes between the first look at the mappings and the ioctl. */
