@@ -114,8 +114,9 @@ static const struct column pending_columns[] = {
 	{ "STATE", "queued: no handler has read the message; delivered: read, but not resolved", 0, waiter_state },
 	{ "ADDR", "address that it waits for", COL_RIGHT, waiter_addr },
 	{ "HOLDERS", "holders of the userfaultfd, as PID:FD", 0, waiter_holders },
-	{ "OFFSET", "offset of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, waiter_offset },
-	{ "NAME", "mapping, as in maps", COL_WIDE, waiter_name },
+	{ "OFFSET", "offset of the address in its file, or from the start of a mapping without one, bytes",
+	  COL_RIGHT | COL_HIDDEN, waiter_offset },
+	{ "NAME", "mapping, as in maps; [anon:START] if it has no name there", COL_WIDE, waiter_name },
 	{}
 };
 

@@ -217,6 +217,15 @@ struct uffdctl_vma {
 	bool stacked; /* its file is one of a stacked file system such as overlayfs, its memory is not; needs BPF */
 };
 
+/*
+ * What to call a mapping: its name, or "[anon:7f1640000000]" with its start if it has none; NULL: not known. Offsets of
+ * addresses in a mapping without a file are counted from its start.
+ * @buf: memory for the label, which is valid as long as buf and v
+ * Since 0.1.
+ */
+#define UFFDCTL_LABEL_BYTES 32
+const char *uffdctl_vma_label(const struct uffdctl_vma *v, char buf[UFFDCTL_LABEL_BYTES]);
+
 /* Registered on a userfaultfd that no visible process holds. */
 #define UFFDCTL_CTX_UNHELD UINT32_MAX
 
@@ -310,8 +319,8 @@ struct uffdctl_waiter {
 	enum uffdctl_access access;
 	enum uffdctl_wait_state state;
 	uint64_t slept_ns; /* since the thread last ran, to a scheduler tick; UFFDCTL_UNKNOWN */
-	const char *name;  /* name of the mapping, raw; NULL: not known */
-	uint64_t offset;   /* of addr in its file, or UFFDCTL_UNKNOWN */
+	const char *name;  /* of the mapping, raw, as uffdctl_vma_label(); NULL: not known */
+	uint64_t offset;   /* of addr in its file, or from the start of a mapping without one, or UFFDCTL_UNKNOWN */
 };
 
 struct uffdctl_pending;

@@ -15,12 +15,14 @@
 static void name_waiter(struct uffdctl_pending *p, struct uffdctl_waiter *w, const struct uffdctl_maps *maps)
 {
 	const struct uffdctl_vma *v = w->addr == UFFDCTL_UNKNOWN ? NULL : maps_at(maps, w->addr);
+	char buf[UFFDCTL_LABEL_BYTES];
+	const char *label;
 
 	if (!v)
 		return;
-	w->name = v->name ? strpool_get(&p->strings, v->name) : NULL;
-	if (v->inode)
-		w->offset = vma_offset(v, w->addr);
+	label = uffdctl_vma_label(v, buf);
+	w->name = label ? strpool_get(&p->strings, label) : NULL;
+	w->offset = vma_offset(v, w->addr);
 }
 
 static void name_waiters_of(struct uffdctl *u, struct uffdctl_pending *p, pid_t pid)
