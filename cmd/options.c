@@ -51,6 +51,10 @@ static error_t print_columns(const struct invocation *inv, const struct argp_sta
 		return usage_error(state, "--list-columns: %s",
 				   inv->cmd ? "this command has no columns" : "requires a command");
 	table_list_columns(inv->cmd->columns);
+	if (inv->cmd->more_columns) {
+		putchar('\n');
+		table_list_columns(inv->cmd->more_columns);
+	}
 	return ECANCELED;
 }
 

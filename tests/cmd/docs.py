@@ -65,7 +65,7 @@ def docs_columns():
         r = run(c, "--list-columns")
         if "has no columns" in r.err:
             continue
-        want = [line.split()[0] for line in r.out.splitlines()]
+        want = [line.split()[0] for line in r.out.splitlines() if line]
         ok(r.rc == 0 and want, f"{c}: --list-columns")
         tags = entries(page(f"uffdctl-{c}.1"))
         eq([w for w in want if w not in tags], [], f"uffdctl-{c}.1: columns")
