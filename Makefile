@@ -82,7 +82,13 @@ $(O)/%.skel.h: $(O)/bpf/%.bpf.o
 
 # ---- library and command ----
 
-$(LIB_OBJS) $(CMD_OBJS): | $(BPF_SKELS)
+# The names of system calls, by number.
+$(O)/syscalls.h:
+	$(call say,GEN,$@)mkdir -p $(@D) && echo '#include <asm/unistd.h>' | $(CC) -E -dM - | \
+		sed -n 's/^#define __NR_\([a-z][a-z0-9_]*\) .*/[__NR_\1] = "\1",/p' | \
+		grep -v -e '"syscalls"' -e '"arch_specific_syscall"' | sort >$@
+
+$(LIB_OBJS) $(CMD_OBJS): | $(BPF_SKELS) $(O)/syscalls.h
 
 $(O)/%.o: %.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

@@ -96,6 +96,16 @@ struct ev_waiter {
 	char comm[16];
 };
 
+/* Maximum number of threads that wait for messages in one look. */
+#define EV_MAX_READERS (1 << 12)
+
+/* A thread that waits for the messages of a userfaultfd. */
+struct ev_reader {
+	__u64 ctx;
+	__u32 tid; /* in the reader's pid namespace; 0: not there */
+	__u32 pad;
+};
+
 /* ---- watching: bpf/watch/ ---- */
 
 /* The numbers of the modes' bits. */
@@ -338,6 +348,7 @@ EV_CHECK_SIZE(ev_vma_at, 104);
 EV_CHECK_SIZE(ev_task, 40);
 EV_CHECK_SIZE(ev_waiter, 80);
 EV_CHECK_PLACE(ev_waiter, comm, 64);
+EV_CHECK_SIZE(ev_reader, 16);
 EV_CHECK_SIZE(ev_process, 16);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);

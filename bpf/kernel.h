@@ -49,6 +49,11 @@ struct wait_queue_entry {
 	struct list_head entry;
 };
 
+/* fs/select.c */
+struct poll_wqueues {
+	struct task_struct *polling_task;
+};
+
 struct sched_entity {
 	__u64 sum_exec_runtime;
 	__u64 prev_sum_exec_runtime; /* when it last got a CPU */
@@ -129,6 +134,7 @@ struct signal_struct {
 
 struct task_struct {
 	struct thread_info thread_info;
+	void *stack;
 	struct files_struct *files;
 	struct signal_struct *signal;
 	struct sigpending pending;
@@ -168,6 +174,26 @@ struct file {
 	const void *f_op;
 	void *private_data;
 	struct inode *f_inode;
+};
+
+/* fs/eventpoll.c */
+struct eventpoll {
+	struct wait_queue_head wq; /* the threads in epoll_wait */
+};
+
+struct epoll_filefd {
+	struct file *file;
+};
+
+struct epitem {
+	struct epoll_filefd ffd;
+	struct eventpoll *ep;
+};
+
+struct eppoll_entry {
+	struct epitem *base;
+	struct wait_queue_entry wait;
+	struct wait_queue_head *whead;
 };
 
 /* fs/userfaultfd.c; mm/userfaultfd.c since 7.3 */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Iterator: the threads that wait on a userfaultfd now, from its queues. */
+/* Iterator: the threads that wait on a userfaultfd now, and those that wait for its messages, from its queues. */
 #include "bpf/event.h"
 #include "bpf/queues.h"
+#include "bpf/readers.h"
 #include "bpf/task.h"
 
 char _license[] SEC("license") = "GPL";
@@ -192,7 +193,7 @@ int waiters(struct bpf_iter__task_file *it)
 	struct file *file = it->file;
 	struct userfaultfd_ctx *ctx;
 	struct walk w = {};
-	__u64 key, *last;
+	__u64 key, *last, before;
 
 	if (!file || !it->task || (__u64)file->f_op != userfaultfd_fops)
 		return 0;
@@ -203,6 +204,9 @@ int waiters(struct bpf_iter__task_file *it)
 	if (last && *last == run)
 		return 0;
 	bpf_map_update_elem(&walked, &key, &run, BPF_ANY);
+	before = nr_found;
 	walk_all(&w, ctx);
+	if (nr_found > before)
+		walk_readers(ctx);
 	return 0;
 }

@@ -55,10 +55,10 @@ struct cmd {
 	const struct argp_option *options;
 	error_t (*parse)(int key, char *arg, struct argp_state *state); /* its input: the command's own struct */
 	const struct option_group *groups;
-	size_t options_size; /* of the command's own struct, zeroed before parsing */
-	const struct column *columns;
-	bool acts;			    /* it changes processes: it does that also when nobody reads its output */
-	int (*run)(struct invocation *inv); /* returns an exit status */
+	size_t options_size;			     /* of the command's own struct, zeroed before parsing */
+	const struct column *columns, *more_columns; /* of its listing, and of that listing's second list, or NULL */
+	bool acts;				     /* it changes processes: also when nobody reads its output */
+	int (*run)(struct invocation *inv);	     /* returns an exit status */
 };
 
 extern const struct cmd cmd_continue, cmd_copy, cmd_list, cmd_pending, cmd_register, cmd_smaps, cmd_unregister,

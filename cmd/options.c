@@ -74,6 +74,10 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_LIST_COLUMNS:
 		table_list_columns(inv->cmd->columns);
+		if (inv->cmd->more_columns) {
+			putchar('\n');
+			table_list_columns(inv->cmd->more_columns);
+		}
 		return ECANCELED;
 	case OPT_COLOR:
 		return parse_color(inv, arg, state);

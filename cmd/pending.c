@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "cmd/columns.h"
+#include "cmd/handlers.h"
 #include "cmd/interrupt.h"
 #include "cmd/options.h"
 #include "cmd/pids.h"
@@ -100,6 +101,21 @@ static void waiter_holders(const void *row, struct cell *ret)
 		cell_holders(ret, ((const struct waiter_row *)row)->list, waiter_of(row)->ctx);
 }
 
+static void waiter_handler_tid(const void *row, struct cell *ret)
+{
+	cell_pid(ret, waiter_of(row)->handler_tid);
+}
+
+static void waiter_handler_pid(const void *row, struct cell *ret)
+{
+	cell_pid(ret, waiter_of(row)->handler_pid);
+}
+
+static void waiter_handler_comm(const void *row, struct cell *ret)
+{
+	cell_text(ret, waiter_of(row)->handler_tid ? waiter_of(row)->handler_comm : NULL);
+}
+
 static const struct column pending_columns[] = {
 	{ "CTX", "number of the userfaultfd in this output", COL_RIGHT | COL_HIDDEN, waiter_ctx },
 	{ "TID", "thread that waits", COL_RIGHT, waiter_tid },
@@ -110,12 +126,17 @@ static const struct column pending_columns[] = {
 	  waiter_slept },
 	{ "KIND", "minor, missing, wp or rwp; or the event it waits for: fork, remap, remove or unmap", 0,
 	  waiter_kind },
-	{ "ACCESS", "read or write", 0, waiter_access },
+	{ "ACCESS", "read or write", COL_HIDDEN, waiter_access },
 	{ "STATE", "queued: no handler has read the message; delivered: read, but not resolved", 0, waiter_state },
 	{ "ADDR", "address that it waits for", COL_RIGHT, waiter_addr },
-	{ "HOLDERS", "holders of the userfaultfd, as PID:FD", 0, waiter_holders },
-	{ "OFFSET", "offset of the address in its file, bytes", COL_RIGHT | COL_HIDDEN, waiter_offset },
-	{ "NAME", "mapping, as in maps", COL_WIDE, waiter_name },
+	{ "HANDLER_TID", "thread that reads the messages of the userfaultfd, if it is known", COL_RIGHT,
+	  waiter_handler_tid },
+	{ "HANDLER_PID", "its process", COL_RIGHT | COL_HIDDEN, waiter_handler_pid },
+	{ "HANDLER_COMM", "its name", COL_HIDDEN, waiter_handler_comm },
+	{ "HOLDERS", "holders of the userfaultfd, as PID:FD", COL_HIDDEN, waiter_holders },
+	{ "OFFSET", "offset of the address in its file, or from the start of a mapping without one, bytes",
+	  COL_RIGHT | COL_HIDDEN, waiter_offset },
+	{ "NAME", "mapping, as in maps; [anon:START] if it has no name there", COL_WIDE, waiter_name },
 	{}
 };
 
@@ -158,6 +179,12 @@ struct seen {
 	size_t hidden; /* processes that could not be inspected */
 };
 
+/* A thread counts if it is not known how long it slept. */
+static bool is_wanted(const struct pending_options *o, const struct uffdctl_waiter *w)
+{
+	return w->slept_ns >= o->min_slept_ns;
+}
+
 static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
 {
 	const struct pending_options *o = inv->options;
@@ -166,12 +193,41 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	for (size_t i = 0; r >= 0 && i < uffdctl_pending_count(p); i++) {
 		struct waiter_row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
 
-		/* A thread counts if it is not known how long it slept. */
-		if (row.waiter->slept_ns < o->min_slept_ns)
+		if (!is_wanted(o, row.waiter))
 			continue;
 		*any = true;
 		r = table_row(inv->table, &row);
 	}
+	return r;
+}
+
+static bool concerns(const struct uffdctl_handler *h, const struct pending_options *o, const struct uffdctl_pending *p)
+{
+	for (size_t i = 0; i < uffdctl_pending_count(p); i++)
+		if (uffdctl_pending_get(p, i)->ctx == h->ctx && is_wanted(o, uffdctl_pending_get(p, i)))
+			return true;
+	return false;
+}
+
+/* Scripts that read columns choose them, or take them without a heading or blanks: these get the waiters alone. */
+static bool wants_handlers(const struct table_style *s, const struct uffdctl_pending *p, bool any)
+{
+	/* In JSON each list is there, if empty. */
+	return s->json || (any && uffdctl_pending_handlers(p) && !s->columns && !s->raw && !s->noheadings);
+}
+
+static int add_handlers(struct invocation *inv, const struct uffdctl_pending *p)
+{
+	size_t nr = p ? uffdctl_pending_handlers(p) : 0;
+	bool traced = false;
+	int r;
+
+	for (size_t i = 0; i < nr; i++)
+		traced |= uffdctl_pending_handler(p, i)->tracer_pid != 0;
+	r = table_next(inv->table, "handlers", handler_columns, inv->style.json || traced ? COL_GROUP : 0);
+	for (size_t i = 0; r >= 0 && i < nr; i++)
+		if (concerns(uffdctl_pending_handler(p, i), inv->options, p))
+			r = table_row(inv->table, uffdctl_pending_handler(p, i));
 	return r;
 }
 
@@ -192,7 +248,8 @@ static void say_none(struct invocation *inv, size_t hidden)
 static int list_waiters(struct invocation *inv, struct seen *ret)
 {
 	struct pending_options *o = inv->options;
-	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, 0 };
+	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source,
+						UFFDCTL_FIND_HANDLERS };
 	struct uffdctl_pending *p = NULL;
 	int r = pids_check(&o->pids, inv);
 
@@ -203,6 +260,8 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 		r = add_rows(inv, p, &ret->any);
 		ret->hidden = uffdctl_pending_hidden(p);
 	}
+	if (wants_handlers(&inv->style, p, ret->any) && add_handlers(inv, p) < 0)
+		r = -EIO;
 	if (r >= 0 && !ret->any)
 		say_none(inv, ret->hidden);
 	if (table_end(inv->table) < 0)
@@ -257,5 +316,6 @@ const struct cmd cmd_pending = {
 	.groups = pending_groups,
 	.options_size = sizeof(struct pending_options),
 	.columns = pending_columns,
+	.more_columns = handler_columns,
 	.run = run_pending,
 };

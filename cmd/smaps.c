@@ -20,6 +20,8 @@ struct vma_row {
 	struct range_row place;
 	const struct uffdctl_vma *vma;
 	const struct uffdctl_list *list;
+	const char *name;
+	char label[UFFDCTL_LABEL_BYTES];
 	bool all_flags;
 };
 
@@ -61,7 +63,7 @@ static void vma_flags(const void *row, struct cell *ret)
 
 static void vma_name(const void *row, struct cell *ret)
 {
-	cell_text(ret, vma_of(row)->name);
+	cell_text(ret, ((const struct vma_row *)row)->name);
 }
 
 static void vma_offset(const void *row, struct cell *ret)
@@ -131,7 +133,7 @@ static const struct column smaps_columns[] = {
 	{ "OFFSET", "offset in the file, bytes", COL_RIGHT, vma_offset },
 	{ "INODE", "number of the file; mappings of one file have the same", COL_RIGHT | COL_HIDDEN, vma_inode },
 	{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, vma_page_size },
-	{ "NAME", "as in maps", COL_WIDE, vma_name },
+	{ "NAME", "as in maps; [anon:START] if it has none there", COL_WIDE, vma_name },
 	{}
 };
 
@@ -200,6 +202,7 @@ static int add_mappings(struct invocation *inv, const struct uffdctl_maps *maps,
 		row->place.range = row->vma->range;
 		if (o->modes && !(row->vma->modes & o->modes))
 			continue;
+		row->name = uffdctl_vma_label(row->vma, row->label);
 		r = table_row(inv->table, row);
 		nr++;
 	}

@@ -17,10 +17,13 @@
 #define MAX_COLUMNS 48
 
 struct table {
-	const char *name;
+	const char *name; /* of the list that is printed now, and its columns */
 	const struct column *columns;
+	const char *first_name; /* of the first list of a listing */
+	const struct column *first_columns;
 	const struct table_style *style;
 	struct messages *messages;
+	unsigned int more; /* table_show() */
 	unsigned int shown[MAX_COLUMNS];
 	size_t nr_shown;
 	size_t widths[MAX_COLUMNS]; /* column widths of the printed rows: later portions keep them */
@@ -123,6 +126,24 @@ void table_list_columns(const struct column *columns)
 
 /* ---- tables ---- */
 
+static void begin_list(struct table *t, const char *name, const struct column *columns)
+{
+	t->name = name;
+	t->columns = columns;
+	t->nr_shown = 0;
+	t->nr_rows = 0;
+	memset(t->widths, 0, sizeof(t->widths));
+}
+
+static int begin_listing(struct table *t)
+{
+	begin_list(t, t->first_name, t->first_columns);
+	if (t->style->columns)
+		return show_chosen(t, t->style->columns);
+	show_usual(t, t->more);
+	return 0;
+}
+
 int table_new(const char *name, const struct column *columns, const struct table_style *style,
 	      struct messages *messages, struct table **ret)
 {
@@ -131,12 +152,9 @@ int table_new(const char *name, const struct column *columns, const struct table
 
 	if (!t)
 		return -ENOMEM;
-	*t = (struct table){ .name = name, .columns = columns, .style = style, .messages = messages };
+	*t = (struct table){ .first_name = name, .first_columns = columns, .style = style, .messages = messages };
 	t->to_terminal = isatty(STDOUT_FILENO);
-	if (style->columns)
-		r = show_chosen(t, style->columns);
-	else
-		show_usual(t, 0);
+	r = begin_listing(t);
 	if (r < 0) {
 		free(t);
 		return r;
@@ -159,6 +177,7 @@ void table_show(struct table *t, unsigned int flag)
 	if (t->style->columns)
 		return;
 	/* Keep the order of the table: the wide column stays last. */
+	t->more = flag;
 	t->nr_shown = 0;
 	show_usual(t, flag);
 }
@@ -202,6 +221,11 @@ static void put_json(json_object *o)
 	fputs(json_object_to_json_string_ext(o, JSON_C_TO_STRING_SPACED | JSON_C_TO_STRING_NOSLASHESCAPE), stdout);
 }
 
+static void open_json(const struct table *t, const char *rest)
+{
+	printf("%s   \"%s\": [%s", t->columns == t->first_columns ? "{\n" : "", t->name, rest);
+}
+
 static int json_row(struct table *t, const void *row)
 {
 	json_object *o = json_object_new_object();
@@ -219,7 +243,10 @@ static int json_row(struct table *t, const void *row)
 			return -ENOMEM;
 		}
 	}
-	printf(t->nr_rows ? ",\n      " : "{\n   \"%s\": [\n      ", t->name);
+	if (t->nr_rows)
+		fputs(",\n      ", stdout);
+	else
+		open_json(t, "\n      ");
 	put_json(o);
 	json_object_put(o);
 	t->nr_rows++;
@@ -318,7 +345,7 @@ static void end_json(struct table *t)
 	size_t nr = errors ? json_object_array_length(errors) : 0;
 
 	if (!t->nr_rows)
-		printf("{\n   \"%s\": [", t->name);
+		open_json(t, "");
 	fputs("\n   ],\n   \"errors\": [", stdout);
 	for (size_t i = 0; i < nr; i++) {
 		fputs(i ? ",\n      " : "\n      ", stdout);
@@ -335,6 +362,23 @@ static int end_scols(struct table *t)
 	return r >= 0 && t->scols ? print_portion(t) : r;
 }
 
+int table_next(struct table *t, const char *name, const struct column *columns, unsigned int more)
+{
+	int r = 0;
+
+	if (t->style->json) {
+		if (!t->nr_rows)
+			open_json(t, "");
+		fputs("\n   ],\n", stdout);
+	} else {
+		r = end_scols(t);
+		putchar('\n');
+	}
+	begin_list(t, name, columns);
+	show_usual(t, more);
+	return r;
+}
+
 int table_end(struct table *t)
 {
 	int r = 0;
@@ -343,7 +387,7 @@ int table_end(struct table *t)
 		end_json(t);
 	else
 		r = end_scols(t);
-	t->nr_rows = 0;
-	memset(t->widths, 0, sizeof(t->widths));
+	if (r >= 0)
+		r = begin_listing(t);
 	return stdout_failed(t->messages) ? -EIO : r;
 }

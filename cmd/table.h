@@ -45,6 +45,11 @@ void table_show(struct table *t, unsigned int flag);
 int table_row(struct table *t, const void *row);
 /* Has a value that was shown not been known? */
 bool table_has_unknown(const struct table *t);
+/*
+ * Another list of the same listing begins: its rows have these columns, always the default ones and those with a flag
+ * of @more; in JSON it is another array of the same object.
+ */
+int table_next(struct table *t, const char *name, const struct column *columns, unsigned int more);
 /* Print the remaining rows; the next row begins another listing. -EIO, reported: stdout can't be written. */
 int table_end(struct table *t);
 

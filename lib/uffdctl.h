@@ -137,13 +137,17 @@ enum uffdctl_source {
 	UFFDCTL_SOURCE_PROC, /* /proc/PID/fd, fdinfo, smaps: what proc(5) lets the user see */
 };
 
+enum uffdctl_find_flags {
+	UFFDCTL_FIND_HANDLERS = 1 << 0, /* uffdctl_pending(): also the threads that can resolve, which reads /proc */
+};
+
 /* For uffdctl_list() and uffdctl_pending(). */
 struct uffdctl_find_opts {
 	size_t size;
 	const pid_t *pids; /* only what concerns these processes, see there; NULL for all */
 	size_t nr_pids;
 	enum uffdctl_source source;
-	unsigned int flags; /* none so far */
+	unsigned int flags; /* UFFDCTL_FIND_* */
 };
 
 /* One descriptor of a userfaultfd. Descriptors of the same userfaultfd have the same ctx. */
@@ -239,6 +243,15 @@ struct uffdctl_vma {
 	bool stacked; /* its file is one of a stacked file system such as overlayfs, its memory is not; needs BPF */
 };
 
+/*
+ * What to call a mapping: its name, or "[anon:7f1640000000]" with its start if it has none; NULL: not known. Offsets of
+ * addresses in a mapping without a file are counted from its start.
+ * @buf: memory for the label, which is valid as long as buf and v
+ * Since 0.1.
+ */
+#define UFFDCTL_LABEL_BYTES 32
+const char *uffdctl_vma_label(const struct uffdctl_vma *v, char buf[UFFDCTL_LABEL_BYTES]);
+
 /* Registered on a userfaultfd that no visible process holds. */
 #define UFFDCTL_CTX_UNHELD UINT32_MAX
 
@@ -332,8 +345,40 @@ struct uffdctl_waiter {
 	enum uffdctl_access access;
 	enum uffdctl_wait_state state;
 	uint64_t slept_ns; /* since the thread last ran, to a scheduler tick; UFFDCTL_UNKNOWN */
-	const char *name;  /* name of the mapping, raw; NULL: not known */
-	uint64_t offset;   /* of addr in its file, or UFFDCTL_UNKNOWN */
+	const char *name;  /* of the mapping, raw, as uffdctl_vma_label(); NULL: not known */
+	uint64_t offset;   /* of addr in its file, or from the start of a mapping without one, or UFFDCTL_UNKNOWN */
+	/* With UFFDCTL_FIND_HANDLERS: the thread that reads the messages; 0: not known, or several do. */
+	pid_t handler_pid, handler_tid;
+	char handler_comm[16]; /* name of that thread; raw bytes */
+};
+
+/* How it is known that a thread reads the messages of a userfaultfd. */
+enum uffdctl_role {
+	UFFDCTL_ROLE_UNKNOWN,
+	UFFDCTL_ROLE_READER, /* it waits for messages now, in read, poll, select or epoll */
+	UFFDCTL_ROLE_ONLY,   /* no other visible thread can */
+};
+/* "reader", "only"; NULL: not known. */
+const char *uffdctl_role_name(enum uffdctl_role role);
+
+/*
+ * A thread that can resolve what waits on a userfaultfd: of a process that holds it, and not waiting on it itself. The
+ * kernel does not record which thread has read a message.
+ */
+struct uffdctl_handler {
+	uint32_t ctx; /* as in struct uffdctl_waiter */
+	pid_t pid, tid;
+	int fd;		  /* the userfaultfd in its process */
+	char comm[16];	  /* name of the thread; raw bytes */
+	char state[2];	  /* "R" runs, "S" sleeps, "D", "T" stopped, "t" stopped by its tracer: proc_pid_stat(5) */
+	pid_t tracer_pid; /* 0: none */
+	enum uffdctl_role role;
+	const char *syscall; /* name of the system call that it is in; NULL: in none, or not known */
+	uint64_t syscall_nr; /* its number; UFFDCTL_UNKNOWN: in none, or not known */
+	int syscall_fd;	     /* the descriptor that the call works on; -1: none, or not known */
+	const char *on;	     /* what that is: "pipe", "tcp 10.0.0.1:4444" with a socket's peer, a path; raw; or NULL */
+	pid_t peer_pid;	     /* of a Unix socket: the process that connected, or that listened; 0: not known */
+	const char *wchan;   /* the kernel function in which it sleeps; NULL: none, or not known */
 };
 
 struct uffdctl_pending;
@@ -354,6 +399,12 @@ const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p
  * 0.1.
  */
 size_t uffdctl_pending_hidden(const struct uffdctl_pending *p);
+/*
+ * With UFFDCTL_FIND_HANDLERS: the threads that can resolve what these threads wait for, by userfaultfd, those with a
+ * role first. Only BPF knows them. Since 0.1.
+ */
+size_t uffdctl_pending_handlers(const struct uffdctl_pending *p);
+const struct uffdctl_handler *uffdctl_pending_handler(const struct uffdctl_pending *p, size_t i);
 /* The userfaultfds at the same moment, with their holders. */
 const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p);
 

@@ -10,7 +10,7 @@ static inline bool vma_is_shared(const struct uffdctl_vma *v)
 	return v->perms[3] == 's';
 }
 
-/* An address's offset in the file of its mapping. */
+/* An address's offset in the file of its mapping; if that has no file, from its start: maps shows 0 for its offset. */
 static inline uint64_t vma_offset(const struct uffdctl_vma *v, uint64_t addr)
 {
 	return v->offset + (addr - v->range.start);

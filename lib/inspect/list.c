@@ -156,7 +156,7 @@ int list_opts(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uf
 {
 	int r = OPTS_GET(u, opts, ret);
 
-	if (r >= 0 && ret->flags)
+	if (r >= 0 && ret->flags & ~UFFDCTL_FIND_HANDLERS)
 		r = fail(u, -EINVAL, "uffdctl_list, uffdctl_pending: unknown flags: 0x%x", ret->flags);
 	return r;
 }

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/inspect/handlers.h"
 #include "lib/inspect/maps.h"
 #include "lib/inspect/pending_build.h"
 #include "lib/kernel/iter.h"
@@ -15,12 +16,14 @@
 static void name_waiter(struct uffdctl_pending *p, struct uffdctl_waiter *w, const struct uffdctl_maps *maps)
 {
 	const struct uffdctl_vma *v = w->addr == UFFDCTL_UNKNOWN ? NULL : maps_at(maps, w->addr);
+	char buf[UFFDCTL_LABEL_BYTES];
+	const char *label;
 
 	if (!v)
 		return;
-	w->name = v->name ? strpool_get(&p->strings, v->name) : NULL;
-	if (v->inode)
-		w->offset = vma_offset(v, w->addr);
+	label = uffdctl_vma_label(v, buf);
+	w->name = label ? strpool_get(&p->strings, label) : NULL;
+	w->offset = vma_offset(v, w->addr);
 }
 
 static void name_waiters_of(struct uffdctl *u, struct uffdctl_pending *p, pid_t pid)
@@ -98,18 +101,28 @@ static void warn_of_torn(struct uffdctl *u, const struct uffdctl_pending *p, con
 			    nr - EV_MAX_TORN);
 }
 
-static void keep_wanted(struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
+static bool names_pid(const struct uffdctl_list *l, const struct uffdctl_waiter *w, const pid_t *pids, size_t nr_pids)
+{
+	for (size_t k = 0; k < nr_pids; k++)
+		if (w->pid == pids[k] || w->target_pid == pids[k] || holds(l, pids[k], w->ctx))
+			return true;
+	return false;
+}
+
+/* The others are kept behind them. */
+static void choose_wanted(struct uffdctl_pending *p, const pid_t *pids, size_t nr_pids)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; pids && i < p->nr; i++)
-		for (size_t k = 0; k < nr_pids; k++) {
-			if (p->waiters[i].pid != pids[k] && p->waiters[i].target_pid != pids[k] &&
-			    !holds(p->list, pids[k], p->waiters[i].ctx))
-				continue;
-			p->waiters[n++] = p->waiters[i];
-			break;
-		}
+	p->nr_all = p->nr;
+	for (size_t i = 0; pids && i < p->nr_all; i++) {
+		struct uffdctl_waiter w = p->waiters[i];
+
+		if (!names_pid(p->list, &w, pids, nr_pids))
+			continue;
+		p->waiters[i] = p->waiters[n];
+		p->waiters[n++] = w;
+	}
 	if (pids)
 		p->nr = n;
 	if (p->nr)
@@ -162,8 +175,12 @@ UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, const struct uffdctl_find_
 	if (p->nr_hidden)
 		log_warning(u, "threads of %zu processes that you may not inspect may wait too%s", p->nr_hidden,
 			    iter_remedy(u));
-	keep_wanted(p, o.pids, o.nr_pids);
+	choose_wanted(p, o.pids, o.nr_pids);
 	name_waiters(u, p);
+	if (o.flags & UFFDCTL_FIND_HANDLERS && handlers_find(u, p) < 0) {
+		uffdctl_pending_free(p);
+		return log_oom(u);
+	}
 	*ret = p;
 	return 0;
 }
@@ -173,6 +190,7 @@ UFFDCTL_EXPORT void uffdctl_pending_free(struct uffdctl_pending *p)
 	if (!p)
 		return;
 	free(p->waiters);
+	free(p->handlers);
 	uffdctl_list_free(p->list);
 	strpool_free(&p->strings);
 	free(p);
@@ -191,6 +209,16 @@ UFFDCTL_EXPORT size_t uffdctl_pending_count(const struct uffdctl_pending *p)
 UFFDCTL_EXPORT const struct uffdctl_waiter *uffdctl_pending_get(const struct uffdctl_pending *p, size_t i)
 {
 	return i < p->nr ? &p->waiters[i] : NULL;
+}
+
+UFFDCTL_EXPORT size_t uffdctl_pending_handlers(const struct uffdctl_pending *p)
+{
+	return p->nr_handlers;
+}
+
+UFFDCTL_EXPORT const struct uffdctl_handler *uffdctl_pending_handler(const struct uffdctl_pending *p, size_t i)
+{
+	return i < p->nr_handlers ? &p->handlers[i] : NULL;
 }
 
 UFFDCTL_EXPORT const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p)

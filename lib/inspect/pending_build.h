@@ -9,6 +9,9 @@
 struct uffdctl_pending {
 	struct uffdctl_waiter *waiters;
 	size_t nr, alloc;
+	size_t nr_all; /* with those that were not asked for, behind the others */
+	struct uffdctl_handler *handlers;
+	size_t nr_handlers, handlers_alloc;
 	struct uffdctl_list *list;
 	struct strpool strings;
 	size_t nr_hidden;

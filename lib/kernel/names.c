@@ -127,6 +127,11 @@ UFFDCTL_EXPORT const char *uffdctl_access_name(enum uffdctl_access access)
 	return (size_t)access < ARRAY_SIZE(names) ? names[access] : NULL;
 }
 
+UFFDCTL_EXPORT const char *uffdctl_role_name(enum uffdctl_role role)
+{
+	return role == UFFDCTL_ROLE_READER ? "reader" : role == UFFDCTL_ROLE_ONLY ? "only" : NULL;
+}
+
 UFFDCTL_EXPORT const char *uffdctl_wait_state_name(enum uffdctl_wait_state state)
 {
 	static const char *const names[] = { [UFFDCTL_WAIT_QUEUED] = "queued", [UFFDCTL_WAIT_DELIVERED] = "delivered" };

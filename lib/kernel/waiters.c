@@ -25,6 +25,7 @@ int waiters_find(struct uffdctl *u)
 	u->waiters_close = pending_bpf__destroy;
 	u->waiters->bss->nr_found = 0;
 	u->waiters->bss->nr_torn = 0;
+	u->waiters->bss->nr_readers = 0;
 	u->waiters->bss->run++;
 	return iter_run(u->waiters->progs.waiters.prog_fd);
 }
@@ -44,6 +45,25 @@ int waiters_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void 
 	munmap(found, size);
 	if (nr < skel->bss->nr_found)
 		log_warning(u, "more than %d threads wait: there is no room for the others", EV_MAX_WAITERS);
+	return r;
+}
+
+int waiters_visit_readers(struct uffdctl *u, int (*fn)(const struct ev_reader *ev, void *arg), void *arg)
+{
+	const struct pending_bpf *skel = u->waiters;
+	size_t nr = MIN(skel->bss->nr_readers, (uint64_t)EV_MAX_READERS),
+	       size = EV_MAX_READERS * sizeof(struct ev_reader);
+	struct ev_reader *found;
+	int r = 0;
+
+	if (nr < skel->bss->nr_readers)
+		return -E2BIG;
+	found = mmap(NULL, size, PROT_READ, MAP_SHARED, skel->maps.readers.map_fd, 0);
+	if (found == MAP_FAILED)
+		return -errno;
+	for (size_t i = 0; r >= 0 && i < nr; i++)
+		r = found[i].tid ? fn(&found[i], arg) : 0;
+	munmap(found, size);
 	return r;
 }
 

@@ -16,6 +16,12 @@ int waiters_find(struct uffdctl *u);
 int waiters_visit(struct uffdctl *u, int (*fn)(const struct ev_waiter *ev, void *arg), void *arg);
 
 /*
+ * The threads that waited at the same time for messages of userfaultfds with waiters; one may come for several. There may be
+ * others, for example behind an io_uring. -E2BIG: there is no room for all.
+ */
+int waiters_visit_readers(struct uffdctl *u, int (*fn)(const struct ev_reader *ev, void *arg), void *arg);
+
+/*
  * The number of userfaultfds whose queues changed faster than they could be walked, so that threads queued last may
  * be missing; *ret gets the kernel addresses of the first ones.
  */

@@ -73,7 +73,7 @@ def docs_columns():
         if "list-columns" not in help_options(c):
             ok(r.rc == 2 and not r.out, f"{c} has no columns")
             continue
-        want = [line.split()[0] for line in r.out.splitlines()]
+        want = [line.split()[0] for line in r.out.splitlines() if line]
         ok(r.rc == 0 and want, f"{c}: --list-columns")
         tags = entries(page(f"uffdctl-{c}.1"))
         eq([w for w in want if w not in tags], [], f"uffdctl-{c}.1: columns")

@@ -82,10 +82,14 @@ def leader_list_shared():
 @test
 def leader_pending():
     with Headless() as h:
-        rows = run("pending", "-J", h.pid, check=0).json()["pending"]
+        anon = f"[anon:{h.a['start']:x}]"
+        look = run("pending", "-J", h.pid, check=0).json()
+        rows = look["pending"]
         eq(sorted((x["tid"], x["pid"], x["target_pid"], x["kind"], x["name"], x["holders"][0]) for x in rows),
            sorted([(tid, h.pid, h.pid, "minor", "/memfd:guest (deleted)", f"{h.pid}:{h.fd}") for tid in h.minor["tids"]] +
-                  [(tid, h.pid, h.pid, "missing", "", f"{h.pid}:{h.fd}") for tid in h.missing["tids"]]), "waiters")
+                  [(tid, h.pid, h.pid, "missing", anon, f"{h.pid}:{h.fd}") for tid in h.missing["tids"]]), "waiters")
+        eq([x for x in look["handlers"] if x["pid"] != h.pid or x["tid"] == h.pid], [], "the ended thread can't resolve")
+        ok(look["handlers"], "another can")
         rows = run("pending", "-J", "--source=proc", h.pid, check=0).json()["pending"]
         eq(sorted(x["tid"] for x in rows), sorted(h.minor["tids"] + h.missing["tids"]), "from proc")
 

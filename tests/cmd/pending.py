@@ -31,12 +31,15 @@ def pending_kinds():
                                             (m, 4, "kernel_read", "minor"), (a, 5, "kernel_write", "missing")):
             th = t.touch(id=mapping["id"], offset=page * PAGE, len=PAGE, access=access, name=f"t{page}")
             want.add((th["tids"][0], f"t{page}", hex(mapping["start"] + page * PAGE), kind,
-                      access.replace("kernel_", ""), "queued", page * PAGE if mapping is m else None))
+                      access.replace("kernel_", ""), "queued", page * PAGE))
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 7, "all wait")
         r = rows(t.pid)
         eq({(x["tid"], x["comm"], x["addr"], x["kind"], x["access"], x["state"], x["offset"]) for x in r}, want, "waiters")
         eq({(x["pid"], x["target_pid"], tuple(x["holders"])) for x in r}, {(t.pid, t.pid, (f"{t.pid}:{t.u}",))}, "whose")
-        eq({x["name"] for x in r}, {"/memfd:guest (deleted)", ""}, "mappings")
+        anon = f"[anon:{a['start']:x}]"
+        eq({x["name"] for x in r}, {"/memfd:guest (deleted)", anon}, "mappings")
+        s = run("smaps", "-J", t.pid, check=0).json()["smaps"]
+        eq([x["name"] for x in s if x["start"] == hex(a["start"])], [anon], "in smaps too")
         eq(fdinfo(t.pid, t.u)["pending"], 7, "no message was taken")
 
 

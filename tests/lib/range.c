@@ -503,3 +503,14 @@ TEST("maps-describe")
 	free(named);
 	free(unnamed);
 }
+
+TEST("maps-label")
+{
+	const struct uffdctl_vma unknown = { .name = NULL };
+	char buf[UFFDCTL_LABEL_BYTES];
+
+	OK(uffdctl_vma_label(&vmas[3], buf) == vmas[3].name);
+	STR(uffdctl_vma_label(&vmas[2], buf), "[anon:50000]");
+	OK(!uffdctl_vma_label(&unknown, buf));
+	NUM(vma_offset(&vmas[2], 0x51000), 0x1000);
+}

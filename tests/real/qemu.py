@@ -111,6 +111,22 @@ def contents(path):
 
 # ---- post-copy migration ----
 
+def keeps(m, rows, source):
+    """One command names who waits, who reads the messages, and the thread that sits in a read of the source's socket."""
+    look = run("pending", "-J", m.pid, check=0, timeout=20).json()
+    eq({r["tid"] for r in look["pending"]}, set(rows), "who waits")
+    reader, = [h for h in look["handlers"] if h["role"]]
+    eq({(r["handler_pid"], r["handler_tid"], r["handler_comm"]) for r in look["pending"]},
+       {(m.pid, reader["tid"], reader["comm"])}, "who should resolve")
+    eq((reader["role"], reader["syscall"], reader["state"]), ("reader", "poll", "S"), "the thread that reads messages")
+    listen = [h for h in look["handlers"] if h["peer_pid"] == source.pid]
+    eq([(h["syscall"], h["on"].split()[0], h["comm"] == reader["comm"]) for h in listen], [("recvmsg", "unix", False)],
+       "what keeps it: the thread that reads from the source")
+    lists = run("pending", m.pid, check=0, timeout=20).out.split("\n\n")
+    ok(all(re.search(rf"^ *{tid} .* {reader['tid']} ", lists[0], re.M) for tid in rows), f"the text names them: {lists}")
+    ok(re.search(rf"^ *{listen[0]['tid']} .* recvmsg +{source.pid} unix ", lists[1], re.M), f"and what keeps it: {lists}")
+
+
 class Log:
     """What a QEMU has traced."""
 
@@ -186,6 +202,7 @@ def real_qemu_post_copy():
         last = dict(Log(f"{folder}/log").faults())  # of each thread
         for tid, r in rows.items():
             eq((int(r["addr"], 16), r["state"]), (last[tid], "delivered"), "it waits for what QEMU has read last")
+        keeps(destination, rows, source)
         for _ in range(STOPS):
             source.process.send_signal(signal.SIGSTOP)
             time.sleep(STOPPED)

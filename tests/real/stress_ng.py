@@ -106,7 +106,8 @@ def looks(s):
     eq(pending.rc, 0, f"{pending}")
     waiting = [r for r in pending.json()["pending"] if r["tid"] in mine]
     for r in waiting:
-        eq((r["kind"], r["access"], r["name"]), ("missing", "write", ""), f"pending: {r}")
+        anon = f"[anon:{int(r['addr'], 16) - r['offset']:x}]"
+        eq((r["kind"], r["access"], r["name"]), ("missing", "write", anon), f"pending: {r}")
         contains(r["comm"], "stress-ng")
     mappings = 0
     for pid in {r["pid"] for r in held}:
@@ -117,7 +118,7 @@ def looks(s):
         rows = smaps.json()["smaps"]
         mappings += len(rows)
         for r in rows:
-            eq((r["size"], r["flags"], r["name"]), (SIZE, ["um"], ""), f"smaps: {r}")
+            eq((r["size"], r["flags"], r["name"]), (SIZE, ["um"], f"[anon:{r['start'][2:]}]"), f"smaps: {r}")
     return len(held), len(waiting), mappings
 
 

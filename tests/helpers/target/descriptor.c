@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Descriptors, also those in flight over a socket. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "tests/helpers/target/commands.h"
@@ -86,8 +88,42 @@ static int cmd_open_files(struct json_object *req, struct json_object *res)
 	return 0;
 }
 
+static int cmd_pipe(struct json_object *req, struct json_object *res)
+{
+	int pair[2];
+
+	(void)req;
+	if (pipe2(pair, O_CLOEXEC))
+		return fail_errno("pipe");
+	put_int(res, "fd", pair[0]);
+	put_int(res, "other", pair[1]);
+	return 0;
+}
+
+/* To a TCP port of this machine, or to a Unix socket. */
+static int cmd_connect(struct json_object *req, struct json_object *res)
+{
+	const char *path = arg_str(req, "path", "");
+	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(arg_int(req, "port", 0)) };
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	int fd = socket(*path ? AF_UNIX : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
+	if (fd < 0 ||
+	    (*path ? connect(fd, (struct sockaddr *)&un, sizeof(un)) : connect(fd, (struct sockaddr *)&in, sizeof(in))))
+		return fail_errno("connect");
+	put_int(res, "fd", fd);
+	return 0;
+}
+
 const struct command descriptor_commands[] = {
-	{ "send_uffd", cmd_send_uffd, "uffd" }, { "recv_uffd", cmd_recv_uffd, "socket" },
-	{ "close", cmd_close, "fd" },		{ "dup", cmd_dup, "fd" },
-	{ "open_files", cmd_open_files, "n" },	{},
+	{ "send_uffd", cmd_send_uffd, "uffd" },
+	{ "recv_uffd", cmd_recv_uffd, "socket" },
+	{ "close", cmd_close, "fd" },
+	{ "dup", cmd_dup, "fd" },
+	{ "open_files", cmd_open_files, "n" },
+	{ "pipe", cmd_pipe, "" },
+	{ "connect", cmd_connect, "port path" },
+	{},
 };

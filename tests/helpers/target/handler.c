@@ -12,8 +12,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/futex.h>
 
 #include "tests/helpers/target/commands.h"
 #include "tests/helpers/target/handler.h"
@@ -52,6 +54,26 @@ static int resolve(struct handler *h, uint64_t flags, struct uffdio_range range,
 			    &copied);
 }
 
+/* Keeps its thread for good; true if it did. */
+static bool keep_busy(struct handler *h)
+{
+	uint32_t word = 0;
+	char byte;
+
+	switch (h->action) {
+	case ACT_READ:
+		return read(h->fd, &byte, 1) != -1;
+	case ACT_FUTEX:
+		return syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0) != -1;
+	case ACT_SPIN:
+		while (!h->stop)
+			;
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void handle_fault(struct handler *h, struct uffd_msg *msg)
 {
 	uint64_t flags = msg->arg.pagefault.flags, addr = msg->arg.pagefault.address;
@@ -67,7 +89,7 @@ static void handle_fault(struct handler *h, struct uffd_msg *msg)
 		h->counts->rwp++;
 	else
 		h->counts->missing++;
-	if (h->action == ACT_COUNT)
+	if (h->action == ACT_COUNT || keep_busy(h))
 		return;
 	/* Already resolved, or memory that changes just now: let the thread try again. */
 	if (resolve(h, flags, range, m)) {
@@ -157,10 +179,8 @@ static int arg_handler(struct json_object *req, struct handler **ret)
 int handler_new(struct json_object *req, struct handler **ret)
 {
 	static const struct name_value actions[] = {
-		{ "none", ACT_NONE },
-		{ "count", ACT_COUNT },
-		{ "continue", ACT_CONTINUE },
-		{ "copy", ACT_COPY },
+		{ "none", ACT_NONE }, { "count", ACT_COUNT }, { "continue", ACT_CONTINUE }, { "copy", ACT_COPY },
+		{ "read", ACT_READ }, { "futex", ACT_FUTEX }, { "spin", ACT_SPIN },
 	};
 	struct handler *h;
 	uint64_t action;
@@ -185,6 +205,7 @@ int handler_new(struct json_object *req, struct handler **ret)
 	h->blocking = !(fl & O_NONBLOCK);
 	h->wp = arg_bool(req, "wp", false);
 	h->seed = arg_u64(req, "seed", 1);
+	h->fd = arg_int(req, "fd", -1);
 	h->stop_fd = eventfd(0, EFD_CLOEXEC);
 	h->counts = mmap(NULL, sizeof(*h->counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (h->stop_fd < 0 || h->counts == MAP_FAILED)
@@ -312,7 +333,7 @@ static int cmd_read_msg(struct json_object *req, struct json_object *res)
 }
 
 const struct command handler_commands[] = {
-	{ "handler", cmd_handler, "uffd action wp seed" },
+	{ "handler", cmd_handler, "uffd action wp seed fd" },
 	{ "handler_stats", cmd_handler_stats, "uffd" },
 	{ "handler_stop", cmd_handler_stop, "uffd" },
 	{ "read_msg", cmd_read_msg, "uffd timeout_ms" },

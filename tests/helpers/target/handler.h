@@ -18,11 +18,15 @@ enum action {
 	ACT_NONE,
 	ACT_COUNT,
 	ACT_CONTINUE,
-	ACT_COPY
+	ACT_COPY,
+	/* Reads one message, and then is in something else. */
+	ACT_READ,
+	ACT_FUTEX,
+	ACT_SPIN,
 };
 
 struct handler {
-	int uffd, stop_fd;
+	int uffd, stop_fd, fd; /* fd: which ACT_READ reads */
 	enum action action;
 	bool blocking, wp;
 	uint64_t seed;

@@ -236,7 +236,7 @@ static int cmd_syscall_nr(struct json_object *req, struct json_object *res)
 }
 
 const struct command process_commands[] = {
-	{ "child_handler", cmd_child_handler, "uffd action wp seed" },
+	{ "child_handler", cmd_child_handler, "uffd action wp seed fd" },
 	{ "fork", cmd_fork, "keep async" },
 	{ "heir", cmd_heir, RANGE },
 	{ "kill_child", cmd_kill_child, "pid" },
