@@ -130,7 +130,7 @@ static const struct column smaps_columns[] = {
 	SIZE_COLUMN("SWAP", COL_GROUP),
 	SIZE_COLUMN("SWAPPSS", 0),
 	SIZE_COLUMN("LOCKED", 0),
-	{ "OFFSET", "offset in the file, bytes", COL_RIGHT, vma_offset },
+	{ "OFFSET", "offset in the file, bytes", COL_RIGHT | COL_LONG, vma_offset },
 	{ "INODE", "number of the file; mappings of one file have the same", COL_RIGHT | COL_HIDDEN, vma_inode },
 	{ "PAGE_SIZE", "size of its pages", COL_RIGHT | COL_HIDDEN, vma_page_size },
 	{ "NAME", "as in maps; [anon:START] if it has none there", COL_WIDE, vma_name },

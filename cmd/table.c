@@ -14,6 +14,8 @@
 
 /* A listing is printed in portions of this many rows, so that memory stays limited. */
 #define PORTION 2048
+/* What numbers of COL_LONG get in a long listing. */
+#define LONG_WIDTH 12
 #define MAX_COLUMNS 48
 
 struct table {
@@ -205,11 +207,25 @@ static int begin_portion(struct table *t)
 	return 0;
 }
 
+/* Later rows may have larger numbers than the first ones, which determine the widths. */
+static void widen_long_columns(struct table *t)
+{
+	for (size_t i = 0; i < t->nr_shown; i++) {
+		if (!(t->columns[t->shown[i]].flags & COL_LONG) || t->widths[i] >= LONG_WIDTH)
+			continue;
+		t->widths[i] = LONG_WIDTH;
+		scols_column_set_whint(scols_table_get_column(t->scols, i), LONG_WIDTH);
+	}
+}
+
 static int print_portion(struct table *t)
 {
 	bool has_heading = !t->nr_rows && !t->style->noheadings;
-	int r = t->nr_in_portion || has_heading ? scols_print_table(t->scols) : 0;
+	int r;
 
+	if (!t->nr_rows && t->nr_in_portion == PORTION && !t->style->raw)
+		widen_long_columns(t);
+	r = t->nr_in_portion || has_heading ? scols_print_table(t->scols) : 0;
 	scols_unref_table(t->scols);
 	t->scols = NULL;
 	t->nr_rows += t->nr_in_portion;

@@ -13,6 +13,7 @@ enum column_flags {
 	COL_WIDE = 1 << 3,   /* this one is shortened on a narrow terminal */
 	COL_GROUP = 1 << 4,  /* COL_EXTRA that an option of the command adds */
 	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
+	COL_LONG = 1 << 6,   /* numbers that grow from row to row */
 };
 
 struct column {

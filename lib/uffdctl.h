@@ -436,10 +436,10 @@ struct uffdctl_fault {
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
-	const char *op;		      /* name of the ioctl that ended it, or NULL */
-	const char *name;	      /* name of the mapping, raw; NULL: not known */
-	uint64_t offset;	      /* of addr in its file, or UFFDCTL_UNKNOWN */
-	pid_t resolver_tid;	      /* the thread with the name resolver_comm */
+	const char *op;	    /* name of the ioctl that ended it, or NULL */
+	const char *name;   /* of the mapping, raw, as uffdctl_vma_label(); NULL: not known */
+	uint64_t offset;    /* of addr in its file, or from the start of a mapping without one; or UFFDCTL_UNKNOWN */
+	pid_t resolver_tid; /* the thread with the name resolver_comm */
 	pid_t reader_pid, reader_tid; /* the thread that read the message; 0: nobody, or not known */
 	char reader_comm[16];
 };

@@ -159,7 +159,9 @@ static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint6
 	for (int i = 0; i < NR_WAITS; i++) {
 		const struct totals_wait *w = &totals_waits[i];
 
-		printf(", %s p99 <= %s", w->name, duration_text(p99, totals_percentile(&since, w, 99), 0));
+		uint64_t ns = totals_percentile(&since, w, 99);
+
+		printf(", %s p99 %s%s", w->name, ns == UFFDCTL_UNKNOWN ? "" : "<= ", duration_text(p99, ns, 0));
 		printf(" (all %s)", duration_text(p99, totals_percentile(st, w, 99), 0));
 	}
 	printf(", lost %" PRIu64 "\n", since.lost_events);

@@ -25,6 +25,7 @@ int watch_hand_out(void *arg, void *data, size_t size)
 {
 	struct uffdctl_watch *w = arg;
 	const struct ev_fault *ev = data;
+	char label[UFFDCTL_LABEL_BYTES];
 	struct watch_memory *m = watch_memory(w, ev);
 	const struct uffdctl_vma *v = m ? watch_mapping(w, m, ev->addr, ev->end_ns) : NULL;
 	struct uffdctl_fault f = {
@@ -44,8 +45,8 @@ int watch_hand_out(void *arg, void *data, size_t size)
 		.access = ev->flags & UFFD_PAGEFAULT_FLAG_WRITE ? UFFDCTL_ACCESS_WRITE : UFFDCTL_ACCESS_READ,
 		.end = ev->end,
 		.op = ev->op == EV_OP_NONE ? NULL : uffdctl_ioctl_name(ev->op),
-		.name = v ? v->name : NULL,
-		.offset = v && v->inode ? v->offset + (ev->addr - v->range.start) : UFFDCTL_UNKNOWN,
+		.name = v ? uffdctl_vma_label(v, label) : NULL,
+		.offset = v ? vma_offset(v, ev->addr) : UFFDCTL_UNKNOWN,
 	};
 
 	(void)size;

@@ -479,7 +479,8 @@ def copy_dry_run_of_bad_contents():
                       preexec_fn=None if stdin else lambda: os.close(0))
             out, err = p.communicate(timeout=20)
             contains(err.decode(), text)
-            eq((p.returncode, json.loads(out)), (1, {"copy": []}), "exit status and JSON")
+            got = json.loads(out)
+            eq((p.returncode, got["copy"], len(got["errors"])), (1, [], 1), "exit status and JSON")
         eq(result("copy", t.pid, "all", "--from", "/nonexistent", rc=1), [], "likewise by name")
 
 

@@ -163,6 +163,7 @@ static void scan_mappings(struct scanner *s, struct held *h, const struct uffdct
 	for (size_t i = 0; i < uffdctl_maps_count(maps) && s->next.nr_mappings < VIEW_MAX_MAPPINGS; i++) {
 		const struct uffdctl_vma *v = uffdctl_maps_get(maps, i);
 		struct mapping_info *info = &s->next.mappings[s->next.nr_mappings];
+		char label[UFFDCTL_LABEL_BYTES];
 
 		if (!v->modes)
 			continue;
@@ -172,7 +173,7 @@ static void scan_mappings(struct scanner *s, struct held *h, const struct uffdct
 		info->page_size = v->page_size;
 		info->modes = v->modes;
 		info->offset = v->inode ? v->offset : UFFDCTL_UNKNOWN;
-		snprintf(info->name, sizeof(info->name), "%s", v->name ?: "");
+		snprintf(info->name, sizeof(info->name), "%s", uffdctl_vma_label(v, label) ?: "");
 		add_holders(list, v->ctx, info->holders, sizeof(info->holders));
 	}
 	uffdctl_maps_free(maps);
