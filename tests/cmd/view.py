@@ -367,11 +367,11 @@ def view_one_frame_one_reading():
 def view_reset():
     """Counts begin anew, and are of one reading: totals, rows and percentiles."""
     with busy_target(delay_us=500) as t, Screen(t.pid, size=(120, 40)) as s:
-        s.wait(lambda x: number(x, "total") > 3000 and "since start" in x)
+        s.wait(lambda x: number(x, "total") > 10000 and "since start" in x)
         s.keys("r")
         s.wait("since \\d\\d:\\d\\d:\\d\\d (.|\n)*since reset")
         s.wait("counting from now on")
-        s.wait(lambda x: 0 < number(x, "total") < 3000)
+        s.wait(lambda x: 0 < number(x, "total") < 10000)
         s.keys("Space")
         frame = s.wait("PAUSED")
         ended = number(frame, "total") - number(frame, "pending")
