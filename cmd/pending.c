@@ -213,7 +213,7 @@ static bool concerns(const struct uffdctl_handler *h, const struct pending_optio
 static bool wants_handlers(const struct table_style *s, const struct uffdctl_pending *p, bool any)
 {
 	/* In JSON each list is there, if empty. */
-	return s->json || (any && uffdctl_pending_handlers(p) && !s->columns && !s->raw && !s->noheadings);
+	return s->json || (p && any && uffdctl_pending_handlers(p) && !s->columns && !s->raw && !s->noheadings);
 }
 
 static int add_handlers(struct invocation *inv, const struct uffdctl_pending *p)

@@ -44,9 +44,9 @@ int out_check(struct uffdctl *u, const void *out)
 
 void out_put(const void *from, size_t size, void *out)
 {
-	size_t wanted = size_of(out);
+	size_t wanted = size_of(out), known = size < wanted ? size : wanted;
 
-	memset(out, 0xff, wanted);
-	memcpy(out, from, MIN(size, wanted));
-	memcpy(out, &wanted, sizeof(wanted));
+	memcpy(out, from, known);
+	memset((char *)out + known, 0xff, wanted - known);
+	*(size_t *)out = wanted;
 }

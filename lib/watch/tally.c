@@ -13,16 +13,13 @@
 /* The array of a map, which is mapped on first use; NULL if that fails, which is logged. */
 static const void *array_of(struct uffdctl_watch *w, const void **mapped, int fd, size_t bytes)
 {
-	void *p;
+	void *p = *mapped ? NULL : mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
 
-	if (*mapped)
-		return *mapped;
-	p = mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
+	if (p == MAP_FAILED)
 		log_error(w->u, "mapping totals: %s", strerror(errno));
-		return NULL;
-	}
-	return *mapped = p;
+	else if (p)
+		*mapped = p;
+	return *mapped;
 }
 
 /* Its next item with faults, from place *at on; NULL: there is none. */
