@@ -103,7 +103,7 @@ int layout_log_lines(int width, const struct layout_needs *needs)
 {
 	struct layout_needs with_log = *needs;
 	int height = VIEW_MIN_HEIGHT;
-	struct layout l;
+	struct layout l = {};
 
 	with_log.log = LOG_ON;
 	while (layout_make(width, height, &with_log, &l), !l.boxes[PANE_LOG].height)
