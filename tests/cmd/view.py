@@ -168,7 +168,7 @@ def cell(s, title, column):
 def view_keys():
     with busy_target() as t, Screen(t.pid, size=(120, 40)) as s:
         s.wait("guest .*continue")
-        for name in ("thread", "process", "resolver", "instruction", "mapping"):
+        for name in ("thread", "team", "process", "resolver", "instruction", "mapping"):
             s.keys("F5")
             s.wait(f"by {name} ")
         s.keys("g")
@@ -358,7 +358,7 @@ def view_one_frame_one_reading():
             with open(f"{s.folder}/{done[-1]}") as f:
                 text = f.read()
             eq((number(text, "total") - number(text, "pending"), number(text, "ended"), sums(text)),
-               (ended, ended, {g: ended for g in ("mapping", "thread", "process", "resolver", "instruction")}), f"snapshot {i}")
+               (ended, ended, {g: ended for g in ("mapping", "thread", "team", "process", "resolver", "instruction")}), f"snapshot {i}")
             s.keys("Space")
             s.wait("PAUSED", gone=True)
 
@@ -438,7 +438,7 @@ def view_storm():
         t.handler(uffd=t.u, action="continue")
         with Screen(t.pid) as s:
             threads = t.touch(id=m["id"], access="read", threads=4, split=True)["threads"]
-            for name in ("thread", "process", "resolver", "instruction", "mapping"):
+            for name in ("thread", "team", "process", "resolver", "instruction", "mapping"):
                 s.keys("F5")
                 s.wait(f"by {name} ", timeout=5)
             for thread in threads:
@@ -458,7 +458,7 @@ def view_handler(args, most):
         stack.callback(storm.kill)
         s = stack.enter_context(Screen(storm.pid))
         storm.go()
-        s.keys("F5", "F5", "F5")
+        s.keys("F5", "F5", "F5", "F5")
         s.wait(lambda x: "by resolver" in x and number(x, "total") > 100)
         s.keys("Space")
         frame = s.wait("PAUSED")

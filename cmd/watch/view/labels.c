@@ -55,6 +55,15 @@ static void label_by_thread(const struct picture *p, const struct group *g, stru
 	field_pid_and_name(ret, g->tid, g->comm);
 }
 
+static void label_by_team(const struct picture *p, const struct group *g, struct field *ret)
+{
+	char name[TEAM_NAME];
+
+	(void)p;
+	team_name(g->comm, name);
+	field_pid_and_name(ret, g->pid, name);
+}
+
 /* The name of a process is that of its first thread, if it is known. */
 static void label_by_process(const struct picture *p, const struct group *g, struct field *ret)
 {
@@ -97,9 +106,9 @@ bool is_others(const struct picture *p, const struct group *g)
 void label_group(const struct picture *p, const struct group *g, struct field *ret)
 {
 	static void (*const label_by[])(const struct picture *p, const struct group *g, struct field *ret) = {
-		[BY_MAPPING] = label_by_mapping,	 [BY_THREAD] = label_by_thread,
-		[BY_PROCESS] = label_by_process,	 [BY_RESOLVER] = label_by_resolver,
-		[BY_INSTRUCTION] = label_by_instruction,
+		[BY_MAPPING] = label_by_mapping,   [BY_THREAD] = label_by_thread,
+		[BY_TEAM] = label_by_team,	   [BY_PROCESS] = label_by_process,
+		[BY_RESOLVER] = label_by_resolver, [BY_INSTRUCTION] = label_by_instruction,
 	};
 
 	if (is_others(p, g))

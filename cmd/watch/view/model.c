@@ -47,6 +47,16 @@ static void keep_event(struct model *m, const struct uffdctl_fault *f, uint32_t 
 	memcpy(e->reader_comm, f->reader_comm, sizeof(e->reader_comm));
 }
 
+static uint64_t team_key(const char *comm)
+{
+	char name[TEAM_NAME] = "";
+	uint64_t key[2];
+
+	team_name(comm, name);
+	memcpy(key, name, sizeof(key));
+	return key[0] * 31 + key[1];
+}
+
 void model_fault(struct model *m, const struct uffdctl_fault *f)
 {
 	const struct mapping *map = mappings_fault(&m->mappings, &m->groups[BY_MAPPING], f);
@@ -55,6 +65,7 @@ void model_fault(struct model *m, const struct uffdctl_fault *f)
 	const uint64_t keys[NR_GROUPINGS][2] = {
 		[BY_MAPPING] = { map->id },
 		[BY_THREAD] = { f->tid },
+		[BY_TEAM] = { (uint64_t)f->pid, team_key(f->comm) },
 		[BY_PROCESS] = { f->pid },
 		[BY_RESOLVER] = { resolver_of(f), how },
 		[BY_INSTRUCTION] = { f->ip, f->pid },
@@ -165,6 +176,7 @@ void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *
 	m->all = (struct counts){};
 	m->nr_samples = 0;
 	m->sampled = m->last = (struct uffdctl_watch_stats){};
+	teams_reset(&m->teams);
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		groups_clear(&m->groups[i]);
 }

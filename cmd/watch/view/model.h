@@ -12,6 +12,7 @@
 
 #include "cmd/watch/view/groups.h"
 #include "cmd/watch/view/mappings.h"
+#include "cmd/watch/view/teams.h"
 
 enum {
 	VIEW_NR_SAMPLES = 61, /* a minute of seconds needs both its ends */
@@ -21,6 +22,7 @@ enum {
 enum grouping {
 	BY_MAPPING,
 	BY_THREAD,
+	BY_TEAM,
 	BY_PROCESS,
 	BY_RESOLVER,
 	BY_INSTRUCTION,
@@ -56,6 +58,7 @@ struct model {
 	struct uffdctl_watch_stats last;     /* what came between the last two samples */
 	struct uffdctl_watch_stats sampled;  /* stats at the last sample */
 	struct uffdctl_watch_stats at_reset; /* totals since watching began, at that time */
+	struct teams teams;
 	struct groups groups[NR_GROUPINGS];
 	struct mappings mappings;
 	struct event events[VIEW_NR_EVENTS]; /* a ring */

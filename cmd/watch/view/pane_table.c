@@ -14,6 +14,7 @@ static const struct {
 } groupings[] = {
 	[BY_MAPPING] = { "mapping", "MAPPING", 20, 32 },
 	[BY_THREAD] = { "thread", "THREAD", 20, 32 },
+	[BY_TEAM] = { "team", "TEAM", 20, 32 },
 	[BY_PROCESS] = { "process", "PROCESS", 20, 32 },
 	[BY_RESOLVER] = { "resolver", "RESOLVER", 20, 32 },
 	/* Names of functions are long. */
@@ -41,12 +42,23 @@ COLUMN_GET(handled, group, field_bound(f, waits_percentile(&r->counts.waits[PART
 COLUMN_GET(total, group, field_wait(f, waits_total(WAIT(r))));
 COLUMN_GET(avg, group, field_wait(f, waits_average(WAIT(r))));
 COLUMN_GET(resolver, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->resolver, r->resolver_comm));
+
+static void get_all_wait(const struct picture *p, const void *row, struct field *f)
+{
+	const struct group *g = row;
+	char name[TEAM_NAME];
+
+	team_name(g->comm, name);
+	field_wait(f, is_others(p, g) ? UFFDCTL_UNKNOWN : teams_all_wait_ns(&p->m->teams, g->pid, name));
+}
+
 COLUMN_GET(reader, group, is_others(p, r) ? field_word(f, "") : field_pid_and_name(f, r->reader, r->reader_comm));
 COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_name(r->end)));
 
 enum {
 	COLUMN_RESOLVER = 7,
-	COLUMN_OP
+	COLUMN_OP,
+	COLUMN_ALL_WAIT
 };
 
 /* From this width on, columns get the room that their longest texts need. */
@@ -78,6 +90,7 @@ static const struct view_column all_columns[] = {
 			.rank = 4,
 			.flags = COLUMN_NAME,
 			.get = get_op },
+	[COLUMN_ALL_WAIT] = { .name = "ALL WAIT", .width = 8, .flags = COLUMN_RIGHT, .get = get_all_wait },
 	{ .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
 	{ .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
 	{ .name = "TOTAL", .width = 7, .rank = 7, .flags = COLUMN_RIGHT, .get = get_total },
@@ -97,8 +110,9 @@ static struct columns columns(const struct picture *p)
 		.p = p,
 		.all = all_columns,
 		.nr = sizeof(all_columns) / sizeof(all_columns[0]),
-		/* Grouped by resolver, the first column has it. */
-		.hidden = t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0,
+		/* Grouped by resolver, the first column has it. Only a team waits as a whole. */
+		.hidden = (t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0) |
+			  (t->grouping == BY_TEAM ? 0 : 1u << COLUMN_ALL_WAIT),
 		/* A resolver has a row for each ioctl. */
 		.needed = t->grouping == BY_RESOLVER ? 1u << COLUMN_OP : 0,
 		.name = groupings[t->grouping].head,

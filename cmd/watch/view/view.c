@@ -166,6 +166,15 @@ static bool take_scan(struct view_output *s)
 	return true;
 }
 
+static void take_teams(struct view_output *s)
+{
+	const struct uffdctl_team_totals *t;
+
+	teams_begin(&s->v.live->teams);
+	for (size_t at = 0; (t = uffdctl_watch_team(s->session->watch, &at));)
+		teams_add(&s->v.live->teams, t);
+}
+
 /*
  * All numbers of a frame belong to the same moment: the stream was read to its end, totals are sums over it, and
  * waiters were scanned just now. If the stream has lost faults, or is filtered, the totals are the kernel's.
@@ -177,6 +186,7 @@ static int take_frame(struct view_output *s, uint64_t now)
 
 	if (r < 0)
 		return r;
+	take_teams(s);
 	if (s->v.reset)
 		model_reset(s->v.live, time(NULL), &all);
 	s->v.reset = false;
