@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The pane of groups of faults: by mapping, thread, process, resolver or instruction. */
+/* The pane of groups of faults: by mapping, thread, team, process, resolver or instruction. */
 #include <stdlib.h>
 #include <string.h>
 
