@@ -4,6 +4,13 @@
 
 char _license[] SEC("license") = "GPL";
 
+__noinline int note_reader(struct ev_slot *s)
+{
+	if (s)
+		set_reader(&s->f);
+	return 0;
+}
+
 /* Not static: verified once, not with each sign. */
 __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct sign *sign)
 {
@@ -21,7 +28,7 @@ __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct
 	}
 	fill(&s->f, (void *)task, &sign->found, sign->now);
 	if (sign->read)
-		set_reader(&s->f);
+		note_reader(s);
 	set_marks(s, sign);
 	wait_begins(s);
 	kind = s->f.kind;

@@ -135,6 +135,9 @@ static inline __u32 next_word(__u32 word)
 	return (word & -EV_NEXT) + EV_NEXT + EV_FILLING;
 }
 
+/* The current task has read the message of the slot's fault. Not inlined: little stack is left where it is called. */
+int note_reader(struct ev_slot *s);
+
 /*
  * Take the slot for a thread's current fault, by the address of its task. True: the slot was taken, and the fault is
  * counted, by us or by the waker that took it over.

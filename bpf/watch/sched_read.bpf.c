@@ -53,7 +53,7 @@ static enum noted note_waiting(struct ev_slot *s, __u32 word, const struct sign 
 	}
 	if (!(word & EV_DELIVERY_SEEN)) {
 		s->f.read_ns = sign->now;
-		set_reader(&s->f);
+		note_reader(s);
 	}
 	return note_and_mark(s, word, st);
 }

@@ -79,23 +79,6 @@ static void join_team(struct ev_slot *s, struct task_struct *task)
 		ADD(t->nr_threads, 1);
 }
 
-__noinline int leave_team(struct ev_slot *s)
-{
-	struct ev_team *t;
-	__u32 left;
-
-	if (!s || !s->team)
-		return 0;
-	t = team_at(s->team);
-	s->team = 0;
-	if (!t)
-		return 0;
-	left = __sync_fetch_and_add(&t->nr_threads, -1) - 1;
-	if (left && left == t->nr_waiting)
-		__sync_lock_test_and_set(&t->all_since, bpf_ktime_get_ns());
-	return 0;
-}
-
 __noinline int know_thread(struct ev_slot *s)
 {
 	struct task_struct *task;

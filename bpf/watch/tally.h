@@ -52,9 +52,6 @@ static __always_inline struct ev_resolver *resolver_at(__u32 at)
 /* Find the thread and the team of a slot's fault, for wait_begins(). */
 int know_thread(struct ev_slot *s);
 
-/* Its thread leaves the team: it exits, or has another memory. */
-int leave_team(struct ev_slot *s);
-
 /* The place of the current task among the resolvers; 0: there is no room. */
 int know_resolver(void);
 
@@ -115,6 +112,20 @@ static __always_inline void end_unseen(struct ev_slot *s, __u32 word, enum ev_sl
 	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
 	ADD(nr_taken, -1);
+}
+
+/* Its thread leaves the team: it exits, or has another memory. */
+static __always_inline void leave_team(struct ev_slot *s)
+{
+	struct ev_team *t = s->team ? team_at(s->team) : NULL;
+	__u32 left;
+
+	s->team = 0;
+	if (!t)
+		return;
+	left = __sync_fetch_and_add(&t->nr_threads, -1) - 1;
+	if (left && left == t->nr_waiting)
+		__sync_lock_test_and_set(&t->all_since, bpf_ktime_get_ns());
 }
 
 /* The thread exits. */
