@@ -325,6 +325,7 @@ static void destroy(struct uffdctl_symbols *s)
 	free(s->sets);
 	free(s->processes);
 	free(s->pids);
+	free(s->quiet.last_error);
 	free(s);
 }
 
