@@ -15,6 +15,12 @@ struct resolver_map resolvers SEC(".maps");
 /* The last place that was given away. */
 __u32 last_thread, last_team, last_resolver;
 
+/* Another place; 0: there is none. Not counted on then: the number must not begin again. */
+static __u32 next_place(__u32 *last, __u32 nr_places)
+{
+	return *(volatile __u32 *)last + 1 < nr_places ? __sync_fetch_and_add(last, 1) + 1 : 0;
+}
+
 /* An mm may be reused for another process. */
 struct team_key {
 	__u64 mm, process_ns;
@@ -50,10 +56,10 @@ static void set_team_name(char *name, const char *comm)
 
 static __u32 new_team(const struct team_key *key, __u32 pid)
 {
-	__u32 at = __sync_fetch_and_add(&last_team, 1) + 1, *other;
+	__u32 at = next_place(&last_team, EV_MAX_TEAMS), *other;
 	struct ev_team *t = team_at(at);
 
-	if (!t)
+	if (!at || !t)
 		return 0;
 	if (bpf_map_update_elem(&team_places, key, &at, BPF_NOEXIST)) {
 		/* Another CPU was faster; this place stays empty. */
@@ -93,9 +99,9 @@ __noinline int know_thread(struct ev_slot *s)
 	read_ids(task, &s->f.pid, &s->f.tid);
 	BPF_CORE_READ_STR_INTO(&s->f.comm, task, comm);
 	if (!s->thread) {
-		at = __sync_fetch_and_add(&last_thread, 1) + 1;
+		at = next_place(&last_thread, EV_MAX_THREADS);
 		t = thread_at(at);
-		if (t) {
+		if (at && t) {
 			t->pid = s->f.pid;
 			t->tid = s->f.tid;
 			__builtin_memcpy(t->comm, s->f.comm, sizeof(t->comm));
@@ -121,9 +127,9 @@ __noinline int know_resolver(void)
 		s = take_place(self);
 	if (!s || s->resolver)
 		return s ? s->resolver : 0;
-	at = __sync_fetch_and_add(&last_resolver, 1) + 1;
+	at = next_place(&last_resolver, EV_MAX_RESOLVERS);
 	r = resolver_at(at);
-	if (!r)
+	if (!at || !r)
 		return 0;
 	set_current(task, &r->pid, &r->tid, r->comm);
 	s->resolver = at;

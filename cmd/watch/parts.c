@@ -112,25 +112,38 @@ void parts_text(struct uffdctl_watch *w)
 
 /* ---- JSON ---- */
 
-static void add_percentiles(json_object *o, const char *key, const uint64_t *buckets, uint64_t max_ns)
+void percentiles_json(json_object *o, const char *key, const uint64_t *buckets, uint64_t max_ns)
 {
 	for (int i = 0; i < NR_PERCENTS; i++)
 		json_number(json_member(o, key), totals_percents[i].name,
 			    uffdctl_percentile_ns(buckets, max_ns, totals_percents[i].percent));
 }
 
-static json_object *resolver_json(const struct uffdctl_resolver_totals *t)
+static json_object *thread_object(pid_t pid, pid_t tid, const char *comm, uint64_t faults)
 {
 	json_object *o = json_object_new_object();
 
-	json_pid(o, "pid", t->pid);
-	json_pid(o, "tid", t->tid);
-	json_text(o, "comm", t->pid ? t->comm : NULL);
-	json_number(o, "faults", t->faults);
-	add_percentiles(o, "wait_ns", t->waits, t->max_wait_ns);
-	add_percentiles(o, "queued_ns", t->queued, t->max_queued_ns);
-	add_percentiles(o, "handled_ns", t->handled, t->max_handled_ns);
+	json_pid(o, "pid", pid);
+	json_pid(o, "tid", tid);
+	json_text(o, "comm", pid ? comm : NULL);
+	json_number(o, "faults", faults);
 	return o;
+}
+
+static json_object *resolver_json(const struct uffdctl_resolver_totals *t)
+{
+	json_object *o = thread_object(t->pid, t->tid, t->comm, t->faults);
+
+	percentiles_json(o, "wait_ns", t->waits, t->max_wait_ns);
+	percentiles_json(o, "queued_ns", t->queued, t->max_queued_ns);
+	percentiles_json(o, "handled_ns", t->handled, t->max_handled_ns);
+	return o;
+}
+
+static void add_waits(json_object *o, uint64_t wait_ns, uint64_t faults)
+{
+	json_number(o, "total_wait_ns", wait_ns);
+	json_number(o, "average_wait_ns", average(wait_ns, faults));
 }
 
 static json_object *team_json(const struct uffdctl_team_totals *t)
@@ -141,22 +154,16 @@ static json_object *team_json(const struct uffdctl_team_totals *t)
 	json_text(o, "name", t->pid ? t->name : NULL);
 	json_number(o, "threads", t->threads);
 	json_number(o, "faults", t->faults);
-	json_number(o, "total_wait_ns", t->wait_ns);
-	json_number(o, "average_wait_ns", average(t->wait_ns, t->faults));
+	add_waits(o, t->wait_ns, t->faults);
 	json_number(o, "all_wait_ns", t->pid ? t->all_wait_ns : UFFDCTL_UNKNOWN);
 	return o;
 }
 
 static json_object *thread_json(const struct uffdctl_thread_totals *t)
 {
-	json_object *o = json_object_new_object();
+	json_object *o = thread_object(t->pid, t->tid, t->comm, t->faults);
 
-	json_pid(o, "pid", t->pid);
-	json_pid(o, "tid", t->tid);
-	json_text(o, "comm", t->pid ? t->comm : NULL);
-	json_number(o, "faults", t->faults);
-	json_number(o, "total_wait_ns", t->wait_ns);
-	json_number(o, "average_wait_ns", average(t->wait_ns, t->faults));
+	add_waits(o, t->wait_ns, t->faults);
 	return o;
 }
 

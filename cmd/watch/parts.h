@@ -7,6 +7,9 @@
 
 #include "lib/uffdctl.h"
 
+/* p50 and so on of waits in buckets, as a member of o. */
+void percentiles_json(json_object *o, const char *key, const uint64_t *buckets, uint64_t max_ns);
+
 /* The largest ones, as tables. */
 void parts_text(struct uffdctl_watch *w);
 /* All, as arrays of objects. */

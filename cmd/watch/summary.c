@@ -49,7 +49,7 @@ static uint64_t value_of(const struct total *t, const struct uffdctl_watch_stats
 
 /* ---- text ---- */
 
-void percentiles_text(const struct uffdctl_watch_stats *st, const struct totals_wait *w)
+static void percentiles_text(const struct uffdctl_watch_stats *st, const struct totals_wait *w)
 {
 	const char *before = " ";
 	char duration[DURATION_SIZE];
@@ -129,9 +129,7 @@ static void add_percentiles(json_object *o, const struct uffdctl_watch_stats *st
 	char key[32];
 
 	snprintf(key, sizeof(key), "%s_ns", w->name);
-	for (int i = 0; i < NR_PERCENTS; i++)
-		json_number(json_member(o, key), totals_percents[i].name,
-			    totals_percentile(st, w, totals_percents[i].percent));
+	percentiles_json(o, key, totals_buckets(st, w), totals_percentile(st, w, 100));
 }
 
 /* @states: also the numbers of threads that wait now */

@@ -8,9 +8,6 @@
 void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
 void summary_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
 
-/* "queued p50 <= 1.2us, p90 <= 3.1us, ...", without those that are not known */
-void percentiles_text(const struct uffdctl_watch_stats *st, const struct totals_wait *w);
-
 /* @since, @since_ns: of the last interval only */
 void interval_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,
 		   const struct uffdctl_watch_stats *since, uint64_t duration_ns, uint64_t since_ns);
