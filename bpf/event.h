@@ -136,8 +136,8 @@ enum ev_end {
 
 /* For the program choose_process. */
 struct ev_process {
-	__u64 process;
-	__u64 mm; /* 0: it is not to be watched */
+	__u64 process; /* 0: is this memory chosen? */
+	__u64 mm;      /* 0: it is not to be watched */
 };
 
 enum ev_watch_flags {
@@ -214,7 +214,7 @@ struct ev_stats {
 	__u64 marked[EV_NR_KINDS];
 	__u64 max_ns[EV_NR_WAITS];
 	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
-};
+} __attribute__((aligned(64)));
 
 /* Totals by thread, team and resolver are arrays; their first item is for those that found no room. */
 #define EV_MAX_THREADS 8192
@@ -353,7 +353,7 @@ EV_CHECK_SIZE(ev_process, 16);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);
 EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);
-EV_CHECK_SIZE(ev_stats, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + 5 + EV_NR_WAITS * (EV_NR_BUCKETS + 1)));
+EV_CHECK_PLACE(ev_stats, buckets, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + 5 + EV_NR_WAITS));
 EV_CHECK_SIZE(ev_thread, 40);
 EV_CHECK_SIZE(ev_team, 64);
 EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u32) * EV_NR_WAITS * EV_NR_BUCKETS);

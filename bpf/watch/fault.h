@@ -2,7 +2,7 @@
 /*
  * A fault from its beginning to its end, for backends that see each of its steps: the word of a slot is only its
  * state. The includer defines GET(p, field), which reads through a pointer that may have its type from a program's
- * arguments, and MAY_SKIP: whether a beginning may be missed.
+ * arguments.
  */
 #ifndef UFFDCTL_BPF_WATCH_FAULT_H
 #define UFFDCTL_BPF_WATCH_FAULT_H
@@ -143,7 +143,7 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 		s->word = EV_IDLE;
 		return NULL;
 	}
-	return MAY_SKIP ? start_unseen(s, task, uwq) : NULL;
+	return start_unseen(s, task, uwq);
 }
 
 /*

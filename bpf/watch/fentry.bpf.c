@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Faults seen by fentry and fexit programs on the functions of userfaultfd. */
 #define GET(p, field) ((p)->field)
-#define MAY_SKIP true
 #include "bpf/watch/function.h"
 
 char _license[] SEC("license") = "GPL";

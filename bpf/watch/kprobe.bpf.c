@@ -7,7 +7,6 @@
  * shows at the thread's next sleep, fault or exit.
  */
 #define GET(p, field) READ(typeof(*(p)), p, field)
-#define MAY_SKIP false
 #include "bpf/watch/function.h"
 
 char _license[] SEC("license") = "GPL";

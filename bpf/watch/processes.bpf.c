@@ -61,12 +61,18 @@ static __u64 *memory_of(struct task_struct *task)
 	return bpf_map_lookup_elem(&processes, &process);
 }
 
-/* For the loader, which must not count while programs do. */
+/*
+ * For the loader, which must not count while programs do, and whose bpf(2) calls must not look up (see totals.h).
+ */
 SEC("syscall")
 int choose_process(struct ev_process *p)
 {
-	if (p->mm)
-		return choose(p->process, p->mm);
+	__u64 mm = p->mm;
+
+	if (!p->process)
+		return bpf_map_lookup_elem(&memories, &mm) ? 1 : 0;
+	if (mm)
+		return choose(p->process, mm);
 	forget(p->process);
 	return 0;
 }

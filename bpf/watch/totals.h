@@ -6,8 +6,13 @@
 #include "bpf/watch/config.h"
 #include "bpf/watch/kind.h"
 
+/*
+ * An item for each CPU: the loader sets how many. Not a per-CPU map, which only bpf(2) can read: while that is
+ * preempted, the kernel skips the programs of kprobes on the same CPU.
+ */
 struct stats_map {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct ev_stats);
@@ -26,9 +31,9 @@ extern struct event_map events SEC(".maps");
 
 static inline struct ev_stats *own_stats(void)
 {
-	__u32 zero = 0;
+	__u32 cpu = bpf_get_smp_processor_id(), zero = 0;
 
-	return bpf_map_lookup_elem(&stats, &zero);
+	return bpf_map_lookup_elem(&stats, &cpu) ?: bpf_map_lookup_elem(&stats, &zero);
 }
 
 static inline void count_fault(struct ev_stats *st, const struct ev_fault *f)

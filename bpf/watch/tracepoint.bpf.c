@@ -7,7 +7,6 @@
  * made up for.
  */
 #define GET(p, field) ((p)->field)
-#define MAY_SKIP true
 #include "bpf/watch/fault.h"
 
 char _license[] SEC("license") = "GPL";

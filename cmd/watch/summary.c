@@ -18,9 +18,10 @@ static const struct total {
 	const char *before;	  /* the text before it */
 	size_t count;		  /* where its number is */
 	bool is_state;		  /* of now, not of an interval */
+	bool is_rare;		  /* 0 is not shown in text */
 } totals[] = {
-#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), false
-#define STATE(field) offsetof(struct uffdctl_watch_stats, field), true
+#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), false, false
+#define STATE(field) offsetof(struct uffdctl_watch_stats, field), true, false
 	{ "faults", "minor", ": minor ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MINOR)]) },
 	{ "faults", "missing", ", missing ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MISSING)]) },
 	{ "faults", "wp", ", wp ", COUNT(faults[BY_KIND(UFFDCTL_KIND_WP)]) },
@@ -36,6 +37,7 @@ static const struct total {
 	{ NULL, "lost_events", "; events lost ", COUNT(lost_events) },
 	{ NULL, "missed", ", missed ", COUNT(missed) },
 	{ NULL, "unknown_waits", ", unknown waits ", COUNT(unknown_waits) },
+	{ NULL, "programs_skipped", ", programs skipped ", offsetof(struct uffdctl_watch_stats, skipped), false, true },
 #undef COUNT
 #undef STATE
 };
@@ -94,7 +96,8 @@ void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,
 	printf("%" PRIu64 " faults in %.1f s (%s)", totals_sum(st->faults, NR_KINDS), (double)duration_ns / 1e9,
 	       uffdctl_watch_backend(w));
 	for (size_t i = 0; i < NR_TOTALS; i++)
-		printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
+		if (!totals[i].is_rare || value_of(&totals[i], st))
+			printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
 	for (int i = 0; i < NR_WAITS; i++) {
 		if (!totals_sum(totals_buckets(st, &totals_waits[i]), UFFDCTL_NR_BUCKETS))
 			continue;

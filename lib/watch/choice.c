@@ -93,23 +93,21 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 	return opts->ranges ? configure_ranges(w, opts) : 0;
 }
 
-bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
-{
-	uint64_t nr_processes;
-
-	return !(w->config.flags & EV_WATCH_SOME) || bpf_map_lookup_elem(w->memories_fd, &mm, &nr_processes) == 0;
-}
-
 /* ---- processes ---- */
 
-/* Runs a program, since others count memories at the same time. mm: 0 if it is not to be watched any more. */
-static int run_choose(struct uffdctl_watch *w, uint64_t process, uint64_t mm)
+/* Runs a program, since others count memories at the same time: see struct ev_process. */
+static int run_choose(const struct uffdctl_watch *w, uint64_t process, uint64_t mm)
 {
 	struct ev_process p = { process, mm };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &p, .ctx_size_in = sizeof(p));
 	int r = bpf_prog_test_run_opts(w->choose_fd, &opts);
 
 	return r < 0 ? r : (int)opts.retval;
+}
+
+bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
+{
+	return !(w->config.flags & EV_WATCH_SOME) || run_choose(w, 0, mm) > 0;
 }
 
 static int choose(struct uffdctl_watch *w, const struct ev_task *task)

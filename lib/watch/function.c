@@ -62,7 +62,6 @@ static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
 	w->threads_fd = map_fd(obj, "threads");
 	w->teams_fd = map_fd(obj, "teams");
 	w->resolvers_fd = map_fd(obj, "resolvers");
-	w->memories_fd = map_fd(obj, "memories");
 	w->processes_fd = map_fd(obj, "processes");
 	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
 }
@@ -79,6 +78,7 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, c
 		*why = "the kernel's BTF can't be read (/sys/kernel/btf/vmlinux; needs CONFIG_DEBUG_INFO_BTF)";
 	if (r == 0) {
 		choose_programs(*s->obj, btf);
+		bpf_map__set_max_entries(bpf_object__find_map_by_name(*s->obj, "stats"), w->nr_cpus);
 		r = bpf_object__load_skeleton(s);
 	}
 	if (r == 0)
@@ -163,6 +163,24 @@ static int kprobe_attach(struct uffdctl_watch *w, const char **why)
 	return r;
 }
 
+static uint64_t kprobe_skipped(struct uffdctl_watch *w)
+{
+	struct watch_kprobe_bpf *skel = w->skel;
+	struct bpf_program *prog;
+	uint64_t sum = 0;
+
+	bpf_object__for_each_program(prog, skel->obj)
+	{
+		struct bpf_prog_info info = {};
+		__u32 len = sizeof(info);
+
+		if (bpf_program__type(prog) == BPF_PROG_TYPE_KPROBE && bpf_program__fd(prog) >= 0 &&
+		    bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &len) == 0)
+			sum += info.recursion_misses;
+	}
+	return sum;
+}
+
 static void kprobe_unload(struct uffdctl_watch *w)
 {
 	watch_kprobe_bpf__destroy(w->skel);
@@ -174,4 +192,5 @@ const struct watch_backend watch_kprobe = {
 	.probe = kprobe_probe,
 	.open = kprobe_attach,
 	.close = kprobe_unload,
+	.skipped = kprobe_skipped,
 };

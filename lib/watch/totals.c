@@ -2,9 +2,7 @@
 /* Totals of the faults that were watched. */
 #include <errno.h>
 #include <string.h>
-
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
+#include <sys/mman.h>
 
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -12,6 +10,22 @@
 #include "lib/watch/watch.h"
 
 _Static_assert(EV_NR_ENDS <= UFFDCTL_MAX_ENDS && EV_NR_KINDS <= UFFDCTL_MAX_MODES, "the programs count no more");
+
+int watch_totals_open(struct uffdctl_watch *w)
+{
+	void *p = mmap(NULL, w->nr_cpus * sizeof(*w->stats), PROT_READ, MAP_SHARED, w->stats_fd, 0);
+
+	if (p == MAP_FAILED)
+		return fail(w->u, -errno, "mapping totals: %s", strerror(errno));
+	w->stats = p;
+	return 0;
+}
+
+void watch_totals_free(struct uffdctl_watch *w)
+{
+	if (w->stats)
+		munmap((void *)w->stats, w->nr_cpus * sizeof(*w->stats));
+}
 
 static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 {
@@ -34,23 +48,13 @@ static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 	sum->unmeasured += cpu->unmeasured;
 }
 
-static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
+static void read_stats(const struct uffdctl_watch *w, struct ev_stats *ret)
 {
-	int nr_cpus = libbpf_num_possible_cpus();
-	_cleanup_free_ struct ev_stats *cpus = NULL;
-	uint32_t zero = 0;
-
 	*ret = (struct ev_stats){};
-	if (nr_cpus < 0)
-		return fail(w->u, nr_cpus, "reading the number of CPUs: %s", strerror(-nr_cpus));
-	cpus = calloc(nr_cpus, sizeof(*cpus));
-	if (!cpus)
-		return log_oom(w->u);
-	if (bpf_map_lookup_elem(w->stats_fd, &zero, cpus) < 0)
-		return fail(w->u, -errno, "reading totals: %s", strerror(errno));
-	for (int c = 0; c < nr_cpus; c++)
-		add_cpu(ret, &cpus[c]);
-	return 0;
+	/* Neither before what was read last time. */
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	for (unsigned int c = 0; c < w->nr_cpus; c++)
+		add_cpu(ret, &w->stats[c]);
 }
 
 /*
@@ -59,13 +63,11 @@ static int read_stats(struct uffdctl_watch *w, struct ev_stats *ret)
  * woken, and were gone when the reader's call ended. Their number may decrease again: if a queue changed while it was
  * searched for a read message, a fault may have been missed there, and is marked when it ends.
  */
-static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
+static void add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 {
 	struct ev_stats later;
-	int r = read_stats(w, &later);
 
-	if (r < 0)
-		return r;
+	read_stats(w, &later);
 	for (int i = 0; i < EV_NR_KINDS; i++) {
 		uint64_t unseen = sum->messages[i] > later.marked[i] ? sum->messages[i] - later.marked[i] : 0;
 
@@ -79,7 +81,6 @@ static int add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 		sum->unmeasured += unseen;
 		sum->lost += w->config.flags & EV_WATCH_STREAM ? unseen : 0;
 	}
-	return 0;
 }
 
 static uint64_t sum_of(const __u64 *n, int nr)
@@ -98,12 +99,11 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	struct ev_stats sum;
 	int r = out_check(w->u, ret);
 
-	if (r >= 0)
-		r = read_stats(w, &sum);
-	if (r >= 0 && w->backend->flags & WATCH_MARKS)
-		r = add_unseen(w, &sum);
 	if (r < 0)
 		return r;
+	read_stats(w, &sum);
+	if (w->backend->flags & WATCH_MARKS)
+		add_unseen(w, &sum);
 	faults = sum_of(sum.faults, EV_NR_KINDS);
 	ended = sum_of(sum.ended, EV_NR_ENDS);
 	st = (struct uffdctl_watch_stats){
@@ -115,6 +115,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		.delivered = sum.delivered,
 		.lost_events = sum.lost,
 		.missed = sum.missed,
+		.skipped = w->backend->skipped ? w->backend->skipped(w) : 0,
 		.max_wait_ns = sum.max_ns[EV_WAIT],
 		.max_queued_ns = sum.max_ns[EV_WAIT_QUEUED],
 		.max_handled_ns = sum.max_ns[EV_WAIT_HANDLED],

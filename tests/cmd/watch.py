@@ -110,6 +110,35 @@ def watch_exact_repeatedly():
         exact(fewer(5000), 6, "memfd", "minor", "--summary")
 
 
+# Looks a large map of its own up, again and again.
+LOOKS_UP = """
+import ctypes, struct
+libc, size = ctypes.CDLL(None, use_errno=True), 32000
+def bpf(cmd, *attr):
+    return libc.syscall(321, cmd, ctypes.create_string_buffer(struct.pack(*attr).ljust(128, b"\\0")), 128)
+key, value = ctypes.c_uint32(0), ctypes.create_string_buffer(size * 256)
+fd = bpf(0, "IIIII", 6, 4, size, 1, 0)  # BPF_MAP_CREATE: a BPF_MAP_TYPE_PERCPU_ARRAY
+while bpf(1, "IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0) == 0:  # BPF_MAP_LOOKUP_ELEM
+    pass
+"""
+
+
+@by_backend(limit=120)
+def watch_exact_beside_bpf_calls():
+    """The kernel skips the programs of kprobes on a CPU where bpf(2) was preempted in a look-up: we are told then."""
+    ones = [subprocess.Popen([sys.executable, "-c", LOOKS_UP]) for _ in range(2)]
+    try:
+        _, s, handled = storm(fewer(20000), 4, "memfd", "minor", "--summary")
+        ok(all(one.poll() is None for one in ones), "the maps are looked up")
+        if BACKEND != "kprobe" or not s["programs_skipped"]:
+            eq((s["faults"]["minor"] - s["ended"]["signal"], s["delivered"]), (handled, handled), "faults")
+        ok(BACKEND == "kprobe" or not s["programs_skipped"], "only kprobe's are skipped")
+    finally:
+        for one in ones:
+            one.kill()
+            one.wait()
+
+
 def watch_storm(*args, options=("--summary",)):
     """A storm and what watch says of it: where each message is read, both count the same."""
     storm = Storm(*args)
