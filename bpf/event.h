@@ -183,6 +183,14 @@ struct ev_ctxs {
 	__u64 ctx[EV_MAX_CTXS]; /* 0: none */
 };
 
+/* Backend sched: most threads that go to sleep have a memory that is not governed, as this bit says for many. */
+#define EV_MM_BITS 4096
+
+static inline __u32 ev_mm_bit(__u64 mm)
+{
+	return ((__u32)mm >> 6) * 0x9e3779b1u >> 20;
+}
+
 /*
  * Waits are counted in buckets by their length: the first one up to 2^EV_SHORTEST ns, then EV_PARTS buckets for each
  * doubling, EV_DOUBLINGS times; the last one is for longer waits.
@@ -212,14 +220,12 @@ struct ev_stats {
 	/* sched: messages counted at their readers, and faults whose message is known to be read. */
 	__u64 messages[EV_NR_KINDS];
 	__u64 marked[EV_NR_KINDS];
-	__u64 max_ns[EV_NR_WAITS];
-	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
 } __attribute__((aligned(64)));
 
 /* Totals by thread, team and resolver are arrays; their first item is for those that found no room. */
 #define EV_MAX_THREADS 8192
 #define EV_MAX_TEAMS 1024
-#define EV_MAX_RESOLVERS 256
+#define EV_MAX_RESOLVERS 257
 
 struct ev_thread {
 	__u32 pid, tid;
@@ -241,14 +247,17 @@ struct ev_team {
 	__u64 all_ns;	 /* how long all threads waited at once */
 };
 
-/* A thread whose ioctls ended faults. */
+/* A thread whose ioctls ended faults. All waits together are in the totals. */
 struct ev_resolver {
 	__u32 pid, tid;
 	char comm[16];
 	__u64 faults;
 	__u64 max_ns[EV_NR_WAITS];
-	__u32 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
+	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
 };
+
+/* The place for faults that no ioctl ended: it has waits, but no faults. */
+#define EV_NO_RESOLVER 1
 
 #define EV_OP_NONE 0xff
 
@@ -353,10 +362,10 @@ EV_CHECK_SIZE(ev_process, 16);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);
 EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);
-EV_CHECK_PLACE(ev_stats, buckets, sizeof(__u64) * (3 * EV_NR_KINDS + EV_NR_ENDS + 5 + EV_NR_WAITS));
+EV_CHECK_SIZE(ev_stats, 192);
 EV_CHECK_SIZE(ev_thread, 40);
 EV_CHECK_SIZE(ev_team, 64);
-EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u32) * EV_NR_WAITS * EV_NR_BUCKETS);
+EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u64) * EV_NR_WAITS * EV_NR_BUCKETS);
 EV_CHECK_SIZE(ev_fault, 176);
 EV_CHECK_PLACE(ev_fault, comm, 96);
 EV_CHECK_PLACE(ev_fault, op, 144);
@@ -368,6 +377,7 @@ _Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fa
 		       offsetof(struct ev_fault, reader_comm) % 8 == 0,
 	       "comm");
 _Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
+_Static_assert(EV_MM_BITS == 1 << (32 - 20), "a bit's number is the upper bits of a hash");
 _Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");
 
 #endif

@@ -13,7 +13,7 @@ struct delivery {
 	struct userfaultfd_ctx *ctx;
 	struct list_head *head, *queued; /* heads of both queues */
 	struct list_head *at, *from;	 /* from: the entry before at */
-	__u64 now;
+	__u64 now;			 /* 0: not known yet */
 	__u32 nr_left; /* number of messages that were read, or of entries to look at although they are marked */
 	__u32 depth;   /* entries from the head to at */
 	bool by_us;    /* the current task has read them */
@@ -57,6 +57,14 @@ static inline bool delivery_step(struct delivery *d, bool sure, struct userfault
 	return true;
 }
 
+/* The same time for all that are read. */
+static inline __u64 delivery_time(struct delivery *d)
+{
+	if (!d->now)
+		d->now = bpf_ktime_get_ns();
+	return d->now;
+}
+
 /* End at an entry that was marked before, after as many entries as messages were read. */
 static inline bool delivery_ends(struct delivery *d, bool was_marked)
 {
@@ -72,7 +80,7 @@ static inline bool delivery_ends(struct delivery *d, bool was_marked)
 static __always_inline void deliver_newest(struct userfaultfd_ctx *ctx, bool by_us, __u32 nr_read, __u32 nr_most,
 					   long (*next)(__u32 i, struct delivery *d))
 {
-	struct delivery d = { .ctx = ctx, .now = bpf_ktime_get_ns(), .nr_left = nr_read, .by_us = by_us };
+	struct delivery d = { .ctx = ctx, .nr_left = nr_read, .by_us = by_us };
 
 	d.head = queue_of(ctx, fault_wqh);
 	d.queued = queue_of(ctx, fault_pending_wqh);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Faults seen by fentry and fexit programs on the functions of userfaultfd. */
 #define GET(p, field) ((p)->field)
+#define FIRST_ARGUMENT(ctx) first_argument(ctx)
 #include "bpf/watch/function.h"
 
 char _license[] SEC("license") = "GPL";
@@ -15,7 +16,7 @@ int BPF_PROG(ends, struct vm_fault *vmf, unsigned long reason, unsigned int ret)
 SEC("fentry/userfaultfd_wake_function")
 int BPF_PROG(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
 {
-	fault_woken(first_argument(ctx), key);
+	fault_woken(ctx, wq, key);
 	return 0;
 }
 

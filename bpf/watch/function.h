@@ -73,31 +73,48 @@ static void fault_ends(__u32 ret)
 		ADD(st->faults[KIND(s->f.kind)], -1);
 }
 
-/* userfaultfd_wake_function() decides whether to wake this struct wait_queue_entry. */
-static void fault_woken(__u64 wait, const void *key)
+static bool is_in(const void *key, __u64 addr)
 {
 	__u64 start = READ(struct userfaultfd_wake_range, key, start);
-	__u64 len = READ(struct userfaultfd_wake_range, key, len), addr;
-	struct userfaultfd_wait_queue *uwq = uwq_of_wait(wait);
-	/* Read it as a number: if it is read directly, Linux 7.2 treats it as a pointer and forbids arithmetic. */
-	struct task_struct *task = BPF_CORE_READ(uwq, wq.private);
+	__u64 len = READ(struct userfaultfd_wake_range, key, len);
+
+	return !len || (start <= addr && addr < start + len);
+}
+
+/* The slot of the thread with this entry does not have its fault. Returns the slot, if the fault must be counted. */
+static __noinline struct ev_slot *unseen_slot(struct ev_slot *s, struct userfaultfd_wait_queue *uwq, const void *key)
+{
+	if (!is_in(key, BPF_CORE_READ(uwq, msg.arg.pagefault.address)))
+		return NULL;
+	return ending_slot(s, BPF_CORE_READ(uwq, wq.private), uwq);
+}
+
+/*
+ * userfaultfd_wake_function() decides whether to wake this struct wait_queue_entry. The includer defines
+ * FIRST_ARGUMENT(ctx): its address as a number.
+ */
+static __always_inline void fault_woken(void *ctx, struct wait_queue_entry *wq, const void *key)
+{
+	void *task = GET(wq, private);
 	struct ev_slot *s = slot_of(task, false);
 	struct ev_stats *st = own_stats();
 
-	addr = is_waiting(s) ? s->f.addr : BPF_CORE_READ(uwq, msg.arg.pagefault.address);
-	if (!st || (len && (start > addr || start + len <= addr)))
+	if (!st)
 		return;
-	s = ending_slot(s, task, uwq);
+	if (!is_waiting(s))
+		s = unseen_slot(s, uwq_of_wait(FIRST_ARGUMENT(ctx)), key);
+	else if (!is_in(key, s->f.addr))
+		return;
 	if (!s)
 		return;
 	/* It was read by a call that had begun before watching, or for which there was no kretprobe instance. */
-	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq))
+	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq_of_wait(FIRST_ARGUMENT(ctx))))
 		delivered(st, s, bpf_ktime_get_ns(), false);
-	woken(st, s, task, false);
+	woken(st, s, (void *)s->task, false);
 }
 
 /* Its message was read. True: this was known before. */
-static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq)
+static bool deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
 	struct ev_stats *st;
@@ -110,7 +127,7 @@ static bool deliver(const struct delivery *d, struct userfaultfd_wait_queue *uwq
 		return true;
 	st = own_stats();
 	if (st)
-		delivered(st, s, d->now, d->by_us);
+		delivered(st, s, delivery_time(d), d->by_us);
 	return false;
 }
 
@@ -127,9 +144,22 @@ static long deliver_next(__u32 i, struct delivery *d)
 static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most, bool by_us)
 {
 	struct userfaultfd_ctx *ctx = GET(file, private_data);
+	struct list_head *head, *newest;
 
-	if (ctx && nr_taken)
-		deliver_newest(ctx, by_us, nr_read, nr_most, deliver_next);
+	if (!ctx || !nr_taken)
+		return;
+	head = queue_of(ctx, fault_wqh);
+	newest = READ(struct list_head, head, next);
+	if (newest == head)
+		return;
+	/* It is the only one. */
+	if (newest == READ(struct list_head, head, prev)) {
+		struct delivery d = { .by_us = by_us };
+
+		deliver(&d, uwq_of(newest));
+		return;
+	}
+	deliver_newest(ctx, by_us, nr_read, nr_most, deliver_next);
 }
 
 /* This many bytes of messages were read from a userfaultfd. */

@@ -6,6 +6,7 @@ char _license[] SEC("license") = "GPL";
 
 __u32 active;
 struct governed_map mms SEC(".maps");
+__u64 mm_bits[EV_MM_BITS / 64];
 __u32 nr_ctxs;
 __u64 ctxs[EV_MAX_ALL_CTXS];
 
@@ -43,6 +44,7 @@ __noinline int learn_ctx(__u64 ctx)
 		add_ctx(set, mm, ctx);
 		return 0;
 	}
+	__sync_fetch_and_or(&mm_bits[ev_mm_bit(mm) / 64], 1ull << ev_mm_bit(mm) % 64);
 	fresh.ctx[0] = ctx;
 	bpf_map_update_elem(&mms, &mm, &fresh, BPF_NOEXIST);
 	return 0;

@@ -19,6 +19,16 @@ struct governed_map {
 /* Governed memories, by mm, and the userfaultfds that govern each. */
 extern struct governed_map mms SEC(".maps");
 
+/* Bits of these memories: set before the memory is in the map. */
+extern __u64 mm_bits[EV_MM_BITS / 64];
+
+static inline bool may_be_governed(__u64 mm)
+{
+	__u32 bit = ev_mm_bit(mm);
+
+	return mm_bits[bit / 64 & (EV_MM_BITS / 64 - 1)] >> bit % 64 & 1;
+}
+
 /* The userfaultfds of all watched memories, at most EV_MAX_ALL_CTXS: set by the loader. */
 extern __u32 nr_ctxs;
 extern __u64 ctxs[EV_MAX_ALL_CTXS];

@@ -7,6 +7,7 @@
  * shows at the thread's next sleep, fault or exit.
  */
 #define GET(p, field) READ(typeof(*(p)), p, field)
+#define FIRST_ARGUMENT(ctx) PT_REGS_PARM1((struct pt_regs *)(ctx))
 #include "bpf/watch/function.h"
 
 char _license[] SEC("license") = "GPL";
@@ -21,7 +22,7 @@ int BPF_KRETPROBE(ends, unsigned int ret)
 SEC("kprobe/userfaultfd_wake_function")
 int BPF_KPROBE(wakes, struct wait_queue_entry *wq, unsigned int mode, int wake_flags, void *key)
 {
-	fault_woken((__u64)wq, key);
+	fault_woken(ctx, wq, key);
 	return 0;
 }
 

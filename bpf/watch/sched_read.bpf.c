@@ -162,7 +162,7 @@ static long deliver_next(__u32 i, struct delivery *d)
 
 	if (!delivery_step(d, false, &uwq))
 		return 1;
-	return uwq && delivery_ends(d, deliver((__u64)d->ctx, (__u64)uwq, (__u64)d->from, d->now));
+	return uwq && delivery_ends(d, deliver((__u64)d->ctx, (__u64)uwq, (__u64)d->from, delivery_time(d)));
 }
 
 /* ---- system calls ---- */

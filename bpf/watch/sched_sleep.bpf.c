@@ -30,7 +30,7 @@ static enum place find(struct task_struct *task, struct found *ret)
 {
 	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
 	/* The address of a memory that is gone may have been reused. */
-	struct ev_ctxs *set = is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
+	struct ev_ctxs *set = may_be_governed(mm) && is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
 
 	if (set) {
 		for (int i = 0; i < EV_MAX_CTXS && set->ctx[i]; i++)

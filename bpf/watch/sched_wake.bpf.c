@@ -169,7 +169,7 @@ static void woken_early(struct task_struct *task, __u64 number, struct task_stru
 	struct ev_slot *s;
 
 	/* Until all earlier waiters are known, this may be one of them. */
-	if (IOC_TYPE(ioctl_of(waker)) != UFFDIO || !st || !all_seen)
+	if (!st || !all_seen)
 		return;
 	fd = REGS_ARG0(regs_of(waker), IS_COMPAT(waker));
 	if (!find_in_ctx(ctx_of_fd(waker, fd), number, &sign.found) || !is_waken(sign.found.uwq))
@@ -191,7 +191,9 @@ int BPF_PROG(thread_is_woken, struct task_struct *task)
 	if (!active)
 		return 0;
 	s = nr_taken || some_waited ? slot_of(task, false) : NULL;
-	if (!s || !wakes(s, task, waker))
+	if (s && wakes(s, task, waker))
+		return 0;
+	if (IOC_TYPE(ioctl_of(waker)) == UFFDIO)
 		woken_early(task, first_argument(ctx), waker);
 	return 0;
 }

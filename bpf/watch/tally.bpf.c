@@ -13,7 +13,7 @@ struct team_map teams SEC(".maps");
 struct resolver_map resolvers SEC(".maps");
 
 /* The last place that was given away. */
-__u32 last_thread, last_team, last_resolver;
+__u32 last_thread, last_team, last_resolver = EV_NO_RESOLVER;
 
 /* Another place; 0: there is none. Not counted on then: the number must not begin again. */
 static __u32 next_place(__u32 *last, __u32 nr_places)
@@ -138,18 +138,13 @@ __noinline int know_resolver(void)
 
 /* ---- faults that have ended ---- */
 
-static __always_inline void count_wait(struct ev_stats *st, struct ev_resolver *r, enum ev_wait which, __u64 ns)
+static __always_inline void count_wait(struct ev_resolver *r, enum ev_wait which, __u64 ns)
 {
 	__u32 i = bucket_of(ns);
 
-	if (i < EV_NR_BUCKETS) {
-		ADD(st->buckets[which][i], 1);
-		if (r)
-			ADD(r->buckets[which][i], 1);
-	}
-	if (ns > st->max_ns[which])
-		st->max_ns[which] = ns;
-	if (r && ns > r->max_ns[which])
+	if (i < EV_NR_BUCKETS)
+		ADD(r->buckets[which][i], 1);
+	if (ns > r->max_ns[which])
 		r->max_ns[which] = ns;
 }
 
@@ -175,21 +170,23 @@ static void count_for_threads(const struct ev_fault *f, __u64 wait)
 
 static void count_waits(struct ev_stats *st, const struct ev_fault *f)
 {
-	struct ev_resolver *r = f->op == EV_OP_NONE ? NULL : resolver_at(f->resolver);
+	struct ev_resolver *r = resolver_at(f->op == EV_OP_NONE ? EV_NO_RESOLVER : f->resolver);
 	__u64 wait = f->unmeasured ? 0 : between(f->start_ns, f->end_ns);
 
 	count_for_threads(f, wait);
-	if (r)
+	if (!r)
+		return;
+	if (f->op != EV_OP_NONE)
 		ADD(r->faults, 1);
 	if (f->unmeasured) {
 		ADD(st->unmeasured, 1);
 		return;
 	}
-	count_wait(st, r, EV_WAIT, wait);
+	count_wait(r, EV_WAIT, wait);
 	if (!f->read_ns)
 		return;
-	count_wait(st, r, EV_WAIT_QUEUED, between(f->start_ns, f->read_ns));
-	count_wait(st, r, EV_WAIT_HANDLED, between(f->read_ns, f->end_ns));
+	count_wait(r, EV_WAIT_QUEUED, between(f->start_ns, f->read_ns));
+	count_wait(r, EV_WAIT_HANDLED, between(f->read_ns, f->end_ns));
 }
 
 /* Not static, so that it is verified only once. */

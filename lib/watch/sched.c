@@ -69,6 +69,8 @@ static __u64 *place_of(const struct ctx_walk *walk, struct ev_ctxs *set, uint64_
 
 static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live *live)
 {
+	struct watch_sched_bpf *skel = walk->w->skel;
+	uint32_t bit = ev_mm_bit(live->mm);
 	struct ev_ctxs set = {};
 	__u64 *place;
 
@@ -84,6 +86,7 @@ static int learn_ctx(const struct ctx_walk *walk, int mms_fd, const struct live 
 		return 0;
 	}
 	*place = live->ctx;
+	__sync_fetch_and_or(&skel->bss->mm_bits[bit / 64], UINT64_C(1) << bit % 64);
 	return bpf_map_update_elem(mms_fd, &live->mm, &set, BPF_ANY) < 0 ? -errno : 0;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 
 #include "lib/log.h"
+#include "lib/util.h"
 #include "lib/watch/watch.h"
 
 /* The programs write while we read. */
@@ -65,10 +66,10 @@ UFFDCTL_EXPORT const struct uffdctl_team_totals *uffdctl_watch_team(struct uffdc
 	return &w->tally.team;
 }
 
-static void copy_buckets(uint64_t *to, const __u32 *from)
+static void add_buckets(uint64_t *to, const __u64 *from)
 {
 	for (int i = 0; i < EV_NR_BUCKETS; i++)
-		to[i] = NOW(from[i]);
+		to[i] += NOW(from[i]);
 }
 
 UFFDCTL_EXPORT const struct uffdctl_resolver_totals *uffdctl_watch_resolver(struct uffdctl_watch *w, size_t *at)
@@ -87,10 +88,30 @@ UFFDCTL_EXPORT const struct uffdctl_resolver_totals *uffdctl_watch_resolver(stru
 		.max_handled_ns = NOW(ev->max_ns[EV_WAIT_HANDLED]),
 	};
 	memcpy(r->comm, ev->comm, sizeof(ev->comm) - 1);
-	copy_buckets(r->waits, ev->buckets[EV_WAIT]);
-	copy_buckets(r->queued, ev->buckets[EV_WAIT_QUEUED]);
-	copy_buckets(r->handled, ev->buckets[EV_WAIT_HANDLED]);
+	add_buckets(r->waits, ev->buckets[EV_WAIT]);
+	add_buckets(r->queued, ev->buckets[EV_WAIT_QUEUED]);
+	add_buckets(r->handled, ev->buckets[EV_WAIT_HANDLED]);
 	return r;
+}
+
+int watch_sum_waits(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
+{
+	const struct ev_resolver *all =
+		array_of(w, (const void **)&w->tally.resolvers, w->resolvers_fd, EV_MAX_RESOLVERS * sizeof(*all));
+
+	if (!all)
+		return -ENOMEM;
+	for (int i = 0; i < EV_MAX_RESOLVERS; i++) {
+		if (i != EV_NO_RESOLVER && !NOW(all[i].faults))
+			continue;
+		add_buckets(ret->buckets, all[i].buckets[EV_WAIT]);
+		add_buckets(ret->queued, all[i].buckets[EV_WAIT_QUEUED]);
+		add_buckets(ret->handled, all[i].buckets[EV_WAIT_HANDLED]);
+		ret->max_wait_ns = MAX(ret->max_wait_ns, NOW(all[i].max_ns[EV_WAIT]));
+		ret->max_queued_ns = MAX(ret->max_queued_ns, NOW(all[i].max_ns[EV_WAIT_QUEUED]));
+		ret->max_handled_ns = MAX(ret->max_handled_ns, NOW(all[i].max_ns[EV_WAIT_HANDLED]));
+	}
+	return 0;
 }
 
 static void unmap(const void *p, size_t bytes)

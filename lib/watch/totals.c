@@ -36,11 +36,6 @@ static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 	}
 	for (int i = 0; i < EV_NR_ENDS; i++)
 		sum->ended[i] += cpu->ended[i];
-	for (int k = 0; k < EV_NR_WAITS; k++) {
-		for (int i = 0; i < EV_NR_BUCKETS; i++)
-			sum->buckets[k][i] += cpu->buckets[k][i];
-		sum->max_ns[k] = MAX(sum->max_ns[k], cpu->max_ns[k]);
-	}
 	sum->blocked += cpu->blocked;
 	sum->delivered += cpu->delivered;
 	sum->lost += cpu->lost;
@@ -116,18 +111,15 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		.lost_events = sum.lost,
 		.missed = sum.missed,
 		.skipped = w->backend->skipped ? w->backend->skipped(w) : 0,
-		.max_wait_ns = sum.max_ns[EV_WAIT],
-		.max_queued_ns = sum.max_ns[EV_WAIT_QUEUED],
-		.max_handled_ns = sum.max_ns[EV_WAIT_HANDLED],
 		.unknown_waits = sum.unmeasured,
 	};
 	if (w->backend->flags & WATCH_BLOCKED_AT_END)
 		st.blocked += st.pending;
 	memcpy(st.faults, sum.faults, sizeof(sum.faults));
 	memcpy(st.ended, sum.ended, sizeof(sum.ended));
-	memcpy(st.buckets, sum.buckets[EV_WAIT], sizeof(st.buckets));
-	memcpy(st.queued, sum.buckets[EV_WAIT_QUEUED], sizeof(st.queued));
-	memcpy(st.handled, sum.buckets[EV_WAIT_HANDLED], sizeof(st.handled));
+	r = watch_sum_waits(w, &st);
+	if (r < 0)
+		return r;
 	OUT_PUT(&st, ret);
 	return 0;
 }

@@ -136,6 +136,8 @@ void watch_totals_free(struct uffdctl_watch *w);
 
 /* ---- totals by thread, team and resolver (tally.c) ---- */
 
+/* The waits of all faults. */
+int watch_sum_waits(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
 void watch_tally_free(struct uffdctl_watch *w);
 
 /* ---- records (record.c, memory.c) ---- */
