@@ -79,7 +79,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	struct objects *j = data;
 
 	if (st)
-		summary_json(j->session->watch, st, passed_ns);
+		summary_json(j->session, st, passed_ns);
 	free(j);
 }
 

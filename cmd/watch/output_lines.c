@@ -176,7 +176,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	if (st && l->started)
 		putchar('\n');
 	if (st)
-		summary_text(l->session->watch, st, passed_ns);
+		summary_text(l->session, st, passed_ns);
 	free_shown(&l->comm);
 	free_shown(&l->resolver);
 	free_shown(&l->name);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Totals by resolver, by team of threads and by thread, as text and as JSON. */
+/* Totals by resolver, by team of threads, by thread and by mapping, as text and as JSON. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,9 +96,21 @@ static void add_resolver(struct rows *r, const struct uffdctl_resolver_totals *t
 			 two(handled, sizeof(handled), t->handled, t->max_handled_ns));
 }
 
-void parts_text(struct uffdctl_watch *w)
+static void add_place(struct rows *r, const struct place *p)
 {
-	struct rows teams = {}, resolvers = {};
+	char wait[DURATION_SIZE], each[DURATION_SIZE];
+	_cleanup_free_ char *escaped = NULL;
+	char *text = p->faults ? place(r, p->wait_ns) : NULL;
+
+	if (text)
+		snprintf(text, sizeof(r->rows[0].text), "%8d %-23.60s %10" PRIu64 " %9s %9s", p->pid,
+			 name_of(p->pid, p->name && *p->name ? p->name : "-", &escaped), p->faults,
+			 duration_text(wait, p->wait_ns, 0), duration_text(each, average(p->wait_ns, p->faults), 0));
+}
+
+void parts_text(struct uffdctl_watch *w, const struct places *places)
+{
+	struct rows teams = {}, mappings = {}, resolvers = {};
 	const struct uffdctl_resolver_totals *r;
 	const struct uffdctl_team_totals *t;
 
@@ -106,7 +118,10 @@ void parts_text(struct uffdctl_watch *w)
 		add_team(&teams, t);
 	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
 		add_resolver(&resolvers, r);
+	for (size_t i = 0; places && i <= places->nr; i++)
+		add_place(&mappings, &places->list[i]);
 	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
+	put_rows(&mappings, "     PID MAPPING                     FAULTS     TOTAL   AVERAGE");
 	put_rows(&resolvers, "     PID      TID WHO RESOLVED        FAULTS  QUEUED p50 / p99 HANDLED p50 / p99");
 }
 
@@ -167,21 +182,49 @@ static json_object *thread_json(const struct uffdctl_thread_totals *t)
 	return o;
 }
 
-void parts_json(struct uffdctl_watch *w, json_object *o)
+static json_object *place_json(const struct place *p)
 {
-	json_object *resolvers = json_object_new_array(), *teams = json_object_new_array(),
-		    *threads = json_object_new_array();
+	json_object *o = json_object_new_object();
+
+	json_pid(o, "pid", p->pid);
+	json_text(o, "name", p->name);
+	json_number(o, "faults", p->faults);
+	add_waits(o, p->wait_ns, p->faults);
+	return o;
+}
+
+static json_object *places_json(const struct places *places)
+{
+	json_object *array = places ? json_object_new_array() : NULL;
+
+	for (size_t i = 0; places && i <= places->nr; i++)
+		if (places->list[i].faults)
+			json_object_array_add(array, place_json(&places->list[i]));
+	return array;
+}
+
+void resolvers_json(struct uffdctl_watch *w, json_object *o)
+{
+	json_object *resolvers = json_object_new_array();
 	const struct uffdctl_resolver_totals *r;
-	const struct uffdctl_thread_totals *thread;
-	const struct uffdctl_team_totals *t;
 
 	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
 		json_object_array_add(resolvers, resolver_json(r));
+	json_object_object_add(o, "resolvers", resolvers);
+}
+
+void parts_json(struct uffdctl_watch *w, const struct places *places, json_object *o)
+{
+	json_object *teams = json_object_new_array(), *threads = json_object_new_array();
+	const struct uffdctl_thread_totals *thread;
+	const struct uffdctl_team_totals *t;
+
+	resolvers_json(w, o);
 	for (size_t at = 0; (t = uffdctl_watch_team(w, &at));)
 		json_object_array_add(teams, team_json(t));
 	for (size_t at = 0; (thread = uffdctl_watch_thread(w, &at));)
 		json_object_array_add(threads, thread_json(thread));
-	json_object_object_add(o, "resolvers", resolvers);
 	json_object_object_add(o, "teams", teams);
 	json_object_object_add(o, "threads", threads);
+	json_object_object_add(o, "mappings", places_json(places));
 }

@@ -91,10 +91,10 @@ static void put_histogram(const struct uffdctl_watch_stats *st)
 			       (int)(counts[i] * (sizeof(BAR) - 1) / most), BAR);
 }
 
-void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+void summary_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
 	printf("%" PRIu64 " faults in %.1f s (%s)", totals_sum(st->faults, NR_KINDS), (double)duration_ns / 1e9,
-	       uffdctl_watch_backend(w));
+	       s->backend);
 	for (size_t i = 0; i < NR_TOTALS; i++)
 		if (!totals[i].is_rare || value_of(&totals[i], st))
 			printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
@@ -106,7 +106,7 @@ void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,
 	}
 	putchar('\n');
 	put_histogram(st);
-	parts_text(w);
+	parts_text(s->watch, s->places);
 }
 
 /* ---- JSON ---- */
@@ -161,11 +161,11 @@ static json_object *begin(struct uffdctl_watch *w, const char *type, const struc
 	return o;
 }
 
-void summary_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+void summary_json(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
-	json_object *o = begin(w, "summary", st, duration_ns);
+	json_object *o = begin(s->watch, "summary", st, duration_ns);
 
-	parts_json(w, o);
+	parts_json(s->watch, s->places, o);
 	json_print(o);
 }
 
@@ -174,6 +174,7 @@ void interval_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st
 {
 	json_object *o = begin(w, "interval", st, duration_ns), *interval = json_member(o, "interval");
 
+	resolvers_json(w, o);
 	json_number(interval, "duration_ns", since_ns);
 	add_totals(interval, since, false);
 	json_print(o);

@@ -3,10 +3,11 @@
 #ifndef CMD_WATCH_SUMMARY_H
 #define CMD_WATCH_SUMMARY_H
 
+#include "cmd/watch/output.h"
 #include "cmd/watch/totals.h"
 
-void summary_text(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
-void summary_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
+void summary_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
+void summary_json(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns);
 
 /* @since, @since_ns: of the last interval only */
 void interval_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,

@@ -315,6 +315,8 @@ def watch_all_wait():
         eq(team["total_wait_ns"], sum(waits.values()), "total wait")
         eq(team["average_wait_ns"], sum(waits.values()) // 3, "average wait")
         eq({x["comm"]: x["total_wait_ns"] for x in s["threads"]}, waits, "by thread")
+        eq([(x["pid"], x["name"], x["faults"], x["total_wait_ns"]) for x in s["mappings"]],
+           [(t.pid, faults[0]["name"], 3, sum(waits.values()))], "by mapping")
         # The first thread was the team alone. The second one was not: the third ran, which shows only later.
         by = {f["comm"]: (f["ts_ns"], f["ts_ns"] + f["wait_ns"]) for f in faults}
         both = min(by["CPU 1/KVM"][1], by["CPU 12/KVM"][1]) - by["CPU 12/KVM"][0]
@@ -802,6 +804,7 @@ def watch_interval():
         w = start("--summary", "--interval=50ms", t.pid, stdout=subprocess.PIPE)
         lines = [json.loads(w.p.stdout.readline()) for _ in range(3)]
         eq({x["type"] for x in lines}, {"interval"}, "type")
+        eq([x["resolvers"] for x in lines], [[]] * 3, "resolvers, of whom there are none")
         ok(all(x["duration_ns"] > 40e6 * n for n, x in enumerate(lines, 1)), "none early; one may be late")
         contains(run("watch", "--summary", "--interval=50ms", "-d", "0.2", t.pid, check=0).out, "faults/s: minor 0")
         w.p.kill()

@@ -118,7 +118,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	terminal_end();
 	control_end(&s->v);
 	if (st)
-		summary_text(s->session->watch, st, passed_ns);
+		summary_text(s->session, st, passed_ns);
 	/* The messages were on a screen that is gone now: print them. */
 	messages_repeat(&s->v.messages, s->session->messages);
 	free_all(s);
