@@ -216,18 +216,30 @@ static bool wants_handlers(const struct table_style *s, const struct uffdctl_pen
 	return s->json || (p && any && uffdctl_pending_handlers(p) && !s->columns && !s->raw && !s->noheadings);
 }
 
+/* So many rows fit on a screen. Those that matter come first: readers, then those in a system call on a descriptor. */
+#define MAX_HANDLERS 32
+
 static int add_handlers(struct invocation *inv, const struct uffdctl_pending *p)
 {
-	size_t nr = p ? uffdctl_pending_handlers(p) : 0;
+	size_t nr = p ? uffdctl_pending_handlers(p) : 0, nr_shown = 0, nr_left = 0;
 	bool traced = false;
 	int r;
 
 	for (size_t i = 0; i < nr; i++)
 		traced |= uffdctl_pending_handler(p, i)->tracer_pid != 0;
 	r = table_next(inv->table, "handlers", handler_columns, inv->style.json || traced ? COL_GROUP : 0);
-	for (size_t i = 0; r >= 0 && i < nr; i++)
-		if (concerns(uffdctl_pending_handler(p, i), inv->options, p))
-			r = table_row(inv->table, uffdctl_pending_handler(p, i));
+	for (size_t i = 0; r >= 0 && i < nr; i++) {
+		const struct uffdctl_handler *h = uffdctl_pending_handler(p, i);
+
+		if (!concerns(h, inv->options, p))
+			continue;
+		if (inv->style.json || nr_shown++ < MAX_HANDLERS)
+			r = table_row(inv->table, h);
+		else
+			nr_left++;
+	}
+	if (nr_left)
+		note(&inv->messages, "%zu more threads can resolve: --json lists all", nr_left);
 	return r;
 }
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import PAGE, Target, eq, fdinfo, main, ok, run, stat, target, test, wait_until
+from harness import PAGE, Target, contains, eq, fdinfo, main, ok, run, stat, target, test, wait_until
 
 
 def pending(*args):
@@ -49,6 +49,22 @@ def handlers_tcp():
             ok(h["wchan"], f"wchan: {h}")
             text = run("pending", t.pid, check=0).out
             ok(f"tcp 127.0.0.1:{port}" in text.split("\n\n")[1], f"in the text too: {text}")
+
+
+@test
+def handlers_many():
+    """The text has those that come first; JSON has all."""
+    with target(size=64 * PAGE, seed=1, mode="minor") as (t, m):
+        second = t.userfaultfd(["minor_shmem"])
+        other = t.memory(size=64 * PAGE, alloc=True, mode="minor", uffd=second)
+        t.touch(id=m["id"], len=PAGE, access="read")
+        t.touch(id=other["id"], access="read", threads=40, split=True)
+        wait_until(lambda: (fdinfo(t.pid, t.u)["total"], fdinfo(t.pid, second)["total"]) == (1, 40), "all wait")
+        nr = len(pending(t.pid)["handlers"])
+        ok(nr > 40, f"{nr} threads can resolve")
+        r = run("pending", t.pid, check=0)
+        eq(len(r.out.split("\n\n")[1].splitlines()) - 1, 32, "rows")
+        contains(r.err, f"{nr - 32} more threads can resolve")
 
 
 @test
