@@ -112,10 +112,11 @@ static int run_unregister(struct invocation *inv)
 	return change_registration(inv, do_unregister);
 }
 
+/* The first one is for register alone: without a handshake nothing is registered. */
 static const struct option_group register_groups[] = {
+	{ &handshake_argp, offsetof(struct register_options, drive) },
 	{ &drive_argp, offsetof(struct register_options, drive) },
 	{ &lock_argp, offsetof(struct register_options, drive) },
-	{ &handshake_argp, offsetof(struct register_options, drive) },
 	{},
 };
 
@@ -136,7 +137,7 @@ const struct cmd cmd_unregister = {
 	.name = "unregister",
 	.summary = "Unregister ranges, and wake the threads that wait there",
 	.args = "PID RANGE...",
-	.groups = register_groups,
+	.groups = register_groups + 1,
 	.options_size = sizeof(struct register_options),
 	.columns = unregister_columns,
 	.acts = true,

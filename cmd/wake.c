@@ -28,7 +28,7 @@ static int run_wake(struct invocation *inv)
 	return run_drive(&d, do_wake);
 }
 
-static const struct option_group wake_groups[] = { { &drive_argp, 0 }, { &handshake_argp, 0 }, {} };
+static const struct option_group wake_groups[] = { { &drive_argp, 0 }, {} };
 
 const struct cmd cmd_wake = {
 	.name = "wake",

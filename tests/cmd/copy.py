@@ -545,7 +545,8 @@ def copy_no_handshake():
     """Where nothing can be registered the handshake isn't made either: the process's own still works."""
     with Target() as t:
         fd = t.uffd(handshake=False)["fd"]
-        for command, source in (("copy", ["--from-zero"]), ("zeropage", []), ("continue", [])):
+        for command, source in (("copy", ["--from-zero"]), ("zeropage", []), ("continue", []),
+                                ("unregister", []), ("wake", [])):
             contains(run(command, t.pid, "all", "--handshake", *source, check=2).err, "unrecognized option")
             contains(run(command, t.pid, "all", *source, check=1).err, "uffdctl register --handshake")
         eq(t.handshake(uffd=fd, features=[]).get("errno"), None, "its own")
