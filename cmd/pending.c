@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl pending: the threads that wait on a userfaultfd now. */
 #include <errno.h>
+#include <inttypes.h>
 #include <time.h>
 
 #include "cmd/columns.h"
@@ -201,10 +202,11 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	return r;
 }
 
-static bool concerns(const struct uffdctl_handler *h, const struct pending_options *o, const struct uffdctl_pending *p)
+/* Is a waiter on this userfaultfd listed? */
+static bool is_waited_on(uint32_t ctx, const struct pending_options *o, const struct uffdctl_pending *p)
 {
 	for (size_t i = 0; i < uffdctl_pending_count(p); i++)
-		if (uffdctl_pending_get(p, i)->ctx == h->ctx && is_wanted(o, uffdctl_pending_get(p, i)))
+		if (uffdctl_pending_get(p, i)->ctx == ctx && is_wanted(o, uffdctl_pending_get(p, i)))
 			return true;
 	return false;
 }
@@ -214,6 +216,31 @@ static bool wants_handlers(const struct table_style *s, const struct uffdctl_pen
 {
 	/* In JSON each list is there, if empty. */
 	return s->json || (p && any && uffdctl_pending_handlers(p) && !s->columns && !s->raw && !s->noheadings);
+}
+
+static bool is_first_holder(const struct uffdctl_list *l, size_t i)
+{
+	for (size_t j = 0; j < i; j++)
+		if (uffdctl_list_get(l, j)->ctx == uffdctl_list_get(l, i)->ctx)
+			return false;
+	return true;
+}
+
+/* Waiters that have nobody to turn to. */
+static void say_unread(struct invocation *inv, const struct uffdctl_pending *p)
+{
+	const struct uffdctl_list *l = uffdctl_pending_list(p);
+
+	for (size_t i = 0; i < uffdctl_list_count(l); i++) {
+		const struct uffdctl_uffd *v = uffdctl_list_get(l, i);
+
+		if (v->has_reader == 0 && v->pending && v->pending != UFFDCTL_UNKNOWN && is_first_holder(l, i) &&
+		    is_waited_on(v->ctx, inv->options, p))
+			note(&inv->messages,
+			     "no thread waits for the messages of userfaultfd %d of %d (%" PRIu64
+			     " not read): its handler is busy, or there is none",
+			     v->fd, v->pid, v->pending);
+	}
 }
 
 /* So many rows fit on a screen. Those that matter come first: readers, then those in a system call on a descriptor. */
@@ -231,13 +258,15 @@ static int add_handlers(struct invocation *inv, const struct uffdctl_pending *p)
 	for (size_t i = 0; r >= 0 && i < nr; i++) {
 		const struct uffdctl_handler *h = uffdctl_pending_handler(p, i);
 
-		if (!concerns(h, inv->options, p))
+		if (!is_waited_on(h->ctx, inv->options, p))
 			continue;
 		if (inv->style.json || nr_shown++ < MAX_HANDLERS)
 			r = table_row(inv->table, h);
 		else
 			nr_left++;
 	}
+	if (!inv->style.json && p)
+		say_unread(inv, p);
 	if (nr_left)
 		note(&inv->messages, "%zu more threads can resolve: --json lists all", nr_left);
 	return r;

@@ -90,8 +90,9 @@ static void add_resolver(struct rows *r, const struct uffdctl_resolver_totals *t
 	char *text = place(r, t->faults);
 
 	if (text)
-		snprintf(text, sizeof(r->rows[0].text), "%8d %8d %-15.60s %10" PRIu64 " %17s %17s", t->pid, t->tid,
-			 name_of(t->pid, t->comm, &escaped), t->faults,
+		snprintf(text, sizeof(r->rows[0].text), "%8d %8d %-15.60s %10" PRIu64 " %10" PRIu64 " %17s %17s",
+			 t->pid, t->tid, name_of(t->pid, t->comm, &escaped), t->faults,
+			 totals_sum(t->queued, UFFDCTL_NR_BUCKETS),
 			 two(queued, sizeof(queued), t->queued, t->max_queued_ns),
 			 two(handled, sizeof(handled), t->handled, t->max_handled_ns));
 }
@@ -122,7 +123,8 @@ void parts_text(struct uffdctl_watch *w, const struct places *places)
 		add_place(&mappings, &places->list[i]);
 	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
 	put_rows(&mappings, "     PID MAPPING                     FAULTS     TOTAL   AVERAGE");
-	put_rows(&resolvers, "     PID      TID WHO RESOLVED        FAULTS  QUEUED p50 / p99 HANDLED p50 / p99");
+	put_rows(&resolvers,
+		 "     PID      TID WHO RESOLVED        FAULTS       READ  QUEUED p50 / p99 HANDLED p50 / p99");
 }
 
 /* ---- JSON ---- */
@@ -149,6 +151,7 @@ static json_object *resolver_json(const struct uffdctl_resolver_totals *t)
 {
 	json_object *o = thread_object(t->pid, t->tid, t->comm, t->faults);
 
+	json_number(o, "delivered", totals_sum(t->queued, UFFDCTL_NR_BUCKETS));
 	percentiles_json(o, "wait_ns", t->waits, t->max_wait_ns);
 	percentiles_json(o, "queued_ns", t->queued, t->max_queued_ns);
 	percentiles_json(o, "handled_ns", t->handled, t->max_handled_ns);

@@ -66,6 +66,7 @@ static void percentiles_text(const struct uffdctl_watch_stats *st, const struct 
 		       duration_text(duration, ns, 0));
 		before = ", ";
 	}
+	printf(" (%" PRIu64 " faults)", totals_sum(totals_buckets(st, w), UFFDCTL_NR_BUCKETS));
 }
 
 /* A line for each doubling, which is easier to read than all buckets. */

@@ -168,11 +168,24 @@ static ssize_t add_matches(const struct search *s, bool registered, struct segme
 	return r < 0 ? r : (ssize_t)nr;
 }
 
+/* Such as uffdctl_vma_label() makes for a mapping without a name. Others may be named [anon:NAME]. */
+static bool is_label(const char *pattern)
+{
+	const char *addr = strstr(pattern, "[anon:");
+
+	addr = addr ? addr + strlen("[anon:") : "";
+	return *addr && strspn(addr, "0123456789abcdef") == strcspn(addr, "\\]");
+}
+
 /* The pattern may be a part of a name. */
 static int fail_name(const struct search *s)
 {
 	_cleanup_free_ char *part = NULL, *name = NULL, *meant = NULL;
 
+	if (is_label(s->spec->pattern))
+		return fail(s->t->u, -ENOENT,
+			    "%d: %s: [anon:ADDRESS] is shown for a mapping without a name: write ADDRESS as the range, or a part such as ADDRESS+4K",
+			    s->t->pid, s->spec->text);
 	if (asprintf(&part, "*%s*", s->spec->pattern) < 0)
 		return log_oom(s->t->u);
 	for (size_t i = 0; i < s->maps->nr && !meant; i++) {

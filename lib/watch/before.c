@@ -84,7 +84,7 @@ static int note_waiter(const struct ev_waiter *ev, void *arg)
 		w->backend->note_before(w);
 	s = slot_of(w, ev);
 	w->before_incomplete |= !s;
-	if (!s || !mark(w, s, ev))
+	if (!s || !mark(w, s, ev) || !watch_is_chosen(w, ev))
 		return 0;
 	noted = vec_add(w->before, w->nr_before, w->before_alloc);
 	if (!noted)

@@ -7,7 +7,9 @@
 
 #include "lib/inspect/segments.h"
 #include "lib/kernel/iter.h"
+#include "lib/kernel/names.h"
 #include "lib/kernel/target.h"
+#include "lib/kernel/uapi.h"
 #include "lib/kernel/vmflags.h"
 #include "lib/log.h"
 #include "lib/util.h"
@@ -91,6 +93,19 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 		.access = opts->access == UFFDCTL_ACCESS_UNKNOWN ? 0 : 1u << (opts->access - UFFDCTL_ACCESS_READ),
 	};
 	return opts->ranges ? configure_ranges(w, opts) : 0;
+}
+
+bool watch_is_chosen(const struct uffdctl_watch *w, const struct ev_waiter *ev)
+{
+	const struct ev_watch_config *c = &w->config;
+	/* In the order of their bits. */
+	unsigned int kind = kind_of_message(UFFD_EVENT_PAGEFAULT, ev->flags) - UFFDCTL_KIND_MISSING;
+	enum ev_access access = ev->flags & UFFD_PAGEFAULT_FLAG_WRITE ? EV_WRITE : EV_READ;
+	bool in_range = !c->nr_ranges;
+
+	for (size_t i = 0; i < c->nr_ranges; i++)
+		in_range |= c->ranges[i].start <= ev->addr && ev->addr < c->ranges[i].end;
+	return in_range && (!c->kinds || c->kinds >> kind & 1) && (!c->access || c->access >> access & 1);
 }
 
 /* ---- processes ---- */

@@ -121,6 +121,8 @@ int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 /* After they are attached: choose the descendants, and drop processes that have ended. */
 int watch_complete_choice(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts);
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm);
+/* By kind, access and range, as choose_message() of the programs. */
+bool watch_is_chosen(const struct uffdctl_watch *w, const struct ev_waiter *ev);
 
 /* ---- threads that waited when watching began (before.c) ---- */
 

@@ -15,7 +15,7 @@ BEFORE = "since before watching began: see uffdctl pending"
 
 
 def touch(t, m, page):
-    t.touch(id=m["id"], offset=page * PAGE, len=PAGE, access="read")
+    return t.touch(id=m["id"], offset=page * PAGE, len=PAGE, access="read")["threads"]
 
 
 @test
@@ -23,14 +23,16 @@ def notices_stuck():
     """Threads wait and no fault ends: one note, and another only when faults have ended in between."""
     with target(seed=1, mode="minor") as (t, m):
         w = Watch("-c", "1000", t.pid)
-        t.touch(id=m["id"], len=2 * PAGE, access="read", threads=2, split=True)
+        threads = t.touch(id=m["id"], len=2 * PAGE, access="read", threads=2, split=True)["threads"]
         time.sleep(2)
-        touch(t, m, 2)
+        threads += touch(t, m, 2)
         wait_until(lambda: STUCK in w.said(), "it says so", timeout=20)
         contains(w.said(), f"{t.pid}: 2 threads have waited {STUCK} {t.pid}\n")
         time.sleep(5)
         eq(w.said().count(STUCK), 1, "once")
         run("continue", t.pid, "all", check=0)
+        # One that has not read its page yet would wait again.
+        ok(all(t.join(thread=th, timeout_ms=5000)["done"] for th in threads), "they go on")
         t.madvise(id=m["id"], advice="dontneed")
         touch(t, m, 3)
         wait_until(lambda: w.said().count(STUCK) == 2, "again", timeout=20)

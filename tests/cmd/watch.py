@@ -274,6 +274,7 @@ def watch_slow_handler():
     ok(s["handled_ns"]["p50"] > 1.9e6, f"handled {s['handled_ns']}")
     r = s["resolvers"][0]
     ok(r["handled_ns"]["p50"] > 1.9e6, f"by resolver: {r}")
+    ok(r["delivered"] >= 0.99 * r["faults"], f"read: {r}")
     eq({f["resolver_tid"] for f in faults} <= {x["tid"] for x in s["resolvers"]}, True, "each resolver is there")
     eq({(f["reader_tid"], f["reader_comm"]) for f in faults if f["reader_tid"]}, {(r["tid"], r["comm"])}, "it reads, too")
 
@@ -499,6 +500,20 @@ def watch_filters_and_limits():
         eq(len(faults), 0, "--min-wait")
         text = run("watch", "-d", "0.2", f"--backend={BACKEND}", t.pid, check=0).out
         ok(re.match(rf"0 faults in [\d.]+ s \({BACKEND}\)", text), text)
+
+
+@by_backend
+def watch_choices_hold_for_earlier_waiters():
+    with target(size=4 * PAGE, seed=1, mode="minor") as (t, m):
+        t.touch(id=m["id"], len=PAGE, access="read")
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
+        for nr, options in ((1, []), (0, ["-k", "missing"]), (1, ["-k", "minor,wp"]), (0, ["--access=write"]),
+                            (0, ["--range", hex(m["start"] + PAGE) + "+4K"]), (1, ["--range", hex(m["start"]) + "+4K"])):
+            _, s = start("--summary", *options, t.pid).stop()
+            eq((s["pending_before"], sum(s["faults"].values())), (nr, 0), f"{options}")
+        w = start("-k", "missing", t.pid)
+        run("continue", t.pid, "all", check=0)
+        eq(w.stop()[0], [], "its end is not counted")
 
 
 @by_backend

@@ -399,6 +399,7 @@ TEST("resolve-glob")
 			 "the whole name: '@*guest*' matches /memfd:guest (deleted) (see uffdctl smaps --all 4211)");
 	check_unresolved(__LINE__, "2@nothing", &any, -ENOENT, "no mapping has such a name; the pattern must match the "
 			 "whole name: use * for the rest, \\[ for a bracket");
+	check_unresolved(__LINE__, "1@\\[anon:7f00]", &any, -ENOENT, "a mapping without a name: write ADDRESS");
 	check_unresolved(__LINE__, "@/memfd:gues", &any, -ENOENT, "no mapping has such a name");
 	check_unresolved(__LINE__, "@/memfd:guest (deleted", &any, -ENOENT, "no mapping has such a name");
 }
