@@ -232,7 +232,8 @@ const char *cell_string(struct cell *c, bool raw, bool exact)
 	case CELL_ADDRESS:
 		return number_text(c->out, c->number, 16);
 	case CELL_TEXT:
-		return escaped_text(c);
+		/* libsmartcols escapes: blanks, backslashes and what is not printable. */
+		return raw ? c->text : escaped_text(c);
 	case CELL_LIST:
 		return join_words(c);
 	}

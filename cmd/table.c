@@ -193,7 +193,7 @@ static int begin_portion(struct table *t)
 	scols_table_enable_noheadings(t->scols, t->style->noheadings || t->nr_rows > 0);
 	scols_table_enable_raw(t->scols, t->style->raw);
 	scols_table_enable_colors(t->scols, t->style->color);
-	/* Names are escaped already. */
+	/* Names are escaped already, or will be (--raw). */
 	scols_table_enable_noencoding(t->scols, true);
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];

@@ -146,6 +146,11 @@ def list_hostile_name():
                      ("smaps", "-J", t.pid), ("smaps", "--all", "--sizes", t.pid)):
             out = run(*args, check=0).out
             ok(all(c == "\n" or " " <= c < "\x7f" for c in out), f"{args}: printable: {out!r}")
+        raw = run("list", "-n", "-r", "-o", "comm", t.pid, check=0).out.strip()
+        eq(raw.encode().decode("unicode_escape").encode("latin1"), b'\x1b[2J\xff"}', "--raw can be undone")
+        t.comm(name="\\x20 \u20ac")
+        raw = run("list", "-n", "-r", "-o", "comm", t.pid, check=0).out.strip()
+        eq(raw.encode().decode("unicode_escape").encode("latin1").decode(), "\\x20 \u20ac", f"so can {raw}")
         contains(run("register", t.pid, "@/memfd:zz*\x1b[1m", check=1).err, "\\x1b[1m")
 
 
