@@ -158,6 +158,21 @@ def view_sizes_that_no_terminal_has():
 
 # ---- keys ----
 
+@test
+def view_help_fits():
+    """On 60 columns nothing of it is cut off."""
+    pages = []
+    with Target() as t:
+        for columns in (60, 200):
+            with Screen(t.pid, "--control", size=(columns, 60)) as s:
+                s.wait("F1Help")
+                s.keys("F1")
+                s.wait("F10 q +quit")
+                pages.append([line.rstrip() for line in s.screen().split("\n")])
+    ok(len(pages[0]) > 30, pages[0])
+    eq(pages[0], pages[1], "help")
+
+
 def cell(s, title, column):
     """A column of the first row below its name."""
     head, first = rows(s, title)[:2]
