@@ -465,13 +465,15 @@ def view_storm():
             contains(s.history(), f"{faults} faults in")
 
 
-@test(limit=90, each={"slow": (("-t", "1", "-d", "20000"), "handled"), "busy": (("-t", "8", "-d", "5000"), "queued")})
-def view_handler(args, most):
-    """One that is slow, and one that eight threads wait for: header and resolver's row tell which, on 80x24."""
+@test(limit=90, each={"slow": (("-t", "1", "-d", "20000"), "handled", (80, 24)),
+                      "busy": (("-t", "8", "-d", "5000"), "queued", (80, 24)),
+                      "slow-60x24": (("-t", "1", "-d", "20000"), "handled", (60, 24))})
+def view_handler(args, most, size):
+    """One that is slow, and one that eight threads wait for: header and resolver's row tell which."""
     with contextlib.ExitStack() as stack:
         storm = Storm("-n", "100000", *args)
         stack.callback(storm.kill)
-        s = stack.enter_context(Screen(storm.pid))
+        s = stack.enter_context(Screen(storm.pid, size=size))
         storm.go()
         s.keys("F5", "F5", "F5", "F5")
         s.wait(lambda x: "by resolver" in x and number(x, "total") > 100)

@@ -16,7 +16,7 @@ static const struct {
 	[BY_THREAD] = { "thread", "THREAD", 20, 32 },
 	[BY_TEAM] = { "team", "TEAM", 20, 32 },
 	[BY_PROCESS] = { "process", "PROCESS", 20, 32 },
-	[BY_RESOLVER] = { "resolver", "RESOLVER", 20, 32 },
+	[BY_RESOLVER] = { "resolver", "RESOLVER", 15, 37 },
 	/* Names of functions are long. */
 	[BY_INSTRUCTION] = { "instruction", "INSTRUCTION", 30, 64 },
 };
@@ -58,7 +58,9 @@ COLUMN_GET(op, group, field_word(f, is_others(p, r) ? "" : r->op ?: uffdctl_end_
 enum {
 	COLUMN_RESOLVER = 7,
 	COLUMN_OP,
-	COLUMN_ALL_WAIT
+	COLUMN_ALL_WAIT,
+	COLUMN_QUEUED,
+	COLUMN_HANDLED,
 };
 
 /* From this width on, columns get the room that their longest texts need. */
@@ -91,8 +93,8 @@ static const struct view_column all_columns[] = {
 			.flags = COLUMN_NAME,
 			.get = get_op },
 	[COLUMN_ALL_WAIT] = { .name = "ALL WAIT", .width = 8, .flags = COLUMN_RIGHT, .get = get_all_wait },
-	{ .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
-	{ .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
+	[COLUMN_QUEUED] = { .name = "QUEUED", .width = 7, .rank = 5, .flags = COLUMN_RIGHT, .get = get_queued },
+	[COLUMN_HANDLED] = { .name = "HANDLED", .width = 7, .rank = 6, .flags = COLUMN_RIGHT, .get = get_handled },
 	{ .name = "TOTAL", .width = 7, .rank = 7, .flags = COLUMN_RIGHT, .get = get_total },
 	{ .name = "AVG", .width = 7, .rank = 8, .flags = COLUMN_RIGHT, .get = get_avg },
 	{ .name = "MINOR", .width = 9, .rank = 11, .flags = COLUMN_RIGHT, .get = get_minor },
@@ -113,8 +115,8 @@ static struct columns columns(const struct picture *p)
 		/* Grouped by resolver, the first column has it. Only a team waits as a whole. */
 		.hidden = (t->grouping == BY_RESOLVER ? 1u << COLUMN_RESOLVER : 0) |
 			  (t->grouping == BY_TEAM ? 0 : 1u << COLUMN_ALL_WAIT),
-		/* A resolver has a row for each ioctl. */
-		.needed = t->grouping == BY_RESOLVER ? 1u << COLUMN_OP : 0,
+		/* A resolver has a row for each ioctl; and these say whether it is slow, or not asked. */
+		.needed = t->grouping == BY_RESOLVER ? 1u << COLUMN_OP | 1u << COLUMN_QUEUED | 1u << COLUMN_HANDLED : 0,
 		.name = groupings[t->grouping].head,
 		.margin = 1,
 		.least = groupings[t->grouping].least,
