@@ -190,6 +190,15 @@ struct epitem {
 	struct eventpoll *ep;
 };
 
+/* Since Linux 7.2. */
+struct epoll_key {
+	struct file *file;
+};
+
+struct epitem___key {
+	struct epoll_key ffd;
+};
+
 struct eppoll_entry {
 	struct epitem *base;
 	struct wait_queue_entry wait;

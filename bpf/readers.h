@@ -44,7 +44,7 @@ static inline bool knows_epoll(void)
 {
 	return bpf_core_field_exists(struct eppoll_entry, base) && bpf_core_field_exists(struct eppoll_entry, wait) &&
 	       bpf_core_field_exists(struct eppoll_entry, whead) && bpf_core_field_exists(struct epitem, ep) &&
-	       bpf_core_field_exists(struct epitem, ffd) && bpf_core_field_exists(struct epoll_filefd, file) &&
+	       (bpf_core_field_exists(struct epoll_filefd, file) || bpf_core_field_exists(struct epoll_key, file)) &&
 	       bpf_core_field_exists(struct eventpoll, wq);
 }
 
@@ -85,6 +85,13 @@ static long ep_step(__u32 i, struct reader_walk *w)
 	return 0;
 }
 
+/* The file that an epoll watches. */
+static inline struct file *file_of(struct epitem *item)
+{
+	return bpf_core_field_exists(struct epoll_key, file) ? BPF_CORE_READ((struct epitem___key *)item, ffd.file)
+							     : BPF_CORE_READ(item, ffd.file);
+}
+
 /* fs/eventpoll.c: the entry is in a struct eppoll_entry. Nobody need be in epoll_wait. */
 static inline void walk_epoll(struct reader_walk *w, __u64 wait)
 {
@@ -95,7 +102,7 @@ static inline void walk_epoll(struct reader_walk *w, __u64 wait)
 
 	/* Another entry without a private pointer is that of an io_uring. */
 	if ((__u64)BPF_CORE_READ(entry, whead) != head || !ep ||
-	    BPF_CORE_READ(item, ffd.file, private_data) != (void *)w->ctx)
+	    BPF_CORE_READ(file_of(item), private_data) != (void *)w->ctx)
 		return;
 	w->ep_at = w->ep_head = (void *)ep + bpf_core_field_offset(struct eventpoll, wq) +
 				bpf_core_field_offset(struct wait_queue_head, head);
