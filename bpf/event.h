@@ -138,6 +138,7 @@ enum ev_end {
 struct ev_process {
 	__u64 process; /* 0: is this memory chosen? */
 	__u64 mm;      /* 0: it is not to be watched */
+	__u64 parent;  /* 0, or it is chosen only if this process is */
 };
 
 enum ev_watch_flags {
@@ -226,6 +227,8 @@ struct ev_stats {
 #define EV_MAX_THREADS 8192
 #define EV_MAX_TEAMS 1024
 #define EV_MAX_RESOLVERS 257
+/* The second item has the waits that no ioctl ended, and never a number of faults. */
+#define EV_NO_RESOLVER 1
 
 struct ev_thread {
 	__u32 pid, tid;
@@ -247,7 +250,7 @@ struct ev_team {
 	__u64 all_ns;	 /* how long all threads waited at once */
 };
 
-/* A thread whose ioctls ended faults. All waits together are in the totals. */
+/* A thread whose ioctls ended faults, and the waits that it ended. All items together have all waits. */
 struct ev_resolver {
 	__u32 pid, tid;
 	char comm[16];
@@ -255,9 +258,6 @@ struct ev_resolver {
 	__u64 max_ns[EV_NR_WAITS];
 	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
 };
-
-/* The place for faults that no ioctl ended: it has waits, but no faults. */
-#define EV_NO_RESOLVER 1
 
 #define EV_OP_NONE 0xff
 
@@ -358,7 +358,7 @@ EV_CHECK_SIZE(ev_task, 40);
 EV_CHECK_SIZE(ev_waiter, 80);
 EV_CHECK_PLACE(ev_waiter, comm, 64);
 EV_CHECK_SIZE(ev_reader, 16);
-EV_CHECK_SIZE(ev_process, 16);
+EV_CHECK_SIZE(ev_process, 24);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);
 EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);

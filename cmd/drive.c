@@ -11,8 +11,7 @@
 #include "cmd/values.h"
 
 enum {
-	OPT_HANDSHAKE = 0x200,
-	OPT_DRY_RUN,
+	OPT_DRY_RUN = 0x200,
 	OPT_WAIT_LOCK,
 };
 
@@ -80,24 +79,6 @@ static error_t parse_drive(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp drive_argp = { .options = drive_options, .parser = parse_drive };
-
-static const struct argp_option handshake_options[] = {
-	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API if the process has not; its own call will then fail",
-	  50 },
-	{}
-};
-
-static error_t parse_handshake(int key, char *arg __attribute__((unused)), struct argp_state *state)
-{
-	struct drive_options *o = state->input;
-
-	if (key != OPT_HANDSHAKE)
-		return ARGP_ERR_UNKNOWN;
-	o->handshake = true;
-	return 0;
-}
-
-const struct argp handshake_argp = { .options = handshake_options, .parser = parse_handshake };
 
 static const struct argp_option lock_options[] = {
 	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,

@@ -230,17 +230,27 @@ static bool is_first_holder(const struct uffdctl_list *l, size_t i)
 static void say_unread(struct invocation *inv, const struct uffdctl_pending *p)
 {
 	const struct uffdctl_list *l = uffdctl_pending_list(p);
+	const struct uffdctl_uffd *first = NULL;
+	char more[80] = "";
+	size_t nr = 0;
 
 	for (size_t i = 0; i < uffdctl_list_count(l); i++) {
 		const struct uffdctl_uffd *v = uffdctl_list_get(l, i);
 
-		if (v->has_reader == 0 && v->pending && v->pending != UFFDCTL_UNKNOWN && is_first_holder(l, i) &&
-		    is_waited_on(v->ctx, inv->options, p))
-			note(&inv->messages,
-			     "no thread waits for the messages of userfaultfd %d of %d (%" PRIu64
-			     " not read): its handler is busy, or there is none",
-			     v->fd, v->pid, v->pending);
+		if (v->has_reader != 0 || !v->pending || v->pending == UFFDCTL_UNKNOWN || !is_first_holder(l, i) ||
+		    !is_waited_on(v->ctx, inv->options, p))
+			continue;
+		first = first ?: v;
+		nr++;
 	}
+	if (!first)
+		return;
+	if (nr > 1)
+		snprintf(more, sizeof(more), ", nor for those of %zu more (READER of uffdctl list)", nr - 1);
+	note(&inv->messages,
+	     "no thread waits for the messages of userfaultfd %d of %d (%" PRIu64
+	     " not read)%s: the handler is busy, or there is none",
+	     first->fd, first->pid, first->pending, more);
 }
 
 /* So many rows fit on a screen. Those that matter come first: readers, then those in a system call on a descriptor. */

@@ -3,6 +3,10 @@
 #include "cmd/drive.h"
 #include "cmd/usage.h"
 
+enum {
+	OPT_HANDSHAKE = 0x500,
+};
+
 struct register_options {
 	struct drive_options drive;
 	uint64_t modes;
@@ -57,6 +61,8 @@ static const struct column unregister_columns[] = {
 static const struct argp_option register_options[] = {
 	{ "mode", 'm', "MODES", 0,
 	  "Register for minor faults (the default), missing, wp, rwp, or several, separated by commas", 10 },
+	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API if the process has not; its own call will then fail",
+	  50 },
 	{}
 };
 
@@ -73,6 +79,9 @@ static error_t parse_register(int key, char *arg, struct argp_state *state)
 			return usage_error(state,
 					   "--mode=%s: write minor, missing, wp, rwp, or several, separated by commas",
 					   arg);
+		return 0;
+	case OPT_HANDSHAKE:
+		o->drive.handshake = true;
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -112,9 +121,7 @@ static int run_unregister(struct invocation *inv)
 	return change_registration(inv, do_unregister);
 }
 
-/* The first one is for register alone: without a handshake nothing is registered. */
 static const struct option_group register_groups[] = {
-	{ &handshake_argp, offsetof(struct register_options, drive) },
 	{ &drive_argp, offsetof(struct register_options, drive) },
 	{ &lock_argp, offsetof(struct register_options, drive) },
 	{},
@@ -137,7 +144,7 @@ const struct cmd cmd_unregister = {
 	.name = "unregister",
 	.summary = "Unregister ranges, and wake the threads that wait there",
 	.args = "PID RANGE...",
-	.groups = register_groups + 1,
+	.groups = register_groups,
 	.options_size = sizeof(struct register_options),
 	.columns = unregister_columns,
 	.acts = true,

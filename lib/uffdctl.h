@@ -475,11 +475,6 @@ struct uffdctl_watch_stats {
 	uint64_t delivered;		    /* faults whose message a handler has read */
 	uint64_t lost_events;		    /* faults that are in the totals, but were not passed to fn */
 	uint64_t missed;		    /* faults that could not be followed for lack of room */
-	/*
-	 * How often the kernel did not run a program of backend kprobe (since Linux 6.7; 0 before): some faults may not
-	 * be counted, or be counted as ended by a signal although they were woken.
-	 */
-	uint64_t skipped;
 	uint64_t max_wait_ns;
 	uint64_t unknown_waits; /* faults that have ended, but whose waiting time is not known: in no bucket */
 	uint64_t buckets[UFFDCTL_NR_BUCKETS];
@@ -487,6 +482,11 @@ struct uffdctl_watch_stats {
 	uint64_t max_queued_ns, max_handled_ns;
 	uint64_t queued[UFFDCTL_NR_BUCKETS];
 	uint64_t handled[UFFDCTL_NR_BUCKETS];
+	/*
+	 * How often the kernel did not run a program of backend kprobe (since Linux 6.7; 0 before): some faults may not
+	 * be counted, or be counted as ended by a signal although they were woken.
+	 */
+	uint64_t skipped;
 };
 
 /* Totals of a thread that has waited. */

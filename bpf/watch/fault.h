@@ -104,8 +104,9 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 
 /*
  * Nobody saw the beginning of this wait: on preemptible kernels, a program is skipped if another thread on the same
- * CPU was preempted in it. Programs that run under the queue's lock are never skipped (except with PREEMPT_RT). A fault
- * that found no room at its beginning stays missed, even if there is room by now.
+ * CPU was preempted in it. Programs that run under the queue's lock are never skipped (except with PREEMPT_RT, and
+ * those of kprobes: see totals.h). A fault that found no room at its beginning stays missed, even if there is room by
+ * now.
  */
 static __noinline struct ev_slot *start_unseen(struct ev_slot *s, struct task_struct *task, const void *uwq)
 {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The watched processes, from their beginning to their end. */
+#include <linux/errno.h>
+
 #include "bpf/watch/processes.h"
 #include "bpf/watch/tally.h"
 
@@ -67,10 +69,12 @@ static __u64 *memory_of(struct task_struct *task)
 SEC("syscall")
 int choose_process(struct ev_process *p)
 {
-	__u64 mm = p->mm;
+	__u64 mm = p->mm, parent = p->parent;
 
 	if (!p->process)
 		return bpf_map_lookup_elem(&memories, &mm) ? 1 : 0;
+	if (parent && !bpf_map_lookup_elem(&processes, &parent))
+		return -ENOENT;
 	if (mm)
 		return choose(p->process, mm);
 	forget(p->process);

@@ -4,7 +4,7 @@
 #define CMD_WATCH_OUTPUT_H
 
 #include "cmd/watch/options.h"
-#include "cmd/watch/places.h"
+#include "cmd/watch/by_mapping.h"
 #include "cmd/watch/symbols.h"
 #include "lib/uffdctl.h"
 
@@ -16,7 +16,7 @@ struct watch_session {
 	const char *backend;
 	const struct watch_options *options;
 	struct symbols symbols;
-	struct places *places; /* NULL: there is no stream */
+	struct by_mapping *by_mapping; /* NULL: there is no stream */
 	bool headings, color;
 	bool governed; /* a userfaultfd governed the memory when watching began */
 };

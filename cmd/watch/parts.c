@@ -97,7 +97,7 @@ static void add_resolver(struct rows *r, const struct uffdctl_resolver_totals *t
 			 two(handled, sizeof(handled), t->handled, t->max_handled_ns));
 }
 
-static void add_place(struct rows *r, const struct place *p)
+static void add_mapping(struct rows *r, const struct mapping_totals *p)
 {
 	char wait[DURATION_SIZE], each[DURATION_SIZE];
 	_cleanup_free_ char *escaped = NULL;
@@ -109,7 +109,7 @@ static void add_place(struct rows *r, const struct place *p)
 			 duration_text(wait, p->wait_ns, 0), duration_text(each, average(p->wait_ns, p->faults), 0));
 }
 
-void parts_text(struct uffdctl_watch *w, const struct places *places)
+void parts_text(struct uffdctl_watch *w, const struct by_mapping *by_mapping)
 {
 	struct rows teams = {}, mappings = {}, resolvers = {};
 	const struct uffdctl_resolver_totals *r;
@@ -119,8 +119,8 @@ void parts_text(struct uffdctl_watch *w, const struct places *places)
 		add_team(&teams, t);
 	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
 		add_resolver(&resolvers, r);
-	for (size_t i = 0; places && i <= places->nr; i++)
-		add_place(&mappings, &places->list[i]);
+	for (size_t i = 0; by_mapping && i <= by_mapping->nr; i++)
+		add_mapping(&mappings, &by_mapping->list[i]);
 	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
 	put_rows(&mappings, "     PID MAPPING                     FAULTS     TOTAL   AVERAGE");
 	put_rows(&resolvers,
@@ -185,7 +185,7 @@ static json_object *thread_json(const struct uffdctl_thread_totals *t)
 	return o;
 }
 
-static json_object *place_json(const struct place *p)
+static json_object *mapping_json(const struct mapping_totals *p)
 {
 	json_object *o = json_object_new_object();
 
@@ -196,13 +196,13 @@ static json_object *place_json(const struct place *p)
 	return o;
 }
 
-static json_object *places_json(const struct places *places)
+static json_object *mappings_json(const struct by_mapping *by_mapping)
 {
-	json_object *array = places ? json_object_new_array() : NULL;
+	json_object *array = by_mapping ? json_object_new_array() : NULL;
 
-	for (size_t i = 0; places && i <= places->nr; i++)
-		if (places->list[i].faults)
-			json_object_array_add(array, place_json(&places->list[i]));
+	for (size_t i = 0; by_mapping && i <= by_mapping->nr; i++)
+		if (by_mapping->list[i].faults)
+			json_object_array_add(array, mapping_json(&by_mapping->list[i]));
 	return array;
 }
 
@@ -216,7 +216,7 @@ void resolvers_json(struct uffdctl_watch *w, json_object *o)
 	json_object_object_add(o, "resolvers", resolvers);
 }
 
-void parts_json(struct uffdctl_watch *w, const struct places *places, json_object *o)
+void parts_json(struct uffdctl_watch *w, const struct by_mapping *by_mapping, json_object *o)
 {
 	json_object *teams = json_object_new_array(), *threads = json_object_new_array();
 	const struct uffdctl_thread_totals *thread;
@@ -229,5 +229,5 @@ void parts_json(struct uffdctl_watch *w, const struct places *places, json_objec
 		json_object_array_add(threads, thread_json(thread));
 	json_object_object_add(o, "teams", teams);
 	json_object_object_add(o, "threads", threads);
-	json_object_object_add(o, "mappings", places_json(places));
+	json_object_object_add(o, "mappings", mappings_json(by_mapping));
 }

@@ -55,6 +55,7 @@ static void percentiles_text(const struct uffdctl_watch_stats *st, const struct 
 {
 	const char *before = " ";
 	char duration[DURATION_SIZE];
+	uint64_t nr;
 
 	fputs(w->name, stdout);
 	for (int i = 0; i < NR_PERCENTS; i++) {
@@ -66,7 +67,8 @@ static void percentiles_text(const struct uffdctl_watch_stats *st, const struct 
 		       duration_text(duration, ns, 0));
 		before = ", ";
 	}
-	printf(" (%" PRIu64 " faults)", totals_sum(totals_buckets(st, w), UFFDCTL_NR_BUCKETS));
+	nr = totals_sum(totals_buckets(st, w), UFFDCTL_NR_BUCKETS);
+	printf(" (%" PRIu64 " fault%s)", nr, nr == 1 ? "" : "s");
 }
 
 /* A line for each doubling, which is easier to read than all buckets. */
@@ -107,7 +109,7 @@ void summary_text(const struct watch_session *s, const struct uffdctl_watch_stat
 	}
 	putchar('\n');
 	put_histogram(st);
-	parts_text(s->watch, s->places);
+	parts_text(s->watch, s->by_mapping);
 }
 
 /* ---- JSON ---- */
@@ -166,7 +168,7 @@ void summary_json(const struct watch_session *s, const struct uffdctl_watch_stat
 {
 	json_object *o = begin(s->watch, "summary", st, duration_ns);
 
-	parts_json(s->watch, s->places, o);
+	parts_json(s->watch, s->by_mapping, o);
 	json_print(o);
 }
 

@@ -29,8 +29,8 @@ static void on_fault(void *data, const struct uffdctl_fault *f)
 	struct watching *w = data;
 	const struct watch_options *o = w->session.options;
 
-	if (w->session.places)
-		places_add(w->session.places, f);
+	if (w->session.by_mapping)
+		by_mapping_add(w->session.by_mapping, f);
 	/* A wait of unknown length may have been shorter. */
 	if ((o->min_wait_ns && f->wait_ns == UFFDCTL_UNKNOWN) || f->wait_ns < o->min_wait_ns ||
 	    w->nr_shown >= o->max_count)
@@ -198,12 +198,12 @@ static int run_watch(struct invocation *inv)
 			     .color = inv->style.color },
 		.output = choose_output(o),
 	};
-	struct places places = {};
+	struct by_mapping by_mapping = {};
 	struct uffdctl_ranges *ranges = NULL;
 	int r = parse_ranges(inv->context, o, &ranges), status = r < 0 ? EXIT_USAGE : EXIT_UNDONE;
 
 	if (!o->summary_only)
-		w.session.places = &places;
+		w.session.by_mapping = &by_mapping;
 	if (r >= 0)
 		r = pids_check(&o->pids, inv);
 	if (r >= 0) {
@@ -217,7 +217,7 @@ static int run_watch(struct invocation *inv)
 		r = watch_and_sum_up(&w);
 	}
 	uffdctl_watch_close(w.session.watch);
-	places_free(&places);
+	by_mapping_free(&by_mapping);
 	symbols_end(&w.session.symbols);
 	uffdctl_ranges_free(ranges);
 	pids_free(&o->pids);

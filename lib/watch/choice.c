@@ -111,9 +111,9 @@ bool watch_is_chosen(const struct uffdctl_watch *w, const struct ev_waiter *ev)
 /* ---- processes ---- */
 
 /* Runs a program, since others count memories at the same time: see struct ev_process. */
-static int run_choose(const struct uffdctl_watch *w, uint64_t process, uint64_t mm)
+static int run_choose(const struct uffdctl_watch *w, uint64_t process, uint64_t mm, uint64_t parent)
 {
-	struct ev_process p = { process, mm };
+	struct ev_process p = { process, mm, parent };
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = &p, .ctx_size_in = sizeof(p));
 	int r = bpf_prog_test_run_opts(w->choose_fd, &opts);
 
@@ -122,17 +122,20 @@ static int run_choose(const struct uffdctl_watch *w, uint64_t process, uint64_t 
 
 bool watch_is_wanted(const struct uffdctl_watch *w, uint64_t mm)
 {
-	return !(w->config.flags & EV_WATCH_SOME) || run_choose(w, 0, mm) > 0;
+	return !(w->config.flags & EV_WATCH_SOME) || run_choose(w, 0, mm, 0) > 0;
 }
 
-static int choose(struct uffdctl_watch *w, const struct ev_task *task)
+/* @parent: as in struct ev_process. Returns whether it was chosen now. */
+static int choose(struct uffdctl_watch *w, const struct ev_task *task, uint64_t parent)
 {
-	int r = run_choose(w, task->process, task->mm);
+	int r = run_choose(w, task->process, task->mm, parent);
 
 	if (r == -E2BIG)
 		return fail(w->u, r, "%d: at most %d processes can be watched", task->pid, EV_MAX_PROCESSES);
-	/* It was given twice, or its parent's fork was seen meanwhile. */
-	return r == -EEXIST ? 0 : r < 0 ? fail(w->u, r, "%d: selecting this process: %s", task->pid, strerror(-r)) : 0;
+	/* It was given twice, or its parent's fork was seen meanwhile; or its parent is not chosen. */
+	if (r == -EEXIST || r == -ENOENT)
+		return 0;
+	return r < 0 ? fail(w->u, r, "%d: selecting this process: %s", task->pid, strerror(-r)) : 1;
 }
 
 int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
@@ -147,7 +150,7 @@ int watch_choose(struct uffdctl_watch *w, const struct uffdctl_watch_opts *opts)
 			return r == -ENOENT
 				       ? fail(w->u, -ESRCH, "%d: no such process", opts->pids[i])
 				       : fail(w->u, r, "%d: looking for this process: %s", opts->pids[i], strerror(-r));
-		r = choose(w, &task);
+		r = choose(w, &task, 0);
 	}
 	return r;
 }
@@ -162,14 +165,11 @@ static int choose_child(const void *arg_ev, void *arg)
 {
 	const struct ev_task *task = arg_ev;
 	struct child_walk *walk = arg;
-	uint64_t value;
+	int r = task->parent ? choose(walk->w, task, task->parent) : 0;
 
-	if (bpf_map_lookup_elem(walk->w->processes_fd, &task->parent, &value) < 0 ||
-	    bpf_map_lookup_elem(walk->w->processes_fd, &task->process, &value) == 0)
-		return 0;
-	walk->nr_new++;
-	walk->err = choose(walk->w, task);
-	return walk->err < 0;
+	walk->nr_new += r > 0;
+	walk->err = r < 0 ? r : 0;
+	return r < 0;
 }
 
 static int each_process(struct uffdctl_watch *w, struct iter *it, int (*fn)(const void *ev, void *arg), void *arg)
@@ -232,7 +232,7 @@ static int drop_ended(struct uffdctl_watch *w, struct iter *it)
 	}
 	r = each_process(w, it, meet, &walk);
 	for (size_t i = 0; r >= 0 && i < walk.nr; i++)
-		run_choose(w, walk.gone[i], 0);
+		run_choose(w, walk.gone[i], 0, 0);
 	return r;
 }
 

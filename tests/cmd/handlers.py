@@ -72,8 +72,7 @@ def handlers_many():
         r = run("pending", t.pid, check=0)
         eq(len(r.out.split("\n\n")[1].splitlines()) - 1, 32, "rows")
         contains(r.err, f"{nr - 32} more threads can resolve")
-        contains(r.err, f"no thread waits for the messages of userfaultfd {t.u} of {t.pid} (1 not read)")
-        contains(r.err, f"no thread waits for the messages of userfaultfd {second} of {t.pid} (40 not read)")
+        contains(r.err, f"no thread waits for the messages of userfaultfd {t.u} of {t.pid} (1 not read), nor for those of 1 more")
 
 
 @test

@@ -130,8 +130,9 @@ def watch_exact_beside_bpf_calls():
     try:
         _, s, handled = storm(fewer(20000), 4, "memfd", "minor", "--summary")
         ok(all(one.poll() is None for one in ones), "the maps are looked up")
-        if BACKEND != "kprobe" or not s["programs_skipped"]:
-            eq((s["faults"]["minor"] - s["ended"]["signal"], s["delivered"]), (handled, handled), "faults")
+        # Each program that is skipped spoils one count.
+        for count in (s["faults"]["minor"] - s["ended"]["signal"], s["delivered"]):
+            ok(abs(count - handled) <= s["programs_skipped"], f"{count} of {handled}: {s}")
         ok(BACKEND == "kprobe" or not s["programs_skipped"], "only kprobe's are skipped")
     finally:
         for one in ones:

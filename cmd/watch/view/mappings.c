@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/watch/by_mapping.h"
 #include "cmd/watch/view/mappings.h"
 
 /* The part of heat that remains after a second. */
@@ -12,14 +13,9 @@
 
 /* ---- finding ---- */
 
-/* FNV-1a */
 static uint64_t hash_name(pid_t pid, const char *name)
 {
-	uint64_t h = 0xcbf29ce484222325 ^ (uint64_t)pid;
-
-	for (size_t i = 0; i < VIEW_NAME - 1 && name[i]; i++)
-		h = (h ^ (unsigned char)name[i]) * 0x100000001b3;
-	return h;
+	return mapping_hash(pid, name, VIEW_NAME - 1);
 }
 
 const struct mapping *mappings_by_id(const struct mappings *ms, uint32_t id)
