@@ -145,6 +145,7 @@ enum ev_watch_flags {
 	EV_WATCH_STREAM = 1 << 0,   /* records are wanted */
 	EV_WATCH_SOME = 1 << 1,	    /* only processes that are chosen */
 	EV_WATCH_CHILDREN = 1 << 2, /* and their descendants */
+	EV_WATCH_STEPS = 1 << 3,    /* each step is seen: a slot has nvcsw of its fault's beginning */
 };
 
 #define EV_MAX_RANGES 64
@@ -297,6 +298,7 @@ enum ev_slot_state {
 	EV_BEFORE,	/* waited when watching began: not counted */
 	EV_BEFORE_READ, /* the same, and its message has been read */
 	EV_DONE,	/* its last fault has ended and is counted, except perhaps that it slept */
+	EV_LEAVING,	/* woken, and all is counted; it has not left handle_userfault() yet */
 	EV_ENDING,	/* nobody saw its fault end; it is being counted */
 	EV_TAKEN_OVER,	/* sched: counted as ended while another CPU was filling the slot */
 };

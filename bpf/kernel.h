@@ -130,7 +130,10 @@ struct signal_struct {
 	struct {
 		int counter;
 	} live; /* threads */
+	unsigned int flags;
 };
+
+#define SIGNAL_GROUP_EXIT 4
 
 struct task_struct {
 	struct thread_info thread_info;

@@ -51,11 +51,6 @@ static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 	release(s, EV_IDLE);
 }
 
-static bool has_slept(const struct ev_slot *s, struct task_struct *task)
-{
-	return s->slept || READ(struct task_struct, task, nvcsw) != s->switches;
-}
-
 static __always_inline void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr,
 				  bool unseen)
 {
@@ -88,9 +83,8 @@ static void fault_queued(struct task_struct *task, struct userfaultfd_ctx *ctx, 
 	s = slot_of(task, true);
 	if (!s)
 		return;
-	/* Nobody saw the end of the last fault. */
 	if (is_waiting(s))
-		end_unseen(s, s->word, EV_IDLE);
+		end_missed(s, task);
 	s->slept = 0;
 	s->switches = task->nvcsw;
 	if (is_streaming()) {
@@ -141,7 +135,7 @@ static __always_inline struct ev_slot *ending_slot(struct ev_slot *s, struct tas
 	if (is_waiting(s))
 		return s;
 	if (s && waited_before(s)) {
-		s->word = EV_IDLE;
+		s->word = EV_LEAVING;
 		return NULL;
 	}
 	return start_unseen(s, task, uwq);
@@ -177,17 +171,19 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 	slept = has_slept(s, task);
 	ADD(st->blocked, slept);
 	count_end(&s->f);
-	release(s, slept ? EV_IDLE : EV_DONE);
+	release(s, slept ? EV_LEAVING : EV_DONE);
 }
 
 /* The current task leaves handle_userfault(). True: it was woken, and this is counted. */
 static bool went_on(struct ev_slot *s, struct task_struct *task)
 {
-	struct ev_stats *st = own_stats();
+	struct ev_stats *st;
 
-	if (!s || !st || s->word != EV_DONE)
+	if (!s || (s->word != EV_DONE && s->word != EV_LEAVING))
 		return false;
-	ADD(st->blocked, task->nvcsw != s->switches);
+	st = s->word == EV_DONE ? own_stats() : NULL;
+	if (st)
+		ADD(st->blocked, task->nvcsw != s->switches);
 	s->word = EV_IDLE;
 	return true;
 }

@@ -9,7 +9,17 @@ char _license[] SEC("license") = "GPL";
 SEC("fexit/handle_userfault")
 int BPF_PROG(ends, struct vm_fault *vmf, unsigned long reason, unsigned int ret)
 {
-	fault_ends(ret);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+
+	if (went_on(s, task))
+		return 0;
+	if (is_waiting(s))
+		fault_ends(s, task, ret);
+	else if (s && waited_before(s))
+		s->word = EV_IDLE;
+	else if (ret & VM_FAULT_RETRY && all_seen && is_wanted((__u64)task->mm))
+		unseen_ends(s, task, vmf, reason);
 	return 0;
 }
 

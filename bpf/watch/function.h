@@ -29,6 +29,11 @@ static __u64 message_flags(__u32 fault_flags, __u64 reason)
 	       (reason & config.vm_rwp ? UFFD_PAGEFAULT_FLAG_RWP : 0);
 }
 
+static __u64 message_address(struct vm_fault *vmf, struct userfaultfd_ctx *ctx)
+{
+	return GET(ctx, features) & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address);
+}
+
 static void fault_begins(struct vm_fault *vmf, __u64 reason)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -38,8 +43,7 @@ static void fault_begins(struct vm_fault *vmf, __u64 reason)
 
 	if (!ctx || !will_queue(ctx, task, flags))
 		return;
-	fault_queued(task, ctx, message_flags(flags, reason),
-		     GET(ctx, features) & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address));
+	fault_queued(task, ctx, message_flags(flags, reason), message_address(vmf, ctx));
 }
 
 /*
@@ -51,16 +55,38 @@ static bool has_signal(struct task_struct *task)
 	return (task->pending.signal.sig[0] | task->signal->shared_pending.signal.sig[0]) & ~task->blocked.sig[0];
 }
 
-/* handle_userfault() has returned. */
-static void fault_ends(__u32 ret)
+/*
+ * handle_userfault() has returned, and nobody saw its beginning (see start_unseen) or woke the thread. Its mapping may
+ * be gone by now: its userfaultfd is believed only if it governs the memory of the thread.
+ */
+static __always_inline void unseen_ends(struct ev_slot *s, struct task_struct *task, struct vm_fault *vmf, __u64 reason)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct ev_slot *s = slot_of(task, false);
+	struct vm_area_struct *vma = GET(vmf, vma);
+	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
+	__u64 mm = (__u64)task->mm, flags = message_flags(GET(vmf, flags), reason), addr;
+
+	if (!ctx || !mm || (__u64)GET(ctx, mm) != mm || !will_queue(ctx, task, GET(vmf, flags)))
+		return;
+	addr = message_address(vmf, ctx);
+	if (!is_chosen(flags, addr))
+		return;
+	if (!s && !no_room)
+		s = take_place((__u64)task);
+	if (!s)
+		return;
+	s->f.ip = 0;
+	set_nobody(&s->f);
+	start(s, ctx, mm, flags, addr, true);
+	set_thread(&s->f, task);
+	fault_ended(s, has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, false);
+}
+
+/* handle_userfault() has returned, and the thread was not woken by an ioctl. */
+static void fault_ends(struct ev_slot *s, struct task_struct *task, __u32 ret)
+{
 	struct ev_stats *st;
 	bool slept;
 
-	if (went_on(s, task) || !is_waiting(s))
-		return;
 	if (ret & VM_FAULT_RETRY) {
 		slept = has_slept(s, task);
 		fault_ended(s, slept || has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, slept);

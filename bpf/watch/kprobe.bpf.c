@@ -15,7 +15,11 @@ char _license[] SEC("license") = "GPL";
 SEC("kretprobe/handle_userfault")
 int BPF_KRETPROBE(ends, unsigned int ret)
 {
-	fault_ends(ret);
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+
+	if (!went_on(s, task) && is_waiting(s))
+		fault_ends(s, task, ret);
 	return 0;
 }
 

@@ -104,13 +104,49 @@ int BPF_PROG(process_execs)
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(thread_exits)
+/* The thread exits, or has exited. */
+static void leave_slot(struct task_struct *task)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = search_slot((__u64)task);
+
+	if (!s)
+		return;
+	if (config.flags & EV_WATCH_STEPS)
+		end_missed(s, task);
+	else
+		end_lost(s, s->word, EV_IDLE);
+	leave_team(s);
+	s->thread = 0;
+	s->resolver = 0;
+	s->known_mm = 0;
+	s->f.start_ns = 0;
+	s->word = EV_IDLE;
+	__sync_lock_test_and_set(&s->task, 0);
+}
+
+/* @number: the address of the task, as a number: the verifier forbids arithmetic with pointers that it knows */
+static __noinline int leave(__u64 number)
+{
+	struct task_struct *task = (void *)number;
 
 	leave_slot(task);
 	if (config.flags & EV_WATCH_SOME && BPF_CORE_READ(task, signal, live.counter) <= 0)
 		forget((__u64)BPF_CORE_READ(task, signal));
 	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(thread_exits)
+{
+	return leave(bpf_get_current_task());
+}
+
+/*
+ * A program is skipped if another thread was preempted in it on the same CPU: then it skips all threads of a process
+ * that is killed. This one runs where nothing is preempted (from RCU), and makes up for it.
+ */
+SEC("tp_btf/sched_process_free")
+int BPF_PROG(thread_is_freed)
+{
+	return leave(first_argument(ctx));
 }

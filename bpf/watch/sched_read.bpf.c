@@ -48,7 +48,7 @@ static enum noted note_and_mark(struct ev_slot *s, __u32 word, struct ev_stats *
 static enum noted note_waiting(struct ev_slot *s, __u32 word, const struct sign *sign, struct ev_stats *st)
 {
 	if (s->completed != sign->marks.completed) {
-		end_unseen(s, word, EV_DONE);
+		end_lost(s, word, EV_DONE);
 		return AGAIN;
 	}
 	if (!(word & EV_DELIVERY_SEEN)) {

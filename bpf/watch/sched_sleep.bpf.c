@@ -88,7 +88,7 @@ static bool goes_to_sleep(struct ev_slot *s, struct task_struct *task, struct si
 			if (change(s, word, word | EV_SLEEP_SEEN))
 				return true;
 		} else if (state == EV_WAITING) {
-			end_unseen(s, word, EV_DONE);
+			end_lost(s, word, EV_DONE);
 		} else if (state != EV_ENDING && take_slot(s, word, bpf_get_current_task(), sign)) {
 			return true;
 		}
@@ -160,7 +160,7 @@ static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
 			continue;
 		}
 		if (state == EV_WAITING)
-			end_unseen(s, word, EV_DONE);
+			end_lost(s, word, EV_DONE);
 		return false;
 	}
 	return false;

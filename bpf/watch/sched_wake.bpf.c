@@ -65,7 +65,7 @@ static bool wakes(struct ev_slot *s, struct task_struct *task, struct task_struc
 			return true;
 		case EV_WAITING:
 			if (s->completed != task->min_flt + task->maj_flt) {
-				end_unseen(s, word, EV_DONE);
+				end_lost(s, word, EV_DONE);
 				continue;
 			}
 			if (!change(s, word, word - EV_WAITING + EV_FILLING))

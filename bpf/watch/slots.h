@@ -21,8 +21,7 @@ extern __u32 no_room;
 /* Number of slots whose fault is counted and has not ended: while it is 0, no such fault needs to be looked for. */
 extern __u64 nr_taken;
 
-/* Not inlined: a light skeleton can't have more than 32 functions. */
-static __noinline struct ev_slot *find_slot(__u64 task)
+static __always_inline struct ev_slot *search_slot(__u64 task)
 {
 	for (__u32 i = 0; i < EV_MAX_PROBES; i++) {
 		__u32 at = ev_slot_place(task, i);
@@ -32,6 +31,12 @@ static __noinline struct ev_slot *find_slot(__u64 task)
 			return s;
 	}
 	return NULL;
+}
+
+/* A light skeleton can't have more than 32 functions: this is not inlined, and where it is called once, not used. */
+static __noinline struct ev_slot *find_slot(__u64 task)
+{
+	return search_slot(task);
 }
 
 static inline struct ev_slot *take_place(__u64 task)

@@ -97,21 +97,52 @@ static __always_inline void note_resolver(struct ev_fault *f, struct task_struct
 }
 
 /*
- * The thread has gone on, and nobody saw when. If it slept, a signal woke it: wake-ups by ioctls are seen.
+ * The thread has gone on, and nobody saw when. No ioctl has woken it: that is seen.
  * @word: the slot's, as it was read
+ * @end: EV_SIGNAL if it slept
  */
-static __always_inline void end_unseen(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_end end, enum ev_slot_state after)
 {
 	if (ev_slot_state(word) != EV_WAITING ||
 	    __sync_val_compare_and_swap(&s->word, word, word - EV_WAITING + EV_ENDING) != word)
-		return;
-	s->f.end = word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED;
+		return false;
+	s->f.end = end;
 	s->f.end_ns = s->f.start_ns;
 	s->f.unmeasured = 1;
 	count_end(&s->f);
 	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
 	ADD(nr_taken, -1);
+	return true;
+}
+
+/* With EV_WATCH_STEPS: has the thread slept since the slot's fault began? */
+static inline bool has_slept(const struct ev_slot *s, struct task_struct *task)
+{
+	return s->slept || BPF_CORE_READ(task, nvcsw) != s->switches;
+}
+
+/*
+ * With EV_WATCH_STEPS: the thread has another fault or exits, and the end of the slot's fault was missed. A thread
+ * that has slept since most likely slept in the fault; one that is being killed did not even need to.
+ */
+static __always_inline void end_missed(struct ev_slot *s, struct task_struct *task)
+{
+	bool slept = has_slept(s, task);
+	bool killed = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
+	struct ev_stats *st;
+
+	if (!end_unseen(s, EV_WAITING, slept || killed ? EV_SIGNAL : EV_NOT_WAITED, EV_IDLE))
+		return;
+	st = own_stats();
+	if (st)
+		ADD(st->blocked, slept);
+}
+
+/* In the backend sched, the slot's word says whether it slept. */
+static __always_inline void end_lost(struct ev_slot *s, __u32 word, enum ev_slot_state after)
+{
+	end_unseen(s, word, word & EV_SLEEP_SEEN ? EV_SIGNAL : EV_NOT_WAITED, after);
 }
 
 /* Its thread leaves the team: it exits, or has another memory. */
@@ -126,23 +157,6 @@ static __always_inline void leave_team(struct ev_slot *s)
 	left = __sync_fetch_and_add(&t->nr_threads, -1) - 1;
 	if (left && left == t->nr_waiting)
 		__sync_lock_test_and_set(&t->all_since, bpf_ktime_get_ns());
-}
-
-/* The thread exits. */
-static inline void leave_slot(struct task_struct *task)
-{
-	struct ev_slot *s = slot_of(task, false);
-
-	if (!s)
-		return;
-	end_unseen(s, s->word, EV_IDLE);
-	leave_team(s);
-	s->thread = 0;
-	s->resolver = 0;
-	s->known_mm = 0;
-	s->f.start_ns = 0;
-	s->word = EV_IDLE;
-	__sync_lock_test_and_set(&s->task, 0);
 }
 
 #endif

@@ -50,6 +50,10 @@ int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, uns
 
 	if (went_on(s, task))
 		return 0;
+	if (s && waited_before(s)) {
+		s->word = EV_IDLE;
+		return 0;
+	}
 	/*
 	 * Usually the waker has counted it; with PREEMPT_RT its program may have been skipped, and the slot still
 	 * waits.

@@ -140,7 +140,7 @@ static void fentry_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_fentry = {
 	.name = "fentry",
-	.flags = WATCH_BLOCKED_AT_END,
+	.flags = WATCH_STEPS,
 	.probe = fentry_probe,
 	.open = fentry_attach,
 	.close = fentry_unload,
@@ -188,7 +188,7 @@ static void kprobe_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_kprobe = {
 	.name = "kprobe",
-	.flags = WATCH_BLOCKED_AT_END,
+	.flags = WATCH_STEPS,
 	.probe = kprobe_probe,
 	.open = kprobe_attach,
 	.close = kprobe_unload,

@@ -113,7 +113,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 		.skipped = w->backend->skipped ? w->backend->skipped(w) : 0,
 		.unknown_waits = sum.unmeasured,
 	};
-	if (w->backend->flags & WATCH_BLOCKED_AT_END)
+	if (w->backend->flags & WATCH_STEPS)
 		st.blocked += st.pending;
 	memcpy(st.faults, sum.faults, sizeof(sum.faults));
 	memcpy(st.ended, sum.ended, sizeof(sum.ended));

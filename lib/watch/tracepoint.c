@@ -31,7 +31,7 @@ static void unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_tracepoint = {
 	.name = "tracepoint",
-	.flags = WATCH_BLOCKED_AT_END,
+	.flags = WATCH_STEPS,
 	.probe = probe,
 	.open = attach,
 	.close = unload,

@@ -51,6 +51,9 @@ static int try_backend(struct uffdctl_watch *w, const struct uffdctl_watch_opts 
 	int r;
 
 	*why = NULL;
+	w->config.flags &= ~EV_WATCH_STEPS;
+	if (w->backend->flags & WATCH_STEPS)
+		w->config.flags |= EV_WATCH_STEPS;
 	*err = w->backend->probe(w, why);
 	if (*err < 0)
 		return 0;

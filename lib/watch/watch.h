@@ -9,7 +9,7 @@
 struct uffdctl_watch;
 
 enum watch_backend_flags {
-	WATCH_BLOCKED_AT_END = 1 << 0, /* faults that slept are counted when they have ended */
+	WATCH_STEPS = 1 << 0, /* EV_WATCH_STEPS; faults that slept are counted when they have ended */
 	/* Messages are counted at the readers, and faults whose message was read are marked. */
 	WATCH_MARKS = 1 << 1,
 };
