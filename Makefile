@@ -43,7 +43,7 @@ LIB_OBJS := $(LIB_SRCS:%.c=$(O)/%.o)
 CMD_OBJS := $(CMD_SRCS:%.c=$(O)/%.o)
 # Light skeletons load faster; these have programs of which a kernel lacks some.
 LIBBPF_SKELS := $(O)/watch_fentry.skel.h $(O)/watch_kprobe.skel.h
-BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h watch_tracepoint.lskel.h watch_sched.lskel.h)
+BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alarm.lskel.h watch_tracepoint.lskel.h watch_sched.lskel.h)
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:

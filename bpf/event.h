@@ -185,6 +185,17 @@ struct ev_ctxs {
 	__u64 ctx[EV_MAX_CTXS]; /* 0: none */
 };
 
+/* What the loader of alarm.bpf.c waits for. */
+enum ev_alarm {
+	EV_ALARM_OFF,
+	EV_ALARM_WAITS,	  /* a thread begins to wait */
+	EV_ALARM_NONE,	  /* a thread goes on, and no other waits for the memory of its process */
+	EV_ALARM_GOES_ON, /* a thread goes on that may have waited */
+};
+
+/* alarm.bpf.c: in the last place of a struct ev_ctxs, there are more. */
+#define EV_MORE_CTXS (~0ull)
+
 /* Backend sched: most threads that go to sleep have a memory that is not governed, as this bit says for many. */
 #define EV_MM_BITS 4096
 

@@ -14,7 +14,8 @@ enum {
 	EXIT_DONE = 0,
 	EXIT_UNDONE = 1, /* something was not done; stderr says what; pending -e: a thread waits */
 	EXIT_USAGE = 2,
-	EXIT_UNKNOWN = 3, /* where 1 is an answer: it could not be found out; stderr says why */
+	EXIT_UNKNOWN = 3,	/* where 1 is an answer: it could not be found out; stderr says why */
+	EXIT_INTERRUPTED = 130, /* a signal came before there was an answer */
 };
 
 /* Options that several commands share. */

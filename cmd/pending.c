@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "cmd/alarm.h"
 #include "cmd/columns.h"
 #include "cmd/handlers.h"
 #include "cmd/interrupt.h"
@@ -16,8 +17,8 @@ struct pending_options {
 	struct pids pids;
 	enum uffdctl_source source;
 	uint64_t interval_ns; /* --watch; 0: look once */
-	uint64_t min_slept_ns;
 	bool fail_if_any;
+	struct alarm alarm;
 };
 
 struct waiter_row {
@@ -141,19 +142,69 @@ static const struct column pending_columns[] = {
 	{}
 };
 
+enum {
+	OPT_WAIT = 0x200,
+	OPT_NONE,
+	OPT_TIMEOUT,
+};
+
 static const struct argp_option pending_options[] = {
 	{ "watch", 'w', "TIME", 0, "List again at this interval (2, 500ms), until Ctrl-C", 10 },
-	{ "min-slept", 's', "TIME", 0,
-	  "List only threads that have slept this long (500ms, 10s), or for an unknown time", 10 },
+	{ "older-than", 's', "TIME", 0,
+	  "List only threads that have waited this long (500ms, 10s), or for an unknown time", 10 },
 	{ "fail-if-any", 'e', NULL, 0, "Exit with status 1 if a thread waits, for scripts and health checks", 10 },
+	{ "wait", OPT_WAIT, NULL, 0, "Sleep until there is a thread to list, then list it and exit with status 0", 11 },
+	{ "none", OPT_NONE, NULL, 0, "With --wait: sleep until there is no thread to list", 11 },
+	{ "timeout", OPT_TIMEOUT, "TIME", 0, "With --wait: after this time, exit with status 1", 11 },
 	{}
 };
+
+static error_t check_options(const struct pending_options *o, const struct argp_state *state)
+{
+	const struct alarm *a = &o->alarm;
+
+	if (!a->wait && (a->none || a->timeout_ns != UFFDCTL_UNKNOWN))
+		return usage_error(state, "%s needs --wait", a->none ? "--none" : "--timeout");
+	if (o->interval_ns && (a->wait || o->fail_if_any))
+		return usage_error(state, "--watch lists until Ctrl-C: to be told of a waiter, use --wait alone");
+	if (a->wait && o->fail_if_any)
+		return usage_error(state, "--fail-if-any looks once, and --wait sleeps: use one of them");
+	return 0;
+}
+
+static error_t parse_alarm(int key, char *arg, struct alarm *a, const struct argp_state *state)
+{
+	switch (key) {
+	case 's':
+		if (parse_time(arg, &a->older_than_ns) < 0)
+			return usage_error(state, "--older-than=%s: write a time such as 100us, 5ms or 2s", arg);
+		return 0;
+	case OPT_WAIT:
+		a->wait = true;
+		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
+		return 0;
+	case OPT_NONE:
+		a->none = true;
+		return 0;
+	case OPT_TIMEOUT:
+		if (parse_time(arg, &a->timeout_ns) < 0)
+			return usage_error(state, "--timeout=%s: write a time such as 500ms, 30s or 5m", arg);
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
 
 static error_t parse_pending(int key, char *arg, struct argp_state *state)
 {
 	struct pending_options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		o->alarm.timeout_ns = UFFDCTL_UNKNOWN;
+		return ARGP_ERR_UNKNOWN;
+	case ARGP_KEY_END:
+		return check_options(o, state);
 	case 'w':
 		if (parse_time(arg, &o->interval_ns) < 0 || o->interval_ns < 10000000 ||
 		    o->interval_ns > UINT64_C(86400000000000))
@@ -165,12 +216,8 @@ static error_t parse_pending(int key, char *arg, struct argp_state *state)
 		o->fail_if_any = true;
 		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
 		return 0;
-	case 's':
-		if (parse_time(arg, &o->min_slept_ns) < 0)
-			return usage_error(state, "--min-slept=%s: write a time such as 100us, 5ms or 2s", arg);
-		return 0;
 	default:
-		return ARGP_ERR_UNKNOWN;
+		return parse_alarm(key, arg, &o->alarm, state);
 	}
 }
 
@@ -180,12 +227,6 @@ struct seen {
 	size_t hidden; /* processes that could not be inspected */
 };
 
-/* A thread counts if it is not known how long it slept. */
-static bool is_wanted(const struct pending_options *o, const struct uffdctl_waiter *w)
-{
-	return w->slept_ns >= o->min_slept_ns;
-}
-
 static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, bool *any)
 {
 	const struct pending_options *o = inv->options;
@@ -194,7 +235,7 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 	for (size_t i = 0; r >= 0 && i < uffdctl_pending_count(p); i++) {
 		struct waiter_row row = { uffdctl_pending_get(p, i), uffdctl_pending_list(p) };
 
-		if (!is_wanted(o, row.waiter))
+		if (!alarm_counts(&o->alarm, row.waiter))
 			continue;
 		*any = true;
 		r = table_row(inv->table, &row);
@@ -206,7 +247,7 @@ static int add_rows(struct invocation *inv, const struct uffdctl_pending *p, boo
 static bool is_waited_on(uint32_t ctx, const struct pending_options *o, const struct uffdctl_pending *p)
 {
 	for (size_t i = 0; i < uffdctl_pending_count(p); i++)
-		if (uffdctl_pending_get(p, i)->ctx == ctx && is_wanted(o, uffdctl_pending_get(p, i)))
+		if (uffdctl_pending_get(p, i)->ctx == ctx && alarm_counts(&o->alarm, uffdctl_pending_get(p, i)))
 			return true;
 	return false;
 }
@@ -291,22 +332,15 @@ static void say_none(struct invocation *inv, size_t hidden)
 		error(&inv->messages, "it is not known whether a thread waits: %zu processes can't be inspected",
 		      hidden);
 	else if (!inv->style.json)
-		note(&inv->messages, o->min_slept_ns ? "no thread has waited that long on a userfaultfd"
-				     : hidden	     ? "no visible thread waits on a userfaultfd"
-						     : "no thread waits on a userfaultfd");
+		note(&inv->messages, o->alarm.older_than_ns ? "no thread has waited that long on a userfaultfd"
+				     : hidden		    ? "no visible thread waits on a userfaultfd"
+							    : "no thread waits on a userfaultfd");
 }
 
-static int list_waiters(struct invocation *inv, struct seen *ret)
+/* @r: of finding them; without any, p is NULL */
+static int show_waiters(struct invocation *inv, struct uffdctl_pending *p, int r, struct seen *ret)
 {
-	struct pending_options *o = inv->options;
-	const struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source,
-						UFFDCTL_FIND_HANDLERS };
-	struct uffdctl_pending *p = NULL;
-	int r = pids_check(&o->pids, inv);
-
 	*ret = (struct seen){};
-	if (r >= 0)
-		r = uffdctl_pending(inv->context, &opts, &p);
 	if (r >= 0) {
 		r = add_rows(inv, p, &ret->any);
 		ret->hidden = uffdctl_pending_hidden(p);
@@ -319,37 +353,75 @@ static int list_waiters(struct invocation *inv, struct seen *ret)
 		r = -EIO;
 	if (p)
 		source_note(inv, uffdctl_pending_list(p), 0);
+	return r;
+}
+
+static int list_waiters(struct invocation *inv, const struct uffdctl_find_opts *opts, struct seen *ret)
+{
+	struct pending_options *o = inv->options;
+	struct uffdctl_pending *p = NULL;
+	int r = pids_check(&o->pids, inv);
+
+	if (r >= 0)
+		r = uffdctl_pending(inv->context, opts, &p);
+	r = show_waiters(inv, p, r, ret);
 	uffdctl_pending_free(p);
 	return r;
 }
 
 /* Wait for the next listing, if there is one. */
-static bool goes_on(struct invocation *inv, const struct seen *seen)
+static bool goes_on(struct invocation *inv)
 {
 	const struct pending_options *o = inv->options;
 	struct timespec interval = { o->interval_ns / 1000000000, o->interval_ns % 1000000000 };
 
-	/* With both options this is an alarm: end at the first waiter. */
-	if (!o->interval_ns || (o->fail_if_any && seen->any) || stdout_unread(&inv->messages))
+	if (!o->interval_ns || stdout_unread(&inv->messages))
 		return false;
 	return !interrupted() && nanosleep(&interval, NULL) == 0 && !interrupted();
 }
 
-static int run_pending(struct invocation *inv)
+static int run_wait(struct invocation *inv, const struct uffdctl_find_opts *opts)
 {
 	struct pending_options *o = inv->options;
+	struct uffdctl_pending *p = NULL;
+	struct seen seen;
+	int r = alarm_until(inv, &o->alarm, &o->pids, opts, &p), shown;
+
+	if (r == -EINTR)
+		return EXIT_INTERRUPTED;
+	shown = show_waiters(inv, p, r, &seen);
+	uffdctl_pending_free(p);
+	if (r < 0 || shown < 0)
+		return EXIT_UNKNOWN;
+	if (!r)
+		note(&inv->messages, "the time is over (--timeout)");
+	return r ? EXIT_DONE : EXIT_UNDONE;
+}
+
+static int run_list(struct invocation *inv, const struct uffdctl_find_opts *opts)
+{
+	const struct pending_options *o = inv->options;
 	struct seen seen = {};
 	int r;
 
 	if (o->interval_ns)
 		interrupts_catch(true);
 	do {
-		r = list_waiters(inv, &seen);
-	} while (r >= 0 && goes_on(inv, &seen));
-	pids_free(&o->pids);
+		r = list_waiters(inv, opts, &seen);
+	} while (r >= 0 && goes_on(inv));
 	if (r < 0 || !o->fail_if_any)
 		return r < 0 ? inv->exit_failed : EXIT_DONE;
 	return seen.any ? EXIT_UNDONE : seen.hidden ? EXIT_UNKNOWN : EXIT_DONE;
+}
+
+static int run_pending(struct invocation *inv)
+{
+	struct pending_options *o = inv->options;
+	struct uffdctl_find_opts opts = { sizeof(opts), o->pids.list, o->pids.nr, o->source, UFFDCTL_FIND_HANDLERS };
+	int status = o->alarm.wait ? run_wait(inv, &opts) : run_list(inv, &opts);
+
+	pids_free(&o->pids);
+	return status;
 }
 
 static const struct option_group pending_groups[] = {

@@ -408,6 +408,37 @@ const struct uffdctl_handler *uffdctl_pending_handler(const struct uffdctl_pendi
 /* The userfaultfds at the same moment, with their holders. */
 const struct uffdctl_list *uffdctl_pending_list(const struct uffdctl_pending *p);
 
+/* What uffdctl_alarm_wait() waits for. */
+enum uffdctl_alarm_event {
+	UFFDCTL_ALARM_WAITS = 1, /* a thread begins to wait */
+	UFFDCTL_ALARM_NONE,	 /* a thread goes on, and no other waits for the memory of its process */
+	UFFDCTL_ALARM_GOES_ON,	 /* a thread goes on that may have waited */
+};
+
+struct uffdctl_alarm;
+
+/*
+ * Be told when uffdctl_pending() is worth calling: its answer may still be the same as before. Concerns the threads
+ * that touch the memory of their own process; not those that touch another's, such as process_vm_readv(2), and
+ * kernel threads.
+ * @opts: pids as for uffdctl_pending(): NULL for all processes; source and flags must be 0
+ * @ret: out, close with uffdctl_alarm_close()
+ * -EPERM, -ENOSYS, …: BPF is not available, not logged. Beneath: the tracepoint sched_switch. Since 0.1.
+ */
+int uffdctl_alarm_open(struct uffdctl *u, const struct uffdctl_find_opts *opts, struct uffdctl_alarm **ret);
+/*
+ * Arm it for the next uffdctl_alarm_wait(); call this before uffdctl_pending(), so that nothing that comes after that is
+ * missed. New userfaultfds are looked for once a second, here and while it sleeps. A negative errno; logged. Since 0.1.
+ */
+int uffdctl_alarm_arm(struct uffdctl_alarm *a, enum uffdctl_alarm_event event);
+/*
+ * Sleep until it comes true or the time is over.
+ * @ns: time
+ * 1: it came true; 0: the time is over; -EINTR: a signal. Since 0.1.
+ */
+int uffdctl_alarm_wait(struct uffdctl_alarm *a, uint64_t ns);
+void uffdctl_alarm_close(struct uffdctl_alarm *a);
+
 /* ---- watching faults ---- */
 
 /* How a fault ended. */

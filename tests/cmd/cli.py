@@ -92,7 +92,7 @@ def cli_health_check():
     """pending -e: 0 nobody waits, 1 a thread waits, 3 it is not known."""
     with target(size=PAGE, seed=1, mode="minor") as (t, m):
         run("pending", "-e", t.pid, check=0)
-        for args in (["-e", GONE], ["-e", "-J", GONE], ["-e", t.pid, GONE], ["-e", "--watch=10ms", GONE]):
+        for args in (["-e", GONE], ["-e", "-J", GONE], ["-e", t.pid, GONE], ["--wait", GONE], ["--wait", "-J", GONE]):
             contains(run("pending", *args, check=3).err, "no such process")
         run("pending", GONE, check=1)
         run("pending", "-e", "frob", check=2)

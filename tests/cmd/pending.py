@@ -191,14 +191,14 @@ def pending_watch():
 
 
 @test
-def pending_min_slept():
+def pending_older_than():
     """A health check that healthy faults do not trip."""
     with target(size=4096, seed=1, mode="minor") as (t, m):
         t.touch(id=m["id"], access="read")
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "it waits")
-        run("pending", "-e", "--min-slept=1h", t.pid, check=0)
-        wait_until(lambda: run("pending", "-q", "-e", "--min-slept=100ms", t.pid).rc == 1, "long enough")
-        run("pending", "--min-slept=frob", check=2)
+        run("pending", "-e", "--older-than=1h", t.pid, check=0)
+        wait_until(lambda: run("pending", "-q", "-e", "--older-than=100ms", t.pid).rc == 1, "long enough")
+        run("pending", "--older-than=frob", check=2)
 
 
 @test
