@@ -74,7 +74,7 @@ static void add_memory(struct uffdctl_doctor *d, const struct sample *s, unsigne
 		*c = (struct uffdctl_memory_check){ s->name, mode, verdict, ioctls, detail };
 }
 
-static void try_mode(struct uffdctl_doctor *d, const struct sample *s, unsigned int mode, uint8_t *p, size_t size)
+static void try_mode(struct uffdctl_doctor *d, const struct sample *s, unsigned int mode, const uint8_t *p, size_t size)
 {
 	struct uffdctl_range range = { (uintptr_t)p, (uintptr_t)p + size };
 	_cleanup_close_ int uffd = -1;
@@ -95,7 +95,7 @@ static void try_mode(struct uffdctl_doctor *d, const struct sample *s, unsigned 
 	uffd_unregister(uffd, range);
 	/* The kernel names MOVE for all memory; mm/userfaultfd.c, validate_move_areas() takes anonymous memory only. */
 	if (s->memory != UFFDCTL_MEMORY_ANON)
-		ioctls &= ~(UINT64_C(1) << _UFFDIO_MOVE);
+		ioctls &= ~(UINT64_C(1) << UFFD_IOCTL_MOVE);
 	add_memory(d, s, mode, UFFDCTL_YES, ioctls, NULL);
 }
 

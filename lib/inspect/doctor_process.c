@@ -40,6 +40,7 @@ static int make_other(struct other *ret)
 	int alive[2], told[2];
 	pid_t child;
 
+	*ret = (struct other){ -1, -1 };
 	if (pipe2(alive, O_CLOEXEC) < 0)
 		return -errno;
 	if (pipe2(told, O_CLOEXEC) < 0) {
@@ -55,7 +56,7 @@ static int make_other(struct other *ret)
 		_exit(write(told[1], &other, sizeof(other)) != sizeof(other));
 	}
 	close(alive[0]), close(told[1]);
-	*ret = (struct other){ -1, alive[1] };
+	ret->pipe = alive[1];
 	if (child > 0)
 		waitpid(child, NULL, 0);
 	if (child < 0 || read(told[0], &ret->pid, sizeof(ret->pid)) != sizeof(ret->pid) || ret->pid < 0) {
