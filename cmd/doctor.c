@@ -105,7 +105,7 @@ static const struct column memory_columns[] = { { "MEMORY", "kind of memory, of 
 						{ "MODE", "mode of registration", 0, memory_mode },
 						{ "OK", "yes or no; unknown if it could not be tried", 0, memory_ok },
 						{ "IOCTLS", "what UFFDIO_REGISTER names for it", 0, memory_ioctls },
-						{ "DETAIL", "why not", 0, memory_detail },
+						{ "DETAIL", "why not, or what it needs", 0, memory_detail },
 						{} };
 
 /* ---- mappings of the process ---- */

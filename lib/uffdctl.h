@@ -462,7 +462,7 @@ struct uffdctl_memory_check {
 	unsigned int mode; /* bit of UFFDCTL_MODE_* */
 	enum uffdctl_verdict verdict;
 	uint64_t ioctls;    /* that UFFDIO_REGISTER names, by bit; uffdctl_ioctl_name() */
-	const char *detail; /* NULL: it is possible */
+	const char *detail; /* why not, or what it needs; NULL: nothing */
 };
 
 /* A mapping of the given process. */

@@ -96,7 +96,8 @@ static void try_mode(struct uffdctl_doctor *d, const struct sample *s, unsigned 
 	/* The kernel names MOVE for all memory; mm/userfaultfd.c, validate_move_areas() takes anonymous memory only. */
 	if (s->memory != UFFDCTL_MEMORY_ANON)
 		ioctls &= ~(UINT64_C(1) << UFFD_IOCTL_MOVE);
-	add_memory(d, s, mode, UFFDCTL_YES, ioctls, NULL);
+	add_memory(d, s, mode, UFFDCTL_YES, ioctls,
+		   UINT64_C(1) << mode == UFFDCTL_MODE_RWP ? "on a userfaultfd with the feature rwp" : NULL);
 }
 
 /* That of the default hugetlb size, as memfds have it. */

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path[0] += "/.."
-from harness import PAGE, SLOW, UFFDCTL, Target, contains, eq, main, ok, run, skip, target, test
+from harness import FEATURES, PAGE, SLOW, UFFDCTL, Target, contains, eq, main, ok, run, skip, target, test
 from harness.run import ids
 
 # userfaultfd, bpf, pidfd_getfd, process_vm_readv
@@ -138,7 +138,7 @@ def doctor_memory():
     for name, memory in kinds.items():
         for row in (m for m in found if m["memory"] == name):
             with Target() as t:
-                u = t.userfaultfd()
+                u = t.userfaultfd(features=FEATURES + (["rwp"] if row["mode"] == "rwp" and row["ok"] else []))
                 m = t.memory(**memory)
                 r = run("register", "-q", "-f", str(u), "-m", row["mode"], t.pid, f"{m['addr']}+4K")
                 eq(row["ok"], r.rc == 0, f"{name}, {row['mode']}: {r.err}")
