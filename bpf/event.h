@@ -224,7 +224,7 @@ enum ev_wait {
 /* Totals, one set for each CPU: exact even if the stream loses records. */
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
-	__u64 ended[EV_NR_ENDS];
+	__u64 ended[EV_NR_KINDS][EV_NR_ENDS];
 	__u64 blocked;	  /* that slept */
 	__u64 delivered;  /* messages that were read */
 	__u64 lost;	  /* records for which the stream had no room */
@@ -375,7 +375,7 @@ EV_CHECK_SIZE(ev_process, 24);
 EV_CHECK_SIZE(ev_watch_config, 56 + sizeof(struct ev_range) * EV_MAX_RANGES);
 EV_CHECK_PLACE(ev_watch_config, ranges, 56);
 EV_CHECK_SIZE(ev_ctxs, sizeof(__u64) * EV_MAX_CTXS);
-EV_CHECK_SIZE(ev_stats, 192);
+EV_CHECK_SIZE(ev_stats, 320);
 EV_CHECK_SIZE(ev_thread, 40);
 EV_CHECK_SIZE(ev_team, 64);
 EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u64) * EV_NR_WAITS * EV_NR_BUCKETS);

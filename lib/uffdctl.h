@@ -578,6 +578,7 @@ struct uffdctl_watch_stats {
 	 * be counted, or be counted as ended by a signal although they were woken.
 	 */
 	uint64_t skipped;
+	uint64_t ended_by_kind[UFFDCTL_MAX_MODES][UFFDCTL_MAX_ENDS]; /* by bit of the mode */
 };
 
 /* Totals of a thread that has waited. */

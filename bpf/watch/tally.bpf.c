@@ -196,7 +196,7 @@ __noinline int count_end(struct ev_fault *f)
 
 	if (!st || !f)
 		return 0;
-	ADD(st->ended[END(f->end)], 1);
+	ADD(st->ended[KIND(f->kind)][END(f->end)], 1);
 	count_waits(st, f);
 	if (is_streaming() && !hand_out(f))
 		ADD(st->lost, 1);

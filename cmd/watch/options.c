@@ -8,6 +8,9 @@
 #include "cmd/watch/clock.h"
 #include "cmd/watch/options.h"
 
+/* As often as Prometheus looks. */
+#define METRICS_NS (15000 * MILLISECOND)
+
 enum {
 	OPT_LINE = 0x400,
 	OPT_SUMMARY,
@@ -19,12 +22,15 @@ enum {
 	OPT_INTERVAL,
 	OPT_LINES,
 	OPT_UNTIL_CLOSED,
+	OPT_METRICS,
 };
 
 const struct argp_option watch_argp_options[] = {
 	{ "line", OPT_LINE, NULL, 0,
 	  "Print a line for each fault, and a summary at the end; the default if there is no terminal", 10 },
 	{ "summary", OPT_SUMMARY, NULL, 0, "Print only a summary; this costs the watched processes least", 10 },
+	{ "openmetrics", OPT_METRICS, "FILE", 0,
+	  "Print nothing; write totals to FILE at each interval, by default 15s, for Prometheus' node_exporter", 10 },
 	{ "control", OPT_CONTROL, NULL, 0, "Enable keys in the view that continue minor faults, after a confirmation",
 	  10 },
 	{ "children", OPT_CHILDREN, NULL, 0,
@@ -88,6 +94,12 @@ static bool set_access(void *field, const char *arg)
 	return false;
 }
 
+static bool set_path(void *field, const char *arg)
+{
+	*(const char **)field = arg;
+	return *arg;
+}
+
 static bool set_backend(void *field, const char *arg)
 {
 	static const char *const names[] = { "tracepoint", "fentry", "kprobe", "sched" };
@@ -111,6 +123,7 @@ static const struct setter {
 #define FIELD(name) offsetof(struct watch_options, name)
 	{ OPT_LINE, FIELD(lines), set_flag, NULL, NULL },
 	{ OPT_SUMMARY, FIELD(summary_only), set_flag, NULL, NULL },
+	{ OPT_METRICS, FIELD(metrics), set_path, "openmetrics", "the path of a file" },
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
 	{ OPT_UNTIL_CLOSED, FIELD(until_closed), set_flag, NULL, NULL },
@@ -158,6 +171,10 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
 		return usage_error(state,
 				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
+	if (o->metrics && (o->json || o->lines || o->min_wait_ns || o->max_count != UINT64_MAX))
+		return usage_error(
+			state,
+			"--openmetrics shows no faults: it can't be combined with --json, --line, --min-wait and --count");
 	if (o->nr_ranges && o->pids.nr != 1)
 		return usage_error(state, "--range requires exactly one PID");
 	if (!o->pids.nr && (o->children || o->until_closed))
@@ -178,6 +195,10 @@ error_t watch_options_parse(struct watch_options *o, int key, const char *arg, s
 	case OPT_RANGE:
 		return keep_range(o, arg);
 	case ARGP_KEY_END:
+		if (o->metrics) {
+			o->summary_only = true;
+			o->interval_ns = o->interval_ns ?: METRICS_NS;
+		}
 		return check(o, state);
 	default:
 		return set(o, key, arg, state);

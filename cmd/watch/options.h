@@ -14,6 +14,7 @@ struct watch_options {
 	uint64_t min_wait_ns;	    /* faults that waited less are shown in totals only */
 	uint64_t modes;		    /* only faults of these; 0: all */
 	enum uffdctl_access access; /* likewise; UFFDCTL_ACCESS_UNKNOWN: both */
+	const char *metrics;	    /* --openmetrics; NULL: none */
 	const char *backend;	    /* NULL: the best available one */
 	const char **ranges;	    /* as they were written; free with free() */
 	size_t nr_ranges;

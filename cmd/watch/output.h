@@ -38,7 +38,7 @@ struct watch_output {
 	void (*end)(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns);
 };
 
-extern const struct watch_output output_json, output_lines, output_view;
+extern const struct watch_output output_json, output_lines, output_metrics, output_view;
 
 /* The errors since the last call as lines of JSON, if JSON is printed. */
 void json_put_errors(struct messages *m);

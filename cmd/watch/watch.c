@@ -178,7 +178,7 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 /* The first that fits; lines always do. */
 static const struct watch_output *choose_output(const struct watch_options *o)
 {
-	static const struct watch_output *const outputs[] = { &output_json, &output_view };
+	static const struct watch_output *const outputs[] = { &output_metrics, &output_json, &output_view };
 
 	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++)
 		if (outputs[i]->fits(o))

@@ -33,9 +33,9 @@ static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 		sum->faults[i] += cpu->faults[i];
 		sum->messages[i] += cpu->messages[i];
 		sum->marked[i] += cpu->marked[i];
+		for (int k = 0; k < EV_NR_ENDS; k++)
+			sum->ended[i][k] += cpu->ended[i][k];
 	}
-	for (int i = 0; i < EV_NR_ENDS; i++)
-		sum->ended[i] += cpu->ended[i];
 	sum->blocked += cpu->blocked;
 	sum->delivered += cpu->delivered;
 	sum->lost += cpu->lost;
@@ -72,7 +72,7 @@ static void add_unseen(struct uffdctl_watch *w, struct ev_stats *sum)
 			continue;
 		sum->delivered += unseen;
 		sum->faults[i] += unseen;
-		sum->ended[EV_NOT_WAITED] += unseen;
+		sum->ended[i][EV_NOT_WAITED] += unseen;
 		sum->unmeasured += unseen;
 		sum->lost += w->config.flags & EV_WATCH_STREAM ? unseen : 0;
 	}
@@ -100,7 +100,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	if (w->backend->flags & WATCH_MARKS)
 		add_unseen(w, &sum);
 	faults = sum_of(sum.faults, EV_NR_KINDS);
-	ended = sum_of(sum.ended, EV_NR_ENDS);
+	ended = sum_of(sum.ended[0], EV_NR_KINDS * EV_NR_ENDS);
 	st = (struct uffdctl_watch_stats){
 		.before = w->nr_before,
 		.before_left = watch_before_left(w),
@@ -116,7 +116,11 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 	if (w->backend->flags & WATCH_STEPS)
 		st.blocked += st.pending;
 	memcpy(st.faults, sum.faults, sizeof(sum.faults));
-	memcpy(st.ended, sum.ended, sizeof(sum.ended));
+	for (int i = 0; i < EV_NR_KINDS; i++)
+		for (int k = 0; k < EV_NR_ENDS; k++) {
+			st.ended_by_kind[i][k] = sum.ended[i][k];
+			st.ended[k] += sum.ended[i][k];
+		}
 	r = watch_sum_waits(w, &st);
 	if (r < 0)
 		return r;
