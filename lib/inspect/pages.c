@@ -213,6 +213,9 @@ static int find_states(struct work *w, struct uffdctl_range range)
 	if (w->known[w->scan->nr] == range_len(range))
 		return on_found(w, range, UFFDCTL_PAGE_UNKNOWN, 0);
 	open_presence(w);
+	/* Pages that are mapped by a shared mapping are different pages of its file. */
+	if (range.start == w->seg->range.start && range.end == w->seg->range.end)
+		presence_note_mapped(&w->presence, w->mapped[w->scan->nr]);
 	return presence_takes_known(&w->presence) ? presence_find(&w->presence, range, &c) : find_rest(w, range, &c);
 }
 

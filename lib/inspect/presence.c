@@ -297,6 +297,17 @@ void presence_open(struct uffdctl_target *t, const struct uffdctl_vma *v, struct
 	*ret = p;
 }
 
+/* A guest_memfd does not count its blocks. */
+void presence_note_mapped(struct presence *p, uint64_t bytes)
+{
+	struct stat st;
+
+	if ((p->way == PRESENCE_COUNT || p->way == PRESENCE_DATA || p->way == PRESENCE_CONTINUE) &&
+	    p->v->memory != UFFDCTL_MEMORY_GUEST_MEMFD && vma_is_shared(p->v) && fstat(p->fd, &st) == 0 &&
+	    (uint64_t)st.st_blocks * 512 == bytes)
+		p->way = PRESENCE_NO_FILE;
+}
+
 void presence_close(struct presence *p)
 {
 	cleanup_close(&p->fd);

@@ -34,6 +34,12 @@ struct presence_client {
 void presence_open(struct uffdctl_target *t, const struct uffdctl_vma *v, struct presence *ret);
 void presence_close(struct presence *p);
 
+/*
+ * So many bytes of the file are mapped here. If these are all that it has, also of pages that are swapped out or were
+ * never written, then all others are absent, and need not be looked for.
+ */
+void presence_note_mapped(struct presence *p, uint64_t bytes);
+
 /* Should it be asked about whole ranges, not only about those parts whose state is not known? */
 bool presence_takes_known(const struct presence *p);
 
