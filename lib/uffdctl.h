@@ -709,6 +709,39 @@ struct uffdctl_pages_opts {
  */
 int uffdctl_pages(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts);
 
+/* A piece of what pages hold. */
+struct uffdctl_piece {
+	struct uffdctl_range range; /* whole pages of one state */
+	/* range.end - range.start bytes, valid during the call; NULL: there is nothing, or it was not read, see state and error */
+	const void *bytes;
+	enum uffdctl_page_state state;
+	unsigned int marks;	       /* UFFDCTL_MARK_* */
+	int error;		       /* a page that is there was not read: a negative errno; otherwise 0 */
+	const struct uffdctl_vma *vma; /* valid during the call */
+};
+
+/* Called for all pages of the ranges, in their order. A negative errno ends it, and is returned. */
+typedef int (*uffdctl_piece_fn)(void *data, const struct uffdctl_piece *piece);
+
+struct uffdctl_peek_opts {
+	size_t size;
+	const struct uffdctl_ranges *ranges;
+	enum uffdctl_source source; /* of the mappings */
+	unsigned int flags;	    /* 0 */
+	uffdctl_piece_fn piece;
+	void *data;
+};
+
+/*
+ * Read what the page cache holds behind ranges, whether or not the target has the pages mapped, and its pages of
+ * anonymous memory. Only pages that are there are read: none is made, none is read in from swap, no thread of the target
+ * is needed.
+ * Errors as uffdctl_pages(). It is no error if a page can't be read: see the pieces.
+ * Beneath: uffdctl_pages(); pread(2) on the file of the mapping, opened as in uffdctl_peek(); for guest_memfd a guarded
+ * mapping in the caller; for anonymous memory /proc/PID/mem. Since 0.1.
+ */
+int uffdctl_peek_ranges(struct uffdctl_target *t, const struct uffdctl_peek_opts *opts);
+
 /* ---- acting on a target ---- */
 
 /* A duplicate of a userfaultfd's descriptor, taken with pidfd_getfd(2). */

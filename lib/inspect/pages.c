@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/inspect/pages.h"
 #include "lib/inspect/presence.h"
 #include "lib/inspect/segments.h"
 #include "lib/kernel/pagemap.h"
@@ -312,29 +313,35 @@ static int take_all(struct uffdctl_target *t, const struct uffdctl_maps *maps, s
 
 OPTS_CHECK(uffdctl_pages_opts, data);
 
+int pages_find(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, bool all_or_none)
+{
+	bool needs_all = opts->ranges || opts->flags & UFFDCTL_PAGES_ALL;
+	struct uffdctl_maps *maps = NULL;
+	struct segments segs = {};
+	int err = 0,
+	    r = maps_read(t, opts->source, needs_all ? UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS : MAPS_ANY_FLAGS, NULL, &maps);
+
+	if (r < 0)
+		return r;
+	if (opts->ranges)
+		err = resolve_ranges(t, maps, opts->ranges, &segs);
+	else
+		r = take_all(t, maps, &segs);
+	if (r >= 0 && segs.nr && !(err < 0 && all_or_none))
+		r = find_all(t, opts, &segs);
+	segments_free(&segs);
+	uffdctl_maps_free(maps);
+	return r < 0 ? r : err;
+}
+
 UFFDCTL_EXPORT int uffdctl_pages(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts)
 {
 	struct uffdctl_pages_opts o;
-	struct uffdctl_maps *maps = NULL;
-	struct segments segs = {};
-	int err = 0, r = OPTS_GET(t->u, opts, &o);
+	int r = OPTS_GET(t->u, opts, &o);
 
 	if (r < 0)
 		return r;
 	if (!o.run || o.flags & ~UFFDCTL_PAGES_ALL)
 		return fail(t->u, -EINVAL, "uffdctl_pages: no function for the runs, or unknown flags: 0x%x", o.flags);
-	r = maps_read(t, o.source,
-		      o.ranges || o.flags & UFFDCTL_PAGES_ALL ? UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS : MAPS_ANY_FLAGS,
-		      NULL, &maps);
-	if (r < 0)
-		return r;
-	if (o.ranges)
-		err = resolve_ranges(t, maps, o.ranges, &segs);
-	else
-		r = take_all(t, maps, &segs);
-	if (r >= 0 && segs.nr)
-		r = find_all(t, &o, &segs);
-	segments_free(&segs);
-	uffdctl_maps_free(maps);
-	return r < 0 ? r : err;
+	return pages_find(t, &o, false);
 }
