@@ -136,9 +136,9 @@ static void put_line(FILE *f, const struct page_part *part, size_t width, const 
 
 static void put_legend(FILE *f, const struct map_style *style)
 {
-	fprintf(f,
-		"a cell is CELL bytes; mapped: %s; nothing mapped: m some minor, s some swapped, . absent, ? unknown; ! some poisoned\n",
+	fprintf(f, "A cell is CELL bytes: %s of it is mapped. If nothing is mapped: m minor, s swapped,\n",
 		style->utf8 ? "▁ little to █ all" : "0 little to 9 all");
+	fputs("? unknown (something in it is), . all is absent. ! something in it is poisoned.\n", f);
 }
 
 void map_text(FILE *f, const struct page_parts *p, const struct map_style *style)

@@ -247,7 +247,7 @@ static const char *open_huge(struct uffdctl_target *t, struct presence *p)
 	if (r < 0)
 		return why_not_opened(p->v, r);
 	if (uffd_guard(&p->guard) < 0)
-		return "there is no userfaultfd for uffdctl itself (/dev/userfaultfd, or vm.unprivileged_userfaultfd)";
+		return "no userfaultfd of our own can be made (needs /dev/userfaultfd, or vm.unprivileged_userfaultfd)";
 	p->way = PRESENCE_CONTINUE;
 	return NULL;
 }

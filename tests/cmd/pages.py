@@ -466,7 +466,7 @@ def pages_map():
         out = run("pages", "--map", "--cells=8", t.pid, check=0, env={"LC_ALL": "C"}).out.splitlines()
         eq(out[0].split(), ["START", "PAGES", "END", "CELL", "NAME"], "heading")
         eq(out[1].split()[:4], [m["addr"][2:], "99mm....", f"{m['start'] + m['size']:x}", "8K"], "the line")
-        contains(out[2], "CELL bytes")
+        contains(out[2], "A cell is CELL bytes: 0 little to 9 all")
         text = run("pages", "--map", "--cells=4", t.pid, check=0, env={"LC_ALL": "C.UTF-8"}).out
         eq(text.splitlines()[1].split()[1], "█m..", "shades")
         eq(run("pages", "--map", "--cells=1", "-n", t.pid, check=0, env={"LC_ALL": "C"}).out.split()[1], "2", "a share")
