@@ -93,7 +93,7 @@ static unsigned int swap_bits(uint64_t e, unsigned int uffd, const struct uffdct
 	return ENTRY_UNSURE | uffd;
 }
 
-static unsigned int word_bits(uint64_t e, const struct uffdctl_vma *v)
+unsigned int pagescan_word_bits(uint64_t e, const struct uffdctl_vma *v)
 {
 	unsigned int uffd = e & PM_UFFD_WP && has_marks(v) ? ENTRY_UFFD : 0;
 
@@ -125,7 +125,7 @@ static unsigned int look_again(struct pagescan *s, uint64_t addr, const struct u
 	for (int i = 0; i < LOOKS && s->patience && bits & ENTRY_UNSURE; i++, s->patience--) {
 		nanosleep(&pause, NULL);
 		if (read_words(s, addr, &word, 1) == 1)
-			bits = word_bits(word, v);
+			bits = pagescan_word_bits(word, v);
 	}
 	return bits;
 }
@@ -142,7 +142,7 @@ static int by_words(struct pagescan *s, const struct uffdctl_vma *v, struct uffd
 			return (int)nr;
 		nr = (ssize_t)MIN((uint64_t)nr, (range.end - s->end) / page);
 		for (ssize_t i = 0; i < nr; i++, s->end += page) {
-			unsigned int bits = word_bits(words[i], v);
+			unsigned int bits = pagescan_word_bits(words[i], v);
 
 			if (bits & ENTRY_UNSURE && words[i] & (PM_FRAME | PM_FILE))
 				bits = look_again(s, s->end, v, bits);
@@ -163,7 +163,7 @@ static int huge_by_words(struct pagescan *s, const struct uffdctl_vma *v, struct
 
 		if (nr < 0)
 			return (int)nr;
-		bits = word_bits(word, v) | (has_marks(v) ? ENTRY_NO_MARKS : 0);
+		bits = pagescan_word_bits(word, v) | (has_marks(v) ? ENTRY_NO_MARKS : 0);
 		if (!add(s, s->end, s->end + v->page_size, bits))
 			return 0;
 	}
@@ -200,9 +200,15 @@ static int add_region(struct pagescan *s, const struct page_region *r, const str
 	return by_words(s, v, (struct uffdctl_range){ r->start, r->end });
 }
 
+/*
+ * As many regions as do_pagemap_scan() gathers at once. If more are asked for, it gathers several times, and walk_end may
+ * be that of an earlier time: what was found after that would be found again.
+ */
+#define MAX_REGIONS 512
+
 static int scan(struct pagescan *s, const struct uffdctl_vma *v, struct uffdctl_range range)
 {
-	struct page_region regions[1024];
+	struct page_region regions[MAX_REGIONS];
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.start = range.start,

@@ -46,4 +46,7 @@ void pagescan_init(struct pagescan *s, int pagemap);
  */
 int pagescan_next(struct pagescan *s, const struct uffdctl_vma *v, struct uffdctl_range range);
 
+/* What a word of /proc/PID/pagemap says; enum entry_bits. */
+unsigned int pagescan_word_bits(uint64_t word, const struct uffdctl_vma *v);
+
 #endif
