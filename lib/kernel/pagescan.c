@@ -29,6 +29,7 @@
 /* include/linux/swapops.h */
 #define PTE_MARKER_UFFD_WP 1
 #define PTE_MARKER_POISONED 2
+#define PTE_MARKER_MASK 7
 
 /* A page that is being migrated has an entry again after some microseconds. */
 #define LOOKS 3
@@ -78,16 +79,17 @@ static unsigned int marker_bits(uint64_t kinds, const struct uffdctl_vma *v)
 
 /*
  * An entry in the swap format. Its type is shown only with CAP_SYS_ADMIN. Without that, in a shared mapping it is not
- * of a page that is swapped out, which would have no entry there.
+ * of a page that is swapped out, which would have no entry there, and a page that is being migrated has PM_FILE. In Linux
+ * 6.1, the last type is that of an error of swap, with a frame, and markers are the one before.
  */
 static unsigned int swap_bits(uint64_t e, unsigned int uffd, const struct uffdctl_vma *v)
 {
 	uint64_t frame = e & PM_FRAME;
 
-	if (frame && SWP_TYPE(frame) == SWP_PTE_MARKER)
+	if (frame && SWP_TYPE(frame) == SWP_PTE_MARKER && SWP_OFFSET(frame) <= PTE_MARKER_MASK)
 		return marker_bits(SWP_OFFSET(frame), v);
-	if (frame)
-		return (SWP_TYPE(frame) < SWP_FIRST_SPECIAL ? ENTRY_SWAPPED : ENTRY_UNSURE) | uffd;
+	if (frame && SWP_TYPE(frame) < SWP_FIRST_SPECIAL)
+		return ENTRY_SWAPPED | uffd;
 	if (e & PM_GUARD || (uffd && !(e & PM_FILE) && vma_is_shared(v)))
 		return ENTRY_MARKER | uffd;
 	return ENTRY_UNSURE | uffd;

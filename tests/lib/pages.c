@@ -43,6 +43,9 @@ TEST("pages-word-swap-types")
 	NUM(pagescan_word_bits(ENTRY(31, 2), &shared), ENTRY_MARKER | ENTRY_POISONED);
 	NUM(pagescan_word_bits(ENTRY(31, 2), &unregistered), ENTRY_MARKER | ENTRY_POISONED);
 	NUM(pagescan_word_bits(ENTRY(31, 4) | GUARD, &private), ENTRY_MARKER);
+	/* In Linux 6.1, that is the type before; and the last one is of an error of swap. */
+	NUM(pagescan_word_bits(ENTRY(30, 1) | UFFD_WP, &shared), ENTRY_MARKER | ENTRY_UFFD);
+	NUM(pagescan_word_bits(ENTRY(31, 0x1234), &private), ENTRY_UNSURE);
 }
 
 /* Without it, a page that is swapped out can't be told from a poison mark; but it has no entry in a shared mapping. */

@@ -78,7 +78,8 @@ NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not swap the page"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
+                skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
+                      f"|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
     "6.12": Plan(skips=NEITHER, boots=(WATCH, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
