@@ -20,12 +20,12 @@
 
 /*
  * include/linux/swap.h: of 32 swap types, the last one is for markers; at most 4 before it are for memory of devices, 3
- * for migration and 1 for pages with an error in the memory.
+ * for migration, and 1 each for pages with an error in the memory and, in Linux 6.1, in swap.
  */
 #define SWP_TYPE(frame) ((frame)&31)
 #define SWP_OFFSET(frame) ((frame) >> 5)
 #define SWP_PTE_MARKER 31
-#define SWP_FIRST_SPECIAL 23
+#define SWP_FIRST_SPECIAL 22
 /* include/linux/swapops.h */
 #define PTE_MARKER_UFFD_WP 1
 #define PTE_MARKER_POISONED 2

@@ -33,11 +33,11 @@ TEST("pages-word-present")
 TEST("pages-word-swap-types")
 {
 	NUM(pagescan_word_bits(ENTRY(0, 77), &private), ENTRY_SWAPPED);
-	NUM(pagescan_word_bits(ENTRY(22, 77), &private), ENTRY_SWAPPED);
+	NUM(pagescan_word_bits(ENTRY(21, 77), &private), ENTRY_SWAPPED);
 	NUM(pagescan_word_bits(ENTRY(1, 77) | UFFD_WP, &private), ENTRY_SWAPPED | ENTRY_UFFD);
 	NUM(pagescan_word_bits(ENTRY(1, 77) | UFFD_WP, &unregistered), ENTRY_SWAPPED);
 	/* Migration, a device, an error in the memory: which type is which depends on the kernel's configuration. */
-	for (int type = 23; type < 31; type++)
+	for (int type = 22; type < 31; type++)
 		NUM(pagescan_word_bits(ENTRY(type, 77) | FILE_PAGE, &shared), ENTRY_UNSURE);
 	NUM(pagescan_word_bits(ENTRY(31, 1) | UFFD_WP, &shared), ENTRY_MARKER | ENTRY_UFFD);
 	NUM(pagescan_word_bits(ENTRY(31, 2), &shared), ENTRY_MARKER | ENTRY_POISONED);
