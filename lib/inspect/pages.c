@@ -7,6 +7,7 @@
 #include "lib/inspect/pages.h"
 #include "lib/inspect/presence.h"
 #include "lib/inspect/segments.h"
+#include "lib/inspect/unsure.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/pagescan.h"
 #include "lib/log.h"
@@ -42,6 +43,7 @@ struct work {
 	uint64_t known[MAX_ENTRY_RUNS + 1]; /* bytes of known state in the runs of scan before each */
 	uint64_t mapped[MAX_ENTRY_RUNS + 1];
 	const struct segment *seg;
+	unsigned int unsure; /* what entries with ENTRY_UNSURE are; 0: not asked so far */
 	struct presence presence;
 	bool is_open;		     /* presence is needed only where the page table has no entry */
 	struct uffdctl_page_run run; /* passed on when the next one differs; empty: none */
@@ -167,6 +169,19 @@ static void sum_runs(struct work *w)
 	}
 }
 
+/* Before they are summed up: entries that pagemap does not explain. */
+static void settle_unsure(struct work *w)
+{
+	struct pagescan *s = w->scan;
+
+	for (size_t i = 0; i < s->nr; i++) {
+		if (!(s->runs[i].bits & ENTRY_UNSURE))
+			continue;
+		w->unsure = w->unsure ?: unsure_entries(w->t, w->seg->vma, s->pagemap);
+		s->runs[i].bits = (s->runs[i].bits & ~(unsigned int)ENTRY_UNSURE) | w->unsure;
+	}
+}
+
 static void open_presence(struct work *w)
 {
 	const struct uffdctl_vma *v = w->seg->vma;
@@ -210,6 +225,7 @@ static int find_states(struct work *w, struct uffdctl_range range)
 {
 	const struct presence_client c = { on_known, on_found, w };
 
+	settle_unsure(w);
 	sum_runs(w);
 	if (w->known[w->scan->nr] == range_len(range))
 		return on_found(w, range, UFFDCTL_PAGE_UNKNOWN, 0);
@@ -234,6 +250,7 @@ static int find_part(struct work *w, const struct segment *seg)
 
 	w->seg = seg;
 	w->is_open = false;
+	w->unsure = 0;
 	w->run = (struct uffdctl_page_run){ .range = { seg->range.start, seg->range.start },
 					    .part = seg->range,
 					    .vma = seg->vma };

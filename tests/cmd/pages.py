@@ -242,14 +242,20 @@ def pages_swapped_shmem():
 
 @test
 def pages_swapped_without_privileges():
-    """Without CAP_SYS_ADMIN the kernel shows no type: it may be a poison mark as well, and is not guessed."""
-    with swap(64 << 20), target("anon", 64 * PAGE, user=65534) as (t, m):
-        t.touch(id=m["id"], access="write")
+    """Without CAP_SYS_ADMIN the kernel shows no type, and smaps counts: a poison mark among them is not guessed."""
+    marks = "poison" in supported()
+    with swap(64 << 20), target("anon", 64 * PAGE, user=65534, features=["poison"] if marks else []) as (t, m):
+        def row():
+            return run("pages", "-J", t.pid, place(m), user=65534, check=0).json()["pages"][0]
+        t.register(uffd=t.u, id=m["id"], mode=["missing"])
+        t.copy(uffd=t.u, id=m["id"], len=32 * PAGE)
         n = swapped(t, m)
         if not n:
             skip("nothing was swapped out")
-        r = run("pages", "-J", t.pid, place(m), user=65534, check=0).json()["pages"][0]
-        eq((r["swapped"] + r["unknown"], r["mapped"]), (n * PAGE, (64 - n) * PAGE), f"{r}")
+        eq((row()["swapped"], row()["absent"], row()["unknown"]), (n * PAGE, 32 * PAGE, 0), "all are swapped out")
+        if marks:
+            t.poison(uffd=t.u, id=m["id"], offset=40 * PAGE, len=PAGE)
+            eq((row()["swapped"], row()["unknown"]), (0, (n + 1) * PAGE), "one of them is not")
 
 
 # ---- marks ----
@@ -324,6 +330,21 @@ def pages_poisoned():
             t.poison(uffd=t.u, id=m["id"], offset=6 * PAGE, len=2 * PAGE)
             expect(t, m, ["mapped"] * 4 + ["absent"] * 2 + ["absent+poisoned"] * 2 + ["absent"] * 8)
             contains(run("pages", t.pid, place(m), check=0).err, f"{2 * PAGE} bytes are poisoned")
+
+
+@test
+def pages_poisoned_hugetlb():
+    """pagemap does not show such a mark; smaps does not count it as a page."""
+    if "poison" not in supported():
+        skip("no UFFDIO_POISON; Linux 6.6 runs this")
+    with hugepages(4), target("hugetlb", 8 * HUGE, features=[*WP, "minor_hugetlbfs", "poison"], noreserve=True,
+                              timeout=60) as (t, m):
+        t.fill(id=m["id"], len=3 * HUGE, seed=1)
+        t.touch(id=m["id"], len=HUGE, access="read")
+        t.register(uffd=t.u, id=m["id"], mode=["missing", "minor"])
+        t.poison(uffd=t.u, id=m["id"], offset=2 * HUGE, len=HUGE)
+        t.poison(uffd=t.u, id=m["id"], offset=5 * HUGE, len=2 * HUGE)
+        expect(t, m, ["mapped", "minor", "minor+poisoned", "absent", "absent", "absent+poisoned", "absent+poisoned", "absent"])
 
 
 # ---- what is not known ----
