@@ -109,8 +109,9 @@ static int find_counted(const struct presence *p, struct uffdctl_range range, co
 
 /* ---- SEEK_DATA and mincore, without cachestat ---- */
 
-/* These have been written: what mincore(2) does not see is swapped out. */
-static int find_written(const struct presence *p, struct uffdctl_range range, const struct presence_client *c)
+/* @unseen: what those are that mincore(2) does not see */
+static int find_seen(const struct presence *p, struct uffdctl_range range, enum uffdctl_page_state unseen,
+		     const struct presence_client *c)
 {
 	uint64_t page = base_page_size();
 	uint8_t states[MINCORE_PAGES];
@@ -124,7 +125,7 @@ static int find_written(const struct presence *p, struct uffdctl_range range, co
 			uint64_t at = range.start + i * page;
 
 			r = found(c, (struct uffdctl_range){ at, at + page },
-				  states[i] & 1 ? UFFDCTL_PAGE_MINOR : UFFDCTL_PAGE_SWAPPED);
+				  states[i] & 1 ? UFFDCTL_PAGE_MINOR : unseen);
 		}
 	}
 	return r;
@@ -146,7 +147,7 @@ static int find_data(const struct presence *p, struct uffdctl_range range, const
 			r = found(c, part, hole);
 		part = (struct uffdctl_range){ part.end, MIN(round_up(data.end, base_page_size()) - shift, range.end) };
 		if (r >= 0 && part.end > part.start)
-			r = find_written(p, part, c);
+			r = find_seen(p, part, UFFDCTL_PAGE_SWAPPED, c); /* they have been written */
 		range.start = MAX(part.start, part.end);
 	}
 	return r;
@@ -270,6 +271,14 @@ static int open_data(struct presence *p)
 	return 0;
 }
 
+/* Those who may not write the file are told that all pages are there, also behind its end. */
+static bool tells_the_truth(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && mincore_has(fd, round_up((uint64_t)st.st_size, base_page_size())) == 0;
+}
+
 static const char *open_cache(struct uffdctl_target *t, struct presence *p)
 {
 	int r = pagecache_try_open(t, p->v, false, &p->fd);
@@ -279,6 +288,8 @@ static const char *open_cache(struct uffdctl_target *t, struct presence *p)
 		return why_not_opened(p->v, r);
 	if (cachestat_count(p->fd, 0, base_page_size(), &in) >= 0)
 		p->way = PRESENCE_COUNT;
+	else if (p->v->memory == UFFDCTL_MEMORY_GUEST_MEMFD && tells_the_truth(p->fd))
+		p->way = PRESENCE_MINCORE;
 	else if (p->v->memory != UFFDCTL_MEMORY_SHMEM || open_data(p) < 0)
 		return "cachestat(2) is not available, and its file can't be opened for writing";
 	return NULL;
@@ -330,6 +341,8 @@ int presence_find(const struct presence *p, struct uffdctl_range range, const st
 		return find_counted(p, range, c);
 	case PRESENCE_DATA:
 		return find_data(p, range, c);
+	case PRESENCE_MINCORE:
+		return find_seen(p, range, UFFDCTL_PAGE_UNKNOWN, c); /* it may have been allocated, and never written */
 	case PRESENCE_CONTINUE:
 		return find_huge(p, range, c);
 	default:

@@ -10,6 +10,7 @@ enum presence_way {
 	PRESENCE_UNKNOWN,  /* it can't be found out */
 	PRESENCE_COUNT,	   /* cachestat(2) */
 	PRESENCE_DATA,	   /* before Linux 6.5: mincore(2) and SEEK_DATA */
+	PRESENCE_MINCORE,  /* guest_memfd without cachestat(2): what mincore(2) sees */
 	PRESENCE_CONTINUE, /* hugetlbfs: UFFDIO_CONTINUE on a mapping and a userfaultfd of our own */
 };
 

@@ -179,13 +179,19 @@ static bool is_huge(const struct uffdctl_vma *v)
 	return v->page_size > base_page_size();
 }
 
+/* The category that says that an entry has no mark. */
+static uint64_t unmarked(const struct uffdctl_vma *v)
+{
+	return v->modes & UFFDCTL_MODE_RWP ? PAGE_IS_ACCESSED : PAGE_IS_WRITTEN;
+}
+
 /*
  * In a huge page's entry, the swap format is a marker, or a page that is being migrated. Only with the mark it is known
  * to be a marker, since a page is not migrated for long.
  */
 static unsigned int region_bits(uint64_t categories, const struct uffdctl_vma *v)
 {
-	unsigned int uffd = has_marks(v) && !(categories & PAGE_IS_WRITTEN) ? ENTRY_UFFD : 0;
+	unsigned int uffd = has_marks(v) && !(categories & unmarked(v)) ? ENTRY_UFFD : 0;
 
 	if (categories & PAGE_IS_PRESENT)
 		return ENTRY_PRESENT | uffd;
@@ -217,7 +223,7 @@ static int scan(struct pagescan *s, const struct uffdctl_vma *v, struct uffdctl_
 		.end = range.end,
 		.vec = (uintptr_t)regions,
 		.category_anyof_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
-		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | (has_marks(v) ? PAGE_IS_WRITTEN : 0),
+		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | (has_marks(v) ? unmarked(v) : 0),
 	};
 
 	while (arg.start < range.end && s->nr < MAX_ENTRY_RUNS) {
