@@ -703,7 +703,7 @@ struct uffdctl_pages_opts {
  * -ESRCH: the process has ended, or has another program; for ranges the errors of uffdctl_register(); what run returns.
  * It is no error if the state of pages is not known; why it is not is logged as a notice, or, if the mapping is not
  * registered, as information.
- * Beneath: PAGEMAP_SCAN, /proc/PID/pagemap; on the file of a mapping of tmpfs, hugetlbfs or guest_memfd, opened as in
+ * Beneath: for the mappings as uffdctl_maps(), or PROCMAP_QUERY; PAGEMAP_SCAN, /proc/PID/pagemap; on the file of a mapping of tmpfs, hugetlbfs or guest_memfd, opened as in
  * uffdctl_peek(): cachestat(2), mincore(2), SEEK_DATA, and, for hugetlbfs, UFFDIO_CONTINUE on a mapping in the caller.
  * Since 0.1.
  */

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/inspect/maps_quick.h"
 #include "lib/inspect/pages.h"
 #include "lib/inspect/presence.h"
 #include "lib/inspect/segments.h"
@@ -42,6 +43,7 @@ struct work {
 	struct pagescan *scan;
 	uint64_t known[MAX_ENTRY_RUNS + 1]; /* bytes of known state in the runs of scan before each */
 	uint64_t mapped[MAX_ENTRY_RUNS + 1];
+	struct uffdctl_maps *quick; /* mappings whose modes are not known; NULL: they are */
 	const struct segment *seg;
 	unsigned int unsure; /* what entries with ENTRY_UNSURE are; 0: not asked so far */
 	struct presence presence;
@@ -236,11 +238,59 @@ static int find_states(struct work *w, struct uffdctl_range range)
 	return presence_takes_known(&w->presence) ? presence_find(&w->presence, range, &c) : find_rest(w, range, &c);
 }
 
+/*
+ * Whether a mark means something depends on the modes of the mapping, and finding these takes longer than all else: it
+ * is done when there seems to be one.
+ */
+#define ASSUMED_MODES UFFDCTL_MODE_WP
+
+static bool has_marks(const struct pagescan *s)
+{
+	for (size_t i = 0; i < s->nr; i++)
+		if (s->runs[i].bits & (ENTRY_UFFD | ENTRY_NO_MARKS))
+			return true;
+	return false;
+}
+
+static int learn_modes(struct work *w)
+{
+	struct uffdctl_maps *maps = NULL;
+	int r = maps_read(w->t, UFFDCTL_SOURCE_AUTO, MAPS_ANY_FLAGS, NULL, &maps);
+
+	for (size_t i = 0; r >= 0 && i < w->quick->nr; i++) {
+		struct uffdctl_vma *v = &w->quick->vmas[i];
+		const struct uffdctl_vma *now = maps_at(maps, v->range.start);
+
+		/* Only registered mappings were read. */
+		v->modes = now ? now->modes : 0;
+		if (now && (now->range.start != v->range.start || now->range.end != v->range.end))
+			r = fail(w->t->u, -EAGAIN, "%d: the mappings changed while they were looked at: try again",
+				 w->t->pid);
+	}
+	uffdctl_maps_free(maps);
+	w->quick = NULL;
+	return r;
+}
+
 static int fail_scan(struct work *w, int err)
 {
 	int r = target_check(w->t);
 
 	return r < 0 ? r : fail(w->t->u, err, "%d: pagemap: %s", w->t->pid, strerror(-err));
+}
+
+/* The entries from a range's start on. */
+static int scan_next(struct work *w, struct uffdctl_range range)
+{
+	int r = pagescan_next(w->scan, w->seg->vma, range);
+
+	if (r >= 0 && w->quick && has_marks(w->scan)) {
+		r = learn_modes(w);
+		if (r < 0)
+			return r;
+		r = pagescan_next(w->scan, w->seg->vma, range);
+	}
+	return r < 0 ? fail_scan(w, r) : 0;
 }
 
 static int find_part(struct work *w, const struct segment *seg)
@@ -255,11 +305,9 @@ static int find_part(struct work *w, const struct segment *seg)
 					    .part = seg->range,
 					    .vma = seg->vma };
 	while (r >= 0 && range.start < seg->range.end) {
-		r = pagescan_next(w->scan, seg->vma, range);
-		if (r < 0) {
-			r = fail_scan(w, r);
+		r = scan_next(w, range);
+		if (r < 0)
 			break;
-		}
 		r = find_states(w, (struct uffdctl_range){ range.start, w->scan->end });
 		range.start = w->scan->end;
 	}
@@ -270,7 +318,9 @@ static int find_part(struct work *w, const struct segment *seg)
 
 /* ---- all parts ---- */
 
-static int find_all(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, const struct segments *segs)
+/* @quick: the mappings of segs, if their modes are not known; otherwise NULL */
+static int find_all(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, const struct segments *segs,
+		    struct uffdctl_maps *quick)
 {
 	_cleanup_free_ struct work *w = calloc(1, sizeof(*w));
 	_cleanup_free_ struct pagescan *scan = malloc(sizeof(*scan));
@@ -284,6 +334,7 @@ static int find_all(struct uffdctl_target *t, const struct uffdctl_pages_opts *o
 	w->t = t;
 	w->opts = opts;
 	w->scan = scan;
+	w->quick = quick;
 	pagescan_init(scan, pagemap);
 	for (size_t i = 0; r >= 0 && i < segs->nr; i++)
 		r = find_part(w, &segs->segs[i]);
@@ -330,13 +381,32 @@ static int take_all(struct uffdctl_target *t, const struct uffdctl_maps *maps, s
 
 OPTS_CHECK(uffdctl_pages_opts, data);
 
-int pages_find(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, bool all_or_none)
+/* @quick: out, the same as ret if the modes of the mappings are not known; otherwise NULL */
+static int read_maps(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, struct uffdctl_maps **ret,
+		     struct uffdctl_maps **quick)
 {
 	bool needs_all = opts->ranges || opts->flags & UFFDCTL_PAGES_ALL;
-	struct uffdctl_maps *maps = NULL;
+	int r = 0;
+
+	*quick = NULL;
+	if (opts->ranges && opts->source == UFFDCTL_SOURCE_AUTO)
+		r = maps_quick(t, opts->ranges, quick);
+	if (r < 0)
+		return r;
+	*ret = *quick;
+	if (!*quick)
+		return maps_read(t, opts->source, needs_all ? UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS : MAPS_ANY_FLAGS, NULL,
+				 ret);
+	for (size_t i = 0; i < (*quick)->nr; i++)
+		(*quick)->vmas[i].modes = ASSUMED_MODES;
+	return 0;
+}
+
+int pages_find(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, bool all_or_none)
+{
+	struct uffdctl_maps *maps = NULL, *quick;
 	struct segments segs = {};
-	int err = 0,
-	    r = maps_read(t, opts->source, needs_all ? UFFDCTL_MAPS_ALL | MAPS_ANY_FLAGS : MAPS_ANY_FLAGS, NULL, &maps);
+	int err = 0, r = read_maps(t, opts, &maps, &quick);
 
 	if (r < 0)
 		return r;
@@ -345,7 +415,7 @@ int pages_find(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, 
 	else
 		r = take_all(t, maps, &segs);
 	if (r >= 0 && segs.nr && !(err < 0 && all_or_none))
-		r = find_all(t, opts, &segs);
+		r = find_all(t, opts, &segs, quick);
 	segments_free(&segs);
 	uffdctl_maps_free(maps);
 	return r < 0 ? r : err;
