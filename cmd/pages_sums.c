@@ -36,38 +36,46 @@ uint64_t sums_share(const struct page_sums *s)
 static int make_cells(struct page_part *p, size_t max_cells)
 {
 	uint64_t len = p->range.end - p->range.start, cell = p->page_size;
+	struct page_sums *cells;
 
 	while (max_cells && (len - 1) / cell + 1 > max_cells)
 		cell *= 2;
 	p->cell_bytes = cell;
 	p->nr_cells = max_cells ? (len - 1) / cell + 1 : 0;
-	p->cells = calloc(p->nr_cells + 1, sizeof(*p->cells));
-	return p->cells ? 0 : -ENOMEM;
+	cells = calloc(p->nr_cells + 1, sizeof(*cells));
+	p->cells = cells;
+	return cells ? 0 : -ENOMEM;
+}
+
+static bool reserve_part(struct page_parts *p)
+{
+	size_t alloc = p->alloc ? 2 * p->alloc : 16;
+	struct page_part *parts;
+
+	if (p->nr < p->alloc)
+		return true;
+	parts = reallocarray(p->parts, alloc, sizeof(*parts));
+	if (!parts)
+		return false;
+	p->parts = parts;
+	p->alloc = alloc;
+	return true;
 }
 
 static int begin_part(struct page_parts *p, const struct uffdctl_page_run *run)
 {
-	struct page_part *part;
+	struct page_part part = { .range = run->part,
+				  .page_size = run->vma->page_size,
+				  .rate = UFFDCTL_UNKNOWN,
+				  .left_ns = UFFDCTL_UNKNOWN };
 	char label[UFFDCTL_LABEL_BYTES];
 	const char *name = uffdctl_vma_label(run->vma, label);
 
-	if (p->nr == p->alloc) {
-		size_t alloc = p->alloc ? 2 * p->alloc : 16;
-		struct page_part *parts = reallocarray(p->parts, alloc, sizeof(*parts));
-
-		if (!parts)
-			return -ENOMEM;
-		p->parts = parts;
-		p->alloc = alloc;
-	}
-	part = &p->parts[p->nr];
-	*part = (struct page_part){ .range = run->part,
-				    .page_size = run->vma->page_size,
-				    .name = name ? strdup(name) : NULL,
-				    .rate = UFFDCTL_UNKNOWN,
-				    .left_ns = UFFDCTL_UNKNOWN };
-	p->nr++;
-	return make_cells(part, p->max_cells);
+	if (!reserve_part(p) || make_cells(&part, p->max_cells) < 0)
+		return -ENOMEM;
+	part.name = name ? strdup(name) : NULL;
+	p->parts[p->nr++] = part;
+	return 0;
 }
 
 struct uffdctl_range cell_range(const struct page_part *part, size_t i)

@@ -54,6 +54,13 @@ static error_t check_peek(const struct peek_options *o, const struct argp_state 
 	return 0;
 }
 
+static error_t set_image(struct peek_options *o, const char *arg, const struct argp_state *state)
+{
+	o->image.from = arg;
+	invocation_of(state)->exit_failed = EXIT_UNKNOWN;
+	return 0;
+}
+
 static error_t parse_peek(int key, char *arg, struct argp_state *state)
 {
 	struct peek_options *o = state->input;
@@ -63,9 +70,7 @@ static error_t parse_peek(int key, char *arg, struct argp_state *state)
 		o->raw = true;
 		return 0;
 	case OPT_DIFF:
-		o->image.from = arg;
-		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
-		return 0;
+		return set_image(o, arg, state);
 	case OPT_BY_OFFSET:
 		o->image.by_offset = true;
 		return 0;

@@ -50,7 +50,8 @@ static bool tidy(struct uffdctl_maps *m)
 {
 	size_t nr = 0;
 
-	qsort(m->vmas, m->nr, sizeof(*m->vmas), by_start);
+	if (m->nr)
+		qsort(m->vmas, m->nr, sizeof(*m->vmas), by_start);
 	for (size_t i = 0; i < m->nr; i++) {
 		if (m->vmas[i].memory == UFFDCTL_MEMORY_UNKNOWN)
 			return false;

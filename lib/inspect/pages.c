@@ -318,27 +318,36 @@ static int find_part(struct work *w, const struct segment *seg)
 
 /* ---- all parts ---- */
 
+static int find_parts(struct work *w, const struct segments *segs)
+{
+	_cleanup_close_ int pagemap = -1;
+	int r = pagemap_open(w->t, &pagemap);
+
+	if (r < 0)
+		return r == -ESRCH ? r : fail(w->t->u, r, "%d: pagemap: %s (" TEXT_PTRACE ")", w->t->pid, strerror(-r));
+	pagescan_init(w->scan, pagemap);
+	for (size_t i = 0; r >= 0 && i < segs->nr; i++)
+		r = find_part(w, &segs->segs[i]);
+	return r < 0 ? r : target_check(w->t);
+}
+
 /* @quick: the mappings of segs, if their modes are not known; otherwise NULL */
 static int find_all(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts, const struct segments *segs,
 		    struct uffdctl_maps *quick)
 {
-	_cleanup_free_ struct work *w = calloc(1, sizeof(*w));
-	_cleanup_free_ struct pagescan *scan = malloc(sizeof(*scan));
-	_cleanup_close_ int pagemap = -1;
-	int r = w && scan ? pagemap_open(t, &pagemap) : -ENOMEM;
+	struct work *w = calloc(1, sizeof(*w));
+	int r = -ENOMEM;
 
-	if (r == -ENOMEM)
-		return log_oom(t->u);
-	if (r < 0)
-		return r == -ESRCH ? r : fail(t->u, r, "%d: pagemap: %s (" TEXT_PTRACE ")", t->pid, strerror(-r));
-	w->t = t;
-	w->opts = opts;
-	w->scan = scan;
-	w->quick = quick;
-	pagescan_init(scan, pagemap);
-	for (size_t i = 0; r >= 0 && i < segs->nr; i++)
-		r = find_part(w, &segs->segs[i]);
-	return r < 0 ? r : target_check(t);
+	if (w) {
+		w->t = t;
+		w->opts = opts;
+		w->quick = quick;
+		w->scan = malloc(sizeof(*w->scan));
+		r = w->scan ? find_parts(w, segs) : -ENOMEM;
+		free(w->scan);
+		free(w);
+	}
+	return r == -ENOMEM ? log_oom(t->u) : r;
 }
 
 static bool is_registered(const struct uffdctl_vma *v, uint64_t owner, void *arg)

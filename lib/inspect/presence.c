@@ -134,7 +134,7 @@ static int find_seen(const struct presence *p, struct uffdctl_range range, enum 
 static int find_data(const struct presence *p, struct uffdctl_range range, const struct presence_client *c)
 {
 	enum uffdctl_page_state hole = p->holes_are_absent ? UFFDCTL_PAGE_ABSENT : UFFDCTL_PAGE_UNKNOWN;
-	uint64_t shift = vma_offset(p->v, range.start) - range.start;
+	uint64_t shift = vma_offset(p->v, range.start) - range.start, end;
 	int r = 0;
 
 	while (r >= 0 && range.start < range.end) {
@@ -145,7 +145,8 @@ static int find_data(const struct presence *p, struct uffdctl_range range, const
 		part.end = data.end > data.start ? MIN(data.start - shift, range.end) : range.end;
 		if (part.end > part.start)
 			r = found(c, part, hole);
-		part = (struct uffdctl_range){ part.end, MIN(round_up(data.end, base_page_size()) - shift, range.end) };
+		end = round_up(data.end, base_page_size()) - shift;
+		part = (struct uffdctl_range){ part.end, MIN(end, range.end) };
 		if (r >= 0 && part.end > part.start)
 			r = find_seen(p, part, UFFDCTL_PAGE_SWAPPED, c); /* they have been written */
 		range.start = MAX(part.start, part.end);

@@ -95,14 +95,14 @@ static unsigned int swap_bits(uint64_t e, unsigned int uffd, const struct uffdct
 	return ENTRY_UNSURE | uffd;
 }
 
-unsigned int pagescan_word_bits(uint64_t e, const struct uffdctl_vma *v)
+unsigned int pagescan_word_bits(uint64_t word, const struct uffdctl_vma *v)
 {
-	unsigned int uffd = e & PM_UFFD_WP && has_marks(v) ? ENTRY_UFFD : 0;
+	unsigned int uffd = word & PM_UFFD_WP && has_marks(v) ? ENTRY_UFFD : 0;
 
-	if (e & PM_PRESENT)
+	if (word & PM_PRESENT)
 		return ENTRY_PRESENT | uffd;
-	if (e & PM_SWAP)
-		return swap_bits(e, uffd, v);
+	if (word & PM_SWAP)
+		return swap_bits(word, uffd, v);
 	return uffd ? ENTRY_MARKER | uffd : 0;
 }
 

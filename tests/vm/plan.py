@@ -75,7 +75,7 @@ GUEST_MEMFD = {k: f"{DEBIAN[k]} guest_memfd" for k in ("minor", "missing", "copy
 NO_GUEST_MEMFD = "no (userfaultfd for )?guest_memfd"
 NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 # Tests of what is said where it lacks, and of the kernel's own what needs swap.
-PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not swap the page"
+PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not swap the page|no cachestat"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
