@@ -145,8 +145,8 @@ static int find_data(const struct presence *p, struct uffdctl_range range, const
 		part.end = data.end > data.start ? MIN(data.start - shift, range.end) : range.end;
 		if (part.end > part.start)
 			r = found(c, part, hole);
-		end = round_up(data.end, base_page_size()) - shift;
-		part = (struct uffdctl_range){ part.end, MIN(end, range.end) };
+		end = MIN(round_up(data.end, base_page_size()) - shift, range.end);
+		part = (struct uffdctl_range){ part.end, end };
 		if (r >= 0 && part.end > part.start)
 			r = find_seen(p, part, UFFDCTL_PAGE_SWAPPED, c); /* they have been written */
 		range.start = MAX(part.start, part.end);

@@ -362,6 +362,23 @@ def pages_of_other_files():
         contains(run("pages", "-v", t.pid, "@*/libc.so*", check=0).err, "not opened")
 
 
+@test(rule="unknown-is-unknown")
+def pages_without_privileges():
+    """One's own process: the file is had by its descriptor; without one, what is not mapped is unknown."""
+    with target(user=65534, features=["minor_shmem"]) as (t, m):
+        mixed(t, m)
+        def row():
+            r = run("pages", "-J", t.pid, place(m), user=65534, check=0)
+            return [r.json()["pages"][0][s] // PAGE for s in ("mapped", "minor", "absent", "unknown")], r.err
+        if CACHESTAT:
+            eq(row(), ([4, 6, 6, 0], ""), "with a descriptor")
+        t.close(fd=m["fd"])
+        states, err = row()
+        eq(states, [4, 0, 0, 12], "without")
+        contains(err, "needs CAP_CHECKPOINT_RESTORE")
+    contains(run("pages", 1, user=65534, check=1).err, "needs ptrace access")
+
+
 @test
 def pages_all():
     """Every mapping has its row, and nothing is registered without --all."""
@@ -444,6 +461,17 @@ def pages_sparse_terabyte():
         p.returncode = status
         eq(status, 0, "exit status")
         ok(usage.ru_maxrss < 64 << 10, f"its peak: {usage.ru_maxrss} KiB")
+
+
+@test
+def pages_many_runs():
+    """More runs than the kernel or uffdctl gathers at once: none is found twice or left out."""
+    nr = 20000
+    with target("anon", nr * PAGE) as (t, m):
+        t.madvise(id=m["id"], advice="nohugepage")
+        t.touch(id=m["id"], access="write", stride=2 * PAGE)
+        eq(pages(t, m), ["mapped", "absent"] * (nr // 2), "pages")
+        eq(sums(t, m), {"mapped": nr // 2, "absent": nr // 2}, "totals")
 
 
 @test
