@@ -54,11 +54,15 @@ static void put_xml(FILE *f, const char *raw)
 static void put_sums(FILE *f, const struct page_sums *s)
 {
 	char size[MAP_SIZE_BYTES];
+	const char *before = " ";
 
-	for (size_t i = 0; i < NR_LOOKS; i++)
-		if (s->states[looks[i].state])
-			fprintf(f, " %s %s", map_size(size, s->states[looks[i].state]),
-				uffdctl_page_state_name(looks[i].state));
+	for (size_t i = 0; i < NR_LOOKS; i++) {
+		if (!s->states[looks[i].state])
+			continue;
+		fprintf(f, "%s%s %s", before, map_size(size, s->states[looks[i].state]),
+			uffdctl_page_state_name(looks[i].state));
+		before = ", ";
+	}
 	if (s->wp)
 		fprintf(f, ", %s wp", map_size(size, s->wp));
 	if (s->rwp)

@@ -501,6 +501,20 @@ def pages_alternating():
 # ---- ranges and options ----
 
 @test
+def pages_sources():
+    """However the mappings are found, with and without RANGE, the pages are the same."""
+    with target(features=WP, mode="minor") as (t, m):
+        mixed(t, m)
+        t.register(uffd=t.u, id=m["id"], mode=["minor", "wp"])
+        t.writeprotect(uffd=t.u, id=m["id"], len=2 * PAGE)
+        found = [rows(*args, t.pid, *place_args) for args in ([], ["--source=proc"], ["--source=auto"])
+                 for place_args in ([], [place(m)], ["all"], ["@/memfd:guest"])]
+        for f in found[1:]:
+            eq(f, found[0], "pages")
+        eq(found[0][0]["wp"], 2 * PAGE, "marks")
+
+
+@test
 def pages_ranges():
     with target(mode="minor") as (t, m):
         mixed_at = m["start"]
