@@ -701,8 +701,8 @@ struct uffdctl_pages_opts {
  * Find out what the pages of a target are. No page is touched, made, or read in from swap. The process goes on
  * meanwhile: each answer was right at a moment during the call.
  * -ESRCH: the process has ended, or has another program; for ranges the errors of uffdctl_register(); what run returns.
- * It is no error if the state of pages is not known; why it is not is logged as a notice, or, if the mapping is not
- * registered, as information.
+ * It is no error if the state of pages is not known; why it is not is logged as a notice, or, if neither a range was
+ * given nor the mapping is registered, as information.
  * Beneath: for the mappings as uffdctl_maps(), or PROCMAP_QUERY; PAGEMAP_SCAN, /proc/PID/pagemap; on the file of a mapping of tmpfs, hugetlbfs or guest_memfd, opened as in
  * uffdctl_peek(): cachestat(2), mincore(2), SEEK_DATA, and, for hugetlbfs, UFFDIO_CONTINUE on a mapping in the caller.
  * Since 0.1.

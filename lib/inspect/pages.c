@@ -196,7 +196,7 @@ static void open_presence(struct work *w)
 	if (w->presence.way != PRESENCE_UNKNOWN)
 		return;
 	what = vma_describe(v);
-	log_at(w->t->u, v->modes ? UFFDCTL_LOG_NOTICE : UFFDCTL_LOG_INFO,
+	log_at(w->t->u, v->modes || w->opts->ranges ? UFFDCTL_LOG_NOTICE : UFFDCTL_LOG_INFO,
 	       "%d: %s: pages that are not in the page table are unknown: %s", w->t->pid, what, w->presence.why);
 }
 

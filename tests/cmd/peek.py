@@ -27,6 +27,13 @@ def pattern(nr, seed=1, page=PAGE):
     return b"".join(pattern_page(seed, i, page) for i in range(nr))
 
 
+def touch(t, m, **how):
+    """Touches memory, and waits until that is done."""
+    for thread in t.touch(id=m["id"], **how)["threads"]:
+        while not t.join(thread=thread, timeout_ms=15000)["done"]:
+            pass
+
+
 def state(t, m):
     """What reading must not change."""
     with open(f"/proc/{t.pid}/stat") as f:
@@ -77,7 +84,7 @@ def peek_guest_memfd():
                 skip(f"no guest_memfd that can be mapped ({e}); /dev/kvm and Linux 6.18 run this")
             raise
         t.fill(id=m["id"], len=8 * PAGE, seed=1)
-        t.touch(id=m["id"], len=2 * PAGE, access="read")
+        touch(t, m, len=2 * PAGE, access="read")
         if "(unknown: " in run("peek", t.pid, place(m)).out:
             eq(raw(t.pid, place(m), rc=1)[0] == pattern(8) + bytes(8 * PAGE), True, "what is known to be there")
             skip("no cachestat; Linux 6.5 with CONFIG_CACHESTAT_SYSCALL runs the rest of this")
@@ -119,7 +126,7 @@ def peek_swapped():
     """Not read in: neither shmem nor anonymous memory."""
     for kind in ("memfd", "anon"):
         with swap(64 << 20), target(kind, 64 * PAGE) as (t, m):
-            t.touch(id=m["id"], access="write")
+            touch(t, m, access="write")
             t.madvise(id=m["id"], advice="pageout")
             before = run("pages", "-bno", "swapped", t.pid, place(m), check=0).out
             if int(before) == 0:
