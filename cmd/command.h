@@ -41,8 +41,9 @@ struct invocation {
 	void (*on_sigpipe)(int sig); /* as we were started: SIG_DFL or SIG_IGN */
 
 	struct uffdctl *context;
-	struct table *table; /* NULL: the command has no columns */
-	void *options;	     /* the command's own */
+	const struct column *columns; /* those that an option chose instead of the command's; NULL: none did */
+	struct table *table;	      /* NULL: the command has no columns */
+	void *options;		      /* the command's own */
 };
 
 /*
@@ -56,13 +57,14 @@ struct cmd {
 	const struct argp_option *options;
 	error_t (*parse)(int key, char *arg, struct argp_state *state); /* its input: the command's own struct */
 	const struct option_group *groups;
-	size_t options_size;			     /* of the command's own struct, zeroed before parsing */
-	const struct column *columns, *more_columns; /* of its listing, and of that listing's second list, or NULL */
-	bool acts;				     /* it changes processes: also when nobody reads its output */
-	int (*run)(struct invocation *inv);	     /* returns an exit status */
+	size_t options_size; /* of the command's own struct, zeroed before parsing */
+	const struct column *columns,
+		*more_columns;		    /* of its listing, and of that listing's second or other list, or NULL */
+	bool acts;			    /* it changes processes: also when nobody reads its output */
+	int (*run)(struct invocation *inv); /* returns an exit status */
 };
 
-extern const struct cmd cmd_continue, cmd_copy, cmd_doctor, cmd_list, cmd_pending, cmd_register, cmd_smaps,
-	cmd_unregister, cmd_wake, cmd_watch, cmd_zeropage;
+extern const struct cmd cmd_continue, cmd_copy, cmd_doctor, cmd_list, cmd_pages, cmd_peek, cmd_pending, cmd_register,
+	cmd_smaps, cmd_unregister, cmd_wake, cmd_watch, cmd_zeropage;
 
 #endif

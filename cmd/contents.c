@@ -129,7 +129,7 @@ static const char *contents_hint(int err, bool has_offset)
 	case -ENOENT:
 		return has_offset ? ": if the name of the file ends in @NUMBER, append @0" : "";
 	case -EISDIR:
-		return ": --from takes a file";
+		return ": the option takes a file";
 	case -EBADF:
 		return ": standard input is closed, or not open for reading";
 	default:

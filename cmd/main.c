@@ -13,8 +13,8 @@
 #include "cmd/options.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_list, &cmd_pending,  &cmd_smaps, &cmd_register, &cmd_unregister, &cmd_continue,
-	&cmd_copy, &cmd_zeropage, &cmd_wake,  &cmd_watch,    &cmd_doctor,
+	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_pages, &cmd_peek,  &cmd_register, &cmd_unregister,
+	&cmd_continue, &cmd_copy,    &cmd_zeropage, &cmd_wake,	&cmd_watch, &cmd_doctor,
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))
@@ -123,9 +123,9 @@ static error_t end_parsing(struct invocation *inv)
 {
 	if (!inv->has_stdout)
 		return EBADF;
-	return inv->cmd->columns
-		       ? -table_new(inv->cmd->name, inv->cmd->columns, &inv->style, &inv->messages, &inv->table)
-		       : 0;
+	return inv->cmd->columns ? -table_new(inv->cmd->name, inv->columns ?: inv->cmd->columns, &inv->style,
+					      &inv->messages, &inv->table)
+				 : 0;
 }
 
 static error_t parse_command(int key, char *arg, struct argp_state *state)

@@ -739,6 +739,101 @@ void uffdctl_ranges_free(struct uffdctl_ranges *r);
 int uffdctl_ranges_add(struct uffdctl_ranges *r, const char *text);
 size_t uffdctl_ranges_count(const struct uffdctl_ranges *r);
 
+/* ---- pages ---- */
+
+/* What the page at an address is. */
+enum uffdctl_page_state {
+	UFFDCTL_PAGE_UNKNOWN,
+	UFFDCTL_PAGE_MAPPED,  /* in the page table */
+	UFFDCTL_PAGE_MINOR,   /* in the page cache and not in the page table: an access is a minor fault */
+	UFFDCTL_PAGE_ABSENT,  /* in neither: an access is a missing fault */
+	UFFDCTL_PAGE_SWAPPED, /* swapped out; in a shared mapping, an access is a minor fault */
+};
+/* "mapped" and so on, also "unknown"; NULL after the last one. */
+const char *uffdctl_page_state_name(enum uffdctl_page_state state);
+
+/* What its entry in the page table says besides. There may be marks without a page. */
+enum uffdctl_page_marks {
+	UFFDCTL_MARK_WP = 1 << 0,	/* write-protected by a userfaultfd */
+	UFFDCTL_MARK_RWP = 1 << 1,	/* read-write-protected by a userfaultfd */
+	UFFDCTL_MARK_POISONED = 1 << 2, /* by UFFDIO_POISON or a memory error: an access fails with SIGBUS */
+	UFFDCTL_MARK_UNKNOWN = 1 << 7,	/* it is not known whether it has wp or rwp */
+};
+/* "wp", "rwp", "poisoned"; NULL if the bit has no name. */
+const char *uffdctl_page_mark_name(unsigned int bit);
+
+/* Pages that are alike. */
+struct uffdctl_page_run {
+	struct uffdctl_range range;
+	enum uffdctl_page_state state;
+	unsigned int marks; /* UFFDCTL_MARK_* */
+	bool is_last;	    /* of this part */
+	/* The part of the ranges that lies in one mapping, and that mapping, valid during the call. */
+	struct uffdctl_range part;
+	const struct uffdctl_vma *vma;
+};
+
+/* Called for all pages of a part, by address, before those of the next one. A negative errno ends it, and is returned. */
+typedef int (*uffdctl_page_run_fn)(void *data, const struct uffdctl_page_run *run);
+
+enum uffdctl_pages_flags {
+	UFFDCTL_PAGES_ALL = 1 << 0, /* without ranges: also mappings that are not registered on a userfaultfd */
+};
+
+struct uffdctl_pages_opts {
+	size_t size;
+	const struct uffdctl_ranges *ranges; /* NULL: each mapping that is registered on a userfaultfd */
+	enum uffdctl_source source;	     /* of the mappings */
+	unsigned int flags;		     /* UFFDCTL_PAGES_* */
+	uffdctl_page_run_fn run;
+	void *data;
+};
+
+/*
+ * Find out what the pages of a target are. No page is touched, made, or read in from swap. The process goes on
+ * meanwhile: each answer was right at a moment during the call.
+ * -ESRCH: the process has ended, or has another program; for ranges the errors of uffdctl_register(); what run returns.
+ * It is no error if the state of pages is not known; why it is not is logged as a notice, or, if neither a range was
+ * given nor the mapping is registered, as information.
+ * Beneath: for the mappings as uffdctl_maps(), or PROCMAP_QUERY; PAGEMAP_SCAN, /proc/PID/pagemap; on the file of a mapping of tmpfs, hugetlbfs or guest_memfd, opened as in
+ * uffdctl_peek(): cachestat(2), mincore(2), SEEK_DATA, and, for hugetlbfs, UFFDIO_CONTINUE on a mapping in the caller.
+ * Since 0.1.
+ */
+int uffdctl_pages(struct uffdctl_target *t, const struct uffdctl_pages_opts *opts);
+
+/* A piece of what pages hold. */
+struct uffdctl_piece {
+	struct uffdctl_range range; /* whole pages of one state */
+	/* range.end - range.start bytes, valid during the call; NULL: there is nothing, or it was not read, see state and error */
+	const void *bytes;
+	enum uffdctl_page_state state;
+	unsigned int marks;	       /* UFFDCTL_MARK_* */
+	int error;		       /* a page that is there was not read: a negative errno; otherwise 0 */
+	const struct uffdctl_vma *vma; /* valid during the call */
+};
+
+/* Called for all pages of the ranges, in their order. A negative errno ends it, and is returned. */
+typedef int (*uffdctl_piece_fn)(void *data, const struct uffdctl_piece *piece);
+
+struct uffdctl_peek_opts {
+	size_t size;
+	const struct uffdctl_ranges *ranges;
+	enum uffdctl_source source; /* of the mappings */
+	unsigned int flags;	    /* 0 */
+	uffdctl_piece_fn piece;
+	void *data;
+};
+
+/*
+ * Read what the page cache holds behind ranges, whether or not the target has the pages mapped, and its pages of
+ * anonymous memory. Only pages that are there are read: none is made, none is read in from swap, no thread of the target
+ * is needed.
+ * Errors as uffdctl_pages(). It is no error if a page can't be read: see the pieces.
+ * Beneath: uffdctl_pages(); pread(2) on the file of the mapping, opened as in uffdctl_peek(); for guest_memfd a guarded
+ * mapping in the caller; for anonymous memory /proc/PID/mem. Since 0.1.
+ */
+int uffdctl_peek_ranges(struct uffdctl_target *t, const struct uffdctl_peek_opts *opts);
+
 /* ---- acting on a target ---- */
 
 /* A duplicate of a userfaultfd's descriptor, taken with pidfd_getfd(2). */

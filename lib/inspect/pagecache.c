@@ -186,6 +186,21 @@ int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, i
 	return open_for(t, v, O_RDONLY, ret);
 }
 
+int pagecache_try_open(struct uffdctl_target *t, const struct uffdctl_vma *v, bool writes, int *ret)
+{
+	struct search s = { .t = t, .v = v, .mode = writes ? O_RDWR : O_RDONLY };
+	int r = open_file(&s);
+
+	if (r < 0)
+		return r;
+	if (target_is_gone(t)) {
+		close(s.found);
+		return -ESRCH;
+	}
+	*ret = s.found;
+	return 0;
+}
+
 /* For hugetlbfs there is no other way: mincore(2), SEEK_DATA and cachestat(2) do not see its pages. */
 static int holds_huge(int fd, uint64_t offset, const struct uffdctl_vma *v)
 {

@@ -20,6 +20,9 @@ int pagecache_open(struct uffdctl_target *t, const struct uffdctl_vma *v, int *r
 /* The same, for reading only. The descriptor may be a duplicate of the target's: do not move its file offset. */
 int pagecache_open_read(struct uffdctl_target *t, const struct uffdctl_vma *v, int *ret);
 
+/* The same, but not logged; to write, too, or only to read. */
+int pagecache_try_open(struct uffdctl_target *t, const struct uffdctl_vma *v, bool writes, int *ret);
+
 /*
  * Is the page at an address of a shared mapping in the page cache? 1, 0, or a negative errno, not logged.
  * Makes no page.

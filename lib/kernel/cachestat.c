@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* cachestat(2) (Linux 6.5): the pages of a file in the page cache. */
+#include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -14,6 +15,17 @@ struct cachestat_range {
 struct cachestat {
 	uint64_t nr_cache, nr_dirty, nr_writeback, nr_evicted, nr_recently_evicted;
 };
+
+int cachestat_count(int fd, uint64_t offset, uint64_t len, struct cached *ret)
+{
+	struct cachestat_range range = { offset, len };
+	struct cachestat st;
+
+	if (syscall(NR_CACHESTAT, fd, &range, &st, 0) < 0)
+		return -errno;
+	*ret = (struct cached){ st.nr_cache, st.nr_evicted };
+	return 0;
+}
 
 bool cachestat_has_evicted(int fd, uint64_t offset, uint64_t len)
 {

@@ -6,6 +6,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* In base pages, also for a file with huge ones. */
+struct cached {
+	uint64_t nr_cached;
+	uint64_t nr_evicted; /* shmem keeps an entry only of a page that is swapped out: these are all of them */
+};
+
+/*
+ * Count the pages of this part of a file; len is not 0. Not for hugetlbfs (-EOPNOTSUPP).
+ * -ENOSYS: before Linux 6.5; -EPERM: neither owner nor allowed to write the file.
+ */
+int cachestat_count(int fd, uint64_t offset, uint64_t len, struct cached *ret);
+
 /* Has a page of this part of a file been evicted, for example swapped out? False also if this is not known. */
 bool cachestat_has_evicted(int fd, uint64_t offset, uint64_t len);
 

@@ -43,3 +43,16 @@ bool mincore_has_all(int fd, uint64_t offset, uint64_t len)
 	munmap(map, len);
 	return all;
 }
+
+int mincore_read(int fd, uint64_t offset, uint64_t nr, uint8_t *states)
+{
+	uint64_t len = nr * base_page_size();
+	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+	int r;
+
+	if (map == MAP_FAILED)
+		return -errno;
+	r = mincore(map, len, states) < 0 ? -errno : 0;
+	munmap(map, len);
+	return r;
+}

@@ -15,4 +15,10 @@ int mincore_has(int fd, uint64_t offset);
 /* Are all pages of this part in the page cache? False also if this is not known. */
 bool mincore_has_all(int fd, uint64_t offset, uint64_t len);
 
+/*
+ * @states: out, one for each of nr pages from offset on; the lowest bit is set if it is in the page cache and has been
+ * written. All bits are set for those who may not write the file.
+ */
+int mincore_read(int fd, uint64_t offset, uint64_t nr, uint8_t *states);
+
 #endif

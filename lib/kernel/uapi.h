@@ -60,6 +60,11 @@ struct pm_scan_arg {
 };
 #endif
 
+/* include/uapi/linux/fs.h, Linux 7.3 */
+#ifndef PAGE_IS_ACCESSED
+#define PAGE_IS_ACCESSED (1 << 9)
+#endif
+
 /* include/uapi/linux/fs.h, Linux 6.11 */
 #ifndef PROCMAP_QUERY
 #define PROCMAP_QUERY _IOWR('f', 17, struct procmap_query)

@@ -193,7 +193,47 @@ def bench_smaps():
             "< 32 MiB", peaks[what] < 32 << 20, "MiB")
 
 
-# ---- (c) start ----
+# ---- (c) pages ----
+
+def count_mapped(argv, want):
+    """Seconds of a command that counts the mapped bytes, and has the right number."""
+    run = Run(*argv)
+    words = run.out.split()
+    mapped = int(words[0]) if argv[0] == UFFDCTL else int(words[1]) * PAGE
+    if mapped != want:
+        raise Unmeasured(f"{argv[0]}: {mapped} bytes are mapped, not {want}")
+    return run.seconds
+
+
+def bench_pages():
+    """1 GiB of 64 GiB is mapped, in pieces of 4 MiB (all of it would be 4 GiB, more than a small machine has)."""
+    size, piece = 64 * GIB, 4 << 20
+    for kind in ("memfd", "anon"):
+        with target(kind, size, noreserve=True, mode="minor" if kind == "memfd" else "missing", timeout=120) as (t, m):
+            t.madvise(id=m["id"], advice="nohugepage")
+            for i in range(0, size, size // (GIB // piece)):
+                if kind == "memfd":
+                    t.fill(id=m["id"], offset=i, len=piece)
+                    t.continue_(uffd=t.u, id=m["id"], offset=i, len=piece)
+                else:
+                    t.copy(uffd=t.u, id=m["id"], offset=i, len=piece)
+            place = f"{m['addr']}+{size}"
+            ours, loop = alternate(
+                9, None, lambda: count_mapped([UFFDCTL, "pages", "-bno", "mapped", t.pid, place], GIB),
+                lambda: count_mapped([LOOP, "pagemap", t.pid, m["addr"], size], GIB))
+            row(f"pages of 64 GiB {kind}, 1 GiB of it mapped", ours, "loop over /proc/PID/pagemap", loop, faster(ours, loop),
+                ">= 10x", loop / ours >= 10)
+    with target("memfd", 1024 * GIB, noreserve=True, mode="minor", timeout=120) as (t, m):
+        for i in range(0, 1024 * GIB, GIB):
+            t.fill(id=m["id"], offset=i, len=PAGE)
+        argv = [UFFDCTL, "pages", t.pid]
+        ours = alternate(9, None, lambda: Run(*argv).seconds)[0]
+        peak = peak_bytes(*argv)
+    row("pages of 1 TiB with a page in each GiB", ours, aim="< 1 s", met=ours < 1)
+    row("  its peak memory", peak, aim="< 64 MiB", met=peak < 64 << 20, unit="MiB")
+
+
+# ---- (d) start ----
 
 def count_bpf_calls():
     log = os.path.join(SCRATCH, "strace")
@@ -223,7 +263,7 @@ def bench_start_of_actions():
     row("continue of one page", page, "--version", version, f"+{(page - version) * 1000:.2f} ms")
 
 
-# ---- (d) list ----
+# ---- (e) list ----
 
 def count_files():
     """Processes that have files open, and these files: not kernel threads, nor what is left of an earlier crowd."""
@@ -280,7 +320,7 @@ def bench_list():
             ours < 0.015)
 
 
-# ---- alarms ----
+# ---- (f) alarms ----
 
 POLLS = """while "$0" pending -q -e -s "$1" "$2" >/dev/null; do sleep 0.02; done"""
 
@@ -331,7 +371,7 @@ def bench_alarm():
             row("  CPU time in 5 s in vain", blocked_cost(*aged), "polled each 20 ms", blocked_cost(*polls))
 
 
-# ---- (e) watch ----
+# ---- (g) watch ----
 
 class Watched:
     """uffdctl watch in the background, ready; or nothing."""
@@ -469,7 +509,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_smaps, bench_start, bench_start_of_actions, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

@@ -14,7 +14,7 @@ import time
 
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok,
-                     pattern_page, run, skip, take_fd, target, test, wait_until)
+                     pattern_page, run, skip, swap, take_fd, target, test, wait_until)
 
 OLD, NEW = 1, 9  # seeds of contents
 
@@ -73,22 +73,6 @@ def fill_elsewhere(kind, page, where):
     with hugepages(8 if kind == "hugetlb" else 0):
         for what in ("refuse", "overwrite", "keep"):
             elsewhere(kind, page, where == "another-process", what)
-
-
-@contextlib.contextmanager
-def swap(size):
-    """A swap file, where one can be had."""
-    fd, path = tempfile.mkstemp(dir="/var/tmp")
-    try:
-        os.posix_fallocate(fd, 0, size)
-        os.close(fd)
-        for command in ("mkswap", "swapon"):
-            if subprocess.run([command, path], capture_output=True).returncode:
-                skip(f"{command} fails; root with swap files on /var/tmp runs this")
-        yield
-    finally:
-        subprocess.run(["swapoff", path], capture_output=True)
-        os.unlink(path)
 
 
 @test(rule="mapped-is-left-alone")

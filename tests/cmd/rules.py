@@ -33,8 +33,10 @@ def rules_looking_takes_no_message():
         eq((before[0]["pending"], before[0]["total"]), (1, 2), "one is queued, one delivered")
         for command in (["list"], ["list", t.pid], ["smaps", t.pid], ["smaps", "--all", "--sizes", t.pid],
                         ["pending", t.pid], ["watch", "--summary", "-d", "0.3", t.pid],
-                        ["watch", "--json", "-d", "0.3", t.pid], ["list", "-S", "proc"], ["pending", "-S", "proc"]):
-            run(*command, check=0)
+                        ["watch", "--json", "-d", "0.3", t.pid], ["list", "-S", "proc"], ["pending", "-S", "proc"],
+                        ["pages", t.pid], ["pages", "--runs", "--all", t.pid], ["pages", "--map", t.pid],
+                        ["peek", t.pid, "all"], ["peek", "--diff=/dev/zero", t.pid, "all"]):
+            run(*command, check=1 if "--diff=/dev/zero" in command else 0)
             after = fdinfo(t.pid, t.u), smaps_flags(t.pid, m["addr"]), sorted(os.listdir(f"/proc/{t.pid}/fd"))
             eq(after, before, f"after {command}")
         eq(t.read_msg(uffd=t.u, timeout_ms=5000)["addr"], hex(m["start"] + PAGE), "its message is there still")

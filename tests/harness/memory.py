@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import fcntl
 import os
+import subprocess
 import sys
 import tempfile
 
@@ -114,3 +115,19 @@ def into(path, pid):
     """Moves a process into a cgroup."""
     with open(f"{path}/cgroup.procs", "w") as f:
         f.write(str(pid))
+
+
+@contextlib.contextmanager
+def swap(size):
+    """A swap file, where one can be had."""
+    fd, path = tempfile.mkstemp(dir="/var/tmp")
+    try:
+        os.posix_fallocate(fd, 0, size)
+        os.close(fd)
+        for command in ("mkswap", "swapon"):
+            if subprocess.run([command, path], capture_output=True).returncode:
+                skip(f"{command} fails; root with swap files on /var/tmp runs this")
+        yield
+    finally:
+        subprocess.run(["swapoff", path], capture_output=True)
+        os.unlink(path)

@@ -4,9 +4,12 @@
  *
  * loop PID FD START LEN STEP: UFFDIO_CONTINUE on another process's userfaultfd, in a loop; prints
  * the seconds that continuing LEN bytes in pieces of STEP took.
+ * loop pagemap PID START LEN: reads the words of a range of /proc/PID/pagemap, 65536 at a time, and counts the pages
+ * that are present; prints the seconds that it took, and their number.
  * loop switch N: N task switches between two processes on one CPU; prints the seconds they took.
  */
 #include <err.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <linux/userfaultfd.h>
 #include <sched.h>
@@ -72,6 +75,34 @@ static int switch_tasks(long nr)
 	return 0;
 }
 
+static int read_pagemap(const char *pid, uint64_t start, uint64_t len)
+{
+	static uint64_t words[65536];
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), present = 0;
+	double began = seconds();
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%s/pagemap", pid);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		err(1, "%s", path);
+	for (uint64_t at = start; at < start + len;) {
+		uint64_t nr = (start + len - at) / page;
+		ssize_t got;
+
+		nr = nr < 65536 ? nr : 65536;
+		got = pread(fd, words, nr * sizeof(*words), (off_t)(at / page * sizeof(*words)));
+		if (got <= 0)
+			err(1, "%s at %" PRIx64, path, at);
+		for (ssize_t i = 0; i < got / (ssize_t)sizeof(*words); i++)
+			present += words[i] >> 63;
+		at += (uint64_t)got / sizeof(*words) * page;
+	}
+	printf("%.6f %" PRIu64 "\n", seconds() - began, present);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t start, len, step;
@@ -80,6 +111,8 @@ int main(int argc, char **argv)
 
 	if (argc == 3 && !strcmp(argv[1], "switch"))
 		return switch_tasks(strtol(argv[2], NULL, 0));
+	if (argc == 5 && !strcmp(argv[1], "pagemap"))
+		return read_pagemap(argv[2], strtoull(argv[3], NULL, 16), strtoull(argv[4], NULL, 0));
 
 	if (argc != 6)
 		errx(2, "usage: loop PID FD START LEN STEP");

@@ -30,7 +30,8 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
+    names = ("list", "pages", "peek", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock",
+             "copy", "gmem", "story", "errors")
     more = () if some else ("cli", "handlers")
     return ["tests/vm/rungs.py", *UNITS,
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in (*names, *more)), "tests/vm/lockdown.py"]
@@ -75,10 +76,11 @@ GUEST_MEMFD = {k: f"{DEBIAN[k]} guest_memfd" for k in ("minor", "missing", "copy
 NO_GUEST_MEMFD = "no (userfaultfd for )?guest_memfd"
 NEITHER = f"{NO_GUEST_MEMFD}|no rwp"
 # Tests of what is said where it lacks, and of the kernel's own what needs swap.
-PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not swap the page"
+PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not swap the page|no cachestat"
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
-                skips=f"UFFD_FEATURE_WP_ASYNC|marks can't be kept|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
+                skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
+                      f"|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
     "6.12": Plan(skips=NEITHER, boots=(WATCH, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),

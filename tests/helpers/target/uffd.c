@@ -195,6 +195,17 @@ static int cmd_rwprotect(struct json_object *req, struct json_object *res)
 	return err;
 }
 
+static int cmd_poison(struct json_object *req, struct json_object *res)
+{
+	struct uffdio_poison arg = {};
+	int fd, err = arg_ioctl(req, &fd, &arg.range);
+
+	(void)res;
+	if (!err && ioctl(fd, UFFDIO_POISON, &arg))
+		err = fail_errno("UFFDIO_POISON");
+	return err;
+}
+
 /* UFFDIO_COPY of pattern pages (seed 0: zeros) to start, which lies off bytes into its file. */
 int copy_pattern(int fd, uint64_t start, uint64_t len, uint64_t off, uint64_t page, uint64_t seed, int64_t *ret)
 {
@@ -239,5 +250,6 @@ const struct command uffd_commands[] = {
 	{ "writeprotect", cmd_writeprotect, RANGE "uffd protect" },
 	{ "rwprotect", cmd_rwprotect, RANGE "uffd protect" },
 	{ "copy", cmd_copy, RANGE "uffd seed" },
+	{ "poison", cmd_poison, RANGE "uffd" },
 	{},
 };
