@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* uffdctl doctor: what this kernel and this user can do, and what to do about the rest. */
-#include <errno.h>
 #include <langinfo.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,7 @@
 #include "cmd/values.h"
 
 struct doctor_options {
-	bool wants_for; /* --for */
-	const char *command;
+	const char *command; /* --for; NULL: all */
 	pid_t pid;
 	const char *pid_name; /* given as %NAME */
 };
@@ -155,21 +153,8 @@ static const struct column mapping_columns[] = { { "START", "start of the mappin
 /* ---- options ---- */
 
 static const struct argp_option doctor_options[] = {
-	{ "for", 'F', NULL, 0, "Can COMMAND be used, on PID if one is given? Exit with status 1 if not", 10 }, {}
+	{ "for", 'F', "COMMAND", 0, "Can COMMAND be used, on PID if one is given? Exit with status 1 if not", 10 }, {}
 };
-
-static error_t parse_argument(struct doctor_options *o, const char *arg, const struct argp_state *state)
-{
-	if (!o->wants_for)
-		return usage_error(state, "%s: write doctor --for COMMAND [PID]", arg);
-	if (!o->command) {
-		o->command = arg;
-		return 0;
-	}
-	if (o->pid || o->pid_name)
-		return usage_error(state, "%s: only one PID can be given", arg);
-	return parse_pid(state, arg, &o->pid, &o->pid_name);
-}
 
 static error_t parse_doctor(int key, char *arg, struct argp_state *state)
 {
@@ -177,15 +162,15 @@ static error_t parse_doctor(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'F':
-		o->wants_for = true;
+		if (!uffdctl_doctor_knows(arg))
+			return usage_error(state, "--for=%s: no command that needs anything", arg);
+		o->command = arg;
 		invocation_of(state)->exit_failed = EXIT_UNKNOWN;
 		return 0;
 	case ARGP_KEY_ARG:
-		return parse_argument(o, arg, state);
-	case ARGP_KEY_END:
-		if (o->wants_for && !o->command)
-			return usage_error(state, "--for needs the name of a command");
-		return 0;
+		if (o->pid || o->pid_name)
+			return usage_error(state, "%s: only one PID can be given", arg);
+		return parse_pid(state, arg, &o->pid, &o->pid_name);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -196,7 +181,7 @@ static error_t parse_doctor(int key, char *arg, struct argp_state *state)
 /* Is it shown? With --for only what counts for it. */
 static bool is_of_interest(const struct doctor_options *o, const struct uffdctl_check *c)
 {
-	return !o->wants_for || c->needed;
+	return !o->command || c->needed;
 }
 
 static int add_terminal(struct invocation *inv)
@@ -225,7 +210,7 @@ static int add_checks(struct invocation *inv, const struct uffdctl_doctor *d)
 	for (size_t i = 0; r >= 0 && i < uffdctl_doctor_checks(d); i++)
 		if (is_of_interest(o, uffdctl_doctor_check(d, i)))
 			r = table_row(inv->table, uffdctl_doctor_check(d, i));
-	return r < 0 || o->wants_for ? r : add_terminal(inv);
+	return r < 0 || o->command ? r : add_terminal(inv);
 }
 
 static int add_remedies(struct invocation *inv, const struct uffdctl_doctor *d)
@@ -270,7 +255,7 @@ static int print(struct invocation *inv, const struct uffdctl_doctor *d)
 	const struct doctor_options *o = inv->options;
 	/* Scripts that choose columns, or want no heading, get the checks alone. */
 	bool alone = !inv->style.json && (inv->style.columns || inv->style.raw || inv->style.noheadings);
-	bool registers = !o->wants_for || !strcmp(o->command, "register");
+	bool registers = !o->command || !strcmp(o->command, "register");
 	int r = add_checks(inv, d);
 
 	if (r >= 0 && !alone && !inv->style.json)
@@ -287,14 +272,12 @@ static int run_doctor(struct invocation *inv)
 	struct doctor_options *o = inv->options;
 	enum uffdctl_verdict verdict = UFFDCTL_NOT_KNOWN;
 	struct uffdctl_doctor *d = NULL;
-	bool unknown = false;
 	int r = pid_find(inv, o->pid_name, &o->pid);
 
 	if (r >= 0) {
 		const struct uffdctl_doctor_opts opts = { sizeof(opts), o->command, o->pid };
 
 		r = uffdctl_doctor(inv->context, &opts, &d);
-		unknown = r == -EINVAL;
 	}
 	if (r >= 0) {
 		verdict = uffdctl_doctor_verdict(d);
@@ -303,9 +286,7 @@ static int run_doctor(struct invocation *inv)
 	if (table_end(inv->table) < 0)
 		r = -1;
 	uffdctl_doctor_free(d);
-	if (unknown)
-		return EXIT_USAGE;
-	if (r < 0 || !o->wants_for)
+	if (r < 0 || !o->command)
 		return r < 0 ? inv->exit_failed : EXIT_DONE;
 	return verdict == UFFDCTL_YES ? EXIT_DONE : verdict == UFFDCTL_NO ? EXIT_UNDONE : EXIT_UNKNOWN;
 }
@@ -315,7 +296,7 @@ static const struct option_group no_groups[] = { {} };
 const struct cmd cmd_doctor = {
 	.name = "doctor",
 	.summary = "Show what this kernel lets this user do, and the remedy for the rest",
-	.args = "[--for COMMAND [PID]]",
+	.args = "[PID]",
 	.options = doctor_options,
 	.parse = parse_doctor,
 	.groups = no_groups,

@@ -488,6 +488,8 @@ struct uffdctl_doctor;
  * -EINVAL: no such command; -ENOMEM. Since 0.1.
  */
 int uffdctl_doctor(struct uffdctl *u, const struct uffdctl_doctor_opts *opts, struct uffdctl_doctor **ret);
+/* Is it the name of a command of uffdctl(1) that needs something? Since 0.1. */
+bool uffdctl_doctor_knows(const char *command);
 void uffdctl_doctor_free(struct uffdctl_doctor *d);
 size_t uffdctl_doctor_checks(const struct uffdctl_doctor *d);
 const struct uffdctl_check *uffdctl_doctor_check(const struct uffdctl_doctor *d, size_t i);

@@ -15,10 +15,18 @@ static const struct {
 	const char *command;
 	unsigned int needs;
 } commands[] = {
-	{ "list", NEED_INSPECT },	 { "pending", NEED_INSPECT },	  { "smaps", NEED_INSPECT },
-	{ "watch", NEED_WATCH },	 { "register", NEED_DESCRIPTOR }, { "unregister", NEED_DESCRIPTOR },
-	{ "continue", NEED_DESCRIPTOR }, { "copy", NEED_DESCRIPTOR },	  { "zeropage", NEED_DESCRIPTOR },
+	{ "list", NEED_INSPECT },
+	{ "pending", NEED_INSPECT },
+	{ "smaps", NEED_INSPECT },
+	{ "watch", NEED_WATCH },
+	{ "register", NEED_DESCRIPTOR },
+	{ "unregister", NEED_DESCRIPTOR },
+	{ "continue", NEED_DESCRIPTOR },
+	{ "copy", NEED_DESCRIPTOR },
+	{ "zeropage", NEED_DESCRIPTOR },
 	{ "wake", NEED_DESCRIPTOR },
+	{ "pages", 0 },
+	{ "peek", 0 },
 };
 
 const char *doctor_text(struct uffdctl_doctor *d, const char *fmt, ...)
@@ -70,10 +78,18 @@ static int needs_of(struct uffdctl *u, const char *command, unsigned int *ret)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(commands[i].command, command)) {
-			*ret = commands[i].needs;
+			*ret = commands[i].needs | NEED_PROCESS;
 			return 0;
 		}
 	return fail(u, -EINVAL, "doctor knows no command \"%s\"", command);
+}
+
+UFFDCTL_EXPORT bool uffdctl_doctor_knows(const char *command)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].command, command))
+			return true;
+	return false;
 }
 
 UFFDCTL_EXPORT int uffdctl_doctor(struct uffdctl *u, const struct uffdctl_doctor_opts *opts,

@@ -12,6 +12,7 @@ enum need {
 	NEED_INSPECT = 1 << 0, /* to see all processes */
 	NEED_WATCH = 1 << 1,
 	NEED_DESCRIPTOR = 1 << 2, /* to take a process's userfaultfd */
+	NEED_PROCESS = 1 << 3,	  /* to read about the given process: all do */
 };
 
 struct uffdctl_doctor {

@@ -69,18 +69,19 @@ void doctor_bpf(struct uffdctl_doctor *d)
 {
 	static const char *const backends[] = { "tracepoint", "fentry", "kprobe", "sched" };
 	enum uffdctl_verdict any = UFFDCTL_NO;
+	/* About one process, /proc says enough. */
+	unsigned int inspect = d->pid ? 0 : NEED_INSPECT;
 	const char *remedy = NULL, *why;
 	struct iter *it;
 	int r = iter_get(d->u, &it);
 
 	if (r < 0) {
 		why = why_no_bpf(d, r, &remedy);
-		doctor_add(d, "BPF iterators", NEED_INSPECT, UFFDCTL_NO, why, remedy);
+		doctor_add(d, "BPF iterators", inspect, UFFDCTL_NO, why, remedy);
 		no_backend(d, why, remedy);
 		return;
 	}
-	doctor_add(d, "BPF iterators", NEED_INSPECT, UFFDCTL_YES, "processes, descriptors, mappings and wait queues",
-		   NULL);
+	doctor_add(d, "BPF iterators", inspect, UFFDCTL_YES, "processes, descriptors, mappings and wait queues", NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		try_backend(d, backends[i], &any);
 	if (any)

@@ -182,7 +182,7 @@ void doctor_target(struct uffdctl_doctor *d)
 	if (!d->pid)
 		return;
 	r = uffdctl_target_open(d->u, d->pid, &t);
-	doctor_add(d, "the process", ~0u, r < 0 ? UFFDCTL_NO : UFFDCTL_YES,
+	doctor_add(d, "the process", NEED_PROCESS, r < 0 ? UFFDCTL_NO : UFFDCTL_YES,
 		   doctor_text(d, "%s", r < 0 ? uffdctl_last_error(d->u) : "it may be inspected"), NULL);
 	if (r < 0)
 		return;

@@ -161,13 +161,18 @@ def doctor_for():
         eq((rc, checks["its userfaultfds"]["ok"]), (1, False), "no userfaultfd")
         checks, _, rc = findings("user", "--for", "wake", t.pid)
         eq((rc, checks["the process"]["ok"]), (1, False), "another user's process")
+    eq(findings("user", "--for", "list")[2], 1, "all processes")
+    with target(user=65534) as (t, _):
+        for command in ("list", "smaps", "pages", "wake"):
+            eq(findings("user", "--for", command, t.pid)[2], 0, f"{command}, on a process of the same user")
+            eq(run(command, t.pid, *(["all"] if command == "wake" else []), user=65534).rc, 0, f"{command} itself")
     eq(findings("root", "--for", "watch")[2], 0, "watch")
     eq(findings("user", "--for", "watch")[2], 1, "watch without privileges")
 
 
 @test
 def doctor_usage():
-    for args in (["--for"], ["--for", "frob"], ["list"], ["--for", "list", "1", "2"], ["--for", "list", "frob"]):
+    for args in (["--for"], ["--for", "frob"], ["list"], ["1", "2"], ["--for", "list", "frob"]):
         run("doctor", *args, check=2)
     contains(run("doctor", "--for", "list", "%frob", check=3).err, "frob")
     contains(run("doctor", "--for", "list", 0x3fffff, check=1).out, "no such process")
