@@ -485,7 +485,7 @@ static const struct option_group pages_groups[] = {
 
 const struct cmd cmd_pages = {
 	.name = "pages",
-	.summary = "Show which pages are mapped, in the page cache, absent or swapped out",
+	.summary = "Show the state of each page, as totals, runs or a picture",
 	.args = "PID [RANGE...]",
 	.options = pages_options,
 	.parse = parse_pages,
