@@ -19,6 +19,8 @@ pc_path = $(subst :, ,$(shell $(PKG_CONFIG) --variable pc_path pkg-config 2>/dev
 libdir ?= $(patsubst %/pkgconfig,%,$(firstword $(filter $(prefix)/lib%/pkgconfig,$(pc_path)) $(prefix)/lib/pkgconfig))
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
 
 LIB_PKGS := libbpf libdw libelf
 CMD_PKGS := smartcols json-c ncursesw
@@ -257,7 +259,7 @@ analyze: deps
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
-		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir)
 	install -m 755 $(O)/uffdctl $(DESTDIR)$(bindir)/
 	install -m 644 $(O)/libuffdctl.a $(DESTDIR)$(libdir)/
 	install -m 755 $(O)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/
@@ -266,13 +268,16 @@ install: all
 	install -m 644 lib/uffdctl.h $(DESTDIR)$(includedir)/
 	install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(mandir)/man1/
 	install -m 644 $(filter %.3,$(MAN)) $(DESTDIR)$(mandir)/man3/
+	install -m 644 dist/uffdctl.bash $(DESTDIR)$(bashcompdir)/uffdctl
+	install -m 644 dist/_uffdctl $(DESTDIR)$(zshcompdir)/
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/uffdctl $(DESTDIR)$(libdir)/libuffdctl.a $(DESTDIR)$(libdir)/libuffdctl.so \
 		$(DESTDIR)$(libdir)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/pkgconfig/libuffdctl.pc \
 		$(DESTDIR)$(includedir)/uffdctl.h $(patsubst man/%.1,$(DESTDIR)$(mandir)/man1/%.1,$(filter %.1,$(MAN))) \
-		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(filter %.3,$(MAN)))
+		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(filter %.3,$(MAN))) \
+		$(DESTDIR)$(bashcompdir)/uffdctl $(DESTDIR)$(zshcompdir)/_uffdctl
 
 clean:
 	rm -rf $(O)
@@ -280,14 +285,14 @@ clean:
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux strace cppcheck clang-tidy
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux zsh strace cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
 		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
-		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
-		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
+		     'json-c-devel ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
 		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
