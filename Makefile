@@ -31,7 +31,7 @@ CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
-	     -I. -I$(O) $(CMD_CFLAGS) $(CFLAGS) $(SANITIZE)
+	     -I. -I$(O) $(CMD_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 ifeq ($(V),0)
@@ -62,7 +62,8 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
-	$(CLANG) -O2 -g -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) -target bpf -mcpu=v3 \
+	$(CLANG) -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
+		-target bpf -mcpu=v3 \
 		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
