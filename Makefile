@@ -49,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h watc
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -282,6 +282,21 @@ uninstall:
 
 clean:
 	rm -rf $(O)
+
+# ---- packages ----
+
+# The source of the last commit; the same commit gives the same bytes.
+dist:
+	$(call say,DIST,$(O)/uffdctl-$(VERSION).tar.gz)mkdir -p $(O) && \
+	git -c tar.umask=0022 archive --format=tar --prefix=uffdctl-$(VERSION)/ HEAD >$(O)/uffdctl-$(VERSION).tar && \
+	gzip -9nf $(O)/uffdctl-$(VERSION).tar
+
+# Builds the packages of the last commit, and installs them in a root made for that.
+check-packages: DEBS += $(PACKAGE_DEBS)
+check-packages: deps
+	$(Q)$(PYTHON) tests/harness tests/packages.py
+
+PACKAGE_DEBS := git gzip dpkg-dev debhelper lintian debootstrap debian-archive-keyring rpm rpmlint
 
 # ---- what is needed ----
 
