@@ -19,6 +19,8 @@ pc_path = $(subst :, ,$(shell $(PKG_CONFIG) --variable pc_path pkg-config 2>/dev
 libdir ?= $(patsubst %/pkgconfig,%,$(firstword $(filter $(prefix)/lib%/pkgconfig,$(pc_path)) $(prefix)/lib/pkgconfig))
 includedir ?= $(prefix)/include
 mandir ?= $(prefix)/share/man
+bashcompdir ?= $(prefix)/share/bash-completion/completions
+zshcompdir ?= $(prefix)/share/zsh/site-functions
 
 LIB_PKGS := libbpf libdw libelf
 CMD_PKGS := smartcols json-c ncursesw
@@ -29,7 +31,7 @@ CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
-	     -I. -I$(O) $(CMD_CFLAGS) $(CFLAGS) $(SANITIZE)
+	     -I. -I$(O) $(CMD_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
 
 ifeq ($(V),0)
@@ -47,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -60,7 +62,8 @@ BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
-	$(CLANG) -O2 -g -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) -target bpf -mcpu=v3 \
+	$(CLANG) -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
+		-target bpf -mcpu=v3 \
 		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
 		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
@@ -257,7 +260,7 @@ analyze: deps
 
 install: all
 	install -d $(DESTDIR)$(bindir) $(DESTDIR)$(libdir)/pkgconfig $(DESTDIR)$(includedir) \
-		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3
+		$(DESTDIR)$(mandir)/man1 $(DESTDIR)$(mandir)/man3 $(DESTDIR)$(bashcompdir) $(DESTDIR)$(zshcompdir)
 	install -m 755 $(O)/uffdctl $(DESTDIR)$(bindir)/
 	install -m 644 $(O)/libuffdctl.a $(DESTDIR)$(libdir)/
 	install -m 755 $(O)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/
@@ -266,28 +269,46 @@ install: all
 	install -m 644 lib/uffdctl.h $(DESTDIR)$(includedir)/
 	install -m 644 $(filter %.1,$(MAN)) $(DESTDIR)$(mandir)/man1/
 	install -m 644 $(filter %.3,$(MAN)) $(DESTDIR)$(mandir)/man3/
+	install -m 644 dist/uffdctl.bash $(DESTDIR)$(bashcompdir)/uffdctl
+	install -m 644 dist/_uffdctl $(DESTDIR)$(zshcompdir)/
 	$(if $(DESTDIR),,-ldconfig 2>/dev/null)
 
 uninstall:
 	rm -f $(DESTDIR)$(bindir)/uffdctl $(DESTDIR)$(libdir)/libuffdctl.a $(DESTDIR)$(libdir)/libuffdctl.so \
 		$(DESTDIR)$(libdir)/libuffdctl.so.$(SOVERSION) $(DESTDIR)$(libdir)/pkgconfig/libuffdctl.pc \
 		$(DESTDIR)$(includedir)/uffdctl.h $(patsubst man/%.1,$(DESTDIR)$(mandir)/man1/%.1,$(filter %.1,$(MAN))) \
-		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(filter %.3,$(MAN)))
+		$(patsubst man/%.3,$(DESTDIR)$(mandir)/man3/%.3,$(filter %.3,$(MAN))) \
+		$(DESTDIR)$(bashcompdir)/uffdctl $(DESTDIR)$(zshcompdir)/_uffdctl
 
 clean:
 	rm -rf $(O)
 
+# ---- packages ----
+
+# The source of the last commit; the same commit gives the same bytes.
+dist:
+	$(call say,DIST,$(O)/uffdctl-$(VERSION).tar.gz)mkdir -p $(O) && \
+	git -c tar.umask=0022 archive --format=tar --prefix=uffdctl-$(VERSION)/ HEAD >$(O)/uffdctl-$(VERSION).tar && \
+	gzip -9nf $(O)/uffdctl-$(VERSION).tar
+
+# Builds the packages of the last commit, and installs them in a root made for that.
+check-packages: DEBS += $(PACKAGE_DEBS)
+check-packages: deps
+	$(Q)$(PYTHON) tests/harness tests/packages.py
+
+PACKAGE_DEBS := git gzip dpkg-dev debhelper lintian debootstrap debian-archive-keyring rpm rpmlint
+
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux strace cppcheck clang-tidy
+	libjson-c-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux zsh strace cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
 		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
-		     'json-c-devel ncurses-devel tmux binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
-		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux binutils python mandoc' \
+		     'json-c-devel ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
 		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \

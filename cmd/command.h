@@ -27,6 +27,8 @@ struct option_group {
 /* One call: what was parsed, and what it works with. */
 struct invocation {
 	const struct cmd *cmd;
+	const struct cmd *const *cmds; /* all that --help lists */
+	size_t nr_cmds;
 	int argc; /* from the command's name on */
 	char **argv;
 	char name[32];	  /* "uffdctl list", as argp prints it */
@@ -66,5 +68,7 @@ struct cmd {
 
 extern const struct cmd cmd_continue, cmd_copy, cmd_doctor, cmd_list, cmd_pages, cmd_peek, cmd_pending, cmd_register,
 	cmd_smaps, cmd_unregister, cmd_wake, cmd_watch, cmd_zeropage;
+/* For completion in shells: not listed. */
+extern const struct cmd cmd_complete;
 
 #endif

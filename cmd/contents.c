@@ -42,16 +42,17 @@ static const struct argp_option contents_options[] = {
 	{}
 };
 
+const char *const elsewhere_words[] = {
+	[UFFDCTL_ELSEWHERE_REFUSE] = "refuse",
+	[UFFDCTL_ELSEWHERE_OVERWRITE] = "overwrite",
+	[UFFDCTL_ELSEWHERE_KEEP] = "keep",
+	NULL,
+};
+
 static error_t parse_elsewhere(struct contents_options *o, const char *arg, const struct argp_state *state)
 {
-	static const char *const words[] = {
-		[UFFDCTL_ELSEWHERE_REFUSE] = "refuse",
-		[UFFDCTL_ELSEWHERE_OVERWRITE] = "overwrite",
-		[UFFDCTL_ELSEWHERE_KEEP] = "keep",
-		NULL,
-	};
 	unsigned int word = 0;
-	error_t err = parse_word(state, "elsewhere", arg, words, &word);
+	error_t err = parse_word(state, "elsewhere", arg, elsewhere_words, &word);
 
 	o->elsewhere = word;
 	return err;

@@ -16,6 +16,7 @@ struct contents_options {
 
 /* Both record in a struct contents_options; fill_argp has --elsewhere too. */
 extern const struct argp fill_argp, contents_argp;
+extern const char *const elsewhere_words[]; /* ended by NULL */
 
 static inline bool contents_given(const struct contents_options *o)
 {

@@ -24,7 +24,7 @@ static const struct cmd *find_cmd(const char *name)
 	for (size_t i = 0; i < NR_CMDS; i++)
 		if (!strcmp(cmds[i]->name, name))
 			return cmds[i];
-	return NULL;
+	return strcmp(name, cmd_complete.name) ? NULL : &cmd_complete;
 }
 
 /* ---- uffdctl ---- */
@@ -245,7 +245,13 @@ static int end(struct invocation *inv, int status)
 int main(int argc, char **argv)
 {
 	struct invocation inv = {
-		.argc = argc, .argv = argv, .argp = main_argp, .name = "uffdctl", .exit_failed = EXIT_UNDONE
+		.argc = argc,
+		.argv = argv,
+		.argp = main_argp,
+		.name = "uffdctl",
+		.exit_failed = EXIT_UNDONE,
+		.cmds = cmds,
+		.nr_cmds = NR_CMDS,
 	};
 	int status;
 

@@ -3,7 +3,7 @@
 #include "cmd/source.h"
 #include "cmd/values.h"
 
-static const char *const words[] = {
+const char *const source_words[] = {
 	[UFFDCTL_SOURCE_AUTO] = "auto",
 	[UFFDCTL_SOURCE_BPF] = "bpf",
 	[UFFDCTL_SOURCE_PROC] = "proc",
@@ -24,7 +24,7 @@ static error_t parse_source(int key, char *arg, struct argp_state *state)
 
 	if (key != 'S')
 		return ARGP_ERR_UNKNOWN;
-	err = parse_word(state, "source", arg, words, &word);
+	err = parse_word(state, "source", arg, source_words, &word);
 	*source = word;
 	return err;
 }

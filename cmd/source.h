@@ -7,6 +7,7 @@
 
 /* Records in an enum uffdctl_source. */
 extern const struct argp source_argp;
+extern const char *const source_words[]; /* ended by NULL */
 
 /*
  * After the listing: say why values of it are not known, or processes not seen, if that is for lack of BPF or

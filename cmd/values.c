@@ -80,11 +80,12 @@ error_t parse_word(const struct argp_state *state, const char *option, const cha
 	return usage_error(state, "--%s=%s: write %s", option, text, all ?: "another");
 }
 
+const char *const when_words[] = { "auto", "always", "never", NULL };
+
 error_t parse_when(const struct argp_state *state, const char *option, const char *text, enum when *ret)
 {
-	static const char *const words[] = { "auto", "always", "never", NULL };
 	unsigned int when = *ret;
-	error_t err = parse_word(state, option, text, words, &when);
+	error_t err = parse_word(state, option, text, when_words, &when);
 
 	*ret = when;
 	return err;

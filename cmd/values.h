@@ -30,6 +30,7 @@ enum when {
 	WHEN_ALWAYS,
 	WHEN_NEVER,
 };
+extern const char *const when_words[]; /* ended by NULL */
 error_t parse_when(const struct argp_state *state, const char *option, const char *text, enum when *ret);
 
 #endif

@@ -54,6 +54,8 @@ const struct argp_option watch_argp_options[] = {
 	{}
 };
 
+const char *const watch_backends[] = { "tracepoint", "fentry", "kprobe", "sched", NULL };
+
 /* ---- arguments: each false when arg is none ---- */
 
 static bool set_flag(void *field, const char *arg)
@@ -102,11 +104,9 @@ static bool set_path(void *field, const char *arg)
 
 static bool set_backend(void *field, const char *arg)
 {
-	static const char *const names[] = { "tracepoint", "fentry", "kprobe", "sched" };
-
 	*(const char **)field = arg;
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (!strcmp(arg, names[i]))
+	for (size_t i = 0; watch_backends[i]; i++)
+		if (!strcmp(arg, watch_backends[i]))
 			return true;
 	return false;
 }

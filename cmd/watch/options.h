@@ -21,6 +21,7 @@ struct watch_options {
 };
 
 extern const struct argp_option watch_argp_options[];
+extern const char *const watch_backends[]; /* ended by NULL */
 
 /* For an argp parser; ARGP_ERR_UNKNOWN for other keys. */
 error_t watch_options_parse(struct watch_options *o, int key, const char *arg, struct argp_state *state);

@@ -139,7 +139,8 @@ LIBRARY = [f"{LIB}/{name}" for name in ("libuffdctl.a", "libuffdctl.so", "libuff
 def expected():
     man = sorted(os.listdir(os.path.join(ROOT, "man")))
     pages = [f"share/man/man{p[-1]}/{p}" for p in man if p[-2:] in (".1", ".3")]
-    return [f"usr/local/{p}" for p in ["bin/uffdctl", "include/uffdctl.h", *pages]] + LIBRARY
+    completion = ["share/bash-completion/completions/uffdctl", "share/zsh/site-functions/_uffdctl"]
+    return [f"usr/local/{p}" for p in ["bin/uffdctl", "include/uffdctl.h", *pages, *completion]] + LIBRARY
 
 
 @test(limit=120)

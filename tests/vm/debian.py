@@ -32,7 +32,7 @@ def call(*command, text=True):
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=text).stdout
 
 
-def _archive():
+def archive():
     """The address that this machine has its Debian packages from."""
     with open("/etc/os-release") as f:
         codename = re.search(r"^VERSION_CODENAME=(\w+)", f.read(), re.M)[1]
@@ -51,7 +51,7 @@ def _apt(suite):
     os.makedirs(os.path.join(state, "archives/partial"), exist_ok=True)
     keyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
     with open(os.path.join(state, "debian.sources"), "w") as f:
-        f.write(f"Types: deb\nURIs: {_archive()}\nSuites: {suite}\nComponents: main\n"
+        f.write(f"Types: deb\nURIs: {archive()}\nSuites: {suite}\nComponents: main\n"
                 + (f"Signed-By: {keyring}\n" if os.path.exists(keyring) else ""))
     options = [f"-o{name}={value}" for name, value in {
         "Dir::Etc::sourcelist": f"{state}/debian.sources", "Dir::Etc::sourceparts": "/dev/null",
