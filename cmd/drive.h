@@ -20,8 +20,8 @@ struct drive_options {
 };
 
 /* All record in a struct drive_options. */
-extern const struct argp drive_argp;	 /* PID RANGE..., --fd, --dry-run */
-extern const struct argp lock_argp;	 /* --wait-lock: for commands that change memory */
+extern const struct argp drive_argp; /* PID RANGE..., --fd, --dry-run */
+extern const struct argp lock_argp;  /* --wait-lock: for commands that change memory */
 
 /* The state of a command that works on a process. */
 struct drive {

@@ -202,10 +202,8 @@ static const struct argp_option pages_options[] = {
 
 static error_t parse_map(struct pages_options *o, const char *arg, const struct argp_state *state)
 {
-	static const char *const forms[] = { [MAP_TEXT] = "text", [MAP_SVG] = "svg", [MAP_HTML] = "html", NULL };
-
 	o->map = true;
-	return arg ? parse_word(state, "map", arg, forms, &o->form) : 0;
+	return arg ? parse_word(state, "map", arg, map_forms, &o->form) : 0;
 }
 
 static error_t parse_cells(struct pages_options *o, const char *arg, const struct argp_state *state)

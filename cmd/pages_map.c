@@ -10,6 +10,8 @@
 #include "cmd/pages_map.h"
 #include "lib/cleanup.h"
 
+const char *const map_forms[] = { [MAP_TEXT] = "text", [MAP_SVG] = "svg", [MAP_HTML] = "html", NULL };
+
 /* The rest of the line: two addresses, the size of a cell, and a name. */
 #define BESIDE_CELLS 52
 #define RATES_WIDTH 24

@@ -13,6 +13,9 @@ enum map_form {
 	MAP_HTML,
 };
 
+/* Their names, for --map=FORM; ends with NULL. */
+extern const char *const map_forms[];
+
 struct map_style {
 	bool utf8; /* shades instead of digits */
 	bool color;

@@ -469,7 +469,7 @@ struct uffdctl_memory_check {
 struct uffdctl_mapping_check {
 	struct uffdctl_range range;
 	const char *label;
-	uint64_t modes;	    /* UFFDCTL_MODE_* for which it can be registered */
+	uint64_t modes; /* UFFDCTL_MODE_* for which it can be registered */
 	enum uffdctl_verdict verdict;
 	const char *detail; /* NULL: none */
 };

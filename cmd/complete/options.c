@@ -6,6 +6,7 @@
 #include "cmd/complete/options.h"
 #include "cmd/contents.h"
 #include "cmd/options.h"
+#include "cmd/pages_map.h"
 #include "cmd/source.h"
 #include "cmd/values.h"
 #include "cmd/watch/options.h"
@@ -84,8 +85,8 @@ static const struct {
 	{ "access", NULL, access_word, false },	   { "backend", watch_backends, NULL, false },
 	{ "color", when_words, NULL, false },	   { "elsewhere", elsewhere_words, NULL, false },
 	{ "flag", NULL, uffdctl_mode_flag, true }, { "kind", NULL, uffdctl_mode_name, true },
-	{ "mode", NULL, uffdctl_mode_name, true }, { "progress", when_words, NULL, false },
-	{ "source", source_words, NULL, false },
+	{ "map", map_forms, NULL, false },	   { "mode", NULL, uffdctl_mode_name, true },
+	{ "progress", when_words, NULL, false },   { "source", source_words, NULL, false },
 };
 
 #define NR_CHOICES (sizeof(choices) / sizeof(choices[0]))
