@@ -63,8 +63,8 @@ def clone(name):
 @functools.cache
 def archive(name):
     """The source archive, made from a clone."""
-    call("make", "-s", "dist", cwd=clone(name))
-    return glob.glob(f"{clone(name)}/build/uffdctl-*.tar.gz")[0]
+    call("make", "-s", "dist", f"O={clone(name)}/..", cwd=clone(name))
+    return glob.glob(f"{clone(name)}/../uffdctl-*.tar.gz")[0]
 
 
 # ---- the source ----
@@ -210,11 +210,19 @@ def packages_installed():
 
 # ---- the RPM ----
 
+# What it says of every spec, or of every one of some distribution's, and why that is no fault of this one.
+RPMLINT = {"no-buildroot-tag": "rpm ignores that tag since 4.6",
+           "lib-package-without-%mklibname": "a macro of Mandriva",
+           "invalid-url": "the source is what make dist made here, it has no address"}
+
+
 @test
 def packages_rpmlint():
     need("rpmlint", "rpmlint")
-    said = call("rpmlint", "dist/uffdctl.spec")
-    ok(re.search(r"\b0 errors, 0 warnings", said), said)
+    done = subprocess.run(["rpmlint", "dist/uffdctl.spec"], capture_output=True, text=True, cwd=ROOT, check=False)
+    tags = re.findall(r"^uffdctl\.spec:\S* [EW]: (\S+)", done.stdout, re.M)
+    ok("1 specfiles checked" in done.stdout, f"{done.stdout}{done.stderr}")
+    eq([t for t in tags if t not in RPMLINT], [], f"tags: {done.stdout}")
 
 
 @test(limit=400)

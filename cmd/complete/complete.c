@@ -306,11 +306,10 @@ static int run_complete(struct invocation *inv)
 	return status;
 }
 
-static error_t parse_complete(int key, char *arg, struct argp_state *state)
+static error_t parse_complete(int key, char *arg __attribute__((unused)), struct argp_state *state)
 {
 	struct complete_options *o = state->input;
 
-	(void)arg;
 	switch (key) {
 	case ARGP_KEY_ARG:
 		return ARGP_ERR_UNKNOWN; /* then all of them come at once */

@@ -91,7 +91,7 @@ static bool is_plain(char c)
  * The shell closes the quote behind the word, unless it believes that the word ends with it: lib/readline/complete.c,
  * append_to_match(). Then it is closed here.
  */
-static char *close_quote(char quote, char *begin, char *end)
+static char *close_quote(char quote, const char *begin, char *end)
 {
 	if (!quote || end == begin || end[-1] != quote)
 		return end;
