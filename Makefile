@@ -170,7 +170,7 @@ check: deps
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
-	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS) $(REAL_TESTS)
+	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS)
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.

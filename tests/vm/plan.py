@@ -12,13 +12,21 @@ UNITS = [os.path.join(O, "tests/lib", os.path.basename(p)[:-len(".c")])
          for p in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/*.c")))]
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
-# What depends on the kernel: the rest of watch, and of what resolves, is run on the others.
-COUNTS = [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*" for t in (
-    "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
+# The backend sched is tested here, on the build machine's kernel; there only what it counts.
+WATCH_PROBES = ["tests/cmd/watch.py *-fentry *-kprobe watch-exact-*"]
+
+
+def counts(*backends):
+    """What depends on the kernel: the rest of watch, and of what resolves, is run on the others."""
+    return [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*{b}" for b in backends for t in (
+        "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
+
+
 # The other backends are the same there as on the others.
 WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-exact-* watch-takes-* watch-no-*"]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 SOME = {
+    "doctor": [f"doctor-{t}" for t in ("verdicts-*", "memory", "for")],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -32,7 +40,7 @@ def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
     names = ("list", "pages", "peek", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock",
              "copy", "gmem", "story", "errors")
-    more = () if some else ("cli", "handlers")
+    more = ("handlers",) if some else ("cli", "handlers")
     return ["tests/vm/rungs.py", *UNITS,
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in (*names, *more)), "tests/vm/lockdown.py"]
 
@@ -80,13 +88,13 @@ PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not sw
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
-                      f"|no pidfds of threads|{NEITHER}", boots=(COUNTS, rest(SOME))),
-    "6.12": Plan(skips=NEITHER, boots=(WATCH, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
+                      f"|no pidfds of threads|{NEITHER}", boots=(counts(""), rest(SOME))),
+    "6.12": Plan(skips=NEITHER, boots=(WATCH_PROBES, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(COUNTS, rest(SOME))),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(counts("-fentry", "-kprobe"), rest(SOME))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
-                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *REST])),
+                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest(SOME)])),
 }
 
 
