@@ -439,68 +439,6 @@ int uffdctl_alarm_arm(struct uffdctl_alarm *a, enum uffdctl_alarm_event event);
 int uffdctl_alarm_wait(struct uffdctl_alarm *a, uint64_t ns);
 void uffdctl_alarm_close(struct uffdctl_alarm *a);
 
-/* ---- what is possible ---- */
-
-enum uffdctl_verdict {
-	UFFDCTL_NO,
-	UFFDCTL_YES,
-	UFFDCTL_NOT_KNOWN, /* it could not be tried */
-};
-
-/* Something was tried, on a process and memory of our own, or on the given process. */
-struct uffdctl_check {
-	const char *name;
-	enum uffdctl_verdict verdict;
-	bool needed;	    /* by the command that was asked for; all if none was */
-	const char *detail; /* what was seen: what there is, or which layer says no */
-	const char *remedy; /* NULL: none is known, or none is needed */
-};
-
-/* A kind of memory, registered with one mode. */
-struct uffdctl_memory_check {
-	const char *memory;
-	unsigned int mode; /* bit of UFFDCTL_MODE_* */
-	enum uffdctl_verdict verdict;
-	uint64_t ioctls;    /* that UFFDIO_REGISTER names, by bit; uffdctl_ioctl_name() */
-	const char *detail; /* why not, or what it needs; NULL: nothing */
-};
-
-/* A mapping of the given process. */
-struct uffdctl_mapping_check {
-	struct uffdctl_range range;
-	const char *label;
-	uint64_t modes; /* UFFDCTL_MODE_* for which it can be registered */
-	enum uffdctl_verdict verdict;
-	const char *detail; /* NULL: none */
-};
-
-struct uffdctl_doctor_opts {
-	size_t size;
-	const char *command; /* only what this command of uffdctl(1) needs counts; NULL: all */
-	pid_t pid;	     /* a process to use the command on; 0: none */
-};
-
-struct uffdctl_doctor;
-
-/*
- * Try everything. Nothing is changed: what is made is private and gone when this returns.
- * @ret: out, free with uffdctl_doctor_free()
- * -EINVAL: no such command; -ENOMEM. Since 0.1.
- */
-int uffdctl_doctor(struct uffdctl *u, const struct uffdctl_doctor_opts *opts, struct uffdctl_doctor **ret);
-/* Is it the name of a command of uffdctl(1) that needs something? Since 0.1. */
-bool uffdctl_doctor_knows(const char *command);
-void uffdctl_doctor_free(struct uffdctl_doctor *d);
-size_t uffdctl_doctor_checks(const struct uffdctl_doctor *d);
-const struct uffdctl_check *uffdctl_doctor_check(const struct uffdctl_doctor *d, size_t i);
-size_t uffdctl_doctor_memories(const struct uffdctl_doctor *d);
-const struct uffdctl_memory_check *uffdctl_doctor_memory(const struct uffdctl_doctor *d, size_t i);
-/* With a process: its mappings. */
-size_t uffdctl_doctor_mappings(const struct uffdctl_doctor *d);
-const struct uffdctl_mapping_check *uffdctl_doctor_mapping(const struct uffdctl_doctor *d, size_t i);
-/* Is all there that is needed? UFFDCTL_NOT_KNOWN if nothing is known to be missing, but something is not known. */
-enum uffdctl_verdict uffdctl_doctor_verdict(const struct uffdctl_doctor *d);
-
 /* ---- watching faults ---- */
 
 /* How a fault ended. */

@@ -10,44 +10,18 @@
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
-static int create_by_device(int flags)
+int uffd_create(int *ret)
 {
+	static const int flags[] = { O_CLOEXEC | O_NONBLOCK, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY };
 	_cleanup_close_ int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	int fd = dev < 0 ? -1 : ioctl(dev, USERFAULTFD_IOC_NEW, flags[0]);
 
-	return dev < 0 ? -1 : ioctl(dev, USERFAULTFD_IOC_NEW, flags);
-}
-
-int uffd_create_by(enum uffd_way way, int *ret)
-{
-	int flags = O_CLOEXEC | O_NONBLOCK;
-	int fd = way == UFFD_BY_DEVICE
-			 ? create_by_device(flags)
-			 : syscall(SYS_userfaultfd, flags | (way == UFFD_FOR_USER_MODE ? UFFD_USER_MODE_ONLY : 0));
-
+	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(flags); i++)
+		fd = syscall(SYS_userfaultfd, flags[i]);
 	if (fd < 0)
 		return -errno;
 	*ret = fd;
 	return 0;
-}
-
-int uffd_create(int *ret)
-{
-	int r = -ENOSYS;
-
-	for (enum uffd_way way = 0; r < 0 && way < UFFD_NR_WAYS; way++)
-		r = uffd_create_by(way, ret);
-	return r;
-}
-
-bool uffd_call_is_filtered(int *ret_err)
-{
-	/* Allowed to everybody, but for this flag, which no kernel knows. */
-	int r = syscall(SYS_userfaultfd, UFFD_USER_MODE_ONLY | 1 << 30);
-
-	*ret_err = r < 0 ? -errno : 0;
-	if (r >= 0)
-		close(r);
-	return r >= 0 || errno != EINVAL;
 }
 
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features)

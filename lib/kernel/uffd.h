@@ -7,21 +7,8 @@
 #include "lib/kernel/uapi.h"
 #include "lib/uffdctl.h"
 
-/* The ways to a userfaultfd, in the order in which they are tried. */
-enum uffd_way {
-	UFFD_BY_DEVICE,	    /* /dev/userfaultfd */
-	UFFD_BY_CALL,	    /* userfaultfd(2) */
-	UFFD_FOR_USER_MODE, /* the same, for faults of user space only */
-	UFFD_NR_WAYS,
-};
-
-int uffd_create_by(enum uffd_way way, int *ret);
-
 /* A userfaultfd for our own use, without handshake. */
 int uffd_create(int *ret);
-
-/* Does userfaultfd(2) fail (*ret_err) before the kernel looks at its flags: filtered, or not there? */
-bool uffd_call_is_filtered(int *ret_err);
 
 /*
  * A userfaultfd that guards mappings of our own: in a mapping that is registered on it, an absent page is not made by

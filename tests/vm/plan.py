@@ -26,7 +26,6 @@ def counts(*backends):
 WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-exact-* watch-takes-* watch-no-*"]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 SOME = {
-    "doctor": [f"doctor-{t}" for t in ("verdicts-*", "memory", "for")],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -38,7 +37,7 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pages", "peek", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock",
+    names = ("list", "pages", "peek", "pending", "alarm", "leader", "register", "continue", "fill", "lock",
              "copy", "gmem", "story", "errors")
     more = ("handlers",) if some else ("cli", "handlers")
     return ["tests/vm/rungs.py", *UNITS,
