@@ -198,7 +198,7 @@ static int begin_portion(struct table *t)
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
 		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
-			    (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0);
+			    (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0) | (col->flags & COL_WRAP ? SCOLS_FL_WRAP : 0);
 		struct libscols_column *c = scols_table_new_column(t->scols, col->name, t->widths[i], flags);
 
 		if (!c)

@@ -19,6 +19,7 @@
 #endif
 #ifndef UFFD_FEATURE_RWP
 #define UFFD_FEATURE_RWP (1 << 17)
+#define UFFD_FEATURE_RWP_ASYNC (1 << 18)
 #endif
 /* kernel-patches/ */
 #ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD

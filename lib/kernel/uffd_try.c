@@ -141,7 +141,8 @@ void uffd_try(int uffd, const struct own_memory *m, uint64_t modes, struct uffd_
 	size_t len;
 	void *map;
 
-	*ret = (struct uffd_tried){ .err = uffd_register(uffd, all, modes, &ret->named) };
+	*ret = (struct uffd_tried){};
+	ret->err = uffd_register(uffd, all, modes, &ret->named);
 	if (ret->err < 0)
 		return;
 	t.source = map_source(m, &map, &len);
