@@ -227,7 +227,8 @@ static int put_mappings(struct invocation *inv, const struct uffdctl_doctor *d)
 		return 0;
 	r = table_next(inv->table, "mappings", prospect_columns, 0);
 	for (size_t i = 0; r >= 0 && (p = uffdctl_doctor_prospect(d, i)); i++)
-		r = table_row(inv->table, p);
+		if (inv->style.json || p->modes || p->can || p->unknown)
+			r = table_row(inv->table, p);
 	return r;
 }
 

@@ -209,6 +209,9 @@ static void find_ourselves(struct uffdctl_doctor *d)
 		if (d->reach[call] == REACH_KILLED)
 			d->avoid |= 1u << call;
 	}
+	/* They make both calls when they are loaded. */
+	if (d->avoid & (1u << REACH_BPF | 1u << REACH_USERFAULTFD))
+		d->u->iter_err = -EPERM;
 }
 
 /* ---- together ---- */

@@ -38,6 +38,8 @@ static struct finding check_access(struct uffdctl_doctor *d, size_t offset, bool
 							 strerror(-d->ordinary[rel].err)));
 		memcpy(&err[rel], (const char *)&d->ordinary[rel].access + offset, sizeof(int));
 	}
+	if (err[ORDINARY_UNRELATED] == -ENOENT && proc_check_namespace() < 0)
+		return found_unknown(UFFDCTL_LAYER_SETUP, doctor_text(d, "%s: needs /proc", what));
 	if (err[ORDINARY_UNRELATED])
 		return why_ptrace(d, err[ORDINARY_DESCENDANT] ? ORDINARY_DESCENDANT : ORDINARY_UNRELATED, read,
 				  err[ORDINARY_UNRELATED],
@@ -94,15 +96,17 @@ struct finding check_other_users(struct uffdctl_doctor *d)
 	static const char what[] = "access to processes of other users";
 	const struct ordinary_access *a = &d->ordinary[ORDINARY_OTHER_USER].access;
 	uint64_t caps = UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH;
+	struct finding f;
 
 	if (d->ordinary[ORDINARY_OTHER_USER].err) {
-		struct finding f = why_cap(d, caps, what, 0);
-
+		f = why_cap(d, caps, what, 0);
 		if (f.layers & (UFFDCTL_LAYER_CAPABILITY | UFFDCTL_LAYER_USER_NS))
 			return f;
 		return found_unknown(0,
 				     "we have the capabilities, but no process of another user to try it on can be made");
 	}
+	if (a->getfd && (why_seccomp(d, REACH_PIDFD_OPEN, &f) || why_seccomp(d, REACH_PIDFD_GETFD, &f)))
+		return f;
 	if (a->maps || a->getfd)
 		return why_ptrace(d, ORDINARY_OTHER_USER, !!a->maps, a->maps ?: a->getfd, what);
 	if (a->fds || a->pagemap)

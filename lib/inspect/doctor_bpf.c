@@ -36,7 +36,7 @@ static int load_iterators(struct uffdctl_doctor *d)
 {
 	struct iter *it;
 
-	return d->avoid & (1u << REACH_BPF | 1u << REACH_USERFAULTFD) ? -EPERM : iter_get(d->u, &it);
+	return iter_get(d->u, &it);
 }
 
 struct finding check_bpf_iterators(struct uffdctl_doctor *d)
@@ -134,6 +134,8 @@ static struct finding why_backend(struct uffdctl_doctor *d, const struct backend
 		layers |= UFFDCTL_LAYER_LSM;
 		if (!d->settings.lockdown_known || strcmp(d->settings.lockdown, "none"))
 			layers |= UFFDCTL_LAYER_LOCKDOWN;
+		text = doctor_text(d, "%s; whether by its configuration, %s is not known", text,
+				   layers & UFFDCTL_LAYER_LOCKDOWN ? "an LSM or lockdown" : "or by an LSM");
 	}
 	return found_no(layers, text, NULL);
 }

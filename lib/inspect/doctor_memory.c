@@ -74,6 +74,8 @@ static struct finding try_mode(struct uffdctl_doctor *d, enum own_kind kind, uin
 	struct uffd_tried t;
 	int r = memory_uffd(d, ~ASYNC, &uffd);
 
+	if (d->avoid & 1u << REACH_MEMFD_CREATE)
+		return found_unknown(UFFDCTL_LAYER_SECCOMP, "a seccomp filter kills whoever makes such memory");
 	if (r < 0)
 		return found_unknown(0, "there is no way to a userfaultfd to try it with");
 	r = own_memory_open(kind, 0, &m);
@@ -106,10 +108,11 @@ uint64_t memory_modes(struct uffdctl_doctor *d, int uffd, enum own_kind kind, ui
 {
 	struct own_memory m;
 	uint64_t can = 0;
-	int r = uffd < 0 ? -EPERM : own_memory_open(kind, page_size, &m);
+	int r = -EPERM;
 
-	(void)d;
 	*unknown = 0;
+	if (uffd >= 0 && !(d->avoid & 1u << REACH_MEMFD_CREATE))
+		r = own_memory_open(kind, page_size, &m);
 	if (r < 0) {
 		*unknown = (UINT64_C(1) << NR_MODES) - 1;
 		return 0;

@@ -14,6 +14,7 @@
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/target.h"
+#include "lib/kernel/uapi.h"
 
 struct patient {
 	struct uffdctl_doctor *d;
@@ -78,6 +79,13 @@ static int check_readable(struct patient *p)
 
 	if (proc_open_dir(d->pid, &procfd) == 0)
 		confine_process(procfd, &p->its);
+	if (d->avoid & (1u << REACH_PIDFD_OPEN | 1u << REACH_MEMFD_CREATE | 1u << REACH_KCMP)) {
+		add(p, "process-read",
+		    found_unknown(UFFDCTL_LAYER_SECCOMP,
+				  "a seccomp filter kills whoever looks at a process in our way"),
+		    true);
+		return -EPERM;
+	}
 	r = uffdctl_target_open(d->u, d->pid, &p->t);
 	add(p, "process-read",
 	    r < 0 ? why_not_readable(p, r, true)
@@ -208,8 +216,7 @@ static bool own_kind_of(const struct uffdctl_vma *v, enum own_kind *ret)
 		return true;
 	case UFFDCTL_MEMORY_OTHER:
 		*ret = OWN_FILE;
-		/* The kernel's own, such as [vdso]. */
-		return v->name && *v->name != '[';
+		return true;
 	default:
 		return false;
 	}
@@ -256,6 +263,12 @@ static int of_another(const struct patient *p, const struct uffdctl_vma *v)
 	return !v->ctx || !p->uffd || !p->uffd->ctx ? -1 : v->ctx != p->uffd->ctx;
 }
 
+/* Modes that this kernel has not got are known. */
+static uint64_t without_kernels(const struct uffdctl_doctor *d, uint64_t unknown)
+{
+	return d->features && !(d->features & UFFD_FEATURE_RWP) ? unknown & ~(uint64_t)UFFDCTL_MODE_RWP : unknown;
+}
+
 static void judge_mapping(struct patient *p, struct kinds *k, const struct uffdctl_vma *v, struct uffdctl_prospect *ret)
 {
 	uint64_t exclusive = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP;
@@ -270,6 +283,12 @@ static void judge_mapping(struct patient *p, struct kinds *k, const struct uffdc
 	of_kind = kind_modes(p, k, kind, v->page_size);
 	ret->can = of_kind.can;
 	ret->unknown = of_kind.unknown;
+	/* What files can have by an asynchronous mode, the kernel's own mappings, such as [vdso], may not. */
+	if (kind == OWN_FILE && v->name && *v->name == '[' && ret->can) {
+		ret->unknown |= ret->can;
+		ret->can = 0;
+		ret->why = "it is a mapping of the kernel's own";
+	}
 	if (of_kind.unknown)
 		ret->why = k->uffd < 0 ? "there is no userfaultfd of our own to try this kind of memory with"
 				       : "memory of this kind can't be made here, to try it";
@@ -303,6 +322,9 @@ static void add_prospects(struct patient *p)
 		memcpy(pr->perms, v->perms, sizeof(pr->perms));
 		pr->name = v->name ? doctor_text(d, "%s", v->name) : NULL;
 		judge_mapping(p, &k, v, pr);
+		pr->unknown = without_kernels(d, pr->unknown);
+		if (!pr->can && !pr->unknown && !pr->why)
+			pr->why = "userfaultfd does not work on this kind of memory";
 	}
 	cleanup_close(&k.uffd);
 }

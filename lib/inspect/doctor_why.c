@@ -80,9 +80,30 @@ static struct finding why_lsm(struct uffdctl_doctor *d, const char *what, int er
 
 /* ---- userfaultfds ---- */
 
+/* In a user namespace of its own, a user has another number outside, where the device belongs to somebody. */
+static bool outer_uid(unsigned int *ret)
+{
+	char map[4096], *line, *rest = map;
+	unsigned int inside, outside, nr;
+
+	if (proc_read(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) < 0)
+		return false;
+	while ((line = strsep(&rest, "\n")))
+		if (sscanf(line, "%u %u %u", &inside, &outside, &nr) == 3 && geteuid() - inside < nr) {
+			*ret = outside + (geteuid() - inside);
+			return true;
+		}
+	return false;
+}
+
 static const char *acl_remedy(struct uffdctl_doctor *d)
 {
-	return doctor_text(d, "setfacl -m u:%s:rw " DEVICE, d->user);
+	unsigned int uid;
+
+	if (d->own.other_user_ns != 1)
+		return doctor_text(d, "setfacl -m u:%s:rw " DEVICE, d->user);
+	return outer_uid(&uid) ? doctor_text(d, "outside of this user namespace: setfacl -m u:%u:rw " DEVICE, uid)
+			       : "outside of this user namespace: setfacl -m u:USER:rw " DEVICE;
 }
 
 static bool in_group(gid_t gid)
@@ -144,15 +165,19 @@ static struct finding why_device_denied(struct uffdctl_doctor *d, int err)
 	if (mode_allows(&st) && is_nodev(DEVICE))
 		return found_no(UFFDCTL_LAYER_SETUP, "the file system of " DEVICE " is mounted with nodev",
 				"mount -o remount,dev /dev");
+	if (!mode_allows(&st) && d->own.other_user_ns == 1)
+		return found_no(UFFDCTL_LAYER_FILE,
+				doctor_text(d,
+					    "the mode or ACL of " DEVICE
+					    " (%04o) does not allow the user that %s is outside of this user namespace",
+					    st.st_mode & 07777, d->user),
+				acl_remedy(d));
 	if (!mode_allows(&st))
 		return found_no(UFFDCTL_LAYER_FILE,
 				doctor_text(d,
 					    "the mode or ACL of " DEVICE
-					    " (%04o, user %u, group %u) does not allow user %s%s",
-					    st.st_mode & 07777, st.st_uid, st.st_gid, d->user,
-					    d->own.other_user_ns == 1
-						    ? ", who is another one outside of this user namespace"
-						    : ""),
+					    " (%04o, user %u, group %u) does not allow user %s",
+					    st.st_mode & 07777, st.st_uid, st.st_gid, d->user),
 				acl_remedy(d));
 	return why_lsm(d, "opening " DEVICE, err, UFFDCTL_LAYER_FILE);
 }
@@ -234,6 +259,9 @@ static const char *caps_list(struct uffdctl_doctor *d, uint64_t caps)
 
 static const char *cap_remedy(struct uffdctl_doctor *d, uint64_t caps)
 {
+	/* setcap(8) replaces what the file has. */
+	uint64_t all = d->own.known && geteuid() ? caps | d->own.caps : caps;
+
 	/* Root without it: something took it away, and a file's capabilities can't bring it back. */
 	if (!geteuid())
 		return doctor_text(d,
@@ -241,8 +269,8 @@ static const char *cap_remedy(struct uffdctl_doctor *d, uint64_t caps)
 				   caps_list(d, caps));
 	if (d->own.no_new_privs == 1)
 		return doctor_text(d, "setcap %s+ep %s, and start it where no_new_privs is not set; or run as root",
-				   caps_list(d, caps), d->exe);
-	return doctor_text(d, "setcap %s+ep %s; or run as root", caps_list(d, caps), d->exe);
+				   caps_list(d, all), d->exe);
+	return doctor_text(d, "setcap %s+ep %s; or run as root", caps_list(d, all), d->exe);
 }
 
 struct finding why_cap(struct uffdctl_doctor *d, uint64_t caps, const char *what, uint64_t others)
