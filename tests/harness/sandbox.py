@@ -87,12 +87,50 @@ class Place:
                     self.inside = next(p for p, parent in parents().items() if parent == t.proc.pid) if forks else t.proc.pid
                 yield t
 
-    def run(self, *args):
-        """Runs uffdctl there: (exit status, stdout, stderr)."""
+    def become(self):
+        """Makes this process, a child, be there: for what needs no program. Of namespaces, the user's and mounts."""
+        if self.user is not None:
+            os.setgroups([])
+            os.setresgid(*[self.user] * 3)
+            os.setresuid(*[self.user] * 3)
+        for option, name in (("-U", "user"), ("-m", "mnt")):
+            if option in self.nsenter:
+                fd = os.open(f"/proc/{self.inside}/ns/{name}", os.O_RDONLY)
+                if ctypes.CDLL(None, use_errno=True).setns(fd, 0):
+                    raise OSError(ctypes.get_errno(), "setns")
+        if self.deny:
+            filtered(self.deny, self.action)()
+
+    def call(self, fn):
+        """What a function returns, as text, in a child that is there."""
+        r, w = os.pipe()
+        child = os.fork()
+        if not child:
+            try:
+                self.become()
+                os.write(w, str(fn()).encode())
+            finally:
+                os._exit(0)
+        os.close(w)
+        with os.fdopen(r) as f:
+            text = f.read()
+        os.waitpid(child, 0)
+        return text
+
+    @staticmethod
+    def numbers():
+        return _numbers()
+
+    def execute(self, *args):
+        """Runs a program there: (exit status, stdout, stderr)."""
         enter = ["nsenter", *self.nsenter, "-t", str(self.inside), "--"] if self.nsenter else []
-        p = subprocess.run([*enter, UFFDCTL, *map(str, args)], capture_output=True, text=True, timeout=120,
+        p = subprocess.run([*enter, *map(str, args)], capture_output=True, text=True, timeout=120,
                            preexec_fn=filtered(self.deny, self.action) if self.deny else None, **ids(self.user))
         return p.returncode, p.stdout, p.stderr
+
+    def run(self, *args):
+        """The same with uffdctl."""
+        return self.execute(UFFDCTL, *args)
 
 
 @contextlib.contextmanager
