@@ -168,7 +168,7 @@ static const struct uffdctl_check libnbd = {
 	.name = "libnbd",
 	.ok = 0,
 	.layers = UFFDCTL_LAYER_BUILD,
-	.detail = "this uffdctl was built without libnbd: contents come from files and pipes only",
+	.detail = "this program was built without libnbd: contents come from files and pipes only",
 };
 
 /* ---- output ---- */

@@ -4,7 +4,7 @@
 #include <linux/capability.h>
 #include <string.h>
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 #include "lib/kernel/proc.h"
 
 void access_prepare(struct uffdctl_doctor *d)
@@ -103,7 +103,7 @@ struct finding check_other_users(struct uffdctl_doctor *d)
 		if (f.layers & (UFFDCTL_LAYER_CAPABILITY | UFFDCTL_LAYER_USER_NS))
 			return f;
 		return found_unknown(0,
-				     "we have the capabilities, but no process of another user to try it on can be made");
+				     "the capabilities are there, but no process of another user to try it on can be made");
 	}
 	if (a->getfd && (why_seccomp(d, REACH_PIDFD_OPEN, &f) || why_seccomp(d, REACH_PIDFD_GETFD, &f)))
 		return f;

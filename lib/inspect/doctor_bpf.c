@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 #include "lib/kernel/bpf_try.h"
 #include "lib/kernel/iter.h"
 
@@ -49,7 +49,7 @@ struct finding check_bpf_iterators(struct uffdctl_doctor *d)
 	/* They know userfaultfds by one of ours. */
 	if (!has_uffd(d) && bpf_try_program() == 0) {
 		f = why_uffd(d, UFFD_BY_DEVICE, d->ways[UFFD_BY_DEVICE]);
-		f.detail = doctor_text(d, "BPF works, but the iterators need a userfaultfd of our own: %s", f.detail);
+		f.detail = doctor_text(d, "BPF works, but the iterators need a userfaultfd: %s", f.detail);
 		return f;
 	}
 	return why_bpf(d, r, "loading the BPF iterators");

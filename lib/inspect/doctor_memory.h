@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_DOCTOR_MEMORY_H
 #define UFFDCTL_DOCTOR_MEMORY_H
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 
 /* A userfaultfd of our own with these features, without those that need a handler or a privilege. */
 int memory_uffd(struct uffdctl_doctor *d, uint64_t features, int *ret);

@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_DOCTOR_NEED_H
 #define UFFDCTL_DOCTOR_NEED_H
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 
 enum need_flags {
 	NEED_MEMORY = 1 << 0,	 /* kinds of memory that can be registered */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 #include "lib/kernel/cachestat.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/proc.h"

@@ -66,7 +66,7 @@ static struct finding why_not_readable(struct patient *p, int err, bool read)
 	f.layers |= UFFDCTL_LAYER_TARGET;
 	f.detail = doctor_text(
 		d,
-		"%s is of our user, but it is not dumpable (as after a change of its user), or has capabilities that we lack; which one is not known",
+		"%s has the same user, but it is not dumpable (as after a change of its user), or has capabilities that this process lacks; which one is not known",
 		what);
 	return f;
 }
@@ -81,9 +81,7 @@ static int check_readable(struct patient *p)
 		confine_process(procfd, &p->its);
 	if (d->avoid & (1u << REACH_PIDFD_OPEN | 1u << REACH_MEMFD_CREATE | 1u << REACH_KCMP)) {
 		add(p, "process-read",
-		    found_unknown(UFFDCTL_LAYER_SECCOMP,
-				  "a seccomp filter kills whoever looks at a process in our way"),
-		    true);
+		    found_unknown(UFFDCTL_LAYER_SECCOMP, "a seccomp filter kills whoever inspects a process"), true);
 		return -EPERM;
 	}
 	r = uffdctl_target_open(d->u, d->pid, &p->t);
@@ -290,7 +288,7 @@ static void judge_mapping(struct patient *p, struct kinds *k, const struct uffdc
 		ret->why = "it is a mapping of the kernel's own";
 	}
 	if (of_kind.unknown)
-		ret->why = k->uffd < 0 ? "there is no userfaultfd of our own to try this kind of memory with"
+		ret->why = k->uffd < 0 ? "there is no userfaultfd to try this kind of memory with"
 				       : "memory of this kind can't be made here, to try it";
 	if (v->modes & exclusive)
 		ret->can &= ~(exclusive & ~v->modes);

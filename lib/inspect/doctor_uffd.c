@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 
 /* Before other checks, which need to know whether there can be one. */
 void uffd_prepare(struct uffdctl_doctor *d)

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include "lib/inspect/doctor.h"
+#include "lib/inspect/doctor_check.h"
 #include "lib/kernel/proc.h"
 
 #define DEVICE "/dev/userfaultfd"
@@ -67,8 +67,8 @@ static struct finding why_lsm(struct uffdctl_doctor *d, const char *what, int er
 
 	if (s->selinux == 1 && err == -EACCES)
 		return found_no(UFFDCTL_LAYER_LSM | others,
-				doctor_text(d, "%s: %s, as SELinux returns it; our context is %s", what, name,
-					    *d->own.label ? d->own.label : "not known"),
+				doctor_text(d, "%s: %s, as SELinux returns it; the context of this process is %s", what,
+					    name, *d->own.label ? d->own.label : "not known"),
 				SELINUX_LOG);
 	return found_no(UFFDCTL_LAYER_LSM | others,
 			doctor_text(d,
@@ -207,10 +207,11 @@ static struct finding why_syscall_denied(struct uffdctl_doctor *d)
 	struct finding f = found_no(UFFDCTL_LAYER_SYSCTL, NULL, NULL);
 	bool has_device = access("/sys/class/misc/userfaultfd", F_OK) == 0 || access(DEVICE, F_OK) == 0;
 
-	f.detail = "vm.unprivileged_userfaultfd is 0, and we lack CAP_SYS_PTRACE";
+	f.detail = "vm.unprivileged_userfaultfd is 0, and this process lacks CAP_SYS_PTRACE";
 	if (d->own.other_user_ns == 1 && d->own.caps >> CAP_SYS_PTRACE & 1) {
 		f.layers |= UFFDCTL_LAYER_USER_NS;
-		f.detail = "vm.unprivileged_userfaultfd is 0, and our CAP_SYS_PTRACE counts only in our user namespace";
+		f.detail =
+			"vm.unprivileged_userfaultfd is 0, and CAP_SYS_PTRACE of this process counts only in its user namespace";
 	}
 	f.remedy = has_device ? doctor_text(d, "%s; or sysctl vm.unprivileged_userfaultfd=1; or run as root",
 					    acl_remedy(d))
@@ -283,17 +284,19 @@ struct finding why_cap(struct uffdctl_doctor *d, uint64_t caps, const char *what
 	lacking = caps & ~has;
 	if (!d->own.known)
 		return found_no(UFFDCTL_LAYER_CAPABILITY | others,
-				doctor_text(d, "%s: not permitted; our capabilities are not known", what),
+				doctor_text(d, "%s: not permitted; the capabilities of this process are not known",
+					    what),
 				cap_remedy(d, caps));
 	if (lacking)
 		return found_no(UFFDCTL_LAYER_CAPABILITY,
-				doctor_text(d, "%s: not permitted, since we lack %s", what, caps_list(d, lacking)),
+				doctor_text(d, "%s: not permitted: this process lacks %s", what, caps_list(d, lacking)),
 				d->own.other_user_ns == 1 ? "run it outside of this user namespace, with the capability"
 							  : cap_remedy(d, caps));
 	if (d->own.other_user_ns == 1)
 		return found_no(UFFDCTL_LAYER_USER_NS,
-				doctor_text(d, "%s: not permitted: our %s counts only in our user namespace", what,
-					    caps_list(d, caps)),
+				doctor_text(d,
+					    "%s: not permitted: %s of this process counts only in its user namespace",
+					    what, caps_list(d, caps)),
 				"run it outside of this user namespace");
 	if (d->own.other_user_ns < 0)
 		others |= UFFDCTL_LAYER_USER_NS;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The parts of the doctor: checks, what is found by them, and why something can't be had. */
-#ifndef UFFDCTL_DOCTOR_H
-#define UFFDCTL_DOCTOR_H
+#ifndef UFFDCTL_DOCTOR_CHECK_H
+#define UFFDCTL_DOCTOR_CHECK_H
 
 #include <pthread.h>
 
