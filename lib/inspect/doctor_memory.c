@@ -42,7 +42,7 @@ static struct finding tried_finding(struct uffdctl_doctor *d, const struct uffd_
 	const char *text;
 
 	if (t->err == -EINVAL)
-		return found_no(UFFDCTL_LAYER_KERNEL, "this kernel has not got this mode for this kind of memory",
+		return found_no(UFFDCTL_LAYER_KERNEL, "this kernel does not have this mode for this kind of memory",
 				NULL);
 	if (t->err < 0)
 		return found_no(t->err == -ENOMEM ? UFFDCTL_LAYER_RESOURCE : UFFDCTL_LAYER_KERNEL,
