@@ -278,10 +278,11 @@ static int json_row(struct table *t, const void *row)
 
 static size_t wrap_width(const struct table *t)
 {
-	size_t width = scols_table_get_termwidth(t->scols), nr = 0;
+	size_t width = scols_table_get_termwidth(t->scols), nr = 1;
 
 	for (size_t i = 0; i < t->nr_shown; i++)
 		nr += (t->columns[t->shown[i]].flags & COL_WRAP) != 0;
+	nr -= nr > 1;
 	width = width > NARROW_WIDTH ? (width - NARROW_WIDTH) / nr : 0;
 	return width > LEAST_WRAP_WIDTH ? width : LEAST_WRAP_WIDTH;
 }

@@ -70,11 +70,10 @@ static struct finding why_lsm(struct uffdctl_doctor *d, const char *what, int er
 				doctor_text(d, "%s: %s, as SELinux returns it; the context of this process is %s", what,
 					    name, *d->own.label ? d->own.label : "not known"),
 				SELINUX_LOG);
-	return found_no(UFFDCTL_LAYER_LSM | others,
-			doctor_text(d,
-				    "%s: %s, although no other layer is known that would forbid it: probably an LSM (%s)",
-				    what, name,
-				    s->lsms_known && *s->lsms ? s->lsms : "which ones are active is not known"),
+	/* The kernel does not say who it was, and may forbid it by itself. */
+	return found_no(UFFDCTL_LAYER_LSM | UFFDCTL_LAYER_KERNEL | others,
+			doctor_text(d, "%s: %s, by an LSM (active: %s) or by the kernel itself; which one is not known",
+				    what, name, s->lsms_known && *s->lsms ? s->lsms : "not known"),
 			"journalctl -k -g 'avc:|apparmor=|denied'");
 }
 
@@ -196,7 +195,8 @@ static struct finding why_device(struct uffdctl_doctor *d, int err)
 				NULL);
 	if (!open_err && (err == -EACCES || err == -EPERM))
 		return why_lsm(d, "USERFAULTFD_IOC_NEW on " DEVICE, err, 0);
-	err = open_err ?: err;
+	if (open_err)
+		err = open_err;
 	return found_no(err == -EMFILE || err == -ENFILE || err == -ENOMEM ? UFFDCTL_LAYER_RESOURCE
 									   : UFFDCTL_LAYER_KERNEL,
 			doctor_text(d, DEVICE ": %s", strerror(-err)), NULL);

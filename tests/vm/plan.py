@@ -30,7 +30,7 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pending", "leader", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors")
+    names = ("list", "pending", "leader", "register", "continue", "fill", "lock", "copy", "gmem", "story", "errors", "doctor")
     more = () if some else ("cli", "handlers")
     return ["tests/vm/rungs.py", *UNITS,
             *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in (*names, *more)), "tests/vm/lockdown.py"]
