@@ -305,12 +305,18 @@ struct finding why_cap(struct uffdctl_doctor *d, uint64_t caps, const char *what
 
 /* ---- BPF ---- */
 
+/* What it forbids has several errnos. */
+static bool is_locked_down(const struct uffdctl_doctor *d)
+{
+	return !strcmp(d->settings.lockdown, "confidentiality");
+}
+
 static struct finding why_bpf_denied(struct uffdctl_doctor *d, const char *what)
 {
 	const struct settings *s = &d->settings;
 	uint64_t others = s->lockdown_known ? 0 : UFFDCTL_LAYER_LOCKDOWN;
 
-	if (!strcmp(s->lockdown, "confidentiality"))
+	if (is_locked_down(d))
 		return found_no(UFFDCTL_LAYER_LOCKDOWN,
 				doctor_text(d, "%s: the kernel is locked down in confidentiality mode", what),
 				"boot with lockdown=integrity, or without lockdown=");
@@ -323,6 +329,8 @@ struct finding why_bpf(struct uffdctl_doctor *d, int err, const char *what)
 
 	if (why_seccomp(d, REACH_BPF, &f))
 		return f;
+	if (err == -EINVAL && is_locked_down(d))
+		return why_bpf_denied(d, what);
 	switch (err) {
 	case -EPERM:
 	case -EACCES:
