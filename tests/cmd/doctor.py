@@ -261,6 +261,29 @@ def doctor_nodev():
 
 
 @test
+def doctor_device_cgroup():
+    """A container's cgroup allows few devices: it has another errno than the mode of the device."""
+    path = f"/sys/fs/cgroup/devices/uffdctl-test-{os.getpid()}"
+    if not os.path.exists(DEVICE):
+        skip(f"no {DEVICE}: a kernel that has it runs this")
+    try:
+        os.mkdir(path)
+    except OSError as e:
+        skip(f"{path}: {e.strerror}; root, and devices of cgroup v1, run this")
+    try:
+        rdev = os.stat(DEVICE).st_rdev
+        with open(f"{path}/devices.deny", "w") as f:
+            f.write(f"c {os.major(rdev)}:{os.minor(rdev)} rwm")
+        p = subprocess.run(["sh", "-c", f"echo $$ >{path}/cgroup.procs; exec {shlex.quote(UFFDCTL)} doctor -J"],
+                           capture_output=True, text=True, check=True)
+        c = checks(p.stdout)["userfaultfd-device"]
+        eq((c["ok"], c["layers"]), (False, ["lsm", "cgroup"]), f"{c}")
+        contains(c["remedy"], "docker run --device /dev/userfaultfd")
+    finally:
+        os.rmdir(path)
+
+
+@test
 def doctor_no_proc():
     """Nothing is claimed that /proc would show."""
     found = in_mounts("mount -t tmpfs none /proc")
