@@ -109,20 +109,20 @@ static struct finding refused(struct uffdctl_doctor *d, const struct finding *f,
 				 .remedy = f->remedy };
 }
 
-static struct finding accepted(struct uffdctl_doctor *d, const struct need *n)
+/* @works: "it works", with what must be said of the process */
+static struct finding accepted(struct uffdctl_doctor *d, const struct need *n, const char *works)
 {
 	const struct finding *f;
 	const char *name, *all = NULL;
-	uint64_t left = n->better;
-	struct finding ret = found_yes("it works");
+	struct finding ret = found_yes(works);
 
 	for (enum check_id id = 0; id < NR_CHECKS; id++)
-		if (left >> id & 1 && d->found[id].ok != 1)
+		if (n->better >> id & 1 && d->found[id].ok != 1)
 			all = all ? doctor_text(d, "%s, %s", all, doctor_check_name(id)) : doctor_check_name(id);
 	f = lacking(d, n->better, 0, &name);
 	if (!all)
 		return ret;
-	ret.detail = doctor_text(d, "it works; without %s, %s", all, n->less);
+	ret.detail = doctor_text(d, "%s; without %s, %s", works, all, n->less);
 	ret.remedy = f ? f->remedy : NULL;
 	return ret;
 }
@@ -142,7 +142,7 @@ static struct finding judge(struct uffdctl_doctor *d, const struct need *n, cons
 		return refused(d, f, name);
 	if ((f = lacking(d, all, UFFDCTL_UNKNOWN, &name)))
 		return refused(d, f, name);
-	return target->ok == 1 ? accepted(d, n) : *target;
+	return target->ok == 1 ? accepted(d, n, target->detail) : *target;
 }
 
 void need_judge(struct uffdctl_doctor *d, const struct finding *target)

@@ -191,6 +191,8 @@ static void check_uffd(struct patient *p)
 	}
 	uffdctl_handle_close(h);
 	add(p, "process-userfaultfd", f, true);
+	if (r == -ENOTUNIQ && p->verdict.ok == 1)
+		p->verdict.detail = "it works, with --fd=PID:FD: there are several userfaultfds";
 }
 
 /* ---- its mappings ---- */
@@ -267,6 +269,11 @@ static uint64_t without_kernels(const struct uffdctl_doctor *d, uint64_t unknown
 	return d->features && !(d->features & UFFD_FEATURE_RWP) ? unknown & ~(uint64_t)UFFDCTL_MODE_RWP : unknown;
 }
 
+static bool features_known(const struct patient *p)
+{
+	return p->uffd && p->uffd->features != UFFDCTL_UNKNOWN;
+}
+
 static void judge_mapping(struct patient *p, struct kinds *k, const struct uffdctl_vma *v, struct uffdctl_prospect *ret)
 {
 	uint64_t exclusive = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP;
@@ -281,6 +288,10 @@ static void judge_mapping(struct patient *p, struct kinds *k, const struct uffdc
 	of_kind = kind_modes(p, k, kind, v->page_size);
 	ret->can = of_kind.can;
 	ret->unknown = of_kind.unknown;
+	if (!features_known(p) && p->d->features & UFFD_FEATURE_WP_ASYNC && !(ret->can & UFFDCTL_MODE_WP)) {
+		ret->unknown |= UFFDCTL_MODE_WP;
+		ret->why = "whether its userfaultfd has the feature wp_async is not known";
+	}
 	/* What files can have by an asynchronous mode, the kernel's own mappings, such as [vdso], may not. */
 	if (kind == OWN_FILE && v->name && *v->name == '[' && ret->can) {
 		ret->unknown |= ret->can;
@@ -308,8 +319,8 @@ static void add_prospects(struct patient *p)
 	struct uffdctl_doctor *d = p->d;
 	struct kinds k = { .uffd = -1 };
 
-	/* Without its features, those of async modes are left out: they only add to what can be had. */
-	memory_uffd(d, p->uffd && p->uffd->features != UFFDCTL_UNKNOWN ? p->uffd->features : 0, &k.uffd);
+	/* Features add to what can be had: see judge_mapping() for those that are not known. */
+	memory_uffd(d, features_known(p) ? p->uffd->features : 0, &k.uffd);
 	for (size_t i = 0; i < uffdctl_maps_count(p->maps); i++) {
 		const struct uffdctl_vma *v = uffdctl_maps_get(p->maps, i);
 		struct uffdctl_prospect *pr = vec_add(d->prospects, d->nr_prospects, d->prospects_alloc);
@@ -433,7 +444,7 @@ static void check_mappings(struct patient *p)
 
 struct finding check_target(struct uffdctl_doctor *d)
 {
-	struct patient p = { .d = d, .verdict = found_yes("") };
+	struct patient p = { .d = d, .verdict = found_yes("it works") };
 
 	if (check_readable(&p) == 0 && d->need->flags & NEED_ATTACH) {
 		add_seccomp(&p);

@@ -468,6 +468,12 @@ def doctor_mapping_of_another():
         eq(p["mode"], ["minor"], "mode")
         # None of the two was chosen.
         ok(not p["can"] and p["unknown"], f"{p}")
+        verdict = checks(json.dumps(r))["register"]
+        contains(verdict["detail"], "with --fd=PID:FD")
+        run("register", "-q", t.pid, m["addr"] + "+4K", check=0)  # the range tells which
+        free = t.memory("memfd")
+        contains(run("register", "-q", t.pid, free["addr"] + "+4K", check=1).err, "--fd=PID:FD")
+        run("register", "-q", "-f", first, t.pid, free["addr"] + "+4K", check=0)
 
 
 @contextlib.contextmanager
