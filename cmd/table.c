@@ -10,6 +10,7 @@
 #include <libsmartcols.h>
 
 #include "cmd/table.h"
+#include "cmd/wrap.h"
 #include "lib/cleanup.h"
 
 /* A listing is printed in portions of this many rows, so that memory stays limited. */
@@ -198,11 +199,13 @@ static int begin_portion(struct table *t)
 	for (size_t i = 0; i < t->nr_shown; i++) {
 		const struct column *col = &t->columns[t->shown[i]];
 		int flags = (col->flags & COL_RIGHT ? SCOLS_FL_RIGHT : 0) |
-			    (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0);
+			    (col->flags & COL_WIDE ? SCOLS_FL_TRUNC : 0) | (col->flags & COL_WRAP ? SCOLS_FL_WRAP : 0);
 		struct libscols_column *c = scols_table_new_column(t->scols, col->name, t->widths[i], flags);
 
 		if (!c)
 			return -ENOMEM;
+		if (col->flags & COL_WRAP)
+			scols_column_set_wrapfunc(c, scols_wrapnl_chunksize, scols_wrapnl_nextchunk, NULL);
 	}
 	return 0;
 }
@@ -269,13 +272,38 @@ static int json_row(struct table *t, const void *row)
 	return ferror(stdout) ? -EIO : 0;
 }
 
+/* The columns that are wrapped share what the others, which are narrow, leave of a terminal's line. */
+#define NARROW_WIDTH 30
+#define LEAST_WRAP_WIDTH 20
+
+static size_t wrap_width(const struct table *t)
+{
+	size_t width = scols_table_get_termwidth(t->scols), nr = 1;
+
+	for (size_t i = 0; i < t->nr_shown; i++)
+		nr += (t->columns[t->shown[i]].flags & COL_WRAP) != 0;
+	nr -= nr > 1;
+	width = width > NARROW_WIDTH ? (width - NARROW_WIDTH) / nr : 0;
+	return width > LEAST_WRAP_WIDTH ? width : LEAST_WRAP_WIDTH;
+}
+
+static int set_cell(struct table *t, struct libscols_line *line, size_t i, const char *s)
+{
+	_cleanup_free_ char *wrapped = NULL;
+
+	if (!(t->columns[t->shown[i]].flags & COL_WRAP) || !t->to_terminal || t->style->raw)
+		return scols_line_set_data(line, i, s);
+	wrapped = wrap_words(s, wrap_width(t));
+	return wrapped ? scols_line_set_data(line, i, wrapped) : -ENOMEM;
+}
+
 static int scols_cell(struct table *t, struct libscols_line *line, size_t i, const void *row)
 {
 	const struct column *col = &t->columns[t->shown[i]];
 	struct cell *c = get_cell(t, col, row);
 	const char *s = cell_string(c, t->style->raw, t->style->bytes);
 
-	if (c->failed || !s || scols_line_set_data(line, i, s) < 0)
+	if (c->failed || !s || set_cell(t, line, i, s) < 0)
 		return -ENOMEM;
 	if (c->alert && c->type != CELL_NULL && t->style->color)
 		scols_cell_set_color(scols_line_get_cell(line, i), "red");

@@ -14,6 +14,7 @@ enum column_flags {
 	COL_GROUP = 1 << 4,  /* COL_EXTRA that an option of the command adds */
 	COL_NS = 1 << 5,     /* a duration: "_ns" in JSON */
 	COL_LONG = 1 << 6,   /* numbers that grow from row to row */
+	COL_WRAP = 1 << 7,   /* text that goes on in the next line on a narrow terminal */
 };
 
 struct column {

@@ -774,6 +774,84 @@ struct uffdctl_peek_opts {
  */
 int uffdctl_peek_ranges(struct uffdctl_target *t, const struct uffdctl_peek_opts *opts);
 
+/* ---- what can be had here ---- */
+
+/* What can say no, as bits. */
+enum uffdctl_layer {
+	UFFDCTL_LAYER_FILE = 1 << 0,	   /* mode or ACL of a file or device */
+	UFFDCTL_LAYER_SETUP = 1 << 1,	   /* a device or file system that is not there, or mounted with nodev */
+	UFFDCTL_LAYER_SYSCTL = 1 << 2,	   /* vm.unprivileged_userfaultfd */
+	UFFDCTL_LAYER_CAPABILITY = 1 << 3, /* a capability that we lack */
+	UFFDCTL_LAYER_USER_NS = 1 << 4,	   /* we have it, but only in our user namespace */
+	UFFDCTL_LAYER_YAMA = 1 << 5,	   /* kernel.yama.ptrace_scope */
+	UFFDCTL_LAYER_SECCOMP = 1 << 6,	   /* a filter of our own */
+	UFFDCTL_LAYER_LSM = 1 << 7,	   /* SELinux, AppArmor and so on */
+	UFFDCTL_LAYER_LOCKDOWN = 1 << 8,
+	UFFDCTL_LAYER_CGROUP = 1 << 9,	  /* devices that a container may not open */
+	UFFDCTL_LAYER_KERNEL = 1 << 10,	  /* the kernel does not have it */
+	UFFDCTL_LAYER_RESOURCE = 1 << 11, /* memory, huge pages, descriptors */
+	UFFDCTL_LAYER_TARGET = 1 << 12,	  /* the process itself: it is not dumpable, or has nothing of the kind */
+	UFFDCTL_LAYER_BUILD = 1 << 13,	  /* built without it */
+};
+/* "file", "seccomp" and so on; NULL if the bit has no name. Since 0.1. */
+const char *uffdctl_layer_name(unsigned int bit);
+
+/* One thing that was tried. */
+struct uffdctl_check {
+	const char *group;  /* "userfaultfd", "memory", … */
+	const char *name;   /* unique: "userfaultfd-device" */
+	uint64_t ok;	    /* 1: it works; 0: it does not; UFFDCTL_UNKNOWN: that could not be found out */
+	uint64_t layers;    /* what said no, UFFDCTL_LAYER_*; several: one of these, and it is not known which */
+	const char *detail; /* may quote names of the target: escape before printing */
+	const char *remedy; /* commands to type, the one that gives least privilege first; NULL: none is known */
+};
+
+/* What a bug report begins with. */
+struct uffdctl_fact {
+	const char *name; /* "kernel" */
+	const char *value;
+};
+
+/* For which modes a mapping can be registered. */
+struct uffdctl_prospect {
+	struct uffdctl_range range;
+	char perms[5];
+	enum uffdctl_memory memory;
+	uint64_t modes;	  /* it is registered for these now */
+	uint64_t can;	  /* it can be registered for these, UFFDCTL_MODE_* */
+	uint64_t unknown; /* for these it is not known */
+	const char *why;  /* why not for others, or why that is not known; NULL: there is nothing to say */
+	const char *name; /* as in struct uffdctl_vma */
+};
+
+struct uffdctl_doctor_opts {
+	size_t size;
+	const char *command; /* a name as uffdctl_doctor_command() returns it: only what it needs; NULL: everything */
+	pid_t pid;	     /* with command: the process that it is to work on; 0: none */
+	unsigned int flags;  /* none yet: 0 */
+};
+
+struct uffdctl_doctor;
+
+/*
+ * Find out what this kernel and this user can do, by doing it on memory and child processes of our own; the backends of
+ * watching are attached and detached again. Nothing is done to the process given.
+ * @ret: out, free with uffdctl_doctor_free()
+ * -EINVAL: no such command; a pid without a command; -ENOMEM. Whatever does not work is a result, and not logged.
+ * Beneath: all that the other functions use, and fork(2). Since 0.1.
+ */
+int uffdctl_doctor(struct uffdctl *u, const struct uffdctl_doctor_opts *opts, struct uffdctl_doctor **ret);
+void uffdctl_doctor_free(struct uffdctl_doctor *d);
+/* With a command: does it work? 1, 0, or UFFDCTL_UNKNOWN. Without: 1. Since 0.1. */
+uint64_t uffdctl_doctor_verdict(const struct uffdctl_doctor *d);
+/* The names of commands that it knows; NULL after the last one. Since 0.1. */
+const char *uffdctl_doctor_command(unsigned int i);
+/* Results, which are valid until uffdctl_doctor_free(); NULL after the last one. Since 0.1. */
+const struct uffdctl_check *uffdctl_doctor_check(const struct uffdctl_doctor *d, size_t i);
+const struct uffdctl_fact *uffdctl_doctor_fact(const struct uffdctl_doctor *d, size_t i);
+/* The mappings of the process given, if the command registers them. */
+const struct uffdctl_prospect *uffdctl_doctor_prospect(const struct uffdctl_doctor *d, size_t i);
+
 /* ---- acting on a target ---- */
 
 /* A duplicate of a userfaultfd's descriptor, taken with pidfd_getfd(2). */

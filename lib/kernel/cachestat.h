@@ -21,4 +21,7 @@ int cachestat_count(int fd, uint64_t offset, uint64_t len, struct cached *ret);
 /* Has a page of this part of a file been evicted, for example swapped out? False also if this is not known. */
 bool cachestat_has_evicted(int fd, uint64_t offset, uint64_t len);
 
+/* Is the call there, and does it count a page of a shmem file of our own? 0 or a negative errno. */
+int cachestat_try(void);
+
 #endif

@@ -170,3 +170,28 @@ int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states
 	}
 	return 0;
 }
+
+int pagemap_try_scan(void)
+{
+	_cleanup_close_ int fd = -1;
+	volatile char mapped = 1;
+	uint64_t page = base_page_size(), start = round_down((uintptr_t)&mapped, page);
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = start,
+		.end = start + page,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_PRESENT,
+		.return_mask = PAGE_IS_PRESENT,
+	};
+	int n, r = pagemap_open_own(&fd);
+
+	if (r < 0)
+		return r;
+	n = ioctl(fd, PAGEMAP_SCAN, &arg);
+	if (n < 0)
+		return -errno;
+	return n == 1 && region.start == start ? 0 : -EIO;
+}

@@ -19,11 +19,41 @@
 #endif
 #ifndef UFFD_FEATURE_RWP
 #define UFFD_FEATURE_RWP (1 << 17)
+#define UFFD_FEATURE_RWP_ASYNC (1 << 18)
 #endif
 /* kernel-patches/ */
 #ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD
 #define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
 #define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
+#endif
+/* Linux 6.6 */
+#ifndef UFFDIO_POISON
+struct uffdio_poison {
+	struct uffdio_range range;
+	__u64 mode;
+	__s64 updated;
+};
+#define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
+#endif
+/* Linux 6.8 */
+#ifndef UFFDIO_MOVE
+struct uffdio_move {
+	__u64 dst;
+	__u64 src;
+	__u64 len;
+	__u64 mode;
+	__s64 move;
+};
+#define UFFDIO_MOVE _IOWR(UFFDIO, 0x05, struct uffdio_move)
+#endif
+/* Linux 7.3 */
+#ifndef UFFDIO_RWPROTECT
+struct uffdio_rwprotect {
+	struct uffdio_range range;
+	__u64 mode;
+};
+#define UFFDIO_RWPROTECT_MODE_RWP ((__u64)1 << 0)
+#define UFFDIO_RWPROTECT _IOWR(UFFDIO, 0x09, struct uffdio_rwprotect)
 #endif
 #ifndef USERFAULTFD_IOC
 #define USERFAULTFD_IOC 0xAA

@@ -10,18 +10,34 @@
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
-int uffd_create(int *ret)
+static int create_by_device(int flags)
 {
-	static const int flags[] = { O_CLOEXEC | O_NONBLOCK, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY };
 	_cleanup_close_ int dev = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-	int fd = dev < 0 ? -1 : ioctl(dev, USERFAULTFD_IOC_NEW, flags[0]);
 
-	for (size_t i = 0; fd < 0 && i < ARRAY_SIZE(flags); i++)
-		fd = syscall(SYS_userfaultfd, flags[i]);
+	return dev < 0 ? -1 : ioctl(dev, USERFAULTFD_IOC_NEW, flags);
+}
+
+int uffd_create_by(enum uffd_way way, int *ret)
+{
+	int flags = O_CLOEXEC | O_NONBLOCK, fd;
+
+	if (way == UFFD_BY_DEVICE)
+		fd = create_by_device(flags);
+	else
+		fd = syscall(SYS_userfaultfd, flags | (way == UFFD_USER_MODE ? UFFD_USER_MODE_ONLY : 0));
 	if (fd < 0)
 		return -errno;
 	*ret = fd;
 	return 0;
+}
+
+int uffd_create(int *ret)
+{
+	int r = -ENOSYS;
+
+	for (enum uffd_way way = 0; r < 0 && way < UFFD_NR_WAYS; way++)
+		r = uffd_create_by(way, ret);
+	return r;
 }
 
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features)

@@ -7,7 +7,16 @@
 #include "lib/kernel/uapi.h"
 #include "lib/uffdctl.h"
 
-/* A userfaultfd for our own use, without handshake. */
+/* The ways to a userfaultfd of one's own, in the order in which they are tried. */
+enum uffd_way {
+	UFFD_BY_DEVICE,	 /* /dev/userfaultfd */
+	UFFD_BY_SYSCALL, /* userfaultfd(2) */
+	UFFD_USER_MODE,	 /* userfaultfd(2) with UFFD_USER_MODE_ONLY */
+	UFFD_NR_WAYS,
+};
+
+/* A userfaultfd for our own use, without handshake: by one way, or by the first one that works. */
+int uffd_create_by(enum uffd_way way, int *ret);
 int uffd_create(int *ret);
 
 /*

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -148,8 +149,27 @@ const struct watch_backend watch_fentry = {
 
 /* ---- kprobe ---- */
 
+#define NO_KPROBES "the kernel has no kprobes (CONFIG_KPROBE_EVENTS)"
+
+/* The ways by which libbpf attaches one: without any, loading would be in vain, and that takes a tenth of a second. */
+static bool has_kprobes(void)
+{
+	static const char *const ways[] = { "/sys/bus/event_source/devices/kprobe/type",
+					    "/sys/kernel/tracing/kprobe_events",
+					    "/sys/kernel/debug/tracing/kprobe_events" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++)
+		if (access(ways[i], F_OK) == 0 || errno != ENOENT)
+			return true;
+	return false;
+}
+
 static int kprobe_probe(struct uffdctl_watch *w, const char **why)
 {
+	if (!has_kprobes()) {
+		*why = NO_KPROBES;
+		return -ENOENT;
+	}
 	return probe_skel(w, watch_kprobe_bpf, why);
 }
 
@@ -159,7 +179,7 @@ static int kprobe_attach(struct uffdctl_watch *w, const char **why)
 	int r = attach_object(w, skel->skeleton);
 
 	if (r == -ENOENT || r == -EOPNOTSUPP)
-		*why = "the kernel has no kprobes (CONFIG_KPROBE_EVENTS)";
+		*why = NO_KPROBES;
 	return r;
 }
 

@@ -263,6 +263,11 @@ def bench_start_of_actions():
     row("continue of one page", page, "--version", version, f"+{(page - version) * 1000:.2f} ms")
 
 
+def bench_doctor():
+    (e,) = alternate(9, None, lambda: Run(UFFDCTL, "doctor").seconds)
+    row("doctor, all that there is", e, aim="< 300 ms", met=e < 0.3)
+
+
 # ---- (e) list ----
 
 def count_files():
@@ -509,7 +514,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

@@ -18,6 +18,6 @@ RULES = {
     "nothing-stalls-us": "No file of a target's hangs us, kills us or eats memory.",
     "unknown-is-unknown": "What is not known is printed as not known.",
     "blocked-is-said": "Whatever would leave a thread blocked is said before it is done.",
-    "looking-changes-nothing": "watch, list, pending, smaps, pages and peek change nothing, and take no message.",
+    "looking-changes-nothing": "watch, list, pending, smaps, pages, peek and doctor change nothing, and take no message.",
     "untrusted-names": "Names that come from a target are escaped in every output.",
 }

@@ -39,6 +39,8 @@ def lockdown_confidentiality():
         for args in (["watch", "--summary", "-d", "0.1"], ["pending", "--source=bpf"], ["list", "--source=bpf"]):
             contains(run(*args, check=1).err, "lockdown=integrity or none")
         eq(run("list", "-n", "-o", "pid", t.pid, check=0).out.split(), [str(t.pid)], "list by /proc")
+    found = {c["check"]: c for c in run("doctor", "-J", "--for", "watch", check=1).json()["doctor"]}
+    eq((found["bpf-iterators"]["ok"], found["bpf-iterators"]["layers"]), (False, ["lockdown"]), "doctor")
 
 
 main()

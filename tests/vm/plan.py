@@ -37,7 +37,7 @@ SOME = {
 
 def rest(some=None):
     """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pages", "peek", "pending", "alarm", "leader", "register", "continue", "fill", "lock",
+    names = ("list", "pages", "peek", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock",
              "copy", "gmem", "story", "errors")
     more = ("handlers",) if some else ("cli", "handlers")
     return ["tests/vm/rungs.py", *UNITS,

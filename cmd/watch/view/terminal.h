@@ -3,10 +3,9 @@
 #ifndef CMD_VIEW_TERMINAL_H
 #define CMD_VIEW_TERMINAL_H
 
+#include "cmd/terminal.h"
 #include "cmd/watch/view/line.h"
 
-/* Are stdin and stdout a terminal that can be drawn on? */
-bool terminal_usable(void);
 int terminal_begin(bool color);
 void terminal_end(void);
 /* The next key, as from getch(3), or a negative number if there is none. Never waits. */
