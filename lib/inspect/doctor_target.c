@@ -121,6 +121,21 @@ static int check_attach(struct patient *p)
 	return r;
 }
 
+/* Its file may be opened by its owner only: for others, ptrace access is not enough. */
+static void check_pagemap_of(struct patient *p, bool needed)
+{
+	_cleanup_close_ int fd = -1;
+	int r = target_open_file(p->t, "pagemap", O_RDONLY, &fd);
+
+	if (r == -EPERM || r == -EACCES)
+		add(p, "process-pagemap",
+		    why_cap(p->d, UINT64_C(1) << CAP_SYS_PTRACE | UINT64_C(1) << CAP_DAC_READ_SEARCH, "its pagemap", 0),
+		    needed);
+	else
+		add(p, "process-pagemap",
+		    r == 0 ? found_yes("its pagemap can be read") : found_unknown(0, strerror(-r)), needed);
+}
+
 static void add_seccomp(struct patient *p)
 {
 	static const char *const texts[] = {
@@ -382,7 +397,7 @@ static void check_registers(struct patient *p)
 /* What the command works on: mappings that are registered for its modes. */
 static void check_registered(struct patient *p, uint64_t modes)
 {
-	uint64_t bytes = 0, nr = 0, owner_unknown = 0;
+	uint64_t bytes = 0, nr = 0, owner_unknown = 0, all_modes = 0;
 	const struct uffdctl_vma *v;
 	char buf[MODES_TEXT_SIZE];
 	const char *kind = modes ? modes_text(modes, buf) : "any mode";
@@ -394,6 +409,7 @@ static void check_registered(struct patient *p, uint64_t modes)
 		nr++;
 		bytes += range_len(v->range);
 		owner_unknown += of_another(p, v) < 0;
+		all_modes |= v->modes;
 	}
 	add(p, "process-registered",
 	    !nr ? found_no(UFFDCTL_LAYER_TARGET,
@@ -403,6 +419,8 @@ static void check_registered(struct patient *p, uint64_t modes)
 		: found_yes(doctor_text(p->d, "%" PRIu64 " mappings, with %" PRIu64 " bytes, are registered for %s%s",
 					nr, bytes, kind, owner_unknown ? "; on which userfaultfd is not known" : "")),
 	    true);
+	if (p->d->need->marks)
+		check_pagemap_of(p, all_modes & p->d->need->marks);
 }
 
 /* For continue --from: opened as it does, and closed. */

@@ -19,7 +19,8 @@ enum ordinary_relation {
 struct ordinary_access {
 	int maps;	/* /proc/PID/maps: PTRACE_MODE_READ */
 	int fds;	/* /proc/PID/fd */
-	int pagemap;	/* /proc/PID/pagemap */
+	int pagemap;	/* /proc/PID/pagemap: opened, and a page that is mapped is seen there */
+	int scan;	/* PAGEMAP_SCAN on it */
 	int getfd;	/* pidfd_getfd(2): PTRACE_MODE_ATTACH */
 	int attach;	/* ptrace(2): PTRACE_SEIZE, and off again */
 	int process_vm; /* process_vm_readv(2) */
