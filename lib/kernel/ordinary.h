@@ -27,8 +27,8 @@ struct ordinary_access {
 	int kcmp;	/* kcmp(2) of it with us */
 };
 
-/* Calls that must not be made, since they would kill us: bits 1 << enum reach_call. */
 /*
+ * @avoid: calls that must not be made, since they would kill us: bits 1 << enum reach_call
  * -EPERM: such a process can't be made (ORDINARY_OTHER_USER needs CAP_SETUID); other errnos of fork(2) and pipe(2).
  */
 int ordinary_try(enum ordinary_relation relation, unsigned int avoid, struct ordinary_access *ret);
