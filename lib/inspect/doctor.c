@@ -118,6 +118,7 @@ static const struct {
 	[CHECK_WATCH_SCHED] = { "bpf", "watch-sched", check_WATCH_SCHED },
 	[CHECK_PAGEMAP] = { "pages", "pagemap", check_pagemap },
 	[CHECK_PAGEMAP_SCAN] = { "pages", "pagemap-scan", check_pagemap_scan },
+	[CHECK_OWN_PAGEMAP] = { "pages", "own-pagemap", check_own_pagemap },
 	[CHECK_PROCMAP_QUERY] = { "pages", "procmap-query", check_procmap_query },
 	[CHECK_CACHESTAT] = { "pages", "cachestat", check_cachestat },
 	[CHECK_MAP_FILES] = { "pages", "map-files", check_map_files },

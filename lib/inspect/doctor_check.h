@@ -35,6 +35,7 @@ enum check_id {
 	CHECK_WATCH_SCHED,
 	CHECK_PAGEMAP,
 	CHECK_PAGEMAP_SCAN,
+	CHECK_OWN_PAGEMAP,
 	CHECK_PROCMAP_QUERY,
 	CHECK_CACHESTAT,
 	CHECK_MAP_FILES,
@@ -163,6 +164,7 @@ struct finding check_watch(struct uffdctl_doctor *d, enum check_id id);
 /* doctor_pages.c */
 struct finding check_pagemap(struct uffdctl_doctor *d);
 struct finding check_pagemap_scan(struct uffdctl_doctor *d);
+struct finding check_own_pagemap(struct uffdctl_doctor *d);
 struct finding check_procmap_query(struct uffdctl_doctor *d);
 struct finding check_cachestat(struct uffdctl_doctor *d);
 struct finding check_map_files(struct uffdctl_doctor *d);

@@ -20,6 +20,7 @@ struct need {
 	const char *less;   /* what it does not do then */
 	unsigned int flags; /* NEED_* */
 	uint64_t modes;	    /* it works on what is registered for these; 0: for any */
+	uint64_t marks;	    /* and needs pagemap where it is registered for these, too: it keeps their marks */
 };
 
 /* NULL: no such command. */

@@ -26,19 +26,21 @@ static struct finding why_own(struct uffdctl_doctor *d, const char *what, int er
 	return found_no(UFFDCTL_LAYER_RESOURCE, doctor_text(d, "%s: %s", what, strerror(-err)), NULL);
 }
 
+/* On an ordinary process: a program with capabilities of its own may not open its own. */
+static const struct ordinary_access *ordinary(const struct uffdctl_doctor *d)
+{
+	return d->ordinary[ORDINARY_UNRELATED].err ? NULL : &d->ordinary[ORDINARY_UNRELATED].access;
+}
+
 struct finding check_pagemap(struct uffdctl_doctor *d)
 {
-	_cleanup_close_ int fd = -1;
-	volatile char mapped = 1;
-	uint8_t state = OWN_ABSENT;
-	int r = pagemap_open_own(&fd);
+	const struct ordinary_access *a = ordinary(d);
 
-	if (r >= 0)
-		r = pagemap_read_own(fd, (const void *)&mapped, 1, &state);
-	if (r < 0)
-		return why_own(d, "/proc/self/pagemap", r, "the kernel has no pagemap (CONFIG_PROC_PAGE_MONITOR)");
-	if (state == OWN_ABSENT)
-		return found_no(UFFDCTL_LAYER_KERNEL, "/proc/self/pagemap does not show a page that is mapped", NULL);
+	if (!a)
+		return found_unknown(UFFDCTL_LAYER_RESOURCE, "no process to try it on can be made");
+	if (a->pagemap)
+		return why_own(d, "/proc/PID/pagemap", a->pagemap,
+			       "the kernel has no pagemap (CONFIG_PROC_PAGE_MONITOR)");
 	return found_yes(d->own.caps >> CAP_SYS_ADMIN & 1 && d->own.other_user_ns != 1
 				 ? "/proc/PID/pagemap, with swap entries"
 				 : "/proc/PID/pagemap, without swap entries (these need CAP_SYS_ADMIN)");
@@ -46,11 +48,26 @@ struct finding check_pagemap(struct uffdctl_doctor *d)
 
 struct finding check_pagemap_scan(struct uffdctl_doctor *d)
 {
-	int r = pagemap_try_scan();
+	const struct ordinary_access *a = ordinary(d);
 
-	return r < 0 ? why_own(d, "PAGEMAP_SCAN", r,
-			       "the kernel has no PAGEMAP_SCAN (/proc/PID/pagemap is read instead)")
-		     : found_yes("marks of huge pages, too");
+	if (!a)
+		return found_unknown(UFFDCTL_LAYER_RESOURCE, "no process to try it on can be made");
+	if (a->scan)
+		return why_own(d, "PAGEMAP_SCAN", a->scan,
+			       "the kernel has no PAGEMAP_SCAN (/proc/PID/pagemap is read instead)");
+	return found_yes("marks of huge pages, too");
+}
+
+struct finding check_own_pagemap(struct uffdctl_doctor *d)
+{
+	_cleanup_close_ int fd = -1;
+	int r = pagemap_open_own(&fd);
+
+	if (r == -EACCES && d->own.caps && geteuid())
+		return why_cap(d, UINT64_C(1) << CAP_DAC_READ_SEARCH,
+			       "/proc/self/pagemap of a program with capabilities of its own", UFFDCTL_LAYER_FILE);
+	return r < 0 ? why_own(d, "/proc/self/pagemap", r, "the kernel has no pagemap (CONFIG_PROC_PAGE_MONITOR)")
+		     : found_yes("/proc/self/pagemap");
 }
 
 struct finding check_procmap_query(struct uffdctl_doctor *d)

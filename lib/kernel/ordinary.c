@@ -18,6 +18,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/kernel/ordinary.h"
+#include "lib/kernel/pagemap.h"
 #include "lib/kernel/reach.h"
 
 #define OTHER_USER 65534
@@ -69,6 +70,21 @@ static int try_open(pid_t pid, const char *file, int flags)
 	return fd < 0 ? -errno : 0;
 }
 
+/* Their stacks are at the same place, and this page of it is mapped in both. */
+static void try_pagemap(pid_t pid, struct ordinary_access *a)
+{
+	_cleanup_close_ int fd = -1;
+	uint8_t state = OWN_ABSENT;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	a->pagemap = fd < 0 ? -errno : pagemap_read_own(fd, path, 1, &state);
+	if (a->pagemap == 0 && state == OWN_ABSENT)
+		a->pagemap = -EIO;
+	a->scan = fd < 0 ? a->pagemap : pagemap_try_scan(fd, path);
+}
+
 static int try_getfd(pid_t pid)
 {
 	_cleanup_close_ int pidfd = syscall(SYS_pidfd_open, pid, 0);
@@ -105,7 +121,7 @@ static void try_all(pid_t pid, unsigned int avoid, struct ordinary_access *a)
 {
 	a->maps = try_open(pid, "maps", 0);
 	a->fds = try_open(pid, "fd", O_DIRECTORY);
-	a->pagemap = try_open(pid, "pagemap", 0);
+	try_pagemap(pid, a);
 	a->getfd = avoid & (1u << REACH_PIDFD_GETFD | 1u << REACH_PIDFD_OPEN) ? -EPERM : try_getfd(pid);
 	a->process_vm = avoid & 1u << REACH_PROCESS_VM_READV ? -EPERM : try_process_vm(pid);
 	a->kcmp = avoid & 1u << REACH_KCMP ? -EPERM : try_kcmp(pid);

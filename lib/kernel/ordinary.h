@@ -19,15 +19,16 @@ enum ordinary_relation {
 struct ordinary_access {
 	int maps;	/* /proc/PID/maps: PTRACE_MODE_READ */
 	int fds;	/* /proc/PID/fd */
-	int pagemap;	/* /proc/PID/pagemap */
+	int pagemap;	/* /proc/PID/pagemap: opened, and a page that is mapped is seen there */
+	int scan;	/* PAGEMAP_SCAN on it */
 	int getfd;	/* pidfd_getfd(2): PTRACE_MODE_ATTACH */
 	int attach;	/* ptrace(2): PTRACE_SEIZE, and off again */
 	int process_vm; /* process_vm_readv(2) */
 	int kcmp;	/* kcmp(2) of it with us */
 };
 
-/* Calls that must not be made, since they would kill us: bits 1 << enum reach_call. */
 /*
+ * @avoid: calls that must not be made, since they would kill us: bits 1 << enum reach_call
  * -EPERM: such a process can't be made (ORDINARY_OTHER_USER needs CAP_SETUID); other errnos of fork(2) and pipe(2).
  */
 int ordinary_try(enum ordinary_relation relation, unsigned int avoid, struct ordinary_access *ret);

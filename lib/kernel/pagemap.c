@@ -171,12 +171,10 @@ int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states
 	return 0;
 }
 
-int pagemap_try_scan(void)
+int pagemap_try_scan(int pagemap, const void *mapped)
 {
-	_cleanup_close_ int fd = -1;
-	volatile char mapped = 1;
-	uint64_t page = base_page_size(), start = round_down((uintptr_t)&mapped, page);
-	struct page_region region;
+	uint64_t page = base_page_size(), start = round_down((uintptr_t)mapped, page);
+	struct page_region region = {};
 	struct pm_scan_arg arg = {
 		.size = sizeof(arg),
 		.start = start,
@@ -186,11 +184,8 @@ int pagemap_try_scan(void)
 		.category_mask = PAGE_IS_PRESENT,
 		.return_mask = PAGE_IS_PRESENT,
 	};
-	int n, r = pagemap_open_own(&fd);
+	int n = ioctl(pagemap, PAGEMAP_SCAN, &arg);
 
-	if (r < 0)
-		return r;
-	n = ioctl(fd, PAGEMAP_SCAN, &arg);
 	if (n < 0)
 		return -errno;
 	return n == 1 && region.start == start ? 0 : -EIO;

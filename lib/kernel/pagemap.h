@@ -32,7 +32,7 @@ int pagemap_open_own(int *ret);
 /* @states: out, enum own_state of nr base pages, from addr on; the first one of a huge page is valid for all of it. */
 int pagemap_read_own(int pagemap, const void *addr, uint64_t nr, uint8_t *states);
 
-/* Does PAGEMAP_SCAN find a page of ours that is mapped? 0; -ENOTTY: the kernel has no such call. */
-int pagemap_try_scan(void);
+/* Does PAGEMAP_SCAN find the page at mapped, which is mapped? 0; -ENOTTY: the kernel has no such call. */
+int pagemap_try_scan(int pagemap, const void *mapped);
 
 #endif

@@ -64,6 +64,7 @@ class Place:
     def __init__(self, user=None, unshare=(), nsenter=(), deny=(), action=_ERRNO | errno.EPERM):
         self.user, self.unshare, self.nsenter = user, list(unshare), list(nsenter)
         self.deny, self.action = deny, action
+        self.program = UFFDCTL
         self.inside = None  # as PID outside: a process in the namespaces
 
     @contextlib.contextmanager
@@ -130,7 +131,7 @@ class Place:
 
     def run(self, *args):
         """The same with uffdctl."""
-        return self.execute(UFFDCTL, *args)
+        return self.execute(self.program, *args)
 
 
 @contextlib.contextmanager
