@@ -222,7 +222,7 @@ def completion_pids(s):
         s.keys("Tab", "Tab", "Tab")
         s.wait(rf"{t.pid}.*vmm \\x1b\[31m\$\(x\)")
         s.wait(rf"{other.pid}.*handler")
-        s.keys("C-c")
+        s.keys("C-e", "C-u")  # not C-c, which may end the completion that runs
         eq(s.argv(f"uffdctl smaps {t.pid}"), ["uffdctl", "smaps", str(t.pid)], "a PID")
         eq(s.argv("uffdctl smaps %hand"), ["uffdctl", "smaps", "%handler"], "by name")
         eq(s.argv(f"uffdctl register {t.pid} @/memfd:gue"), ["uffdctl", "register", str(t.pid), "@/memfd:guest"], "a range")
