@@ -5,6 +5,7 @@ They are built, compared with a second build, checked by lintian and rpmlint, an
 demo runs from them.
 """
 import atexit
+import contextlib
 import functools
 import glob
 import gzip
@@ -38,12 +39,26 @@ def need(program, package):
         skip(f"{program} is not installed; Debian's package {package}, which make check-packages installs, runs this")
 
 
-@functools.cache
-def work():
+def scratch(parent=None):
     """A folder that is gone at the end."""
-    path = tempfile.mkdtemp(prefix="uffdctl-packages.")
+    path = tempfile.mkdtemp(prefix="uffdctl-packages.", dir=parent)
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
+
+
+@functools.cache
+def work():
+    return scratch()
+
+
+def memory():
+    """A folder in memory that a root of 1 GiB fits in: dpkg waits for the disk often. None: there is none."""
+    path = "/dev/shm"
+    with contextlib.suppress(OSError):
+        flags = os.statvfs(path).f_flag
+        if shutil.disk_usage(path).free > 4 << 30 and not flags & (os.ST_NODEV | os.ST_NOEXEC | os.ST_NOSUID):
+            return path
+    return None
 
 
 def digest(path):
@@ -174,8 +189,10 @@ def clean_root():
     import debian
     with open("/etc/os-release") as f:
         codename = re.search(r"^VERSION_CODENAME=(\w+)", f.read(), re.M)[1]
-    root = os.path.join(work(), "root")
-    call("debootstrap", "--variant=minbase", codename, root, debian.archive())
+    root = os.path.join(scratch(memory()), "root")
+    cache = os.path.join(debian.CACHE, "debootstrap")
+    os.makedirs(cache, exist_ok=True)
+    call("debootstrap", "--variant=minbase", f"--cache-dir={cache}", codename, root, debian.archive())
     shutil.copy("/etc/resolv.conf", f"{root}/etc/resolv.conf")
     return root
 
