@@ -25,7 +25,13 @@ def counts(*backends):
 # The other backends are the same there as on the others.
 WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-exact-* watch-takes-* watch-no-*"]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
+# Of doctor, what the kernel says; users, namespaces and filters are the same everywhere.
+ALL = {
+    "doctor": [f"doctor-{t}" for t in ("proved-root", "proved-user", "proved-container", "backends-proved-root",
+                                       "ways-proved-*", "memory-*", "ioctls")],
+}
 SOME = {
+    **ALL,
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -33,18 +39,18 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
+INSPECTS = ("list", "pages", "peek", "pending", "alarm", "doctor", "handlers")
+DRIVES = ("register", "continue", "fill", "copy", "gmem")
+NAMES = (*INSPECTS, *DRIVES, "leader", "lock", "story")
 
 
-def rest(some=None):
-    """All but watch; of a program, the tests that some has for it."""
-    names = ("list", "pages", "peek", "pending", "alarm", "doctor", "leader", "register", "continue", "fill", "lock",
-             "copy", "gmem", "story", "errors")
-    more = ("handlers",) if some else ("cli", "handlers")
-    return ["tests/vm/rungs.py", *UNITS,
-            *(" ".join([f"tests/cmd/{t}.py", *(some or {}).get(t, [])]) for t in (*names, *more)), "tests/vm/lockdown.py"]
+def rest(names=NAMES, some=SOME):
+    """All but watch: of these programs, the tests that some has for them, if it has any."""
+    return ["tests/vm/rungs.py", *UNITS, *(" ".join([f"tests/cmd/{t}.py", *some.get(t, [])]) for t in names),
+            "tests/vm/lockdown.py"]
 
 
-REST = rest()
+REST = rest((*NAMES, "errors", "cli"), ALL)
 # Programs of others: by fentry, which few build machines let tests have, and one that fails on newer kernels.
 REAL = ["tests/real/stress_ng.py real-stress-ng-lines", "tests/real/criu.py"]
 # What criu looks for in a kernel.
@@ -87,13 +93,13 @@ PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not sw
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
-                      f"|no pidfds of threads|{NEITHER}", boots=(counts(""), rest(SOME))),
+                      f"|no pidfds of threads|{NEITHER}", boots=(counts(""), rest())),
     "6.12": Plan(skips=NEITHER, boots=(WATCH_PROBES, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(counts("-fentry", "-kprobe"), rest(SOME))),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(counts("-fentry", "-kprobe"), rest((*INSPECTS, *DRIVES)))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
-                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest(SOME)])),
+                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest()])),
 }
 
 
