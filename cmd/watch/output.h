@@ -53,6 +53,9 @@ struct watch_output {
 
 extern const struct watch_output output_json, output_lines, output_record, output_view;
 
+/* A fault as a line; @data: of output_lines. */
+void lines_put_fault(void *data, const struct uffdctl_fault *f, const char *symbol);
+
 /* A fault as an object, as a line of JSON has it. */
 struct json_object *fault_object(const struct uffdctl_fault *f, const char *symbol);
 

@@ -57,6 +57,7 @@ enum {
 	RECORD_MAX_BLOCK = 1 << 18,    /* no block has more */
 	RECORD_MAX_ITEM = 1 << 16,     /* nor an item */
 	RECORD_MAX_TEXT = 6000,	       /* longer texts are cut off */
+	RECORD_MAX_OP = 31,	       /* of an ioctl's name: a-z, 0-9 and _ */
 	RECORD_MAX_ENTRIES = 1 << 15,  /* of a kind before it is forgotten */
 	RECORD_MAX_TEXTS = 1 << 23,    /* bytes of all texts before they are forgotten */
 	RECORD_MAX_PARTS = 1 << 16,    /* RECORD_TEAM, RECORD_TOTAL in a file */

@@ -190,6 +190,16 @@ void get_comm(struct record_input *in, char ret[16])
 	in->at += len;
 }
 
+void get_op(struct record_input *in, char ret[RECORD_MAX_OP + 1])
+{
+	size_t len = text_len(in, RECORD_MAX_OP);
+
+	memcpy(ret, in->block + in->at, len);
+	ret[len] = '\0';
+	in->at += len;
+	in->wrong |= strspn(ret, "abcdefghijklmnopqrstuvwxyz0123456789_") != len;
+}
+
 void get_waits(struct record_input *in, uint64_t *ret)
 {
 	uint64_t nr = get_limited(in, UFFDCTL_NR_BUCKETS);

@@ -53,6 +53,8 @@ uint64_t get_limited(struct record_input *in, uint64_t max);
 char *get_text(struct record_input *in);
 /* Into an array of a thread's name. */
 void get_comm(struct record_input *in, char ret[16]);
+/* The name of an ioctl: callers need not escape it. */
+void get_op(struct record_input *in, char ret[RECORD_MAX_OP + 1]);
 void get_waits(struct record_input *in, uint64_t *ret);
 
 static inline uint64_t get_signed(struct record_input *in)

@@ -22,7 +22,7 @@ struct shape {
 	enum uffdctl_kind kind;
 	enum uffdctl_access access;
 	enum uffdctl_end end;
-	char *op; /* NULL: none */
+	char op[RECORD_MAX_OP + 1]; /* "": none */
 };
 
 struct mapping {
@@ -75,8 +75,6 @@ struct uffdctl_record {
 
 static void forget(struct uffdctl_record *r)
 {
-	for (size_t i = 0; i < r->shapes.nr; i++)
-		free(r->shapes.list[i].op);
 	for (size_t i = 0; i < r->mappings.nr; i++)
 		free(r->mappings.list[i].name);
 	for (size_t i = 0; i < r->codes.nr; i++)
@@ -126,12 +124,8 @@ static int read_shape(struct uffdctl_record *r)
 	s->kind = (enum uffdctl_kind)get_limited(&r->in, UFFDCTL_KIND_RWP);
 	s->access = (enum uffdctl_access)get_limited(&r->in, UFFDCTL_ACCESS_WRITE);
 	s->end = (enum uffdctl_end)get_limited(&r->in, UFFDCTL_END_NOT_WAITED);
-	s->op = keep_text(r, true);
+	get_op(&r->in, s->op);
 	r->in.wrong |= s->kind < UFFDCTL_KIND_MISSING;
-	if (s->op && !*s->op) {
-		free(s->op);
-		s->op = NULL;
-	}
 	return 0;
 }
 
@@ -331,7 +325,7 @@ static void read_fault(struct uffdctl_record *r, unsigned int flags)
 	f->kind = s->kind;
 	f->access = s->access;
 	f->end = s->end;
-	f->op = s->op;
+	f->op = *s->op ? s->op : NULL;
 	m = &r->mappings.list[r->mapping - 1];
 	f->target_pid = m->pid;
 	f->name = m->name;
