@@ -102,13 +102,16 @@ static void put_band(const struct heat *h, const struct heat_band *b, uint32_t m
 
 static void put_time_axis(const struct heat *h, double y)
 {
+	double step = (double)h->column_ns * h->nr_columns / 10 / 1e9;
+	int digits = step < 1e-7 ? 9 : step >= 10 ? 0 : 1 - (int)floor(log10(step));
+
 	for (unsigned int i = 0; i <= 10; i++) {
 		uint64_t ns = h->from_ns + h->column_ns * h->nr_columns * i / 10;
 		double x = LEFT + WIDTH * i / 10.0;
 
 		printf("<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" stroke=\"#555\"/>"
-		       "<text x=\"%.1f\" y=\"%.1f\" class=\"m\">%.6g s</text>\n",
-		       x, y, x, y + 5, x, y + 17, (double)ns / 1e9);
+		       "<text x=\"%.1f\" y=\"%.1f\" class=\"m\">%.*f s</text>\n",
+		       x, y, x, y + 5, x, y + 17, digits, (double)ns / 1e9);
 	}
 	printf("<text x=\"%d\" y=\"%.1f\" class=\"m\">time since watching began</text>\n", LEFT + WIDTH / 2, y + 32);
 }
