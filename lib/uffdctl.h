@@ -631,8 +631,12 @@ int uffdctl_recorder_fault(struct uffdctl_recorder *r, const struct uffdctl_faul
  * at least once a second. Errors as uffdctl_recorder_fault(). Since 0.1.
  */
 int uffdctl_recorder_flush(struct uffdctl_recorder *r);
-/* Write the rest and all totals: the recording is complete. Errors as uffdctl_recorder_fault(). Since 0.1. */
-int uffdctl_recorder_end(struct uffdctl_recorder *r);
+/*
+ * Write the rest and all totals: the recording is complete.
+ * @stats: the last totals, and @passed_ns: how long watching had lasted; NULL: those of now
+ * Errors as uffdctl_recorder_fault(). Since 0.1.
+ */
+int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *stats, uint64_t passed_ns);
 /* Close the file and free. NULL is allowed. Since 0.1. */
 void uffdctl_recorder_free(struct uffdctl_recorder *r);
 

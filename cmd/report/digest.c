@@ -53,7 +53,6 @@ static void count(struct digest *d, const struct uffdctl_fault *f, const struct 
 
 	d->faults[BY_KIND(f->kind)]++;
 	d->ended[f->end]++;
-	d->delivered += f->reader_pid || f->queue_ns != UFFDCTL_UNKNOWN;
 	d->unknown_waits += f->wait_ns == UFFDCTL_UNKNOWN;
 	d->first_ns = at < d->first_ns ? at : d->first_ns;
 	d->last_ns = at > d->last_ns ? at : d->last_ns;
@@ -177,13 +176,14 @@ static void put_stats(struct digest *d)
 
 	*st = (struct uffdctl_watch_stats){
 		.size = sizeof(*st),
-		.delivered = d->delivered,
 		.unknown_waits = d->unknown_waits,
 		.max_wait_ns = d->waits[0].max_ns,
 		.max_queued_ns = d->waits[1].max_ns,
 		.max_handled_ns = d->waits[2].max_ns,
 	};
-	st->pending = st->before = st->before_left = st->blocked = UFFDCTL_UNKNOWN;
+	/* A message may have been read by somebody who was not seen. */
+	st->delivered = st->blocked = UFFDCTL_UNKNOWN;
+	st->pending = st->before = st->before_left = UFFDCTL_UNKNOWN;
 	st->lost_events = st->missed = st->skipped = UFFDCTL_UNKNOWN;
 	memcpy(st->faults, d->faults, sizeof(st->faults));
 	memcpy(st->ended, d->ended, sizeof(st->ended));

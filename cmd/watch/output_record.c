@@ -116,7 +116,7 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 {
 	struct recording *rec = data;
 
-	if (uffdctl_recorder_end(rec->recorder) < 0)
+	if (uffdctl_recorder_end(rec->recorder, st, passed_ns) < 0)
 		rec->session->failed = true;
 	uffdctl_recorder_free(rec->recorder);
 	rec->printed->end(rec->data, st, passed_ns);

@@ -147,7 +147,20 @@ static int begin_file(struct uffdctl_recorder *r)
 
 /* ---- totals ---- */
 
-static void put_stats(struct uffdctl_recorder *r, bool always)
+static void put_stats(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
+{
+	put_item(r, RECORD_STATS);
+	put_number(r, passed_ns);
+#define PUT(field) put_number(r, st->field);
+	RECORD_COUNTS(PUT)
+#undef PUT
+	put_waits(r, st->buckets);
+	put_waits(r, st->queued);
+	put_waits(r, st->handled);
+}
+
+/* @always: also if they have not changed */
+static void put_stats_of_now(struct uffdctl_recorder *r, bool always)
 {
 	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 	uint64_t now = now_ns(CLOCK_MONOTONIC);
@@ -158,14 +171,7 @@ static void put_stats(struct uffdctl_recorder *r, bool always)
 		return;
 	r->stats = st;
 	r->stats_ns = now;
-	put_item(r, RECORD_STATS);
-	put_number(r, now - r->began_ns);
-#define PUT(field) put_number(r, st.field);
-	RECORD_COUNTS(PUT)
-#undef PUT
-	put_waits(r, st.buckets);
-	put_waits(r, st.queued);
-	put_waits(r, st.handled);
+	put_stats(r, &st, now - r->began_ns);
 }
 
 static void put_threads(struct uffdctl_recorder *r)
@@ -213,11 +219,6 @@ static void put_resolvers(struct uffdctl_recorder *r)
 
 static int end_file(struct uffdctl_recorder *r, bool continues)
 {
-	put_stats(r, true);
-	if (r->watch && !continues) {
-		put_threads(r);
-		put_resolvers(r);
-	}
 	put_item(r, RECORD_END);
 	put_number(r, continues);
 	return write_block(r);
@@ -231,6 +232,7 @@ static void forget(struct uffdctl_recorder *r)
 
 static int begin_next_file(struct uffdctl_recorder *r)
 {
+	put_stats_of_now(r, true);
 	if (end_file(r, true) < 0)
 		return r->err;
 	r->err = record_file_rotate(&r->file);
@@ -400,13 +402,29 @@ UFFDCTL_EXPORT int uffdctl_recorder_flush(struct uffdctl_recorder *r)
 	if (r->err < 0 || now - r->written_ns < FLUSH_NS)
 		return r->err;
 	r->written_ns = now;
-	put_stats(r, false);
+	put_stats_of_now(r, false);
 	return write_block(r);
 }
 
-UFFDCTL_EXPORT int uffdctl_recorder_end(struct uffdctl_recorder *r)
+OPTS_CHECK(uffdctl_watch_stats, skipped);
+
+UFFDCTL_EXPORT int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *stats,
+					uint64_t passed_ns)
 {
-	return r->err < 0 ? r->err : end_file(r, false);
+	struct uffdctl_watch_stats st;
+	int err = stats ? OPTS_GET(r->u, stats, &st) : 0;
+
+	if (err < 0 || r->err < 0)
+		return err < 0 ? err : r->err;
+	if (stats)
+		put_stats(r, &st, passed_ns);
+	else
+		put_stats_of_now(r, true);
+	if (r->watch) {
+		put_threads(r);
+		put_resolvers(r);
+	}
+	return end_file(r, false);
 }
 
 /* ---- beginning ---- */

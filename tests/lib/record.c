@@ -75,7 +75,7 @@ static void record(struct uffdctl *u, uint64_t nr, uint64_t max_bytes)
 		if (uffdctl_recorder_fault(r, &f, symbol_of(&f, symbol)) < 0)
 			abort();
 	}
-	NUM(uffdctl_recorder_end(r), 0);
+	NUM(uffdctl_recorder_end(r, NULL, 0), 0);
 	uffdctl_recorder_free(r);
 }
 
@@ -205,7 +205,7 @@ TEST("record-many-names")
 		if (uffdctl_recorder_fault(r, &f, i % 2 ? "a" : NULL) < 0)
 			abort();
 	}
-	NUM(uffdctl_recorder_end(r), 0);
+	NUM(uffdctl_recorder_end(r, NULL, 0), 0);
 	uffdctl_recorder_free(r);
 	NUM(uffdctl_record_open(u, path, &in), 0);
 	memcpy(long_name, name, RECORD_MAX_TEXT);
@@ -296,7 +296,7 @@ TEST("record-full")
 	NUM(err, -EFBIG);
 	PART(logged, "recording has ended");
 	NUM(nr_logged, 1);
-	NUM(uffdctl_recorder_end(r), -EFBIG);
+	NUM(uffdctl_recorder_end(r, NULL, 0), -EFBIG);
 	NUM(nr_logged, 1);
 	uffdctl_recorder_free(r);
 	NUM(read_back(u, path, 0, &nr, true), 0);
