@@ -192,11 +192,11 @@ static void put_stats(struct digest *d)
 	memcpy(st->handled, d->waits[2].buckets, sizeof(st->handled));
 }
 
-/* From the first fault that is reported to the last one, if no time was given. */
+/* Of the recording, or of the time that was given. A recording without totals lasts until its last fault. */
 static uint64_t duration_of(const struct digest *d)
 {
 	const struct filter *f = d->recording->filter;
-	uint64_t end = d->recording->has_stats ? d->recording->passed_ns : d->last_ns;
+	uint64_t end = d->recording->has_stats ? d->recording->passed_ns : d->recording->last_ns;
 
 	if (!f->has_time)
 		return end;

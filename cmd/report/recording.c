@@ -106,6 +106,7 @@ static void read_file(struct recording *r, const char *path,
 	}
 	while ((err = uffdctl_record_next(r->last, &f, &symbol)) > 0) {
 		r->nr_faults++;
+		r->last_ns = recording_time(r, f) > r->last_ns ? recording_time(r, f) : r->last_ns;
 		if (!filter_takes(r->filter, f, r->info.began_ns))
 			continue;
 		r->nr_selected++;
@@ -119,7 +120,7 @@ static void read_file(struct recording *r, const char *path,
 void recording_read(struct recording *r,
 		    void (*fn)(void *data, const struct uffdctl_fault *f, const char *symbol), void *data)
 {
-	r->nr_faults = r->nr_selected = 0;
+	r->nr_faults = r->nr_selected = r->last_ns = 0;
 	for (size_t i = 0; i < r->nr_files; i++)
 		read_file(r, r->files[i].path, fn, data);
 }

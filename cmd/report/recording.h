@@ -24,6 +24,7 @@ struct recording {
 	/* Known after recording_read(). */
 	struct uffdctl_record *last;	 /* has the totals */
 	uint64_t nr_faults, nr_selected; /* in the files */
+	uint64_t last_ns;		 /* when the last one of them began, after watching began */
 	enum uffdctl_record_end end;
 	bool has_stats;
 	struct uffdctl_watch_stats stats;

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/duration.h"
 #include "cmd/json.h"
@@ -94,13 +95,30 @@ static void put_histogram(const struct uffdctl_watch_stats *st)
 			       (int)(counts[i] * (sizeof(BAR) - 1) / most), BAR);
 }
 
+/* What is not known is left out, with the comma before the next one on a line. */
+static void put_totals(const struct uffdctl_watch_stats *st)
+{
+	bool left_out = false;
+
+	for (size_t i = 0; i < NR_TOTALS; i++) {
+		uint64_t n = value_of(&totals[i], st);
+
+		if (totals[i].is_rare && !n)
+			continue;
+		if (n == UFFDCTL_UNKNOWN) {
+			left_out |= totals[i].before[0] == '\n';
+			continue;
+		}
+		printf("%s%s%" PRIu64, left_out ? "\n" : "", totals[i].before + (left_out ? strlen(", ") : 0), n);
+		left_out = false;
+	}
+}
+
 void summary_totals_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
 	printf("%" PRIu64 " faults in %.1f s (%s)", totals_sum(st->faults, NR_KINDS), (double)duration_ns / 1e9,
 	       s->backend);
-	for (size_t i = 0; i < NR_TOTALS; i++)
-		if ((!totals[i].is_rare || value_of(&totals[i], st)) && value_of(&totals[i], st) != UFFDCTL_UNKNOWN)
-			printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
+	put_totals(st);
 	for (int i = 0; i < NR_WAITS; i++) {
 		if (!totals_sum(totals_buckets(st, &totals_waits[i]), UFFDCTL_NR_BUCKETS))
 			continue;

@@ -5,7 +5,7 @@ import struct
 MAGIC, VERSION = b"uffdrec\n", 1
 INFO, THREAD, SHAPE, MAPPING, CODE, FORGET, STATS, TEAM, TOTAL, RESOLVER, END = range(1, 12)
 TEXT, NUMBER = 1, 2  # of RECORD_MAPPING and RECORD_CODE
-MISSING, MINOR, WP, RWP = range(1, 5)
+MISSING, WP, MINOR, RWP = range(1, 5)
 
 
 def crc32c(data, crc=0xffffffff):
