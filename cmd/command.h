@@ -61,7 +61,7 @@ struct cmd {
 	int (*run)(struct invocation *inv);	     /* returns an exit status */
 };
 
-extern const struct cmd cmd_continue, cmd_copy, cmd_list, cmd_pending, cmd_register, cmd_report, cmd_smaps, cmd_unregister,
-	cmd_wake, cmd_watch, cmd_zeropage;
+extern const struct cmd cmd_continue, cmd_copy, cmd_list, cmd_pending, cmd_register, cmd_report, cmd_smaps,
+	cmd_unregister, cmd_wake, cmd_watch, cmd_zeropage;
 
 #endif

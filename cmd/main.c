@@ -13,9 +13,8 @@
 #include "cmd/options.h"
 
 static const struct cmd *const cmds[] = {
-	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_register, &cmd_unregister,
-	&cmd_continue, &cmd_copy,    &cmd_zeropage, &cmd_wake,	   &cmd_watch,
-	&cmd_report,
+	&cmd_list, &cmd_pending,  &cmd_smaps, &cmd_register, &cmd_unregister, &cmd_continue,
+	&cmd_copy, &cmd_zeropage, &cmd_wake,  &cmd_watch,    &cmd_report,
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))

@@ -123,8 +123,8 @@ static const struct tally *same_name(const struct tallies *g, const struct tally
 
 static double percentile(const struct tally *g, int wait, double percent)
 {
-	return g && g->waits ? known(uffdctl_percentile_ns(g->waits[wait].buckets, g->waits[wait].max_ns, percent)) :
-			       NAN;
+	return g && g->waits ? known(uffdctl_percentile_ns(g->waits[wait].buckets, g->waits[wait].max_ns, percent))
+			     : NAN;
 }
 
 /* The figures of what one side calls first. */

@@ -60,7 +60,7 @@ static void count(struct digest *d, const struct uffdctl_fault *f, const struct 
 }
 
 static void add_to_tallies(struct digest *d, const struct uffdctl_fault *f, const char *symbol,
-			  const struct wait_parts *parts)
+			   const struct wait_parts *parts)
 {
 	struct tally_key mapping = { .pid = f->target_pid ?: f->pid, .text = f->name };
 	struct tally_key thread = { .pid = f->pid, .tid = f->tid, .text = f->comm };

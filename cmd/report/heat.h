@@ -8,8 +8,8 @@
 /* A part of the address axis: what a mapping had faults in. */
 struct heat_band {
 	const struct tally *mapping;
-	uint64_t start, end;   /* addresses */
-	uint64_t row_bytes;    /* of a row; a whole number of pages */
+	uint64_t start, end;	   /* addresses */
+	uint64_t row_bytes;	   /* of a row; a whole number of pages */
 	unsigned int row, nr_rows; /* its first row in the grid */
 };
 

@@ -28,7 +28,7 @@ enum {
 #define MAX_CELLS 2000
 
 const struct argp_option report_argp_options[] = {
-	{ "faults", OPT_FAULTS, NULL, 0, "Print each fault, as watch does: a line, or with --json an object a line", 10 },
+	{ "faults", OPT_FAULTS, NULL, 0, "Print each fault as a line, as watch does, or as an object with --json", 10 },
 	{ "html", OPT_HTML, NULL, 0, "Print a page for a browser: a heat map, waits over time, who waited", 10 },
 	{ "svg", OPT_SVG, NULL, 0, "Print the heat map as a picture", 10 },
 	{ "chrome-trace", OPT_TRACE, NULL, 0,

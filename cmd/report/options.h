@@ -23,7 +23,7 @@ struct report_options {
 	enum report_form form;
 	bool json;
 	struct filter filter;
-	uint64_t top;	    /* rows of a table */
+	uint64_t top;	       /* rows of a table */
 	unsigned int cells[2]; /* of the heat map: columns and rows; 0: as the form has them */
 };
 

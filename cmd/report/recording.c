@@ -117,8 +117,8 @@ static void read_file(struct recording *r, const char *path,
 	take_totals(r);
 }
 
-void recording_read(struct recording *r,
-		    void (*fn)(void *data, const struct uffdctl_fault *f, const char *symbol), void *data)
+void recording_read(struct recording *r, void (*fn)(void *data, const struct uffdctl_fault *f, const char *symbol),
+		    void *data)
 {
 	r->nr_faults = r->nr_selected = r->last_ns = 0;
 	for (size_t i = 0; i < r->nr_files; i++)

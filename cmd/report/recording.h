@@ -39,8 +39,8 @@ struct recording {
 int recording_open(struct recording *r, struct uffdctl *u, struct messages *m, const struct filter *filter,
 		   char *const *paths, size_t nr);
 /* Pass all faults that the filter takes to fn. What can't be read is reported, and left out. */
-void recording_read(struct recording *r,
-		    void (*fn)(void *data, const struct uffdctl_fault *f, const char *symbol), void *data);
+void recording_read(struct recording *r, void (*fn)(void *data, const struct uffdctl_fault *f, const char *symbol),
+		    void *data);
 void recording_close(struct recording *r);
 
 /* Do the totals of the recording describe what is reported? Otherwise there are only those of its faults. */

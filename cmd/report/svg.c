@@ -77,8 +77,7 @@ static void put_cells(const struct heat *h, const struct heat_band *b, uint32_t 
 			}
 			if (level >= 0)
 				printf("<rect x=\"%.2f\" y=\"%.1f\" width=\"%.2f\" height=\"%d\" fill=\"%s\"/>\n",
-				       x_of(h, from), y_of(h, b, row), x_of(h, to) - x_of(h, from), ROW,
-				       shades[level]);
+				       x_of(h, from), y_of(h, b, row), x_of(h, to) - x_of(h, from), ROW, shades[level]);
 		}
 	}
 }
@@ -120,7 +119,8 @@ static void put_legend(uint32_t most, double y)
 {
 	printf("<text x=\"%d\" y=\"%.1f\" class=\"r\">faults a cell: 1</text>\n", LEFT - 6, y + 10);
 	for (int i = 0; i < LEVELS; i++)
-		printf("<rect x=\"%d\" y=\"%.1f\" width=\"20\" height=\"12\" fill=\"%s\"/>\n", LEFT + i * 20, y, shades[i]);
+		printf("<rect x=\"%d\" y=\"%.1f\" width=\"20\" height=\"12\" fill=\"%s\"/>\n", LEFT + i * 20, y,
+		       shades[i]);
 	printf("<text x=\"%d\" y=\"%.1f\">%" PRIu32 "</text>\n", LEFT + LEVELS * 20 + 6, y + 10, most);
 }
 

@@ -61,10 +61,9 @@ static uint32_t add(struct tallies *g, const struct tally_key *key, uint32_t *he
 		free(text);
 		return 0;
 	}
-	g->list[++g->nr] = (struct tally){ .key = { key->pid, key->tid, key->number, text },
-					   .lowest = UINT64_MAX,
-					   .waits = waits,
-					   .next = *head };
+	g->list[++g->nr] = (struct tally){
+		.key = { key->pid, key->tid, key->number, text }, .lowest = UINT64_MAX, .waits = waits, .next = *head
+	};
 	*head = g->nr;
 	return g->nr;
 }
@@ -83,7 +82,7 @@ static uint32_t find(struct tallies *g, const struct tally_key *key)
 }
 
 void tallies_add(struct tallies *g, const struct tally_key *key, const struct uffdctl_fault *f,
-		const struct wait_parts *parts)
+		 const struct wait_parts *parts)
 {
 	struct tally *at;
 

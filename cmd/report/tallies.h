@@ -45,7 +45,7 @@ void waits_add(struct waits *w, const struct wait_parts *parts);
 /* @max: how many groups; @has_waits: count the waits of each. -ENOMEM. */
 int tallies_init(struct tallies *g, uint32_t max, bool has_waits);
 void tallies_add(struct tallies *g, const struct tally_key *key, const struct uffdctl_fault *f,
-		const struct wait_parts *parts);
+		 const struct wait_parts *parts);
 void tallies_free(struct tallies *g);
 
 /*

@@ -83,7 +83,8 @@ static void put_waits(const struct waits *w, bool with_max)
 
 	for (int i = 0; i < (with_max ? 3 : 2); i++)
 		printf(" %8s",
-		       duration_text(text, w ? uffdctl_percentile_ns(w->buckets, w->max_ns, percents[i]) : UFFDCTL_UNKNOWN,
+		       duration_text(text,
+				     w ? uffdctl_percentile_ns(w->buckets, w->max_ns, percents[i]) : UFFDCTL_UNKNOWN,
 				     0));
 }
 
@@ -185,8 +186,8 @@ static void put_longest(const struct digest *d)
 {
 	if (!d->nr_longest)
 		return;
-	printf("\n%11s %8s %-15s %-7s %9s %9s %-10s %-15s %s\n", "TIME", "TID", "LONGEST WAITS", "KIND", "WAIT", "QUEUED",
-	       "ENDED", "RESOLVER", "ADDR NAME SYMBOL");
+	printf("\n%11s %8s %-15s %-7s %9s %9s %-10s %-15s %s\n", "TIME", "TID", "LONGEST WAITS", "KIND", "WAIT",
+	       "QUEUED", "ENDED", "RESOLVER", "ADDR NAME SYMBOL");
 	for (size_t i = 0; i < d->nr_longest; i++)
 		put_long_wait(d, &d->longest[i]);
 }
@@ -204,14 +205,15 @@ int report_text(const struct report *r)
 		put_scope(r->recording);
 		summary_totals_text(&d.session, &d.stats, d.duration_ns);
 		teams_text(&d.session);
-		put_tallies(&d.resolvers, top,
-			   "     PID      TID WHO RESOLVED                 FAULTS" WAITS_HEADING, put_resolver);
-		put_tallies(&d.mappings, top,
-			   "     PID MAPPING                               FAULTS" WAITS_HEADING, put_mapping);
-		put_tallies(&d.threads, top,
-			   "     PID      TID WHO WAITED          FAULTS    TOTAL  AVERAGE      MAX", put_thread);
+		put_tallies(&d.resolvers, top, "     PID      TID WHO RESOLVED                 FAULTS" WAITS_HEADING,
+			    put_resolver);
+		put_tallies(&d.mappings, top, "     PID MAPPING                               FAULTS" WAITS_HEADING,
+			    put_mapping);
+		put_tallies(&d.threads, top, "     PID      TID WHO WAITED          FAULTS    TOTAL  AVERAGE      MAX",
+			    put_thread);
 		put_longest(&d);
-		put_tallies(&d.instructions, top, "     FAULTS    TOTAL  AVERAGE      MAX INSTRUCTION", put_instruction);
+		put_tallies(&d.instructions, top, "     FAULTS    TOTAL  AVERAGE      MAX INSTRUCTION",
+			    put_instruction);
 	}
 	digest_free(&d);
 	return err;

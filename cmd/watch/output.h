@@ -27,10 +27,10 @@ struct watch_session {
 	const char *backend;
 	const struct watch_options *options;
 	struct symbols symbols;
-	struct by_mapping *by_mapping; /* NULL: there is no stream */
+	struct by_mapping *by_mapping;	  /* NULL: there is no stream */
 	const struct parts_source *parts; /* totals by thread and so on; NULL: those of watch */
 	bool headings, color;
-	bool failed; /* an output form has reported an error: the exit status says so */
+	bool failed;   /* an output form has reported an error: the exit status says so */
 	bool governed; /* a userfaultfd governed the memory when watching began */
 };
 

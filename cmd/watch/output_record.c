@@ -56,10 +56,9 @@ static char *selection_of(const struct watch_options *o)
 static int begin(struct watch_session *s, void **ret)
 {
 	_cleanup_free_ char *selection = selection_of(s->options);
-	struct uffdctl_recorder_opts opts = { .size = sizeof(opts),
-					      .watch = s->watch,
-					      .selection = selection,
-					      .max_bytes = s->options->record_size };
+	struct uffdctl_recorder_opts opts = {
+		.size = sizeof(opts), .watch = s->watch, .selection = selection, .max_bytes = s->options->record_size
+	};
 	struct recording *rec = calloc(1, sizeof(*rec));
 	int r;
 

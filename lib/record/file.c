@@ -69,8 +69,9 @@ static int undo_write(struct record_file *f, int err)
 {
 	bool undone = ftruncate(f->fd, f->bytes) == 0;
 
-	return fail(f->u, err, "%s: %s: recording has ended; what was written until then can be read by uffdctl report%s",
-		    f->path, strerror(-err), undone ? "" : ", which drops the incomplete end");
+	return fail(f->u, err,
+		    "%s: %s: recording has ended; what was written until then can be read by uffdctl report%s", f->path,
+		    strerror(-err), undone ? "" : ", which drops the incomplete end");
 }
 
 int record_file_write(struct record_file *f, const void *data, size_t len)

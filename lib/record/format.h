@@ -106,18 +106,19 @@ enum record_kind {
 };
 
 /* The numbers of RECORD_STATS, in this order: members of struct uffdctl_watch_stats. */
-#define RECORD_COUNTS(X)                                                                                          \
-	X(faults[0])                                                                                              \
-	X(faults[1])                                                                                              \
-	X(faults[2])                                                                                              \
-	X(faults[3])                                                                                              \
-	X(ended[0])                                                                                               \
-	X(ended[1])                                                                                               \
-	X(ended[2])                                                                                               \
-	X(ended[3])                                                                                               \
-	X(pending)                                                                                                \
-	X(before) X(before_left) X(blocked) X(delivered) X(lost_events) X(missed) X(unknown_waits) X(skipped)     \
-		X(max_wait_ns) X(max_queued_ns) X(max_handled_ns)
+#define RECORD_COUNTS(X)                                                                                           \
+	X(faults[0])                                                                                               \
+	X(faults[1])                                                                                               \
+	X(faults[2])                                                                                               \
+	X(faults[3])                                                                                               \
+	X(ended[0])                                                                                                \
+	X(ended[1])                                                                                                \
+	X(ended[2])                                                                                                \
+	X(ended[3])                                                                                                \
+	X(pending)                                                                                                 \
+	X(before)                                                                                                  \
+	X(before_left) X(blocked) X(delivered) X(lost_events) X(missed) X(unknown_waits) X(skipped) X(max_wait_ns) \
+		X(max_queued_ns) X(max_handled_ns)
 
 /* A number takes so many bytes at most. */
 #define RECORD_MAX_NUMBER 10

@@ -62,7 +62,7 @@ static int check_head(struct record_input *in)
 	if (u32_at(head + 8) > RECORD_VERSION)
 		return fail(in->u, -EPROTONOSUPPORT,
 			    "%s: a recording of version %" PRIu32 ", and uffdctl %s reads up to version %d: use the "
-			    "uffdctl that made it, or a newer one",
+			    "version that made it, or a newer one",
 			    in->path, u32_at(head + 8), UFFDCTL_VERSION, RECORD_VERSION);
 	if (u32_at(head + 8) != RECORD_VERSION)
 		return record_corrupted(in, "there is no version 0");

@@ -260,8 +260,8 @@ static int read_forget(struct uffdctl_record *r)
 static void check_numbers(struct uffdctl_record *r)
 {
 	if (!r->thread || r->thread > r->threads.nr || !r->shape || r->shape > r->shapes.nr ||
-	    r->resolver > r->threads.nr || r->reader > r->threads.nr || !r->mapping ||
-	    r->mapping > r->mappings.nr || r->code > r->codes.nr)
+	    r->resolver > r->threads.nr || r->reader > r->threads.nr || !r->mapping || r->mapping > r->mappings.nr ||
+	    r->code > r->codes.nr)
 		r->in.wrong = true;
 }
 
@@ -362,7 +362,8 @@ static int read_item(struct uffdctl_record *r, unsigned int type)
 
 	if (!reader)
 		return fail(r->u, -EPROTONOSUPPORT,
-			    "%s: an item of kind %u at byte %" PRIu64 ", which uffdctl %s does not know: use a newer one",
+			    "%s: an item of kind %u at byte %" PRIu64
+			    ", which uffdctl %s does not know: use a newer one",
 			    r->in.path, type, r->in.offset, UFFDCTL_VERSION);
 	if (reader->max && *(const size_t *)((const char *)r + reader->number) >= reader->max)
 		return record_corrupted(&r->in, "too many items of a kind");

@@ -26,7 +26,7 @@ struct uffdctl_recorder {
 	uint64_t written_ns; /* when the last block was written, or nothing had changed */
 	uint64_t stats_ns;   /* when totals were last written */
 	struct uffdctl_watch_stats stats;
-	int err;	     /* after it nothing is written */
+	int err; /* after it nothing is written */
 	struct dict dicts[RECORD_NR_KINDS];
 	/* The last fault of the block. */
 	struct {
@@ -284,10 +284,9 @@ static uint32_t mapping_of(struct uffdctl_recorder *r, const struct uffdctl_faul
 {
 	bool has_offset = f->offset != UFFDCTL_UNKNOWN, made;
 	unsigned int flags = (f->name ? RECORD_HAS_TEXT : 0) | (has_offset ? RECORD_HAS_NUMBER : 0);
-	struct dict_key key = { .a = (uint64_t)f->target_pid,
-				.b = has_offset ? f->addr - f->offset : 0,
-				.c = flags,
-				.text = f->name };
+	struct dict_key key = {
+		.a = (uint64_t)f->target_pid, .b = has_offset ? f->addr - f->offset : 0, .c = flags, .text = f->name
+	};
 	uint32_t nr;
 
 	nr = dict_get(&r->dicts[RECORD_MAPPINGS], &key, &made);
@@ -320,14 +319,14 @@ static uint32_t code_of(struct uffdctl_recorder *r, uint64_t ip, const char *sym
 }
 
 /* A number, unless it is that of the last fault, which the flag says. */
-#define PUT_IF_NEW(r, flags, flag, member, n)      \
-	do {                                       \
-		if ((r)->last.member == (n)) {     \
-			(flags) |= (flag);         \
-		} else {                           \
-			(r)->last.member = (n);    \
-			put_number(r, n);          \
-		}                                  \
+#define PUT_IF_NEW(r, flags, flag, member, n)   \
+	do {                                    \
+		if ((r)->last.member == (n)) {  \
+			(flags) |= (flag);      \
+		} else {                        \
+			(r)->last.member = (n); \
+			put_number(r, n);       \
+		}                               \
 	} while (0)
 
 static void put_fault(struct uffdctl_recorder *r, const struct uffdctl_fault *f, uint32_t code)
