@@ -96,6 +96,9 @@ $(LIB_OBJS) $(CMD_OBJS): | $(BPF_SKELS) $(O)/syscalls.h
 $(O)/%.o: %.c
 	$(call say,CC,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
+# It takes in a file that is not C.
+$(O)/cmd/report/html.o: cmd/report/page.html
+
 $(O)/libuffdctl.a: $(LIB_OBJS)
 	$(call say,AR,$@)rm -f $@ && $(AR) rcs $@ $^
 

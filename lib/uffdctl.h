@@ -627,6 +627,105 @@ bool uffdctl_watch_ended(const struct uffdctl_watch *w);
  */
 int uffdctl_watch_governed(struct uffdctl_watch *w);
 
+/* ---- recordings ---- */
+
+/* Writes faults to a file. */
+struct uffdctl_recorder;
+
+struct uffdctl_recorder_opts {
+	size_t size;
+	struct uffdctl_watch *watch; /* whose faults they are; its totals are recorded too. NULL: none */
+	const char *selection;	     /* what is watched, in words; NULL: not known */
+	/* When a file has so many bytes, it gets the name PATH.1 and a new one begins; 0: never. At least 64 KiB. */
+	uint64_t max_bytes;
+};
+
+/* So many older files are kept, PATH.1 (the newest of them) to PATH.8. */
+#define UFFDCTL_RECORDER_KEPT 8
+
+/*
+ * Make a file with mode 0600 and record into it.
+ * @path: must not exist, nor the older files if max_bytes is given; it is not followed if it is a symbolic link
+ * @ret: out, free with uffdctl_recorder_free()
+ * -EEXIST; -EINVAL: max_bytes is too small; what open(2) returns. Since 0.1.
+ */
+int uffdctl_recorder_new(struct uffdctl *u, const char *path, const struct uffdctl_recorder_opts *opts,
+			 struct uffdctl_recorder **ret);
+/*
+ * Record a fault.
+ * @symbol: text of its instruction; may be NULL
+ * -EIO, -ENOSPC, …: the file can't be written; what was written before stays readable. All later calls return the same
+ * error, which is logged once. Since 0.1.
+ */
+int uffdctl_recorder_fault(struct uffdctl_recorder *r, const struct uffdctl_fault *fault, const char *symbol);
+/*
+ * Write what was not written yet, with the totals of now, if the last time was half a second ago or longer. Call this
+ * at least once a second. Errors as uffdctl_recorder_fault(). Since 0.1.
+ */
+int uffdctl_recorder_flush(struct uffdctl_recorder *r);
+/*
+ * Write the rest and all totals: the recording is complete.
+ * @stats: the last totals, and @passed_ns: how long watching had lasted; NULL: those of now
+ * Errors as uffdctl_recorder_fault(). Since 0.1.
+ */
+int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *stats, uint64_t passed_ns);
+/* Close the file and free. NULL is allowed. Since 0.1. */
+void uffdctl_recorder_free(struct uffdctl_recorder *r);
+
+/* Reads such a file. */
+struct uffdctl_record;
+
+/* How a file ends. */
+enum uffdctl_record_end {
+	UFFDCTL_RECORD_CUT,	  /* without totals, as after a kill or on a full disk */
+	UFFDCTL_RECORD_COMPLETE,  /* the recording ends */
+	UFFDCTL_RECORD_CONTINUES, /* it goes on in the next file */
+};
+
+struct uffdctl_record_info {
+	size_t size;
+	const char *program;   /* version of uffdctl */
+	const char *kernel;    /* its release */
+	const char *backend;   /* "" if not known */
+	const char *selection; /* likewise; raw */
+	uint64_t began_ns;     /* when watching began: CLOCK_MONOTONIC */
+	uint64_t wall_ns;      /* the same in ns since 1970, UTC */
+	uint64_t recording;    /* the same in all files of a recording */
+	uint64_t part;	       /* which file of the recording this is, from 0 on */
+};
+
+/*
+ * Open a recording. Nothing in it is trusted.
+ * @ret: out, close with uffdctl_record_close()
+ * -EBADMSG: not a recording, or corrupted; -EPROTONOSUPPORT: a newer version; what open(2) returns. Since 0.1.
+ */
+int uffdctl_record_open(struct uffdctl *u, const char *path, struct uffdctl_record **ret);
+void uffdctl_record_close(struct uffdctl_record *r);
+/*
+ * About the file: strings are valid until uffdctl_record_close().
+ * @ret: in: its size; out. Since 0.1.
+ */
+int uffdctl_record_info(struct uffdctl_record *r, struct uffdctl_record_info *ret);
+/*
+ * Get the next fault.
+ * @ret: out; @symbol: out: text of its instruction, raw, or NULL; both valid until the next call
+ * 1: there is one; 0: there are no more; -EBADMSG: corrupted from here on; -EPROTONOSUPPORT: an unknown item; -ENOMEM.
+ * An incomplete block at the end of the file is dropped and logged at notice level. Since 0.1.
+ */
+int uffdctl_record_next(struct uffdctl_record *r, const struct uffdctl_fault **ret, const char **symbol);
+/* How the file ends. This and the totals are known when uffdctl_record_next() has returned 0. Since 0.1. */
+enum uffdctl_record_end uffdctl_record_ended(const struct uffdctl_record *r);
+/*
+ * The last totals in the file.
+ * @ret: in: its size; out; @passed_ns: out: how long watching had lasted
+ * -ENODATA: there are none, not logged. Since 0.1.
+ */
+int uffdctl_record_stats(struct uffdctl_record *r, struct uffdctl_watch_stats *ret, uint64_t *passed_ns);
+/* As uffdctl_watch_thread() and so on; only a complete recording has them. Since 0.1. */
+const struct uffdctl_thread_totals *uffdctl_record_thread(struct uffdctl_record *r, size_t *at);
+const struct uffdctl_team_totals *uffdctl_record_team(struct uffdctl_record *r, size_t *at);
+const struct uffdctl_resolver_totals *uffdctl_record_resolver(struct uffdctl_record *r, size_t *at);
+
 /* ---- instructions ---- */
 
 /* A cache of the text for instructions. A thread of its own looks them up, in a child process. */

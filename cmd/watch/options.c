@@ -10,6 +10,8 @@
 
 /* As often as Prometheus looks. */
 #define METRICS_NS (15000 * MILLISECOND)
+/* Of --record-size, as uffdctl_recorder_new() wants it. */
+#define MIN_RECORD_SIZE 65536
 
 enum {
 	OPT_LINE = 0x400,
@@ -23,6 +25,8 @@ enum {
 	OPT_LINES,
 	OPT_UNTIL_CLOSED,
 	OPT_METRICS,
+	OPT_RECORD,
+	OPT_RECORD_SIZE,
 };
 
 const struct argp_option watch_argp_options[] = {
@@ -33,6 +37,11 @@ const struct argp_option watch_argp_options[] = {
 	  "Print nothing; write totals to FILE at each interval, by default 15s, for Prometheus' node_exporter", 10 },
 	{ "control", OPT_CONTROL, NULL, 0, "Enable keys in the view that continue minor faults, after a confirmation",
 	  10 },
+	{ "record", OPT_RECORD, "FILE", 0,
+	  "Record every fault into FILE, for uffdctl report, and print only a summary (with --line, lines too)", 15 },
+	{ "record-size", OPT_RECORD_SIZE, "SIZE", 0,
+	  "When FILE has this size (64K or more), rename it to FILE.1 and begin a new one; 8 older files are kept",
+	  15 },
 	{ "children", OPT_CHILDREN, NULL, 0,
 	  "Also watch the descendants of each PID, those that exist and those to come", 20 },
 	{ "range", OPT_RANGE, "RANGE", 0, "Watch only faults in this range of one PID; may be given several times",
@@ -68,6 +77,11 @@ static bool set_flag(void *field, const char *arg)
 static bool set_time(void *field, const char *arg)
 {
 	return parse_time(arg, field) == 0;
+}
+
+static bool set_record_size(void *field, const char *arg)
+{
+	return uffdctl_size_parse(arg, field) == 0 && *(uint64_t *)field >= MIN_RECORD_SIZE;
 }
 
 static bool set_interval(void *field, const char *arg)
@@ -136,6 +150,8 @@ static const struct setter {
 	{ OPT_INTERVAL, FIELD(interval_ns), set_interval, "interval",
 	  "a time such as 500ms, 10s or 5m, at least 10ms" },
 	{ OPT_BACKEND, FIELD(backend), set_backend, "backend", "tracepoint, fentry, kprobe or sched" },
+	{ OPT_RECORD, FIELD(record), set_path, "record", "the name of a file" },
+	{ OPT_RECORD_SIZE, FIELD(record_size), set_record_size, "record-size", "a size such as 64K, 100M or 2G" },
 #undef FIELD
 };
 
@@ -171,10 +187,13 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
 		return usage_error(state,
 				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
-	if (o->metrics && (o->json || o->lines || o->min_wait_ns || o->max_count != UINT64_MAX))
-		return usage_error(
-			state,
-			"--openmetrics shows no faults: it can't be combined with --json, --line, --min-wait and --count");
+	if (o->metrics && (o->json || o->lines || o->record || o->min_wait_ns || o->max_count != UINT64_MAX))
+		return usage_error(state, "--openmetrics shows no faults: it can't be combined with --json, --line, "
+					  "--record, --min-wait and --count");
+	if (o->summary_only && o->record)
+		return usage_error(state, "--summary gets no single faults: --record alone prints a summary, too");
+	if (o->record_size && !o->record)
+		return usage_error(state, "--record-size is for --record");
 	if (o->nr_ranges && o->pids.nr != 1)
 		return usage_error(state, "--range requires exactly one PID");
 	if (!o->pids.nr && (o->children || o->until_closed))

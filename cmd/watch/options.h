@@ -16,6 +16,8 @@ struct watch_options {
 	enum uffdctl_access access; /* likewise; UFFDCTL_ACCESS_UNKNOWN: both */
 	const char *metrics;	    /* --openmetrics; NULL: none */
 	const char *backend;	    /* NULL: the best available one */
+	const char *record;	    /* file; NULL: no recording */
+	uint64_t record_size;	    /* of a file; 0: no limit */
 	const char **ranges;	    /* as they were written; free with free() */
 	size_t nr_ranges;
 };

@@ -8,6 +8,17 @@
 #include "cmd/watch/symbols.h"
 #include "lib/uffdctl.h"
 
+/*
+ * Totals by team, by thread and by resolver, from another place than a watch; each as uffdctl_watch_team() and so on.
+ * NULL: they are not known.
+ */
+struct parts_source {
+	const struct uffdctl_team_totals *(*team)(void *data, size_t *at);
+	const struct uffdctl_thread_totals *(*thread)(void *data, size_t *at);
+	const struct uffdctl_resolver_totals *(*resolver)(void *data, size_t *at);
+	void *data;
+};
+
 /* The watched processes, and the backend. */
 struct watch_session {
 	struct uffdctl *u;
@@ -16,8 +27,10 @@ struct watch_session {
 	const char *backend;
 	const struct watch_options *options;
 	struct symbols symbols;
-	struct by_mapping *by_mapping; /* NULL: there is no stream */
+	struct by_mapping *by_mapping;	  /* NULL: there is no stream */
+	const struct parts_source *parts; /* totals by thread and so on; NULL: those of watch */
 	bool headings, color;
+	bool failed;   /* an output form has reported an error: the exit status says so */
 	bool governed; /* a userfaultfd governed the memory when watching began */
 };
 
@@ -38,7 +51,13 @@ struct watch_output {
 	void (*end)(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns);
 };
 
-extern const struct watch_output output_json, output_lines, output_metrics, output_view;
+extern const struct watch_output output_json, output_lines, output_metrics, output_record, output_view;
+
+/* A fault as a line; @data: of output_lines. */
+void lines_put_fault(void *data, const struct uffdctl_fault *f, const char *symbol);
+
+/* A fault as an object, as a line of JSON has it. */
+struct json_object *fault_object(const struct uffdctl_fault *f, const char *symbol);
 
 /* The errors since the last call as lines of JSON, if JSON is printed. */
 void json_put_errors(struct messages *m);

@@ -32,9 +32,8 @@ static int begin(struct watch_session *s, void **ret)
 	return 0;
 }
 
-static void put_fault(void *data, const struct uffdctl_fault *f)
+json_object *fault_object(const struct uffdctl_fault *f, const char *symbol)
 {
-	struct objects *j = data;
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", "fault");
@@ -59,8 +58,15 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 	json_text(o, "name", f->name);
 	json_number(o, "offset", f->offset);
 	json_address(o, "ip", f->ip);
-	json_text(o, "symbol", symbols_get(&j->session->symbols, f->pid, f->ip, SYMBOL_MS));
-	json_print(o);
+	json_text(o, "symbol", symbol);
+	return o;
+}
+
+static void put_fault(void *data, const struct uffdctl_fault *f)
+{
+	struct objects *j = data;
+
+	json_print(fault_object(f, symbols_get(&j->session->symbols, f->pid, f->ip, SYMBOL_MS)));
 }
 
 static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
@@ -69,7 +75,7 @@ static void put_interval(void *data, const struct uffdctl_watch_stats *st, uint6
 	struct uffdctl_watch_stats since;
 
 	totals_since(st, &j->last, &since);
-	interval_json(j->session->watch, st, &since, passed_ns, passed_ns - j->last_ns);
+	interval_json(j->session, st, &since, passed_ns, passed_ns - j->last_ns);
 	j->last = *st;
 	j->last_ns = passed_ns;
 }

@@ -116,10 +116,9 @@ static char *put_columns(char *p, struct lines *l, const struct uffdctl_fault *f
 	return put_left(p, f->resolver_pid ? show(&l->resolver, f->resolver_comm) : "-", 15);
 }
 
-static void put_fault(void *data, const struct uffdctl_fault *f)
+void lines_put_fault(void *data, const struct uffdctl_fault *f, const char *symbol)
 {
 	struct lines *l = data;
-	const char *symbol = symbols_get(&l->session->symbols, f->pid, f->ip, SYMBOL_MS);
 	char line[512], *p;
 
 	if (!l->started && l->session->headings)
@@ -138,6 +137,13 @@ static void put_fault(void *data, const struct uffdctl_fault *f)
 		fputs_unlocked(show(&l->symbol, symbol), stdout);
 	}
 	putchar_unlocked('\n');
+}
+
+static void put_fault(void *data, const struct uffdctl_fault *f)
+{
+	struct lines *l = data;
+
+	lines_put_fault(data, f, symbols_get(&l->session->symbols, f->pid, f->ip, SYMBOL_MS));
 }
 
 /* ---- totals ---- */

@@ -13,6 +13,29 @@
 /* How many of each are shown as text: those that waited longest. */
 #define MAX_ROWS 8
 
+/* ---- where they come from ---- */
+
+static const struct uffdctl_team_totals *next_team(const struct watch_session *s, size_t *at)
+{
+	if (!s->parts)
+		return uffdctl_watch_team(s->watch, at);
+	return s->parts->team ? s->parts->team(s->parts->data, at) : NULL;
+}
+
+static const struct uffdctl_thread_totals *next_thread(const struct watch_session *s, size_t *at)
+{
+	if (!s->parts)
+		return uffdctl_watch_thread(s->watch, at);
+	return s->parts->thread ? s->parts->thread(s->parts->data, at) : NULL;
+}
+
+static const struct uffdctl_resolver_totals *next_resolver(const struct watch_session *s, size_t *at)
+{
+	if (!s->parts)
+		return uffdctl_watch_resolver(s->watch, at);
+	return s->parts->resolver ? s->parts->resolver(s->parts->data, at) : NULL;
+}
+
 static uint64_t average(uint64_t sum, uint64_t nr)
 {
 	return nr ? sum / nr : UFFDCTL_UNKNOWN;
@@ -109,19 +132,27 @@ static void add_mapping(struct rows *r, const struct mapping_totals *p)
 			 duration_text(wait, p->wait_ns, 0), duration_text(each, average(p->wait_ns, p->faults), 0));
 }
 
-void parts_text(struct uffdctl_watch *w, const struct by_mapping *by_mapping)
+void teams_text(const struct watch_session *s)
 {
-	struct rows teams = {}, mappings = {}, resolvers = {};
-	const struct uffdctl_resolver_totals *r;
 	const struct uffdctl_team_totals *t;
+	struct rows teams = {};
 
-	for (size_t at = 0; (t = uffdctl_watch_team(w, &at));)
+	for (size_t at = 0; (t = next_team(s, &at));)
 		add_team(&teams, t);
-	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
+	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
+}
+
+void parts_text(const struct watch_session *s)
+{
+	const struct by_mapping *by_mapping = s->by_mapping;
+	struct rows mappings = {}, resolvers = {};
+	const struct uffdctl_resolver_totals *r;
+
+	teams_text(s);
+	for (size_t at = 0; (r = next_resolver(s, &at));)
 		add_resolver(&resolvers, r);
 	for (size_t i = 0; by_mapping && i <= by_mapping->nr; i++)
 		add_mapping(&mappings, &by_mapping->list[i]);
-	put_rows(&teams, "     PID WHO WAITED      THREADS     FAULTS     TOTAL   AVERAGE  ALL WAIT");
 	put_rows(&mappings, "     PID MAPPING                     FAULTS     TOTAL   AVERAGE");
 	put_rows(&resolvers,
 		 "     PID      TID WHO RESOLVED        FAULTS       READ  QUEUED p50 / p99 HANDLED p50 / p99");
@@ -206,28 +237,29 @@ static json_object *mappings_json(const struct by_mapping *by_mapping)
 	return array;
 }
 
-void resolvers_json(struct uffdctl_watch *w, json_object *o)
+void resolvers_json(const struct watch_session *s, json_object *o)
 {
 	json_object *resolvers = json_object_new_array();
 	const struct uffdctl_resolver_totals *r;
 
-	for (size_t at = 0; (r = uffdctl_watch_resolver(w, &at));)
+	for (size_t at = 0; (r = next_resolver(s, &at));)
 		json_object_array_add(resolvers, resolver_json(r));
 	json_object_object_add(o, "resolvers", resolvers);
 }
 
-void parts_json(struct uffdctl_watch *w, const struct by_mapping *by_mapping, json_object *o)
+void parts_json(const struct watch_session *s, json_object *o)
 {
-	json_object *teams = json_object_new_array(), *threads = json_object_new_array();
+	json_object *teams = s->parts && !s->parts->team ? NULL : json_object_new_array();
+	json_object *threads = json_object_new_array();
 	const struct uffdctl_thread_totals *thread;
 	const struct uffdctl_team_totals *t;
 
-	resolvers_json(w, o);
-	for (size_t at = 0; (t = uffdctl_watch_team(w, &at));)
+	resolvers_json(s, o);
+	for (size_t at = 0; (t = next_team(s, &at));)
 		json_object_array_add(teams, team_json(t));
-	for (size_t at = 0; (thread = uffdctl_watch_thread(w, &at));)
+	for (size_t at = 0; (thread = next_thread(s, &at));)
 		json_object_array_add(threads, thread_json(thread));
 	json_object_object_add(o, "teams", teams);
 	json_object_object_add(o, "threads", threads);
-	json_object_object_add(o, "mappings", mappings_json(by_mapping));
+	json_object_object_add(o, "mappings", mappings_json(s->by_mapping));
 }

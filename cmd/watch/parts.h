@@ -5,16 +5,17 @@
 
 #include <json-c/json.h>
 
-#include "cmd/watch/by_mapping.h"
+#include "cmd/watch/output.h"
 
 /* p50 and so on of waits in buckets, as a member of o. */
 void percentiles_json(json_object *o, const char *key, const uint64_t *buckets, uint64_t max_ns);
 
-/* The largest ones, as tables. @by_mapping: NULL: not known */
-void parts_text(struct uffdctl_watch *w, const struct by_mapping *by_mapping);
+/* The largest ones, as tables. */
+void parts_text(const struct watch_session *s);
+void teams_text(const struct watch_session *s);
 /* All, as arrays of objects. */
-void parts_json(struct uffdctl_watch *w, const struct by_mapping *by_mapping, json_object *o);
+void parts_json(const struct watch_session *s, json_object *o);
 /* The array of resolvers alone. */
-void resolvers_json(struct uffdctl_watch *w, json_object *o);
+void resolvers_json(const struct watch_session *s, json_object *o);
 
 #endif

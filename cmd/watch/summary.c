@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/duration.h"
 #include "cmd/json.h"
@@ -94,13 +95,30 @@ static void put_histogram(const struct uffdctl_watch_stats *st)
 			       (int)(counts[i] * (sizeof(BAR) - 1) / most), BAR);
 }
 
-void summary_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+/* What is not known is left out, with the comma before the next one on a line. */
+static void put_totals(const struct uffdctl_watch_stats *st)
+{
+	bool left_out = false;
+
+	for (size_t i = 0; i < NR_TOTALS; i++) {
+		uint64_t n = value_of(&totals[i], st);
+
+		if (totals[i].is_rare && !n)
+			continue;
+		if (n == UFFDCTL_UNKNOWN) {
+			left_out |= totals[i].before[0] == '\n';
+			continue;
+		}
+		printf("%s%s%" PRIu64, left_out ? "\n" : "", totals[i].before + (left_out ? strlen(", ") : 0), n);
+		left_out = false;
+	}
+}
+
+void summary_totals_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
 	printf("%" PRIu64 " faults in %.1f s (%s)", totals_sum(st->faults, NR_KINDS), (double)duration_ns / 1e9,
 	       s->backend);
-	for (size_t i = 0; i < NR_TOTALS; i++)
-		if (!totals[i].is_rare || value_of(&totals[i], st))
-			printf("%s%" PRIu64, totals[i].before, value_of(&totals[i], st));
+	put_totals(st);
 	for (int i = 0; i < NR_WAITS; i++) {
 		if (!totals_sum(totals_buckets(st, &totals_waits[i]), UFFDCTL_NR_BUCKETS))
 			continue;
@@ -109,7 +127,12 @@ void summary_text(const struct watch_session *s, const struct uffdctl_watch_stat
 	}
 	putchar('\n');
 	put_histogram(st);
-	parts_text(s->watch, s->by_mapping);
+}
+
+void summary_text(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+{
+	summary_totals_text(s, st, duration_ns);
+	parts_text(s);
 }
 
 /* ---- JSON ---- */
@@ -151,7 +174,7 @@ static void add_totals(json_object *o, const struct uffdctl_watch_stats *st, boo
 		add_percentiles(o, st, &totals_waits[i]);
 }
 
-static json_object *begin(struct uffdctl_watch *w, const char *type, const struct uffdctl_watch_stats *st,
+static json_object *begin(const struct watch_session *s, const char *type, const struct uffdctl_watch_stats *st,
 			  uint64_t duration_ns)
 {
 	json_object *o = json_object_new_object();
@@ -160,24 +183,29 @@ static json_object *begin(struct uffdctl_watch *w, const char *type, const struc
 	json_number(o, "duration_ns", duration_ns);
 	add_totals(o, st, true);
 	add_histogram(o, st);
-	json_text(o, "backend", uffdctl_watch_backend(w));
+	json_text(o, "backend", s->backend);
+	return o;
+}
+
+json_object *summary_object(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
+{
+	json_object *o = begin(s, "summary", st, duration_ns);
+
+	parts_json(s, o);
 	return o;
 }
 
 void summary_json(const struct watch_session *s, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
-	json_object *o = begin(s->watch, "summary", st, duration_ns);
-
-	parts_json(s->watch, s->by_mapping, o);
-	json_print(o);
+	json_print(summary_object(s, st, duration_ns));
 }
 
-void interval_json(struct uffdctl_watch *w, const struct uffdctl_watch_stats *st,
+void interval_json(const struct watch_session *s, const struct uffdctl_watch_stats *st,
 		   const struct uffdctl_watch_stats *since, uint64_t duration_ns, uint64_t since_ns)
 {
-	json_object *o = begin(w, "interval", st, duration_ns), *interval = json_member(o, "interval");
+	json_object *o = begin(s, "interval", st, duration_ns), *interval = json_member(o, "interval");
 
-	resolvers_json(w, o);
+	resolvers_json(s, o);
 	json_number(interval, "duration_ns", since_ns);
 	add_totals(interval, since, false);
 	json_print(o);

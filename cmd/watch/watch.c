@@ -178,7 +178,8 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 /* The first that fits; lines always do. */
 static const struct watch_output *choose_output(const struct watch_options *o)
 {
-	static const struct watch_output *const outputs[] = { &output_metrics, &output_json, &output_view };
+	static const struct watch_output *const outputs[] = { &output_metrics, &output_record, &output_json,
+							      &output_view };
 
 	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++)
 		if (outputs[i]->fits(o))
@@ -223,7 +224,7 @@ static int run_watch(struct invocation *inv)
 	pids_free(&o->pids);
 	watch_options_free(o);
 	json_put_errors(&inv->messages);
-	return stdout_failed(&inv->messages) || r < 0 ? status : EXIT_DONE;
+	return stdout_failed(&inv->messages) || r < 0 || w.session.failed ? status : EXIT_DONE;
 }
 
 /* ---- the command ---- */

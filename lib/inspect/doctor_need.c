@@ -66,6 +66,7 @@ static const struct need needs[] = {
 	  .less = LESS_UFFD },
 	{ .command = "wake", .all = ON_UFFD, .better = CHECK(BPF_ITERATORS), .flags = NEED_ATTACH, .less = LESS_UFFD },
 	{ .command = "watch", .all = CHECK(BPF_MAP) | CHECK(BPF_PROGRAM) | CHECK(BPF_ITERATORS), .any = BACKENDS },
+	{ .command = "report" },
 	{ .command = "doctor" },
 };
 

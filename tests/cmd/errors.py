@@ -417,7 +417,8 @@ def errors_arguments_are_escaped():
                 [evil], ["1", evil], [f"--{evil}"], [f"-{evil}"], [f"-q{evil}"], [f"--co={evil}"], [f"--no-such={evil}"],
                 ["-o", evil, "1", "all"], [f"--help={evil}"])]
             lines += [[command, f"--{name}={evil}"] for name in re.findall(r"--([a-z-]+)=", text)
-                      if name not in ("from", "output", "openmetrics")]
+                      if name not in ("from", "output", "openmetrics", "record")]
+        lines.remove(["report", "1", evil])  # which misses its first file first
         for args in lines:
             r = run(*args)
             ok(r.rc in (1, 2) and evil not in r.err.rstrip("\n").replace("\nTry `", " ").replace("\ninformation", " "),

@@ -12,18 +12,18 @@ UNITS = [os.path.join(O, "tests/lib", os.path.basename(p)[:-len(".c")])
          for p in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/*.c")))]
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
-# The backend sched is tested here, on the build machine's kernel; there only what it counts.
-WATCH_PROBES = ["tests/cmd/watch.py *-fentry *-kprobe watch-exact-*"]
 
 
-def counts(*backends):
-    """What depends on the kernel: the rest of watch, and of what resolves, is run on the others."""
+def counts(*backends, more=""):
+    """Of watch, what depends on the kernel: of these backends, what they count."""
     return [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*{b}" for b in backends for t in (
-        "exact", "record", "kernel", "one-page", "ends", "many", "readers"))])]
+        "exact", "record", "kernel", "one-page", "ends", "many", "readers")), more])]
 
 
-# The other backends are the same there as on the others.
-WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-exact-* watch-takes-* watch-no-*"]
+# Each backend is tested whole on one kernel: sched on that of the build machine.
+WATCH_FENTRY = counts("-kprobe", "-sched", more="*-fentry")
+WATCH_KPROBE = counts("-fentry", more="*-kprobe")
+WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-takes-* watch-no-*"]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 # Of doctor, what the kernel says; users, namespaces and filters are the same everywhere.
 ALL = {
@@ -39,7 +39,7 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-INSPECTS = ("list", "pages", "peek", "pending", "alarm", "doctor", "handlers")
+INSPECTS = ("list", "pages", "peek", "pending", "alarm", "doctor", "handlers", "record")
 DRIVES = ("register", "continue", "fill", "copy", "gmem")
 NAMES = (*INSPECTS, *DRIVES, "leader", "lock", "story")
 
@@ -50,7 +50,7 @@ def rest(names=NAMES, some=SOME):
             "tests/vm/lockdown.py"]
 
 
-REST = rest((*NAMES, "errors", "cli"), ALL)
+REST = rest(some=ALL)
 # Programs of others: by fentry, which few build machines let tests have, and one that fails on newer kernels.
 REAL = ["tests/real/stress_ng.py real-stress-ng-lines", "tests/real/criu.py"]
 # What criu looks for in a kernel.
@@ -94,9 +94,9 @@ PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
                       f"|no pidfds of threads|{NEITHER}", boots=(counts(""), rest())),
-    "6.12": Plan(skips=NEITHER, boots=(WATCH_PROBES, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
+    "6.12": Plan(skips=NEITHER, boots=(WATCH_FENTRY, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(counts("-fentry", "-kprobe"), rest((*INSPECTS, *DRIVES)))),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(WATCH_KPROBE, rest((*(n for n in INSPECTS if n != "doctor"), *DRIVES)))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
                         boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest()])),
