@@ -26,8 +26,8 @@ int digest_init(struct digest *d, struct recording *r, size_t top)
 
 static void free_long_wait(struct long_wait *w)
 {
-	free((char *)w->fault.name);
-	free((char *)w->fault.op);
+	free(w->name);
+	free(w->op);
 	free(w->symbol);
 }
 
@@ -75,24 +75,39 @@ static void add_to_tallies(struct digest *d, const struct uffdctl_fault *f, cons
 		tallies_add(&d->instructions, &code, f, parts);
 }
 
+static int make_long_wait(const struct uffdctl_fault *f, const char *symbol, struct long_wait *ret)
+{
+	*ret = (struct long_wait){ .fault = *f };
+	if (text_copy(f->name, &ret->name) < 0 || text_copy(f->op, &ret->op) < 0 ||
+	    text_copy(symbol, &ret->symbol) < 0) {
+		free_long_wait(ret);
+		return -ENOMEM;
+	}
+	ret->fault.name = ret->name;
+	ret->fault.op = ret->op;
+	return 0;
+}
+
 /* Keep it if it is among the longest. */
 static void look_at_wait(struct digest *d, const struct uffdctl_fault *f, const char *symbol)
 {
+	struct long_wait w;
 	size_t at = d->nr_longest < d->max_longest ? d->nr_longest : d->max_longest - 1;
 
 	if (f->wait_ns == UFFDCTL_UNKNOWN ||
 	    (d->nr_longest == d->max_longest && d->longest[at].fault.wait_ns >= f->wait_ns))
 		return;
-	if (d->nr_longest < d->max_longest) {
-		d->nr_longest++;
-	} else {
-		free_long_wait(&d->longest[at]);
+	if (make_long_wait(f, symbol, &w) < 0) {
+		d->out_of_memory = true;
+		return;
 	}
+	if (d->nr_longest < d->max_longest)
+		d->nr_longest++;
+	else
+		free_long_wait(&d->longest[at]);
 	for (; at && d->longest[at - 1].fault.wait_ns < f->wait_ns; at--)
 		d->longest[at] = d->longest[at - 1];
-	d->longest[at] = (struct long_wait){ *f, symbol ? strdup(symbol) : NULL };
-	d->longest[at].fault.name = f->name ? strdup(f->name) : NULL;
-	d->longest[at].fault.op = f->op ? strdup(f->op) : NULL;
+	d->longest[at] = w;
 }
 
 void digest_add(void *data, const struct uffdctl_fault *f, const char *symbol)
@@ -213,8 +228,7 @@ static int fill_by_mapping(struct digest *d)
 		struct mapping_totals *t = &d->by_mapping->list[i];
 
 		*t = (struct mapping_totals){ .pid = g->key.pid, .faults = g->faults, .wait_ns = g->wait_ns };
-		t->name = g->key.text ? strdup(g->key.text) : NULL;
-		if (g->key.text && !t->name)
+		if (text_copy(g->key.text, &t->name) < 0)
 			return -ENOMEM;
 		d->by_mapping->nr = i;
 	}
@@ -237,5 +251,5 @@ int digest_finish(struct digest *d)
 		d->stats = d->recording->stats;
 	else
 		put_stats(d);
-	return fill_by_mapping(d);
+	return d->out_of_memory ? -ENOMEM : fill_by_mapping(d);
 }

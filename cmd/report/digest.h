@@ -10,8 +10,8 @@
 
 /* One of the longest waits. */
 struct long_wait {
-	struct uffdctl_fault fault; /* with copies of its strings */
-	char *symbol;
+	struct uffdctl_fault fault; /* with the copies for its strings */
+	char *name, *op, *symbol;
 };
 
 struct digest {
@@ -21,6 +21,7 @@ struct digest {
 	size_t nr_longest, max_longest;
 	uint64_t faults[UFFDCTL_MAX_MODES], ended[UFFDCTL_MAX_ENDS];
 	uint64_t unknown_waits;
+	bool out_of_memory;	    /* a fault is not among the longest for want of it */
 	uint64_t first_ns, last_ns; /* when faults began, after watching began */
 	struct waits waits[NR_WAITS];
 

@@ -30,10 +30,12 @@ void waits_add(struct waits *w, const struct wait_parts *parts)
 
 int tallies_init(struct tallies *g, uint32_t max, bool has_waits)
 {
-	*g = (struct tallies){ .max = max, .has_waits = has_waits };
+	*g = (struct tallies){ .max = max };
 	g->list = calloc(max + 1, sizeof(*g->list));
 	g->heads = calloc(2 * max, sizeof(*g->heads));
-	return g->list && g->heads ? 0 : -ENOMEM;
+	/* Much, and only what is used takes memory. */
+	g->waits = has_waits ? calloc((size_t)max * NR_WAITS, sizeof(*g->waits)) : NULL;
+	return g->list && g->heads && (g->waits || !has_waits) ? 0 : -ENOMEM;
 }
 
 static bool is_it(const struct tally_key *a, const struct tally_key *b)
@@ -53,14 +55,11 @@ static uint32_t hash_of(const struct tallies *g, const struct tally_key *key)
 /* Returns 0, where those are counted that find no room. */
 static uint32_t add(struct tallies *g, const struct tally_key *key, uint32_t *head)
 {
-	struct waits *waits = g->has_waits && g->nr < g->max ? calloc(NR_WAITS, sizeof(*waits)) : NULL;
-	char *text = key->text ? strdup(key->text) : NULL;
+	struct waits *waits = g->waits ? &g->waits[(size_t)g->nr * NR_WAITS] : NULL;
+	char *text;
 
-	if (g->nr >= g->max || (key->text && !text) || (g->has_waits && !waits)) {
-		free(waits);
-		free(text);
+	if (g->nr >= g->max || text_copy(key->text, &text) < 0)
 		return 0;
-	}
 	g->list[++g->nr] = (struct tally){
 		.key = { key->pid, key->tid, key->number, text }, .lowest = UINT64_MAX, .waits = waits, .next = *head
 	};
@@ -101,12 +100,11 @@ void tallies_add(struct tallies *g, const struct tally_key *key, const struct uf
 
 void tallies_free(struct tallies *g)
 {
-	for (uint32_t i = 1; g->list && i <= g->nr; i++) {
+	for (uint32_t i = 1; g->list && i <= g->nr; i++)
 		free((char *)g->list[i].key.text);
-		free(g->list[i].waits);
-	}
 	free(g->list);
 	free(g->heads);
+	free(g->waits);
 	*g = (struct tallies){};
 }
 

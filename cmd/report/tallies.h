@@ -28,7 +28,7 @@ struct tally {
 	uint64_t faults;
 	uint64_t wait_ns, max_wait_ns;
 	uint64_t lowest, highest; /* address */
-	struct waits *waits;	  /* NR_WAITS of them, or NULL */
+	struct waits *waits;	  /* NR_WAITS of them, or NULL: not counted */
 	uint32_t next;		  /* of the same hash; 0: none */
 };
 
@@ -36,7 +36,7 @@ struct tallies {
 	struct tally *list; /* the first one is for faults that found no room */
 	uint32_t *heads;
 	uint32_t nr, max, last;
-	bool has_waits;
+	struct waits *waits; /* NR_WAITS for each but the first one, or NULL */
 };
 
 struct wait_parts wait_parts_of(const struct uffdctl_fault *f);

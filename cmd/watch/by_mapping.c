@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Totals by mapping, from the faults of the stream. */
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,12 @@ static bool is_it(const struct mapping_totals *p, pid_t pid, const char *name)
 }
 
 /* FNV-1a */
+int text_copy(const char *text, char **ret)
+{
+	*ret = text ? strdup(text) : NULL;
+	return text && !*ret ? -ENOMEM : 0;
+}
+
 uint64_t mapping_hash(pid_t pid, const char *name, size_t most)
 {
 	uint64_t h = 0xcbf29ce484222325 ^ (uint64_t)pid;
@@ -24,12 +31,10 @@ uint64_t mapping_hash(pid_t pid, const char *name, size_t most)
 /* Returns 0, where those are counted that find no room. */
 static size_t add_name(struct by_mapping *p, size_t *head, pid_t pid, const char *name)
 {
-	char *copy = name ? strdup(name) : NULL;
+	char *copy;
 
-	if (p->nr + 1 >= MAX_BY_MAPPING || (name && !copy)) {
-		free(copy);
+	if (p->nr + 1 >= MAX_BY_MAPPING || text_copy(name, &copy) < 0)
 		return 0;
-	}
 	p->list[++p->nr] = (struct mapping_totals){ .pid = pid, .name = copy, .next = *head };
 	*head = p->nr;
 	return p->nr;

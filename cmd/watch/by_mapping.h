@@ -24,6 +24,9 @@ struct by_mapping {
 	size_t nr, last;
 };
 
+/* Copies a text that may be NULL; free with free(). -ENOMEM. */
+int text_copy(const char *text, char **ret);
+
 /* Of at most so many bytes of the name. */
 uint64_t mapping_hash(pid_t pid, const char *name, size_t most);
 

@@ -34,7 +34,7 @@ static uint32_t hash_of(const struct dict_key *key)
 
 static uint32_t add(struct dict *d, const struct dict_key *key, uint32_t *head)
 {
-	char *text = key->text ? strdup(key->text) : NULL;
+	const char *text = key->text ? strpool_get(&d->texts, key->text) : NULL;
 
 	if (key->text && !text)
 		return 0;
@@ -72,8 +72,7 @@ bool dict_has_room(const struct dict *d)
 
 void dict_clear(struct dict *d)
 {
-	for (uint32_t i = 1; i <= d->nr; i++)
-		free((char *)d->entries[i].key.text);
+	strpool_free(&d->texts);
 	memset(d->heads, 0, NR_HEADS * sizeof(*d->heads));
 	d->nr = d->last = 0;
 	d->text_bytes = 0;

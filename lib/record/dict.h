@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "lib/record/format.h"
+#include "lib/util.h"
 
 /* Members that a kind does not need are 0. */
 struct dict_key {
@@ -14,7 +15,7 @@ struct dict_key {
 };
 
 struct dict_entry {
-	struct dict_key key; /* with a copy of the text */
+	struct dict_key key; /* its text is one of the dict's */
 	uint32_t next;	     /* of the same hash; 0: none */
 };
 
@@ -22,6 +23,7 @@ struct dict {
 	struct dict_entry *entries; /* the first one is not used */
 	uint32_t *heads;
 	uint32_t nr, last;
+	struct strpool texts;
 	size_t text_bytes;
 	bool crowded; /* many entries have one hash, as a hostile process may bring about: time to forget */
 };
