@@ -25,8 +25,8 @@ enum unit {
 static const char *change_text(char buf[32], double a, double b)
 {
 	if (isnan(a) || isnan(b) || a <= 0)
-		return strcpy(buf, !isnan(a) && a == b ? "=" : "-");
-	if (b / a >= 3)
+		snprintf(buf, 32, !isnan(a) && a == b ? "=" : "-");
+	else if (b / a >= 3)
 		snprintf(buf, 32, "x%.1f", b / a);
 	else
 		snprintf(buf, 32, "%+.1f%%", (b / a - 1) * 100);
@@ -36,10 +36,11 @@ static const char *change_text(char buf[32], double a, double b)
 static const char *figure_text(char buf[DURATION_SIZE], double n, enum unit unit)
 {
 	if (isnan(n))
-		return strcpy(buf, "-");
-	if (unit == UNIT_NS)
-		return duration_text(buf, (uint64_t)n, 0);
-	snprintf(buf, DURATION_SIZE, unit == UNIT_RATE ? "%.1f" : "%.0f", n);
+		snprintf(buf, DURATION_SIZE, "-");
+	else if (unit == UNIT_NS)
+		duration_text(buf, (uint64_t)n, 0);
+	else
+		snprintf(buf, DURATION_SIZE, unit == UNIT_RATE ? "%.1f" : "%.0f", n);
 	return buf;
 }
 
@@ -128,10 +129,10 @@ static double percentile(const struct tally *g, int wait, double percent)
 }
 
 /* The figures of what one side calls first. */
-static void tally_figures(json_object *array, const struct tally *a, const struct tally *b)
+static void tally_figures(json_object *array, const char *name, const struct tally *a, const struct tally *b)
 {
 	_cleanup_free_ char *escaped = NULL;
-	const char *raw = (a ?: b)->key.text ?: "-";
+	const char *raw = name ?: "-";
 	json_object *o = array ? json_object_new_object() : NULL;
 
 	if (o) {
@@ -154,10 +155,10 @@ static void groups(json_object *array, const struct tallies *a, const struct tal
 	size_t nr_a = tallies_longest(a, top, &of_a), nr_b = tallies_longest(b, top, &of_b);
 
 	for (size_t i = 0; i < nr_a; i++)
-		tally_figures(array, of_a[i], same_name(b, of_a[i]));
+		tally_figures(array, of_a[i]->key.text, of_a[i], same_name(b, of_a[i]));
 	for (size_t i = 0; i < nr_b; i++)
 		if (!same_name(a, of_b[i]))
-			tally_figures(array, NULL, of_b[i]);
+			tally_figures(array, of_b[i]->key.text, NULL, of_b[i]);
 }
 
 /* ---- all ---- */

@@ -29,7 +29,7 @@ static int by_address(const void *a, const void *b)
 
 static uint64_t pages_of(const struct heat_band *b)
 {
-	return (b->end - b->start) / PAGE;
+	return (b->end / PAGE - b->start / PAGE) ?: 1;
 }
 
 static struct heat_band band_of(const struct tally *g)
@@ -38,7 +38,7 @@ static struct heat_band band_of(const struct tally *g)
 
 	return (struct heat_band){ .mapping = g,
 				   .start = g->lowest / PAGE * PAGE,
-				   .end = end <= UINT64_MAX - PAGE ? end + PAGE : UINT64_MAX / PAGE * PAGE };
+				   .end = end <= UINT64_MAX - PAGE ? end + PAGE : UINT64_MAX };
 }
 
 /* Large mappings get more rows, but not in proportion: the small ones would be lost. */
@@ -50,13 +50,13 @@ static void share_rows(struct heat *h, unsigned int rows)
 		sum += sqrt((double)pages_of(&h->bands[i]));
 	for (unsigned int i = 0; i < h->nr_bands; i++) {
 		struct heat_band *b = &h->bands[i];
-		uint64_t pages = pages_of(b), nr = (uint64_t)(rows * sqrt((double)pages) / sum);
+		uint64_t a_row, pages = pages_of(b), nr = (uint64_t)(rows * sqrt((double)pages) / sum);
 
 		nr = nr < MIN_ROWS ? MIN_ROWS : nr;
 		nr = nr > pages ? pages : nr;
-		nr = nr ?: 1;
-		b->row_bytes = (pages + nr - 1) / nr * PAGE;
-		b->nr_rows = (unsigned int)((b->end - b->start - 1) / b->row_bytes) + 1;
+		a_row = (pages - 1) / nr + 1;
+		b->row_bytes = a_row * PAGE;
+		b->nr_rows = (unsigned int)((pages - 1) / a_row) + 1;
 		b->row = h->nr_rows;
 		h->nr_rows += b->nr_rows;
 	}
@@ -69,7 +69,7 @@ static int choose_bands(struct heat *h, const struct tallies *mappings, unsigned
 
 	if (!list)
 		return -ENOMEM;
-	qsort(list, nr, sizeof(*list), by_faults);
+	qsort(list, nr, sizeof(struct tally *), by_faults);
 	h->nr_mappings = nr;
 	h->nr_bands = nr < MAX_BANDS ? (unsigned int)nr : MAX_BANDS;
 	for (unsigned int i = 0; i < h->nr_bands; i++)

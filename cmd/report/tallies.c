@@ -31,8 +31,8 @@ void waits_add(struct waits *w, const struct wait_parts *parts)
 int tallies_init(struct tallies *g, uint32_t max, bool has_waits)
 {
 	*g = (struct tallies){ .max = max };
-	g->list = calloc(max + 1, sizeof(*g->list));
-	g->heads = calloc(2 * max, sizeof(*g->heads));
+	g->list = calloc((size_t)max + 1, sizeof(*g->list));
+	g->heads = calloc((size_t)2 * max, sizeof(*g->heads));
 	/* Much, and only what is used takes memory. */
 	g->waits = has_waits ? calloc((size_t)max * NR_WAITS, sizeof(*g->waits)) : NULL;
 	return g->list && g->heads && (g->waits || !has_waits) ? 0 : -ENOMEM;
@@ -49,7 +49,7 @@ static uint32_t hash_of(const struct tallies *g, const struct tally_key *key)
 {
 	uint64_t h = mapping_hash(key->pid, key->text ?: "", SIZE_MAX) ^ (uint64_t)key->tid << 32 ^ key->number;
 
-	return (h * UINT64_C(0x9e3779b97f4a7c15) >> 32) % (2 * g->max);
+	return (h * UINT64_C(0x9e3779b97f4a7c15) >> 32) % ((size_t)2 * g->max);
 }
 
 /* Returns 0, where those are counted that find no room. */
@@ -120,12 +120,14 @@ static int by_wait(const void *a, const void *b)
 
 size_t tallies_longest(const struct tallies *g, size_t max, const struct tally ***ret)
 {
-	*ret = calloc(g->nr + 1, sizeof(**ret));
-	if (!*ret)
+	const struct tally **list = calloc((size_t)g->nr + 1, sizeof(struct tally *));
+
+	*ret = list;
+	if (!list)
 		return 0;
 	for (uint32_t i = 0; i < g->nr; i++)
-		(*ret)[i] = &g->list[i + 1];
-	qsort(*ret, g->nr, sizeof(**ret), by_wait);
+		list[i] = &g->list[i + 1];
+	qsort(list, g->nr, sizeof(struct tally *), by_wait);
 	return g->nr < max ? g->nr : max;
 }
 

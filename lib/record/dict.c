@@ -6,9 +6,9 @@
 
 #include "lib/record/dict.h"
 
-#define NR_HEADS (2 * RECORD_MAX_ENTRIES)
+#define NR_HEADS ((size_t)2 * RECORD_MAX_ENTRIES)
 #define MAX_CHAIN 64
-#define ROOM 3 /* a fault names up to three threads */
+#define ROOM ((size_t)3) /* a fault names up to three threads */
 
 int dict_init(struct dict *d)
 {

@@ -122,7 +122,7 @@ enum record_kind {
 
 static inline uint64_t record_zigzag(uint64_t n)
 {
-	return n << 1 ^ (uint64_t)((int64_t)n >> 63);
+	return n << 1 ^ -(n >> 63);
 }
 
 static inline uint64_t record_unzigzag(uint64_t n)

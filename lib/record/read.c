@@ -340,19 +340,17 @@ static const struct reader {
 	/* Of such items there are at most so many; how many there are, in struct uffdctl_record. 0: no limit */
 	size_t max, number;
 } readers[] = {
-#define UP_TO(max, v) max, offsetof(struct uffdctl_record, v.nr)
 	[RECORD_INFO] = { read_info, 0, 0 },
-	[RECORD_THREAD] = { read_thread, UP_TO(RECORD_MAX_ENTRIES, threads) },
-	[RECORD_SHAPE] = { read_shape, UP_TO(RECORD_MAX_ENTRIES, shapes) },
-	[RECORD_MAPPING] = { read_mapping, UP_TO(RECORD_MAX_ENTRIES, mappings) },
-	[RECORD_CODE] = { read_code, UP_TO(RECORD_MAX_ENTRIES, codes) },
+	[RECORD_THREAD] = { read_thread, RECORD_MAX_ENTRIES, offsetof(struct uffdctl_record, threads.nr) },
+	[RECORD_SHAPE] = { read_shape, RECORD_MAX_ENTRIES, offsetof(struct uffdctl_record, shapes.nr) },
+	[RECORD_MAPPING] = { read_mapping, RECORD_MAX_ENTRIES, offsetof(struct uffdctl_record, mappings.nr) },
+	[RECORD_CODE] = { read_code, RECORD_MAX_ENTRIES, offsetof(struct uffdctl_record, codes.nr) },
 	[RECORD_FORGET] = { read_forget, 0, 0 },
 	[RECORD_STATS] = { read_stats, 0, 0 },
-	[RECORD_TEAM] = { read_team, UP_TO(RECORD_MAX_PARTS, teams) },
-	[RECORD_TOTAL] = { read_total, UP_TO(RECORD_MAX_PARTS, totals) },
-	[RECORD_RESOLVER] = { read_resolver, UP_TO(RECORD_MAX_RESOLVERS, resolvers) },
+	[RECORD_TEAM] = { read_team, RECORD_MAX_PARTS, offsetof(struct uffdctl_record, teams.nr) },
+	[RECORD_TOTAL] = { read_total, RECORD_MAX_PARTS, offsetof(struct uffdctl_record, totals.nr) },
+	[RECORD_RESOLVER] = { read_resolver, RECORD_MAX_RESOLVERS, offsetof(struct uffdctl_record, resolvers.nr) },
 	[RECORD_END] = { read_end, 0, 0 },
-#undef UP_TO
 };
 
 static int read_item(struct uffdctl_record *r, unsigned int type)

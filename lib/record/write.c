@@ -135,9 +135,10 @@ static void put_info(struct uffdctl_recorder *r)
 
 static int begin_file(struct uffdctl_recorder *r)
 {
+	static const char magic[8] = RECORD_MAGIC; /* without its 0 */
 	unsigned char head[RECORD_HEAD_BYTES];
 
-	memcpy(head, RECORD_MAGIC, 8);
+	memcpy(head, magic, sizeof(magic));
 	put_u32(head + 8, RECORD_VERSION);
 	put_u32(head + 12, record_crc(&r->crc, head, 12));
 	r->err = record_file_write(&r->file, head, sizeof(head));

@@ -400,6 +400,17 @@ def report_full_tables():
         contains(err, f"{n - 24} faults are not in the picture")
 
 
+@test
+def report_last_address():
+    """A mapping that is all of the last page: it has no end that fits in 64 bits."""
+    with folder() as d:
+        path = f"{d}/record"
+        rec.write(path, rec.info(), rec.item(rec.THREAD, 1, 1, "t") + rec.item(rec.SHAPE, rec.MINOR, 1, 0, "")
+                  + rec.item(rec.MAPPING, 1, rec.TEXT, "last", 0), rec.block_of_fault(addr=-256), rec.item(rec.END, 0))
+        for form in ([], ["--json"], ["--html"], ["--svg"], ["--raw"]):
+            contains(run("report", *form, path).out, "ffffff")
+
+
 def split(n):
     """Blocks with n faults, each with a mapping and an instruction of its own."""
     yield rec.item(rec.THREAD, 1, 1, "t") + rec.item(rec.SHAPE, rec.MINOR, 1, 0, "")
