@@ -49,6 +49,13 @@ static inline struct thread_marks marks_of(const struct task_struct *task)
 	return (struct thread_marks){ task->min_flt + task->maj_flt, task->nvcsw };
 }
 
+static inline bool is_linked(struct list_head *at)
+{
+	struct list_head *next = BPF_CORE_READ(at, next);
+
+	return next != at && BPF_CORE_READ(next, prev) == at;
+}
+
 static inline void fill(struct ev_fault *f, struct task_struct *task, const struct found *found, __u64 now)
 {
 	struct uffd_msg msg = msg_of(found->uwq);

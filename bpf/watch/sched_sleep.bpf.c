@@ -48,11 +48,19 @@ static enum place find(struct task_struct *task, struct found *ret)
 	return ELSEWHERE;
 }
 
-static bool is_queued_still(const struct found *found)
+/*
+ * The slot's message was read, but the entry, which is at the same address, has not been read yet. In a loop of the
+ * kernel, as of process_vm_readv(2), a thread does not complete page faults.
+ */
+static bool is_next_page(const struct ev_slot *s, __u32 word, const struct found *found)
 {
-	struct found again = {};
+	struct uffd_msg msg;
 
-	return find_in_ctx(found->ctx, bpf_get_current_task(), &again) && !again.delivered;
+	if (!(word & EV_DELIVERY_SEEN) || found->delivered)
+		return false;
+	/* A reader that was held up may have seen it among those that were read: then it is the same. */
+	msg = msg_of(found->uwq);
+	return msg.arg.pagefault.address != s->f.addr;
 }
 
 /* Is the fault in the slot, current or ended, the one in which the current thread is about to sleep? */
@@ -66,9 +74,7 @@ static bool is_asleep_in(const struct ev_slot *s, __u32 word, const struct sign 
 	case EV_TAKEN_OVER:
 		return true; /* taken by another sign of the same fault */
 	case EV_WAITING:
-		/* A fault whose message was read is not queued; but it may have been read after it was found. */
-		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) &&
-		       !(word & EV_DELIVERY_SEEN && !found->delivered && is_queued_still(found));
+		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) && !is_next_page(s, word, found);
 	case EV_DONE:
 		return !(word & EV_SLEEP_SEEN) && is_same(s, (__u64)found->uwq, marks) && is_waken(found->uwq);
 	default:
@@ -94,13 +100,6 @@ static bool goes_to_sleep(struct ev_slot *s, struct task_struct *task, struct si
 		}
 	}
 	return false;
-}
-
-static bool is_linked(struct list_head *at)
-{
-	struct list_head *next = BPF_CORE_READ(at, next);
-
-	return next != at && BPF_CORE_READ(next, prev) == at;
 }
 
 /*
@@ -136,17 +135,18 @@ static bool is_where_it_was(const struct ev_slot *s, struct sign *ret)
 	return is_wanted(mm_of(found->ctx));
 }
 
-/* The waker has removed its entry. */
-static bool is_taken_out(const struct ev_slot *s)
+/* Its entry is in a queue, or the waker has removed it. */
+static bool is_in_fault(const struct ev_slot *s)
 {
 	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
 	struct list_head *at = entry_of(uwq);
 
-	return (__u64)BPF_CORE_READ(uwq, wq.private) == bpf_get_current_task() && BPF_CORE_READ(at, next) == at &&
-	       is_waken(uwq);
+	if ((__u64)BPF_CORE_READ(uwq, wq.private) != bpf_get_current_task())
+		return false;
+	return BPF_CORE_READ(at, next) == at ? is_waken(uwq) : is_linked(at);
 }
 
-/* The current thread goes to sleep, and its entry is in no queue. True: it is still in a fault. */
+/* The current thread goes to sleep, and its entry was in no queue when they were searched. True: it is in a fault. */
 static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
 {
 	for (int i = 0; i < MAX_TRIES; i++) {
@@ -154,15 +154,15 @@ static bool sleeps_apart(struct ev_slot *s, const struct thread_marks *marks)
 
 		if (state == EV_IDLE || state == EV_ENDING || state == EV_BEFORE || state == EV_BEFORE_READ)
 			return false;
-		if (!(word & EV_SLEEP_SEEN) && is_same(s, s->uwq, marks) && is_taken_out(s)) {
-			if (change(s, word, word | EV_SLEEP_SEEN))
-				return true;
-			continue;
+		if (word & EV_SLEEP_SEEN || !is_same(s, s->uwq, marks)) {
+			if (state == EV_WAITING)
+				end_lost(s, word, EV_DONE);
+			return false;
 		}
-		if (state == EV_WAITING)
-			end_lost(s, word, EV_DONE);
-		return false;
+		if (is_in_fault(s) && change(s, word, word | EV_SLEEP_SEEN))
+			return true;
 	}
+	/* Its entry is being moved by a reader that is held up, or it is in the fault no more: its waker will see. */
 	return false;
 }
 

@@ -46,6 +46,14 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 		mark_read(st, kind);
 }
 
+/* The thread was not seen to sleep in the slot's fault, and is in it no more. */
+static bool has_left(const struct ev_slot *s, __u32 word)
+{
+	struct userfaultfd_wait_queue *uwq = (void *)s->uwq;
+
+	return !(word & EV_SLEEP_SEEN) && !is_waken(uwq) && !is_linked(entry_of(uwq));
+}
+
 /* True: the fault of the thread is known and has ended. */
 static bool wakes(struct ev_slot *s, struct task_struct *task, struct task_struct *waker)
 {
@@ -64,7 +72,7 @@ static bool wakes(struct ev_slot *s, struct task_struct *task, struct task_struc
 				discount(ctx, s->task);
 			return true;
 		case EV_WAITING:
-			if (s->completed != task->min_flt + task->maj_flt) {
+			if (s->completed != task->min_flt + task->maj_flt || has_left(s, word)) {
 				end_lost(s, word, EV_DONE);
 				continue;
 			}
