@@ -69,7 +69,7 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 
 # What defines before what uses, as bpftool of Linux 6.1 needs it; and programs are attached in this order.
 WATCH_SCHED := governed messages sched sched_sleep sched_wake sched_read
-watch_parts = $(patsubst %,$(O)/bpf/watch/%.bpf.o,config totals slots tally search processes $(1))
+watch_parts = $(patsubst %,$(O)/bpf/watch/%.bpf.o,config totals slots tally failures search processes $(1))
 $(O)/bpf/watch_tracepoint.bpf.o: $(call watch_parts,tracepoint)
 $(O)/bpf/watch_fentry.bpf.o: $(call watch_parts,fentry)
 $(O)/bpf/watch_kprobe.bpf.o: $(call watch_parts,kprobe)

@@ -271,6 +271,27 @@ struct ev_resolver {
 	__u64 buckets[EV_NR_WAITS][EV_NR_BUCKETS];
 };
 
+/*
+ * Ioctls that failed, by thread, command and error: an array like that of the slots. The last item is for those that
+ * found no room.
+ */
+#define EV_MAX_FAILURES 1025
+#define EV_NO_ROOM (EV_MAX_FAILURES - 1)
+
+struct ev_failure {
+	__u64 key; /* of thread, command and error; 0: none */
+	__u32 pid, tid;
+	char comm[16];
+	__u32 op;  /* _UFFDIO_* */
+	__u32 err; /* errno */
+	__u64 count;
+};
+
+static inline __u32 ev_failure_place(__u64 key, __u32 probe)
+{
+	return ((__u32)(key * 0x9e3779b97f4a7c15ull >> 54) + probe) & (EV_NO_ROOM - 1);
+}
+
 #define EV_OP_NONE 0xff
 
 /* A fault that has ended. */
@@ -379,6 +400,7 @@ EV_CHECK_SIZE(ev_stats, 320);
 EV_CHECK_SIZE(ev_thread, 40);
 EV_CHECK_SIZE(ev_team, 64);
 EV_CHECK_SIZE(ev_resolver, 56 + sizeof(__u64) * EV_NR_WAITS * EV_NR_BUCKETS);
+EV_CHECK_SIZE(ev_failure, 48);
 EV_CHECK_SIZE(ev_fault, 176);
 EV_CHECK_PLACE(ev_fault, comm, 96);
 EV_CHECK_PLACE(ev_fault, op, 144);
@@ -391,6 +413,7 @@ _Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fa
 	       "comm");
 _Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
 _Static_assert(EV_MM_BITS == 1 << (32 - 20), "a bit's number is the upper bits of a hash");
+_Static_assert(EV_NO_ROOM == 1 << (64 - 54), "a place is the upper bits of a hash");
 _Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");
 
 #endif

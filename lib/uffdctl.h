@@ -519,6 +519,20 @@ struct uffdctl_watch_stats {
 	 */
 	uint64_t skipped;
 	uint64_t ended_by_kind[UFFDCTL_MAX_MODES][UFFDCTL_MAX_ENDS]; /* by bit of the mode */
+	/*
+	 * Ioctls on userfaultfds that govern watched memory, and that failed; UFFDCTL_UNKNOWN: the backend does not
+	 * see them.
+	 */
+	uint64_t failed_ioctls;
+};
+
+/* Ioctls of a thread that failed with the same error. */
+struct uffdctl_failure_totals {
+	pid_t pid, tid;	 /* 0: of all that found no room */
+	char comm[16];	 /* raw bytes */
+	unsigned int op; /* for uffdctl_ioctl_name() */
+	int error;	 /* errno */
+	uint64_t count;
 };
 
 /* Totals of a thread that has waited. */
@@ -604,14 +618,15 @@ int uffdctl_watch_poll(struct uffdctl_watch *w, int timeout_ms, uffdctl_fault_fn
 int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
 
 /*
- * Totals by thread, by team and by resolver since watching began, exact even if the stream lost faults; those that have
- * exited are among them.
+ * Totals by thread, by team and by resolver, and of ioctls that failed, since watching began, exact even if the stream
+ * lost faults; threads that have exited are among them.
  * @at: 0 at first; the function changes it
  * Return the next item, valid until the next call of the same function; NULL after the last one. Since 0.1.
  */
 const struct uffdctl_thread_totals *uffdctl_watch_thread(struct uffdctl_watch *w, size_t *at);
 const struct uffdctl_team_totals *uffdctl_watch_team(struct uffdctl_watch *w, size_t *at);
 const struct uffdctl_resolver_totals *uffdctl_watch_resolver(struct uffdctl_watch *w, size_t *at);
+const struct uffdctl_failure_totals *uffdctl_watch_failure(struct uffdctl_watch *w, size_t *at);
 
 /*
  * Have all given processes ended (with UFFDCTL_WATCH_CHILDREN, their descendants too), so that nothing is counted any
@@ -725,6 +740,7 @@ int uffdctl_record_stats(struct uffdctl_record *r, struct uffdctl_watch_stats *r
 const struct uffdctl_thread_totals *uffdctl_record_thread(struct uffdctl_record *r, size_t *at);
 const struct uffdctl_team_totals *uffdctl_record_team(struct uffdctl_record *r, size_t *at);
 const struct uffdctl_resolver_totals *uffdctl_record_resolver(struct uffdctl_record *r, size_t *at);
+const struct uffdctl_failure_totals *uffdctl_record_failure(struct uffdctl_record *r, size_t *at);
 
 /* ---- instructions ---- */
 

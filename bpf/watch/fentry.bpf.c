@@ -3,6 +3,7 @@
 #define GET(p, field) ((p)->field)
 #define FIRST_ARGUMENT(ctx) first_argument(ctx)
 #include "bpf/watch/function.h"
+#include "bpf/watch/failures.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -42,6 +43,14 @@ SEC("fexit/userfaultfd_read")
 int BPF_PROG(reads_plain, struct file *file, char *buf, unsigned long count, void *pos, long ret)
 {
 	messages_read(file, ret);
+	return 0;
+}
+
+SEC("fexit/userfaultfd_ioctl")
+int BPF_PROG(ioctl_ends, struct file *file, unsigned int cmd, unsigned long arg, long ret)
+{
+	if (ret < 0)
+		ioctl_fails(file->private_data, cmd, ret);
 	return 0;
 }
 

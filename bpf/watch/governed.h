@@ -4,6 +4,7 @@
 #define UFFDCTL_BPF_WATCH_GOVERNED_H
 
 #include "bpf/queues.h"
+#include "bpf/watch/descriptor.h"
 #include "bpf/watch/processes.h"
 
 /* A userfaultfd has been seen: until then nothing can fault. Set by programs and by the loader. */
@@ -35,26 +36,5 @@ extern __u64 ctxs[EV_MAX_ALL_CTXS];
 
 /* Add a new userfaultfd, by its address. */
 int learn_ctx(__u64 ctx);
-
-static inline struct file *file_of_fd(struct task_struct *task, unsigned int fd)
-{
-	struct fdtable *fdt = BPF_CORE_READ(task, files, fdt);
-	struct file **fds, *file = NULL;
-
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
-		return NULL;
-	fds = BPF_CORE_READ(fdt, fd);
-	bpf_probe_read_kernel(&file, sizeof(file), fds + fd);
-	return file;
-}
-
-static inline struct userfaultfd_ctx *ctx_of_fd(struct task_struct *task, unsigned int fd)
-{
-	struct file *file = file_of_fd(task, fd);
-
-	if (!file || (__u64)BPF_CORE_READ(file, f_op) != config.fops)
-		return NULL;
-	return BPF_CORE_READ(file, private_data);
-}
 
 #endif

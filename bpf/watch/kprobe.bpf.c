@@ -9,6 +9,8 @@
 #define GET(p, field) READ(typeof(*(p)), p, field)
 #define FIRST_ARGUMENT(ctx) PT_REGS_PARM1((struct pt_regs *)(ctx))
 #include "bpf/watch/function.h"
+#include "bpf/watch/descriptor.h"
+#include "bpf/watch/failures.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -105,6 +107,16 @@ SEC("kretprobe/userfaultfd_read")
 int BPF_KRETPROBE(read_plain_ends, long ret)
 {
 	return read_ends(ret);
+}
+
+SEC("kretprobe/userfaultfd_ioctl")
+int BPF_KRETPROBE(ioctl_ends, long ret)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	if (ret < 0)
+		ioctl_fails(ctx_of_fd(task, REGS_ARG0(regs_of(task), IS_COMPAT(task))), ioctl_of(task), ret);
+	return 0;
 }
 
 SEC("kprobe/userfaultfd_ioctl")

@@ -2,6 +2,7 @@
 /* The backend sched, third sign: the message is read. */
 #define READS_BY_HELPER
 #include "bpf/watch/delivery.h"
+#include "bpf/watch/failures.h"
 #include "bpf/watch/messages.h"
 #include "bpf/watch/sched.h"
 
@@ -231,17 +232,17 @@ int BPF_PROG(call_ends, struct pt_regs *regs, long ret)
 	bool compat = IS_COMPAT(task);
 	enum call call;
 
-	if (ret < 0)
-		return 0;
 	call = compat ? compat_call_of(REGS_SYSCALL(regs)) : call_of(REGS_SYSCALL(regs));
 	if (call == OTHER_CALL)
 		return 0;
 	if (call == CALL_IOCTL) {
-		if ((__u32)REGS_ARG1(regs, compat) == UFFDIO_API)
+		if (ret < 0)
+			ioctl_fails(ctx_of_fd(task, REGS_ARG0(regs, compat)), REGS_ARG1(regs, compat), ret);
+		else if ((__u32)REGS_ARG1(regs, compat) == UFFDIO_API)
 			learn_ctx((__u64)ctx_of_fd(task, REGS_ARG0(regs, compat)));
 		return 0;
 	}
-	if (ret && ret % sizeof(struct uffd_msg) == 0)
+	if (ret > 0 && ret % sizeof(struct uffd_msg) == 0)
 		read_ends(task, regs, call == CALL_READV, ret);
 	return 0;
 }

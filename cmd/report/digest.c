@@ -132,6 +132,11 @@ static const struct uffdctl_thread_totals *record_thread(void *data, size_t *at)
 	return uffdctl_record_thread(((struct digest *)data)->recording->last, at);
 }
 
+static const struct uffdctl_failure_totals *record_failure(void *data, size_t *at)
+{
+	return uffdctl_record_failure(((struct digest *)data)->recording->last, at);
+}
+
 static const struct uffdctl_resolver_totals *record_resolver(void *data, size_t *at)
 {
 	return uffdctl_record_resolver(((struct digest *)data)->recording->last, at);
@@ -199,7 +204,7 @@ static void put_stats(struct digest *d)
 	/* A message may have been read by somebody who was not seen. */
 	st->delivered = st->blocked = UFFDCTL_UNKNOWN;
 	st->pending = st->before = st->before_left = UFFDCTL_UNKNOWN;
-	st->lost_events = st->missed = st->skipped = UFFDCTL_UNKNOWN;
+	st->lost_events = st->missed = st->skipped = st->failed_ioctls = UFFDCTL_UNKNOWN;
 	memcpy(st->faults, d->faults, sizeof(st->faults));
 	memcpy(st->ended, d->ended, sizeof(st->ended));
 	memcpy(st->buckets, d->waits[0].buckets, sizeof(st->buckets));
@@ -239,8 +244,8 @@ int digest_finish(struct digest *d)
 {
 	bool whole = recording_is_whole(d->recording);
 
-	d->parts = whole ? (struct parts_source){ record_team, record_thread, record_resolver, d }
-			 : (struct parts_source){ NULL, digest_thread, digest_resolver, d };
+	d->parts = whole ? (struct parts_source){ record_team, record_thread, record_resolver, record_failure, d }
+			 : (struct parts_source){ NULL, digest_thread, digest_resolver, NULL, d };
 	d->session = (struct watch_session){ .u = d->recording->u,
 					     .messages = d->recording->messages,
 					     .backend = d->recording->info.backend,

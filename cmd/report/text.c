@@ -205,6 +205,7 @@ int report_text(const struct report *r)
 		put_scope(r->recording);
 		summary_totals_text(&d.session, &d.stats, d.duration_ns);
 		teams_text(&d.session);
+		failures_text(&d.session);
 		put_tallies(&d.resolvers, top, "     PID      TID WHO RESOLVED                 FAULTS" WAITS_HEADING,
 			    put_resolver);
 		put_tallies(&d.mappings, top, "     PID MAPPING                               FAULTS" WAITS_HEADING,

@@ -9,13 +9,14 @@
 #include "lib/uffdctl.h"
 
 /*
- * Totals by team, by thread and by resolver, from another place than a watch; each as uffdctl_watch_team() and so on.
+ * Totals by team, by thread and by resolver, and of ioctls that failed, from another place than a watch; each as uffdctl_watch_team() and so on.
  * NULL: they are not known.
  */
 struct parts_source {
 	const struct uffdctl_team_totals *(*team)(void *data, size_t *at);
 	const struct uffdctl_thread_totals *(*thread)(void *data, size_t *at);
 	const struct uffdctl_resolver_totals *(*resolver)(void *data, size_t *at);
+	const struct uffdctl_failure_totals *(*failure)(void *data, size_t *at);
 	void *data;
 };
 

@@ -10,13 +10,15 @@
 #include <unistd.h>
 
 #include "cmd/messages.h"
-#include "cmd/watch/output.h"
+#include "cmd/watch/parts.h"
 #include "cmd/watch/totals.h"
 #include "lib/cleanup.h"
 
 /* Prometheus keeps each value of a label for good: so many processes have their own, the others share one. */
 #define MAX_NAMES 32
 #define OTHER "other"
+/* There are eleven ioctls, each with less than ten errors. */
+#define MAX_FAILURES 128
 
 /* Of the histograms: powers of two, from this number of ns to that. */
 #define FIRST_BOUND (UINT64_C(1) << 10)
@@ -169,6 +171,34 @@ static void put_waits(FILE *f, const struct uffdctl_watch_stats *st, uint64_t wa
 		      sum_of(st->handled, st->max_handled_ns));
 }
 
+/* By ioctl and error; not by thread. */
+static void put_failures(FILE *f, const struct watch_session *s, const struct uffdctl_watch_stats *st)
+{
+	struct uffdctl_failure_totals sums[MAX_FAILURES];
+	const struct uffdctl_failure_totals *t;
+	char number[16];
+	size_t nr = 0;
+
+	if (st->failed_ioctls == UFFDCTL_UNKNOWN)
+		return;
+	for (size_t at = 0; (t = uffdctl_watch_failure(s->watch, &at));) {
+		size_t i = 0;
+
+		while (i < nr && (sums[i].op != t->op || sums[i].error != t->error || !sums[i].pid != !t->pid))
+			i++;
+		if (i == nr && nr == MAX_FAILURES)
+			continue;
+		if (i == nr)
+			sums[nr++] = (struct uffdctl_failure_totals){ .pid = t->pid, .op = t->op, .error = t->error };
+		sums[i].count += t->count;
+	}
+	put_family(f, "uffd_ioctl_errors_total", "counter", "Ioctls on userfaultfds that failed.");
+	for (size_t i = 0; i < nr; i++)
+		fprintf(f, "uffd_ioctl_errors_total{op=\"%s\",errno=\"%s\"} %" PRIu64 "\n",
+			sums[i].pid ? uffdctl_ioctl_name(sums[i].op) ?: OTHER : OTHER,
+			sums[i].pid ? error_name(sums[i].error, number) : OTHER, sums[i].count);
+}
+
 static void put_one(FILE *f, const char *name, const char *type, const char *help, uint64_t n)
 {
 	put_family(f, name, type, help);
@@ -230,6 +260,7 @@ static void put_all(FILE *f, struct metrics *m, const struct uffdctl_watch_stats
 {
 	learn_names(m);
 	put_faults(f, st);
+	put_failures(f, m->session, st);
 	put_waits(f, st, put_processes(f, m, false));
 	put_processes(f, m, true);
 	put_pending(f, m->session);

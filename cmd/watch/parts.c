@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/duration.h"
 #include "cmd/json.h"
@@ -34,6 +35,13 @@ static const struct uffdctl_resolver_totals *next_resolver(const struct watch_se
 	if (!s->parts)
 		return uffdctl_watch_resolver(s->watch, at);
 	return s->parts->resolver ? s->parts->resolver(s->parts->data, at) : NULL;
+}
+
+static const struct uffdctl_failure_totals *next_failure(const struct watch_session *s, size_t *at)
+{
+	if (!s->parts)
+		return uffdctl_watch_failure(s->watch, at);
+	return s->parts->failure ? s->parts->failure(s->parts->data, at) : NULL;
 }
 
 static uint64_t average(uint64_t sum, uint64_t nr)
@@ -132,6 +140,36 @@ static void add_mapping(struct rows *r, const struct mapping_totals *p)
 			 duration_text(wait, p->wait_ns, 0), duration_text(each, average(p->wait_ns, p->faults), 0));
 }
 
+const char *error_name(int error, char buf[16])
+{
+	const char *name = strerrorname_np(error);
+
+	if (!name)
+		snprintf(buf, 16, "%d", error);
+	return name ?: buf;
+}
+
+static void add_failure(struct rows *r, const struct uffdctl_failure_totals *t)
+{
+	_cleanup_free_ char *escaped = NULL;
+	char *text = place(r, t->count), number[16];
+
+	if (text)
+		snprintf(text, sizeof(r->rows[0].text), "%8d %8d %-15.60s %-12s %-15s %10" PRIu64, t->pid, t->tid,
+			 name_of(t->pid, t->comm, &escaped), t->pid ? uffdctl_ioctl_name(t->op) ?: "?" : "-",
+			 t->pid ? error_name(t->error, number) : "-", t->count);
+}
+
+void failures_text(const struct watch_session *s)
+{
+	const struct uffdctl_failure_totals *f;
+	struct rows failures = {};
+
+	for (size_t at = 0; (f = next_failure(s, &at));)
+		add_failure(&failures, f);
+	put_rows(&failures, "     PID      TID WHO FAILED      IOCTL        ERROR                COUNT");
+}
+
 void teams_text(const struct watch_session *s)
 {
 	const struct uffdctl_team_totals *t;
@@ -156,6 +194,7 @@ void parts_text(const struct watch_session *s)
 	put_rows(&mappings, "     PID MAPPING                     FAULTS     TOTAL   AVERAGE");
 	put_rows(&resolvers,
 		 "     PID      TID WHO RESOLVED        FAULTS       READ  QUEUED p50 / p99 HANDLED p50 / p99");
+	failures_text(s);
 }
 
 /* ---- JSON ---- */
@@ -247,7 +286,32 @@ void resolvers_json(const struct watch_session *s, json_object *o)
 	json_object_object_add(o, "resolvers", resolvers);
 }
 
-void parts_json(const struct watch_session *s, json_object *o)
+static json_object *failure_json(const struct uffdctl_failure_totals *t)
+{
+	json_object *o = json_object_new_object();
+	char number[16];
+
+	json_pid(o, "pid", t->pid);
+	json_pid(o, "tid", t->tid);
+	json_text(o, "comm", t->pid ? t->comm : NULL);
+	json_text(o, "op", t->pid ? uffdctl_ioctl_name(t->op) : NULL);
+	json_text(o, "errno", t->pid ? error_name(t->error, number) : NULL);
+	json_number(o, "count", t->count);
+	return o;
+}
+
+/* null: they are not known. */
+static json_object *failures_json(const struct watch_session *s, const struct uffdctl_watch_stats *st)
+{
+	json_object *array = st->failed_ioctls == UFFDCTL_UNKNOWN ? NULL : json_object_new_array();
+	const struct uffdctl_failure_totals *f;
+
+	for (size_t at = 0; array && (f = next_failure(s, &at));)
+		json_object_array_add(array, failure_json(f));
+	return array;
+}
+
+void parts_json(const struct watch_session *s, const struct uffdctl_watch_stats *st, json_object *o)
 {
 	json_object *teams = s->parts && !s->parts->team ? NULL : json_object_new_array();
 	json_object *threads = json_object_new_array();
@@ -262,4 +326,5 @@ void parts_json(const struct watch_session *s, json_object *o)
 	json_object_object_add(o, "teams", teams);
 	json_object_object_add(o, "threads", threads);
 	json_object_object_add(o, "mappings", mappings_json(s->by_mapping));
+	json_object_object_add(o, "failures", failures_json(s, st));
 }

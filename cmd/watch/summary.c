@@ -39,6 +39,7 @@ static const struct total {
 	{ NULL, "missed", ", missed ", COUNT(missed) },
 	{ NULL, "unknown_waits", ", unknown waits ", COUNT(unknown_waits) },
 	{ NULL, "programs_skipped", ", programs skipped ", offsetof(struct uffdctl_watch_stats, skipped), false, true },
+	{ NULL, "failed_ioctls", ", ioctls failed ", COUNT(failed_ioctls) },
 #undef COUNT
 #undef STATE
 };
@@ -191,7 +192,7 @@ json_object *summary_object(const struct watch_session *s, const struct uffdctl_
 {
 	json_object *o = begin(s, "summary", st, duration_ns);
 
-	parts_json(s, o);
+	parts_json(s, st, o);
 	return o;
 }
 

@@ -72,6 +72,8 @@ void totals_since(const struct uffdctl_watch_stats *now, const struct uffdctl_wa
 	ret->pending = now->pending;
 	ret->before = now->before;
 	ret->before_left = now->before_left;
+	if (now->failed_ioctls == UFFDCTL_UNKNOWN)
+		ret->failed_ioctls = UFFDCTL_UNKNOWN;
 	/* The longest wait since the start; only if it is a new one, it was in this interval. */
 	for (int i = 0; i < NR_WAITS; i++)
 		*number(ret, totals_waits[i].max) =

@@ -31,6 +31,8 @@
  *   RECORD_TOTAL    of a thread: numbers pid, tid; text comm; numbers: faults, waited ns
  *   RECORD_RESOLVER numbers pid, tid; text comm; numbers: faults, longest wait, queued, handled; waits: all, queued,
  *                   handled
+ *   RECORD_FAILURE  of a thread's ioctls that failed with the same error: numbers pid, tid; text comm; numbers: of the
+ *                   ioctl, errno, how many
  *   RECORD_END      number: 0: the recording ends; 1: it goes on in the next file. The last item of a file.
  *
  * THREAD, SHAPE, MAPPING and CODE are numbered from 1 on, each kind by itself, in the order of the file; a fault names
@@ -53,14 +55,16 @@
 enum {
 	RECORD_HEAD_BYTES = 16,
 	RECORD_BLOCK_HEAD_BYTES = 12,
-	RECORD_BLOCK_BYTES = 1 << 16,  /* a block with this much is written */
-	RECORD_MAX_BLOCK = 1 << 18,    /* no block has more */
-	RECORD_MAX_ITEM = 1 << 16,     /* nor an item */
-	RECORD_MAX_TEXT = 6000,	       /* longer texts are cut off */
-	RECORD_MAX_OP = 31,	       /* of an ioctl's name: a-z, 0-9 and _ */
-	RECORD_MAX_ENTRIES = 1 << 15,  /* of a kind before it is forgotten */
-	RECORD_MAX_TEXTS = 1 << 23,    /* bytes of all texts before they are forgotten */
-	RECORD_MAX_PARTS = 1 << 16,    /* RECORD_TEAM, RECORD_TOTAL in a file */
+	RECORD_BLOCK_BYTES = 1 << 16, /* a block with this much is written */
+	RECORD_MAX_BLOCK = 1 << 18,   /* no block has more */
+	RECORD_MAX_ITEM = 1 << 16,    /* nor an item */
+	RECORD_MAX_TEXT = 6000,	      /* longer texts are cut off */
+	RECORD_MAX_OP = 31,	      /* of an ioctl's name: a-z, 0-9 and _ */
+	RECORD_MAX_ENTRIES = 1 << 15, /* of a kind before it is forgotten */
+	RECORD_MAX_TEXTS = 1 << 23,   /* bytes of all texts before they are forgotten */
+	RECORD_MAX_PARTS = 1 << 16,   /* RECORD_TEAM, RECORD_TOTAL, RECORD_FAILURE in a file */
+	RECORD_MAX_IOCTL = 63,	      /* number of an ioctl */
+	RECORD_MAX_ERRNO = 4095,
 	RECORD_MAX_RESOLVERS = 1 << 10 /* RECORD_RESOLVER in a file */
 };
 
@@ -76,6 +80,7 @@ enum record_item {
 	RECORD_TOTAL,
 	RECORD_RESOLVER,
 	RECORD_END,
+	RECORD_FAILURE,
 };
 
 enum record_fault_flags {
@@ -111,7 +116,7 @@ enum record_kind {
 	X(faults[0]) X(faults[1]) X(faults[2]) X(faults[3]) X(ended[0]) X(ended[1]) X(ended[2]) X(ended[3])     \
 	X(pending) X(before) X(before_left) X(blocked) X(delivered) X(lost_events) X(missed) X(unknown_waits)   \
 	X(skipped) X(max_wait_ns) X(max_queued_ns) X(max_handled_ns)                                            \
-	RECORD_KIND_ENDS(X, 0) RECORD_KIND_ENDS(X, 1) RECORD_KIND_ENDS(X, 2) RECORD_KIND_ENDS(X, 3)
+	X(failed_ioctls) RECORD_KIND_ENDS(X, 0) RECORD_KIND_ENDS(X, 1) RECORD_KIND_ENDS(X, 2) RECORD_KIND_ENDS(X, 3)
 
 #define RECORD_KIND_ENDS(X, kind)                                                                               \
 	X(ended_by_kind[kind][0]) X(ended_by_kind[kind][1]) X(ended_by_kind[kind][2]) X(ended_by_kind[kind][3])

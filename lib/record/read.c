@@ -62,6 +62,7 @@ struct uffdctl_record {
 	VECTOR(struct uffdctl_thread_totals) totals;
 	VECTOR(struct uffdctl_team_totals) teams;
 	VECTOR(struct uffdctl_resolver_totals) resolvers;
+	VECTOR(struct uffdctl_failure_totals) failures;
 
 	/* The last fault of the block, and what it named. */
 	struct uffdctl_fault fault;
@@ -242,6 +243,21 @@ static int read_resolver(struct uffdctl_record *r)
 	return 0;
 }
 
+static int read_failure(struct uffdctl_record *r)
+{
+	struct uffdctl_failure_totals *t = ADD(r->failures);
+
+	if (!t)
+		return -ENOMEM;
+	*t = (struct uffdctl_failure_totals){ .pid = get_pid(&r->in) };
+	t->tid = get_pid(&r->in);
+	get_comm(&r->in, t->comm);
+	t->op = (unsigned int)get_limited(&r->in, RECORD_MAX_IOCTL);
+	t->error = (int)get_limited(&r->in, RECORD_MAX_ERRNO);
+	t->count = get_number(&r->in);
+	return 0;
+}
+
 static int read_end(struct uffdctl_record *r)
 {
 	r->end = get_limited(&r->in, 1) ? UFFDCTL_RECORD_CONTINUES : UFFDCTL_RECORD_COMPLETE;
@@ -351,6 +367,7 @@ static const struct reader {
 	[RECORD_TOTAL] = { read_total, RECORD_MAX_PARTS, offsetof(struct uffdctl_record, totals.nr) },
 	[RECORD_RESOLVER] = { read_resolver, RECORD_MAX_RESOLVERS, offsetof(struct uffdctl_record, resolvers.nr) },
 	[RECORD_END] = { read_end, 0, 0 },
+	[RECORD_FAILURE] = { read_failure, RECORD_MAX_PARTS, offsetof(struct uffdctl_record, failures.nr) },
 };
 
 static int read_item(struct uffdctl_record *r, unsigned int type)
@@ -463,6 +480,7 @@ UFFDCTL_EXPORT void uffdctl_record_close(struct uffdctl_record *r)
 	free(r->totals.list);
 	free(r->teams.list);
 	free(r->resolvers.list);
+	free(r->failures.list);
 	free((char *)r->info.program);
 	free((char *)r->info.kernel);
 	free((char *)r->info.backend);
@@ -514,4 +532,9 @@ UFFDCTL_EXPORT const struct uffdctl_team_totals *uffdctl_record_team(struct uffd
 UFFDCTL_EXPORT const struct uffdctl_resolver_totals *uffdctl_record_resolver(struct uffdctl_record *r, size_t *at)
 {
 	return NEXT(r->resolvers, at);
+}
+
+UFFDCTL_EXPORT const struct uffdctl_failure_totals *uffdctl_record_failure(struct uffdctl_record *r, size_t *at)
+{
+	return NEXT(r->failures, at);
 }

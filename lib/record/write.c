@@ -218,6 +218,21 @@ static void put_resolvers(struct uffdctl_recorder *r)
 	}
 }
 
+static void put_failures(struct uffdctl_recorder *r)
+{
+	const struct uffdctl_failure_totals *t;
+
+	for (size_t at = 0; (t = uffdctl_watch_failure(r->watch, &at)) && make_room(r) >= 0;) {
+		put_item(r, RECORD_FAILURE);
+		put_number(r, (uint64_t)t->pid);
+		put_number(r, (uint64_t)t->tid);
+		put_text(r, t->comm);
+		put_number(r, t->op);
+		put_number(r, (uint64_t)t->error);
+		put_number(r, t->count);
+	}
+}
+
 static int end_file(struct uffdctl_recorder *r, bool continues)
 {
 	put_item(r, RECORD_END);
@@ -406,7 +421,7 @@ UFFDCTL_EXPORT int uffdctl_recorder_flush(struct uffdctl_recorder *r)
 	return write_block(r);
 }
 
-OPTS_CHECK(uffdctl_watch_stats, ended_by_kind);
+OPTS_CHECK(uffdctl_watch_stats, failed_ioctls);
 
 UFFDCTL_EXPORT int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *stats,
 					uint64_t passed_ns)
@@ -423,6 +438,7 @@ UFFDCTL_EXPORT int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct
 	if (r->watch) {
 		put_threads(r);
 		put_resolvers(r);
+		put_failures(r);
 	}
 	return end_file(r, false);
 }

@@ -63,6 +63,7 @@ static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
 	w->threads_fd = map_fd(obj, "threads");
 	w->teams_fd = map_fd(obj, "teams");
 	w->resolvers_fd = map_fd(obj, "resolvers");
+	w->failures_fd = map_fd(obj, "failures");
 	w->processes_fd = map_fd(obj, "processes");
 	w->choose_fd = bpf_program__fd(bpf_object__find_program_by_name(obj, "choose_process"));
 }
@@ -141,7 +142,7 @@ static void fentry_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_fentry = {
 	.name = "fentry",
-	.flags = WATCH_STEPS,
+	.flags = WATCH_STEPS | WATCH_FAILURES,
 	.probe = fentry_probe,
 	.open = fentry_attach,
 	.close = fentry_unload,
@@ -208,7 +209,7 @@ static void kprobe_unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_kprobe = {
 	.name = "kprobe",
-	.flags = WATCH_STEPS,
+	.flags = WATCH_STEPS | WATCH_FAILURES,
 	.probe = kprobe_probe,
 	.open = kprobe_attach,
 	.close = kprobe_unload,

@@ -172,7 +172,7 @@ static void note_before(struct uffdctl_watch *w)
 
 const struct watch_backend watch_sched = {
 	.name = "sched",
-	.flags = WATCH_MARKS,
+	.flags = WATCH_MARKS | WATCH_FAILURES,
 	.probe = probe,
 	.open = attach,
 	.close = unload,

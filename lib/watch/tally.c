@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Totals by thread, by team and by resolver. */
+/* Totals by thread, by team and by resolver, and of ioctls that failed. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,19 +23,19 @@ static const void *array_of(struct uffdctl_watch *w, const void **mapped, int fd
 	return *mapped;
 }
 
-/* Its next item with faults, from place *at on; NULL: there is none. */
-#define NEXT(w, array, fd, max, at)                                                                                   \
+/* Its next item whose number of something is not 0, from place *at on; NULL: there is none. */
+#define NEXT(w, array, number, fd, max, at)                                                                           \
 	__extension__({                                                                                               \
 		const __typeof__((array)[0]) *_all = array_of(w, (const void **)&(array), fd, (max) * sizeof(*_all)); \
                                                                                                                       \
-		while (_all && *(at) < (max) && !NOW(_all[*(at)].faults))                                             \
+		while (_all && *(at) < (max) && !NOW(_all[*(at)].number))                                             \
 			++*(at);                                                                                      \
 		_all &&*(at) < (max) ? &_all[(*(at))++] : NULL;                                                       \
 	})
 
 UFFDCTL_EXPORT const struct uffdctl_thread_totals *uffdctl_watch_thread(struct uffdctl_watch *w, size_t *at)
 {
-	const struct ev_thread *ev = NEXT(w, w->tally.threads, w->threads_fd, EV_MAX_THREADS, at);
+	const struct ev_thread *ev = NEXT(w, w->tally.threads, faults, w->threads_fd, EV_MAX_THREADS, at);
 
 	if (!ev)
 		return NULL;
@@ -51,7 +51,7 @@ UFFDCTL_EXPORT const struct uffdctl_thread_totals *uffdctl_watch_thread(struct u
 
 UFFDCTL_EXPORT const struct uffdctl_team_totals *uffdctl_watch_team(struct uffdctl_watch *w, size_t *at)
 {
-	const struct ev_team *ev = NEXT(w, w->tally.teams, w->teams_fd, EV_MAX_TEAMS, at);
+	const struct ev_team *ev = NEXT(w, w->tally.teams, faults, w->teams_fd, EV_MAX_TEAMS, at);
 
 	if (!ev)
 		return NULL;
@@ -74,7 +74,7 @@ static void add_buckets(uint64_t *to, const __u64 *from)
 
 UFFDCTL_EXPORT const struct uffdctl_resolver_totals *uffdctl_watch_resolver(struct uffdctl_watch *w, size_t *at)
 {
-	const struct ev_resolver *ev = NEXT(w, w->tally.resolvers, w->resolvers_fd, EV_MAX_RESOLVERS, at);
+	const struct ev_resolver *ev = NEXT(w, w->tally.resolvers, faults, w->resolvers_fd, EV_MAX_RESOLVERS, at);
 	struct uffdctl_resolver_totals *r = &w->tally.resolver;
 
 	if (!ev)
@@ -94,13 +94,43 @@ UFFDCTL_EXPORT const struct uffdctl_resolver_totals *uffdctl_watch_resolver(stru
 	return r;
 }
 
-int watch_sum_waits(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
+UFFDCTL_EXPORT const struct uffdctl_failure_totals *uffdctl_watch_failure(struct uffdctl_watch *w, size_t *at)
+{
+	const struct ev_failure *ev = NEXT(w, w->tally.failures, count, w->failures_fd, EV_MAX_FAILURES, at);
+
+	if (!ev)
+		return NULL;
+	w->tally.failure = (struct uffdctl_failure_totals){
+		.pid = ev->pid,
+		.tid = ev->tid,
+		.op = ev->op,
+		.error = (int)ev->err,
+		.count = NOW(ev->count),
+	};
+	memcpy(w->tally.failure.comm, ev->comm, sizeof(ev->comm) - 1);
+	return &w->tally.failure;
+}
+
+static uint64_t sum_failures(struct uffdctl_watch *w)
+{
+	const struct uffdctl_failure_totals *f;
+	uint64_t sum = 0;
+
+	if (!(w->backend->flags & WATCH_FAILURES))
+		return UFFDCTL_UNKNOWN;
+	for (size_t at = 0; (f = uffdctl_watch_failure(w, &at));)
+		sum += f->count;
+	return sum;
+}
+
+int watch_sum_tally(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	const struct ev_resolver *all =
 		array_of(w, (const void **)&w->tally.resolvers, w->resolvers_fd, EV_MAX_RESOLVERS * sizeof(*all));
 
 	if (!all)
 		return -ENOMEM;
+	ret->failed_ioctls = sum_failures(w);
 	for (int i = 0; i < EV_MAX_RESOLVERS; i++) {
 		if (i != EV_NO_RESOLVER && !NOW(all[i].faults))
 			continue;
@@ -125,4 +155,5 @@ void watch_tally_free(struct uffdctl_watch *w)
 	unmap(w->tally.threads, EV_MAX_THREADS * sizeof(struct ev_thread));
 	unmap(w->tally.teams, EV_MAX_TEAMS * sizeof(struct ev_team));
 	unmap(w->tally.resolvers, EV_MAX_RESOLVERS * sizeof(struct ev_resolver));
+	unmap(w->tally.failures, EV_MAX_FAILURES * sizeof(struct ev_failure));
 }

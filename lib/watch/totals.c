@@ -121,7 +121,7 @@ UFFDCTL_EXPORT int uffdctl_watch_stats(struct uffdctl_watch *w, struct uffdctl_w
 			st.ended_by_kind[i][k] = sum.ended[i][k];
 			st.ended[k] += sum.ended[i][k];
 		}
-	r = watch_sum_waits(w, &st);
+	r = watch_sum_tally(w, &st);
 	if (r < 0)
 		return r;
 	OUT_PUT(&st, ret);

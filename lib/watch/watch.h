@@ -12,6 +12,7 @@ enum watch_backend_flags {
 	WATCH_STEPS = 1 << 0, /* EV_WATCH_STEPS; faults that slept are counted when they have ended */
 	/* Messages are counted at the readers, and faults whose message was read are marked. */
 	WATCH_MARKS = 1 << 1,
+	WATCH_FAILURES = 1 << 2, /* it sees ioctls that fail */
 };
 
 /* A way to see faults. probe and open return a negative errno and set *why to the reason, or leave it NULL. */
@@ -54,7 +55,7 @@ struct uffdctl_watch {
 	void *skel;
 	uint32_t *all_seen; /* of its programs */
 	int stats_fd, events_fd, slots_fd, processes_fd;
-	int threads_fd, teams_fd, resolvers_fd;
+	int threads_fd, teams_fd, resolvers_fd, failures_fd;
 	int choose_fd; /* the program choose_process */
 
 	const struct ev_stats *stats; /* of each CPU, mapped */
@@ -75,14 +76,16 @@ struct uffdctl_watch {
 	bool before_incomplete; /* there was no room for one of them */
 	struct watch_memory *memories, *last;
 	size_t nr_memories, memories_alloc;
-	/* Totals by thread, team and resolver: mapped on first use, and the last ones handed out. */
+	/* Totals by thread and so on: mapped on first use, and the last ones handed out. */
 	struct {
 		const struct ev_thread *threads;
 		const struct ev_team *teams;
 		const struct ev_resolver *resolvers;
+		const struct ev_failure *failures;
 		struct uffdctl_thread_totals thread;
 		struct uffdctl_team_totals team;
 		struct uffdctl_resolver_totals resolver;
+		struct uffdctl_failure_totals failure;
 	} tally;
 	uffdctl_fault_fn fn;
 	void *data;
@@ -105,6 +108,7 @@ struct uffdctl_watch {
 			(w)->threads_fd = _skel->maps.threads.map_fd;                      \
 			(w)->teams_fd = _skel->maps.teams.map_fd;                          \
 			(w)->resolvers_fd = _skel->maps.resolvers.map_fd;                  \
+			(w)->failures_fd = _skel->maps.failures.map_fd;                    \
 			(w)->slots_fd = _skel->maps.slots.map_fd;                          \
 			(w)->processes_fd = _skel->maps.processes.map_fd;                  \
 			(w)->choose_fd = _skel->progs.choose_process.prog_fd;              \
@@ -138,8 +142,8 @@ void watch_totals_free(struct uffdctl_watch *w);
 
 /* ---- totals by thread, team and resolver (tally.c) ---- */
 
-/* The waits of all faults. */
-int watch_sum_waits(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
+/* The waits of all faults, and the number of ioctls that failed. */
+int watch_sum_tally(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret);
 void watch_tally_free(struct uffdctl_watch *w);
 
 /* ---- records (record.c, memory.c) ---- */

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """watch as a view, driven through tmux: what is on the screen, where, and what keys do."""
 import contextlib
+import errno
 import fcntl
 import itertools
 import os
@@ -14,7 +15,7 @@ import termios
 import time
 
 sys.path[0] += "/.."
-from harness import PAGE, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, target, test, wait_until
+from harness import PAGE, Target, TargetError, UFFDCTL, contains, eq, fdinfo, main, ok, run, target, test, wait_until
 from harness.screen import Screen, width
 from harness.watch import Storm
 
@@ -314,6 +315,28 @@ def view_no_key_is_silent(w, h):
         s.wait(r"[A-Z]+▼")
         s.keys("q")
         s.wait(r"shell>\s*\Z")
+
+
+@test(each={"80x24": (80, 24), "200x50": (200, 50), "60x15": (60, 15)})
+def view_failed_ioctls(w, h):
+    """A pane comes when the first ioctl fails, where there is room for it."""
+    with target(size=16 * PAGE, seed=1, mode="minor") as (t, m), Screen("--backend=sched", t.pid, size=(w, h)) as s:
+        s.wait("by mapping")
+        t.comm(name="fails")
+        for _ in range(3):
+            try:
+                t.copy(uffd=t.u, id=m["id"], offset=1, len=PAGE, seed=1)
+            except TargetError as e:
+                eq(e.errno, errno.EINVAL, "errno")
+        if h < 20:
+            s.wait(r" failed 3\b")
+        else:
+            s.wait("ioctls that failed 3 in all")
+            s.wait(rf"WHO FAILED +IOCTL +ERROR +COUNT\n *{t.pid} fails +copy +EINVAL +3")
+        fits(s)
+        s.keys("r")
+        s.wait("ioctls that failed|failed 3", gone=True)
+        s.keys("q")
 
 
 @test(limit=90)

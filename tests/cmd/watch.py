@@ -2,6 +2,7 @@
 """watch: counts that are exact, whoever faults and however it ends."""
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import re
@@ -12,7 +13,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (HUGE, PAGE, ROOT, SLOW, Target, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main, ok, run,
+from harness import (HUGE, PAGE, ROOT, SLOW, Target, TargetError, UFFDCTL, contains, eq, fdinfo, fewer, hugepages, main, ok, run,
                      skip, target, test, wait_until)
 from harness.watch import Storm, Watch, backends, consistent, parts_agree
 
@@ -175,6 +176,36 @@ def watch_batches():
     # one to three of 10,000 then.
     for args in ("-t 6 -b 16", *(several if SLOW == 1 else ())):
         watch_storm("-n", str(fewer(100000)), *args.split())
+
+
+@by_backend
+def watch_failed_ioctls():
+    """By thread, ioctl and error; those of others, on userfaultfds that are not watched, are not counted."""
+    def fail(t, m, error, offset=0, nr=1):
+        for _ in range(nr):
+            try:
+                t.copy(uffd=t.u, id=m["id"], offset=offset, len=PAGE, seed=1)
+            except TargetError as e:
+                eq(e.errno, error, "errno")
+    with target("anon", 2 * PAGE, mode="missing") as (t, m), target("anon", mode="missing") as (other, n):
+        t.comm(name="fails")
+        t.copy(uffd=t.u, id=m["id"], offset=0, len=PAGE, seed=1)
+        w = start("--summary", t.pid)
+        fail(t, m, errno.EEXIST, nr=3)
+        fail(t, m, errno.EINVAL, offset=1)
+        t.copy(uffd=t.u, id=m["id"], offset=PAGE, len=PAGE, seed=1)
+        fail(other, n, errno.EEXIST, nr=2)
+        # One that works on the userfaultfd of another, and the names of its thread.
+        r = run("wake", t.pid, f"{m['addr']}+{PAGE}")
+        _, s = w.stop()
+        if BACKEND == "tracepoint":
+            eq((s["failed_ioctls"], s["failures"]), (None, None), "not seen")
+            return
+        got = sorted((f["pid"], f["tid"], f["comm"], f["op"], f["errno"], f["count"]) for f in s["failures"] if f["pid"] == t.pid)
+        eq(got, [(t.pid, t.pid, "fails", "copy", "EEXIST", 3), (t.pid, t.pid, "fails", "copy", "EINVAL", 1)], "failures")
+        eq((s["failed_ioctls"], sum(f["count"] for f in s["failures"])), (4, 4), f"all: {s['failures']} {r.out}")
+        text = run("watch", "--summary", "-d", "0.01", f"--backend={BACKEND}", t.pid).out
+        contains(text, "ioctls failed 0")
 
 
 @by_backend(limit=120)

@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 
 sys.path[0] += "/.."
-from harness import PAGE, ROOT, UFFDCTL, eq, main, ok, run, skip, spawn, target, test, wait_until
+from harness import PAGE, ROOT, TargetError, UFFDCTL, eq, main, ok, run, skip, spawn, target, test, wait_until
 
 FAULTS = 500
 THREADS = 4
@@ -71,7 +71,11 @@ def real_prometheus_promtool():
         t.handler(uffd=t.u, action="continue")
         with writing(d, t.pid) as (_, path):
             faults(t, m, 0)
+            for _ in range(2):
+                with contextlib.suppress(TargetError):
+                    t.copy(uffd=t.u, id=m["id"], offset=1, len=PAGE, seed=1)
             wait_until(lambda: minor(metrics(path)) >= FAULTS, "all counted")
+            wait_until(lambda: metrics(path).get('uffd_ioctl_errors_total{op="copy",errno="EINVAL"}') == 2, "errors")
             with open(path) as f:
                 r = subprocess.run(["promtool", "check", "metrics"], stdin=f, capture_output=True, text=True)
             eq((r.returncode, r.stdout, r.stderr), (0, "", ""), "promtool check metrics")

@@ -122,6 +122,12 @@ static void add_totals(const struct picture *p, struct line *l, const char *gap)
 	add_number(l, "lost", num, gap, st->lost_events ? STYLE_BAD : STYLE_PLAIN);
 	text_count(num, st->missed, 5);
 	add_number(l, "missed", num, "", st->missed ? STYLE_BAD : STYLE_PLAIN);
+	text_count(num, st->failed_ioctls, 5);
+	if (!st->failed_ioctls || st->failed_ioctls == UFFDCTL_UNKNOWN ||
+	    l->cols + strlen(gap) + strlen("failed ") + strlen(num) > (size_t)l->max)
+		return;
+	line_add(l, STYLE_PLAIN, gap);
+	add_number(l, "failed", num, "", STYLE_WARN);
 }
 
 static void second_line(const struct picture *p, struct line *l)

@@ -11,7 +11,7 @@
 #define TABLE_MIN 5
 
 struct wishes {
-	int wait, histogram, heat, log; /* heights, 0 for none */
+	int wait, histogram, heat, failures, log; /* heights, 0 for none */
 };
 
 static int pick(int height, int small, int middle, int large, int huge)
@@ -37,12 +37,17 @@ static void wish(int width, int height, const struct layout_needs *needs, struct
 		ret->wait = needs->nr_stuck + 2 < (size_t)height / 2 ? (int)needs->nr_stuck + 2 : height / 2;
 	ret->heat = 1 + heat;
 	ret->histogram = width < SCREEN_WIDE && height >= 32 ? 8 : 0;
+	/* Title and heads. */
+	ret->failures = pick(height, 0, 1, 2, 4);
+	if (needs->nr_failures < (size_t)ret->failures)
+		ret->failures = (int)needs->nr_failures;
+	ret->failures += ret->failures ? 2 : 0;
 	ret->log = needs->log == LOG_OFF || (needs->log == LOG_AUTO && height < 40) ? 0 : 1 + pick(height, 2, 4, 6, 10);
 }
 
 static int lines_of(const struct wishes *w)
 {
-	return w->wait + w->histogram + w->heat + w->log + TABLE_MIN;
+	return w->wait + w->histogram + w->heat + w->failures + w->log + TABLE_MIN;
 }
 
 static void shrink(struct wishes *w, int *lines, int least, int height)
@@ -51,7 +56,10 @@ static void shrink(struct wishes *w, int *lines, int least, int height)
 		--*lines;
 }
 
-/* A log that nobody asked for first, then the histogram, then lines of the others, then any log. */
+/*
+ * A log that nobody asked for first, then the histogram, then lines of the others, then what failed (the header has
+ * its number), then any log.
+ */
 static void give_way(struct wishes *w, enum log_wish log, int height)
 {
 	if (log != LOG_ON && lines_of(w) > height)
@@ -59,6 +67,8 @@ static void give_way(struct wishes *w, enum log_wish log, int height)
 	if (lines_of(w) > height)
 		w->histogram = 0;
 	shrink(w, &w->heat, 2, height);
+	if (lines_of(w) > height)
+		w->failures = 0;
 	shrink(w, &w->wait, w->log ? 4 : 3, height);
 	shrink(w, &w->log, w->log ? 3 : 0, height);
 	shrink(w, &w->wait, 3, height);
@@ -93,8 +103,11 @@ void layout_make(int width, int height, const struct layout_needs *needs, struct
 	y += w.histogram;
 	b[PANE_HEAT] = (struct box){ y, 0, w.heat, width, false };
 	y += w.heat;
-	b[PANE_TABLE] = (struct box){ y, 0, height - 1 - w.log - y, width, true };
+	b[PANE_TABLE] = (struct box){ y, 0, height - 1 - w.log - w.failures - y, width, true };
 	y += b[PANE_TABLE].height;
+	if (w.failures)
+		b[PANE_FAILURES] = (struct box){ y, 0, w.failures, width, true };
+	y += w.failures;
 	if (w.log)
 		b[PANE_LOG] = (struct box){ y, 0, w.log, width, false };
 }

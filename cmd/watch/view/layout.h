@@ -32,6 +32,7 @@ enum log_wish {
 /* What there is to show. */
 struct layout_needs {
 	size_t nr_mappings;
+	size_t nr_failures;
 	size_t nr_stuck; /* threads that wait so long that their rows do not come and go */
 	enum log_wish log;
 };

@@ -177,6 +177,7 @@ void model_reset(struct model *m, time_t now, const struct uffdctl_watch_stats *
 	m->nr_samples = 0;
 	m->sampled = m->last = (struct uffdctl_watch_stats){};
 	teams_reset(&m->teams);
+	failures_reset(&m->failures);
 	for (int i = 0; i < NR_GROUPINGS; i++)
 		groups_clear(&m->groups[i]);
 }

@@ -10,6 +10,7 @@
 
 #include <time.h>
 
+#include "cmd/watch/view/failures.h"
 #include "cmd/watch/view/groups.h"
 #include "cmd/watch/view/mappings.h"
 #include "cmd/watch/view/teams.h"
@@ -59,6 +60,7 @@ struct model {
 	struct uffdctl_watch_stats sampled;  /* stats at the last sample */
 	struct uffdctl_watch_stats at_reset; /* totals since watching began, at that time */
 	struct teams teams;
+	struct failures failures;
 	struct groups groups[NR_GROUPINGS];
 	struct mappings mappings;
 	struct event events[VIEW_NR_EVENTS]; /* a ring */

@@ -34,7 +34,9 @@ void view_gather(struct view *v)
 struct layout_needs view_needs(const struct view *v)
 {
 	const struct scan *scan = &v->frame->scan;
-	struct layout_needs needs = { .nr_mappings = v->picture.heat.nr, .log = v->log };
+	struct layout_needs needs = { .nr_mappings = v->picture.heat.nr,
+				      .nr_failures = failures_nr(&v->frame->failures),
+				      .log = v->log };
 
 	while (needs.nr_stuck < scan->nr_waiters && is_stuck(&scan->waiters[needs.nr_stuck]))
 		needs.nr_stuck++;

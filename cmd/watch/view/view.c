@@ -175,6 +175,15 @@ static void take_teams(struct view_output *s)
 		teams_add(&s->v.live->teams, t);
 }
 
+static void take_failures(struct view_output *s)
+{
+	const struct uffdctl_failure_totals *t;
+
+	for (size_t at = 0; (t = uffdctl_watch_failure(s->session->watch, &at));)
+		failures_add(&s->v.live->failures, t);
+	failures_sort(&s->v.live->failures);
+}
+
 /*
  * All numbers of a frame belong to the same moment: the stream was read to its end, totals are sums over it, and
  * waiters were scanned just now. If the stream has lost faults, or is filtered, the totals are the kernel's.
@@ -187,6 +196,7 @@ static int take_frame(struct view_output *s, uint64_t now)
 	if (r < 0)
 		return r;
 	take_teams(s);
+	take_failures(s);
 	if (s->v.reset)
 		model_reset(s->v.live, time(NULL), &all);
 	s->v.reset = false;
