@@ -25,6 +25,7 @@ enum {
 	OPT_LINES,
 	OPT_UNTIL_CLOSED,
 	OPT_METRICS,
+	OPT_LISTEN,
 	OPT_RECORD,
 	OPT_RECORD_SIZE,
 };
@@ -35,6 +36,8 @@ const struct argp_option watch_argp_options[] = {
 	{ "summary", OPT_SUMMARY, NULL, 0, "Print only a summary; this costs the watched processes least", 10 },
 	{ "openmetrics", OPT_METRICS, "FILE", 0,
 	  "Print nothing; write totals to FILE at each interval, by default 15s, for Prometheus' node_exporter", 10 },
+	{ "listen", OPT_LISTEN, "[ADDRESS:]PORT", 0,
+	  "Print nothing; answer GET /metrics with the same totals, by default only to this machine", 10 },
 	{ "control", OPT_CONTROL, NULL, 0, "Enable keys in the view that continue minor faults, after a confirmation",
 	  10 },
 	{ "record", OPT_RECORD, "FILE", 0,
@@ -116,6 +119,16 @@ static bool set_path(void *field, const char *arg)
 	return *arg;
 }
 
+/* PORT, ADDRESS:PORT, [ADDRESS]:PORT: whether it is an address is seen when it is used. */
+static bool set_listen(void *field, const char *arg)
+{
+	const char *colon = strrchr(arg, ':');
+	int port;
+
+	*(const char **)field = arg;
+	return colon != arg && parse_number(colon ? colon + 1 : arg, &port) == 0 && port <= UINT16_MAX;
+}
+
 static bool set_backend(void *field, const char *arg)
 {
 	*(const char **)field = arg;
@@ -138,6 +151,7 @@ static const struct setter {
 	{ OPT_LINE, FIELD(lines), set_flag, NULL, NULL },
 	{ OPT_SUMMARY, FIELD(summary_only), set_flag, NULL, NULL },
 	{ OPT_METRICS, FIELD(metrics), set_path, "openmetrics", "the path of a file" },
+	{ OPT_LISTEN, FIELD(listen), set_listen, "listen", "PORT, ADDRESS:PORT or [ADDRESS]:PORT" },
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
 	{ OPT_UNTIL_CLOSED, FIELD(until_closed), set_flag, NULL, NULL },
@@ -187,9 +201,16 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
 		return usage_error(state,
 				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
-	if (o->metrics && (o->json || o->lines || o->record || o->min_wait_ns || o->max_count != UINT64_MAX))
-		return usage_error(state, "--openmetrics shows no faults: it can't be combined with --json, --line, "
-					  "--record, --min-wait and --count");
+	if (o->metrics && o->listen)
+		return usage_error(state, "--openmetrics can't be combined with --listen");
+	if ((o->metrics || o->listen) &&
+	    (o->json || o->lines || o->record || o->min_wait_ns || o->max_count != UINT64_MAX))
+		return usage_error(
+			state,
+			"--%s shows no faults: it can't be combined with --json, --line, --record, --min-wait and --count",
+			o->metrics ? "openmetrics" : "listen");
+	if (o->listen && o->interval_ns)
+		return usage_error(state, "--listen has no --interval: totals are made for each request");
 	if (o->summary_only && o->record)
 		return usage_error(state, "--summary gets no single faults: --record alone prints a summary, too");
 	if (o->record_size && !o->record)
@@ -214,10 +235,9 @@ error_t watch_options_parse(struct watch_options *o, int key, const char *arg, s
 	case OPT_RANGE:
 		return keep_range(o, arg);
 	case ARGP_KEY_END:
-		if (o->metrics) {
-			o->summary_only = true;
+		o->summary_only |= o->metrics || o->listen;
+		if (o->metrics)
 			o->interval_ns = o->interval_ns ?: METRICS_NS;
-		}
 		return check(o, state);
 	default:
 		return set(o, key, arg, state);

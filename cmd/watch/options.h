@@ -15,6 +15,7 @@ struct watch_options {
 	uint64_t modes;		    /* only faults of these; 0: all */
 	enum uffdctl_access access; /* likewise; UFFDCTL_ACCESS_UNKNOWN: both */
 	const char *metrics;	    /* --openmetrics; NULL: none */
+	const char *listen;	    /* likewise, --listen */
 	const char *backend;	    /* NULL: the best available one */
 	const char *record;	    /* file; NULL: no recording */
 	uint64_t record_size;	    /* of a file; 0: no limit */

@@ -48,11 +48,12 @@ struct watch_output {
 	int (*show)(void *data);
 	/* Called each interval with the totals; NULL: it shows them by itself. */
 	void (*totals)(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns);
+	bool stays; /* there is something to look at also when the processes have ended */
 	/* The last totals, or NULL after a failure. Frees data. */
 	void (*end)(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns);
 };
 
-extern const struct watch_output output_json, output_lines, output_metrics, output_record, output_view;
+extern const struct watch_output output_json, output_lines, output_listen, output_metrics, output_record, output_view;
 
 /* A fault as a line; @data: of output_lines. */
 void lines_put_fault(void *data, const struct uffdctl_fault *f, const char *symbol);

@@ -87,7 +87,7 @@ static bool is_over(const struct watching *w, uint64_t now_ns)
 
 	/* In the view there is still something to look at when the processes have ended. */
 	return interrupted() || (o->until_closed && w->notices.closed) ||
-	       (!w->output->wait && uffdctl_watch_ended(w->session.watch)) || w->nr_shown >= o->max_count ||
+	       (!w->output->stays && uffdctl_watch_ended(w->session.watch)) || w->nr_shown >= o->max_count ||
 	       now_ns >= o->duration_ns;
 }
 
@@ -104,7 +104,7 @@ static int watch(struct watching *w)
 		r = step(w, left_ms < STEP_MS ? (int)left_ms : STEP_MS);
 		now = monotonic_ns() - w->ready_ns;
 		if (!r)
-			r = notices_look(&w->notices, &w->session, !w->output->wait);
+			r = notices_look(&w->notices, &w->session, !w->output->stays);
 		if (!r && interval && now >= due) {
 			r = show_totals(w);
 			due += interval * ((now - due) / interval + 1);
@@ -178,8 +178,8 @@ static int open_watch(struct watch_session *s, const struct uffdctl_ranges *rang
 /* The first that fits; lines always do. */
 static const struct watch_output *choose_output(const struct watch_options *o)
 {
-	static const struct watch_output *const outputs[] = { &output_metrics, &output_record, &output_json,
-							      &output_view };
+	static const struct watch_output *const outputs[] = { &output_metrics, &output_listen, &output_record,
+							      &output_json, &output_view };
 
 	for (size_t i = 0; i < sizeof(outputs) / sizeof(outputs[0]); i++)
 		if (outputs[i]->fits(o))
@@ -212,7 +212,7 @@ static int run_watch(struct invocation *inv)
 		r = open_watch(&w.session, ranges);
 	}
 	if (r >= 0) {
-		say_if_ungoverned(&w.session, w.output->wait);
+		say_if_ungoverned(&w.session, w.output->stays);
 		if (inv->verbose)
 			note(&inv->messages, "watching with backend %s", w.session.backend);
 		r = watch_and_sum_up(&w);

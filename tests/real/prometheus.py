@@ -3,11 +3,13 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -64,6 +66,13 @@ def faults(t, m, first, nr=FAULTS):
         ok(t.join(thread=th)["done"], "thread")
 
 
+def fail(t, m, nr):
+    """Ioctls that fail."""
+    for _ in range(nr):
+        with contextlib.suppress(TargetError):
+            t.copy(uffd=t.u, id=m["id"], offset=1, len=PAGE, seed=1)
+
+
 @test
 def real_prometheus_promtool():
     need("promtool")
@@ -71,9 +80,7 @@ def real_prometheus_promtool():
         t.handler(uffd=t.u, action="continue")
         with writing(d, t.pid) as (_, path):
             faults(t, m, 0)
-            for _ in range(2):
-                with contextlib.suppress(TargetError):
-                    t.copy(uffd=t.u, id=m["id"], offset=1, len=PAGE, seed=1)
+            fail(t, m, 2)
             wait_until(lambda: minor(metrics(path)) >= FAULTS, "all counted")
             wait_until(lambda: metrics(path).get('uffd_ioctl_errors_total{op="copy",errno="EINVAL"}') == 2, "errors")
             with open(path) as f:
@@ -101,6 +108,48 @@ def real_prometheus_pending():
         t.touch(id=m["id"], len=2 * PAGE, access="read", threads=2, split=True)
         wait_until(lambda: metrics(path)["uffd_pending_threads"] == 2, "two wait")
         wait_until(lambda: metrics(path)["uffd_longest_wait_seconds"] > 0.3, "for some time")
+
+
+def get(url, method="GET"):
+    """Status, type and text."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(urllib.request.Request(url, method=method), timeout=5) as r:
+            return r.status, r.headers["Content-Type"], r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, None, e.read().decode()
+
+
+@test
+def real_prometheus_listen():
+    """By HTTP, made anew for each request; only for this machine, and only what is asked for."""
+    need("promtool")
+    for args, status in ((["--listen="], 2), (["--listen=x"], 2), (["--listen=65536"], 2), (["--listen=:1"], 2),
+                         (["--listen=1", "--json"], 2), (["--listen=1", "--openmetrics=/tmp/x"], 2),
+                         (["--listen=1", "--interval=1"], 2), (["--listen=localhost:0"], 1), (["--listen=192.0.2.1:0"], 1)):
+        run("watch", *args, "-d", "0.01", check=status)
+    with target(size=FAULTS * PAGE, seed=1, mode="minor") as (t, m), tempfile.TemporaryFile() as err:
+        t.handler(uffd=t.u, action="continue")
+        p = spawn("watch", "--listen=0", t.pid, stderr=err)
+        try:
+            said = wait_until(lambda: re.search(r"http://127\.0\.0\.1:\d+", os.pread(err.fileno(), 4096, 0).decode()), "it listens")
+            faults(t, m, 0)
+            status, kind, text = get(said[0] + "/metrics")
+            eq((status, kind), (200, "text/plain; version=0.0.4; charset=utf-8"), "answer")
+            r = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+            eq((r.returncode, r.stdout, r.stderr), (0, "", ""), "promtool check metrics")
+            near(sum(float(line.split()[-1]) for line in text.split("\n") if line.startswith('uffd_faults_total{kind="minor"')), FAULTS, "faults")
+            eq([get(said[0] + path)[0] for path in ("/", "/other", "/metrics/..")], [200, 404, 404], "other paths")
+            eq(get(said[0] + "/metrics", "POST")[0], 405, "POST")
+            run("watch", f"--listen={said[0].rsplit(':', 1)[1]}", t.pid, check=1)  # the port is taken
+            # A client that says nothing keeps nobody waiting, and the end of the process ends all.
+            with socket.create_connection(("127.0.0.1", int(said[0].rsplit(":", 1)[1]))):
+                eq(get(said[0] + "/metrics")[0], 200, "answer")
+                t.kill()
+                eq(p.wait(timeout=10), 0, "exit status")
+        finally:
+            p.kill()
+            p.wait()
 
 
 @test
@@ -161,26 +210,45 @@ def real_prometheus_service():
         ok("uffd_pending_threads" in metrics(argv[-1]), "its file")
 
 
-@test(limit=120)
-def real_prometheus_scrape():
+@contextlib.contextmanager
+def by_file(directory, port, pid):
+    """node_exporter at this port, with the file of watch."""
+    need("prometheus-node-exporter")
+    text = os.path.join(directory, "text")
+    os.mkdir(text)
+    with writing(text, pid), started("prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
+                                     f"--collector.textfile.directory={text}", f"--web.listen-address=127.0.0.1:{port}"):
+        yield
+
+
+@contextlib.contextmanager
+def by_http(_, port, pid):
+    """watch itself at this port."""
+    p = spawn("watch", "--listen", port, pid)
+    try:
+        yield
+    finally:
+        p.terminate()
+        eq(p.wait(), 0, "exit status")
+
+
+@test(limit=120, each={"file": (by_file,), "http": (by_http,)})
+def real_prometheus_scrape(way):
     """Prometheus has the counts while faults come, and the last one when they have ended."""
-    need("prometheus", "prometheus-node-exporter")
-    exporter, port = free_port(), free_port()
+    need("prometheus")
+    source, port = free_port(), free_port()
     with tempfile.TemporaryDirectory() as d, target(size=4 * FAULTS * PAGE, seed=1, mode="minor") as (t, m):
         os.chmod(d, 0o755)
-        text, config = os.path.join(d, "text"), os.path.join(d, "prometheus.yml")
-        os.mkdir(text)
+        config = os.path.join(d, "prometheus.yml")
         with open(config, "w") as f:
             f.write("global: {scrape_interval: 200ms}\nscrape_configs:\n- job_name: node\n  static_configs:\n"
-                    f"  - targets: ['127.0.0.1:{exporter}']\n")
+                    f"  - targets: ['127.0.0.1:{source}']\n")
         t.handler(uffd=t.u, action="continue")
         query = 'sum(uffd_faults_total{kind="minor"})'
-        with writing(text, t.pid), \
-                started("prometheus-node-exporter", "--collector.disable-defaults", "--collector.textfile",
-                        f"--collector.textfile.directory={text}", f"--web.listen-address=127.0.0.1:{exporter}"), \
-                started("prometheus", f"--config.file={config}", f"--storage.tsdb.path={d}/data",
-                        f"--web.listen-address=127.0.0.1:{port}"):
-            wait_until(lambda: ask(port, query) == 0, "Prometheus has the first file", timeout=60)
+        with way(d, source, t.pid), started("prometheus", f"--config.file={config}", f"--storage.tsdb.path={d}/data",
+                                            f"--web.listen-address=127.0.0.1:{port}"):
+            wait_until(lambda: ask(port, query) == 0, "Prometheus has the first totals", timeout=60)
+            fail(t, m, 2)
             for i in range(4):
                 faults(t, m, i * FAULTS)
                 wait_until(lambda i=i: ask(port, query) >= (i + 1) * FAULTS, "Prometheus has them", timeout=20)

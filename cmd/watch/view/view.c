@@ -302,6 +302,7 @@ const struct watch_output output_view = {
 	.begin = begin,
 	.fault = take_fault,
 	.wait = wait_for_keys,
+	.stays = true,
 	.show = show,
 	.end = end,
 };
