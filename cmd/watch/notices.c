@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Notes that say why no faults are shown. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "cmd/duration.h"
 #include "cmd/watch/clock.h"
 #include "cmd/watch/notices.h"
 #include "cmd/watch/totals.h"
+#include "lib/cleanup.h"
 
 /* Resolving a fault takes microseconds to milliseconds, rarely longer. */
 #define LONG_NS SECOND
@@ -77,6 +80,58 @@ static void look_at_before(struct notices *n, const struct watch_session *s, con
 	n->nr_told = st->before_left;
 }
 
+/* ---- events that are not read ---- */
+
+static uint64_t count_again(const struct watch_session *s)
+{
+	const struct uffdctl_failure_totals *f;
+	uint64_t nr = 0;
+
+	for (size_t at = 0; (f = uffdctl_watch_failure(s->watch, &at));)
+		nr += f->pid && f->error == EAGAIN ? f->count : 0;
+	return nr;
+}
+
+static bool is_event(const struct uffdctl_waiter *w)
+{
+	return w->kind >= UFFDCTL_KIND_FORK;
+}
+
+static void say_event(const struct watch_session *s, const struct uffdctl_waiter *w)
+{
+	_cleanup_free_ char *comm = NULL;
+	char duration[DURATION_SIZE], pid[16];
+
+	note(s->messages,
+	     "%sfilling pages fails with EAGAIN until the handler reads the event %s of thread %d (%s), which waits since %s: see uffdctl pending",
+	     subject(s->options, pid), uffdctl_kind_name(w->kind), w->tid,
+	     uffdctl_escape(w->comm, &comm) < 0 ? "?" : comm, duration_text(duration, w->slept_ns, 0));
+}
+
+/* The kernel fills no pages while there are any. Once for each thread that waits with one. */
+static void look_at_events(struct notices *n, const struct watch_session *s)
+{
+	const struct uffdctl_find_opts opts = { sizeof(opts), s->options->pids.list, s->options->pids.nr, 0, 0 };
+	uint64_t nr = count_again(s), before = n->nr_again;
+	struct uffdctl_pending *p;
+
+	n->nr_again = nr;
+	if (nr == before || uffdctl_pending(s->u, &opts, &p) < 0)
+		return;
+	for (size_t i = 0; i < uffdctl_pending_count(p); i++) {
+		const struct uffdctl_waiter *w = uffdctl_pending_get(p, i);
+
+		if (!is_event(w))
+			continue;
+		/* The first one has waited longest. */
+		if (w->tid != n->told_event)
+			say_event(s, w);
+		n->told_event = w->tid;
+		break;
+	}
+	uffdctl_pending_free(p);
+}
+
 /* ---- userfaultfds ---- */
 
 static void look_at_userfaultfds(struct notices *n, const struct watch_session *s)
@@ -115,6 +170,7 @@ int notices_look(struct notices *n, const struct watch_session *s, bool say_wait
 	if (say_waits)
 		look_at_before(n, s, &st, now);
 	look_at_waits(n, s, &st, now, say_waits);
+	look_at_events(n, s);
 	look_at_userfaultfds(n, s);
 	return 0;
 }

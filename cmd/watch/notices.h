@@ -13,8 +13,10 @@ struct notices {
 	uint64_t nr_done;    /* threads that had gone on at the last look */
 	uint64_t waiting_ns; /* since when so many threads wait and none has gone on; 0: not so */
 	uint64_t nr_waiting;
-	uint64_t nr_told; /* threads that a note was about, since one has gone on */
-	bool told_before; /* about the threads that waited when watching began */
+	uint64_t nr_told;  /* threads that a note was about, since one has gone on */
+	bool told_before;  /* about the threads that waited when watching began */
+	uint64_t nr_again; /* ioctls that had failed with EAGAIN at the last look */
+	pid_t told_event;  /* the thread whose unread event a note was about */
 };
 
 /* To be called some times a second: say what is due. @say_waits: also about threads that wait */

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """watch says why it shows nothing: nobody resolves, no userfaultfd, the last one was closed."""
+import contextlib
 import os
+import re
 import signal
 import sys
 import time
 
 sys.path[0] += "/.."
-from harness import PAGE, Target, contains, eq, fdinfo, main, ok, run, target, test, wait_until
+from harness import PAGE, Target, TargetError, contains, eq, fdinfo, main, ok, run, target, test, wait_until
 from harness.screen import Screen
 from harness.watch import Watch, consistent
 
@@ -39,6 +41,27 @@ def notices_stuck():
         contains(w.said(), f"{t.pid}: 1 thread has waited {STUCK} {t.pid}\n")
         ok(BEFORE not in w.said(), "nobody waited before")
         consistent(w.stop()[1])
+
+
+@test
+def notices_unread_event():
+    """Who is in madvise(2) or the like, if that is why pages can't be filled."""
+    with target("anon", mode="missing", features=["event_remove"]) as (t, m):
+        w = Watch("--backend=sched", t.pid)
+        t.comm(name="drops")
+        th = t.madvise(id=m["id"], len=PAGE, advice="dontneed", **{"async": True})["thread"]
+        wait_until(lambda: [x for x in run("pending", "-J", t.pid, check=0).json()["pending"] if x["kind"] == "remove"], "it waits")
+        tid = run("pending", "-J", t.pid, check=0).json()["pending"][0]["tid"]
+        for _ in range(2):
+            with contextlib.suppress(TargetError):
+                t.copy(uffd=t.u, id=m["id"], offset=PAGE, len=PAGE, seed=1)
+            wait_until(lambda: "EAGAIN" in w.said(), "it says so")
+        ok(re.search(rf"{t.pid}: filling pages fails with EAGAIN until the handler reads the event remove of thread {tid} \(.*\), "
+                     r"which waits since [\d.]+m?s: see uffdctl pending\n", w.said()), w.said())
+        eq(w.said().count("EAGAIN"), 1, "once")
+        t.read_msg(uffd=t.u, timeout_ms=1000)
+        ok(t.join(thread=th, timeout_ms=5000)["done"], "madvise goes on")
+        eq([(f["op"], f["errno"], f["count"]) for f in w.stop()[1]["failures"]], [("copy", "EAGAIN", 2)], "failures")
 
 
 @test
