@@ -268,6 +268,21 @@ def bench_doctor():
     row("doctor, all that there is", e, aim="< 300 ms", met=e < 0.3)
 
 
+def bench_report():
+    path, nr = os.path.join(SCRATCH, "record"), 10_000_000
+    env = dict(os.environ, UFFDCTL_TEST_RECORD=f"{path}:{nr}")
+    subprocess.run([os.path.join(os.path.dirname(UFFDCTL), "tests/lib/record"), "record-large"], env=env, check=True,
+                   stdout=subprocess.DEVNULL)
+    size = os.path.getsize(path)
+    for form in ([], ["--html"], ["--json"]):
+        text, cat = alternate(3, None, lambda f=form: Run(UFFDCTL, "report", *f, path, check=False).seconds,
+                              lambda: Run("cat", path).seconds)
+        row(" ".join(["report", *form, f"of {nr:,} faults, {size >> 20} MiB"]), text, "cat", cat, aim="< 5 s", met=text < 5)
+        peak = peak_bytes(UFFDCTL, "report", *form, path)
+        row("  peak memory", peak, aim="< 200 MiB", met=peak < 200 << 20, unit="MiB")
+    os.unlink(path)
+
+
 # ---- (e) list ----
 
 def count_files():
@@ -494,6 +509,8 @@ def bench_instructions():
         cost(f"summary {backend}", f"summary bpftrace {backend}")
         cost(f"lines {backend}", f"lines bpftrace {backend}", "1/2", 1 / 2)
         cost(f"view {backend}", f"lines bpftrace {backend}")
+        cost(f"record {backend}", f"lines {backend}", "< 1.1", 1.1)
+        cost(f"metrics {backend}", f"summary {backend}", "< 1.05", 1.05)
     cost("summary sched", "totals bpftrace kprobe", "1/3", 1 / 3)
     cost("lines sched", "lines bpftrace kprobe", "1/2", 1 / 2)
     cost("view sched", "lines bpftrace kprobe")
@@ -514,7 +531,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

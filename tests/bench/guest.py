@@ -120,6 +120,9 @@ def main():
         figures[f"summary {backend}"] = per_fault([*watch, "--summary"], seen=r"^(\d+) faults")
         figures[f"lines {backend}"] = per_fault([*watch, "--line"], seen=r"^ .* minor .* continue ")
         figures[f"view {backend}"] = per_fault(watch, terminal=True)
+        with tempfile.TemporaryDirectory() as d:
+            figures[f"record {backend}"] = per_fault([*watch, "--record", f"{d}/record"], seen=r"^(\d+) faults")
+            figures[f"metrics {backend}"] = per_fault([*watch, "--openmetrics", f"{d}/metrics"])
         if backend in WORDS:
             figures[f"summary bpftrace {backend}"] = per_fault(bpftrace(SUMMARY, backend), seen=r"^@kinds\[.*\]: (\d+)")
             figures[f"totals bpftrace {backend}"] = per_fault(bpftrace(TOTALS, backend), seen=r"^@kinds\[.*\]: (\d+)")
