@@ -25,9 +25,12 @@ static const struct argp_option continue_options[] = {
 
 static int run_continue(struct invocation *inv)
 {
-	return run_resolve(
-		inv, uffdctl_continue,
-		"they are not in the page cache (--from and --from-zero fill such pages, except past the end of the file)");
+	static const struct resolve_words words = {
+		"mapped",
+		"they are not in the page cache (--from and --from-zero fill such pages, except past the end of the file)"
+	};
+
+	return run_resolve(inv, uffdctl_continue, &words);
 }
 
 static const struct option_group continue_groups[] = {

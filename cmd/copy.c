@@ -3,7 +3,7 @@
 #include "cmd/resolve.h"
 #include "cmd/usage.h"
 
-#define PAST_END "they are past the end of the mapped file"
+static const struct resolve_words words = { "mapped", "they are past the end of the mapped file" };
 
 static const struct column made_columns[] = {
 	RANGE_COLUMNS,
@@ -35,12 +35,12 @@ static error_t parse_copy(int key, char *arg, struct argp_state *state)
 
 static int run_copy(struct invocation *inv)
 {
-	return run_resolve(inv, uffdctl_copy, PAST_END);
+	return run_resolve(inv, uffdctl_copy, &words);
 }
 
 static int run_zeropage(struct invocation *inv)
 {
-	return run_resolve(inv, uffdctl_zeropage, PAST_END);
+	return run_resolve(inv, uffdctl_zeropage, &words);
 }
 
 static const struct option_group copy_groups[] = {

@@ -227,7 +227,9 @@ static error_t parse_watch(struct pages_options *o, const char *arg, const struc
 static error_t check_pages(const struct pages_options *o, const struct argp_state *state)
 {
 	if (o->map && (o->runs || invocation_of(state)->style.json))
-		return usage_error(state, "--map excludes --runs and --json: --runs --json has each page");
+		return usage_error(
+			state,
+			"--map can't be combined with --runs and --json: for all runs as JSON use --runs --json");
 	if ((o->cells || o->to) && !o->map)
 		return usage_error(state, "--cells and --to need --map");
 	if (o->all && o->place.ranges)

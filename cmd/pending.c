@@ -166,7 +166,8 @@ static error_t check_options(const struct pending_options *o, const struct argp_
 	if (!a->wait && (a->none || a->timeout_ns != UFFDCTL_UNKNOWN))
 		return usage_error(state, "%s needs --wait", a->none ? "--none" : "--timeout");
 	if (o->interval_ns && (a->wait || o->fail_if_any))
-		return usage_error(state, "--watch lists until Ctrl-C: to be told of a waiter, use --wait alone");
+		return usage_error(state,
+				   "--watch can't be combined with --wait: to sleep until a thread waits use --wait alone");
 	if (a->wait && o->fail_if_any)
 		return usage_error(state, "--fail-if-any looks once, and --wait sleeps: use one of them");
 	return 0;

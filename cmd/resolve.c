@@ -51,6 +51,9 @@ error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_st
 	case OPT_FORCE:
 		o->drive.flags |= UFFDCTL_ACTION_FORCE;
 		return 0;
+	case OPT_OFF:
+		o->drive.flags |= UFFDCTL_ACTION_OFF;
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -61,7 +64,7 @@ error_t parse_resolve(int key, char *arg __attribute__((unused)), struct argp_st
 struct resolve {
 	struct drive drive; /* must be first: do_resolve() gets a pointer to it and casts it back */
 	resolve_fn fn;
-	const char *why_absent;
+	const struct resolve_words *words;
 	struct uffdctl_action_opts opts;
 	struct progress progress;
 	int opened; /* the contents: 0, or a negative errno, reported */
@@ -97,16 +100,17 @@ static void sum_up(struct resolve *res, int r, double s)
 
 	progress_end(&res->progress);
 	if (res->absent)
-		error(m, "%d: %" PRIu64 " bytes are absent: %s", pid, res->absent, res->why_absent);
+		error(m, "%d: %" PRIu64 " bytes are absent: %s", pid, res->absent, res->words->why_absent);
 	if (res->elsewhere)
 		error(m,
 		      "%d: %" PRIu64
 		      " bytes are mapped elsewhere too, or swapped out: they were neither written nor continued, and threads that wait for them keep waiting; to write and continue them use --elsewhere=overwrite, to continue them as they are use --elsewhere=keep",
 		      pid, res->elsewhere);
 	if (r == -EINTR)
-		error(m, "%d: interrupted: %" PRIu64 " bytes were mapped, the rest is unchanged", pid, res->mapped);
+		error(m, "%d: interrupted: %" PRIu64 " bytes were %s, the rest is unchanged", pid, res->mapped,
+		      res->words->done);
 	if (res->drive.inv->verbose)
-		note(m, "%d: mapped %" PRIu64 " bytes in %.6f s (%.1f MiB/s)", pid, res->mapped, s,
+		note(m, "%d: %s %" PRIu64 " bytes in %.6f s (%.1f MiB/s)", pid, res->words->done, res->mapped, s,
 		     s > 0 ? res->mapped / s / (1 << 20) : 0);
 }
 
@@ -127,13 +131,13 @@ static int do_resolve(struct drive *d)
 	return r;
 }
 
-int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent)
+int run_resolve(struct invocation *inv, resolve_fn fn, const struct resolve_words *words)
 {
 	struct resolve_options *o = inv->options;
 	struct resolve res = {
 		.drive = { .inv = inv, .options = &o->drive },
 		.fn = fn,
-		.why_absent = why_absent,
+		.words = words,
 		.progress = o->progress,
 		.opts = { .size = sizeof(res.opts),
 			  .flags = o->drive.flags,

@@ -14,12 +14,13 @@ struct resolve_options {
 	unsigned int nr_threads;
 };
 
-/* These record in a struct resolve_options: --threads and --no-wake; OPT_WP and OPT_FORCE of a command. */
+/* These record in a struct resolve_options: --threads and --no-wake; the options of a command below. */
 extern const struct argp work_argp;
 error_t parse_resolve(int key, char *arg, struct argp_state *state);
 enum {
 	OPT_WP = 0x300,
 	OPT_FORCE,
+	OPT_OFF,
 };
 
 /* clang-format off */
@@ -33,7 +34,12 @@ enum {
 typedef int (*resolve_fn)(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 			  const struct uffdctl_action_opts *opts);
 
+struct resolve_words {
+	const char *done; /* "mapped": what happened to bytes */
+	const char *why_absent;
+};
+
 /* Run a whole command whose options are a struct resolve_options; returns an exit status. */
-int run_resolve(struct invocation *inv, resolve_fn fn, const char *why_absent);
+int run_resolve(struct invocation *inv, resolve_fn fn, const struct resolve_words *words);
 
 #endif

@@ -1026,12 +1026,13 @@ typedef void (*uffdctl_result_fn)(void *data, const struct uffdctl_result *resul
 
 enum uffdctl_action_flags {
 	UFFDCTL_ACTION_DRY_RUN = 1 << 0,   /* check everything, change nothing */
-	UFFDCTL_ACTION_NO_WAKE = 1 << 1,   /* continue, copy, zeropage: do not wake waiters */
+	UFFDCTL_ACTION_NO_WAKE = 1 << 1,   /* do not wake waiters: what resolves, and what removes marks */
 	UFFDCTL_ACTION_WP = 1 << 2,	   /* continue: with UFFDIO_CONTINUE_MODE_WP everywhere */
 	UFFDCTL_ACTION_FORCE = 1 << 3,	   /* continue: fill although a handler reads the messages; copy, zeropage:
 					    although the target's cgroup lacks room */
 	UFFDCTL_ACTION_BY_OFFSET = 1 << 4, /* continue, copy: take contents at the offset of each page in the mapped
 					      file */
+	UFFDCTL_ACTION_OFF = 1 << 5,	   /* writeprotect, rwprotect: remove the marks */
 };
 
 /* What pages are filled with. */
@@ -1112,6 +1113,25 @@ int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, 
  */
 int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		     const struct uffdctl_action_opts *opts);
+
+/*
+ * Poison pages where there is no entry in the page table: each access to them fails with SIGBUS, and in the kernel with
+ * EFAULT or EHWPOISON. The target dies of it unless it handles the signal. What there is is left alone.
+ * Beneath: UFFDIO_POISON (Linux 6.6), UFFDIO_WAKE. Since 0.1.
+ */
+int uffdctl_poison(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		   const struct uffdctl_action_opts *opts);
+
+/*
+ * Mark pages, so that writes to them, or all accesses, fault; or with UFFDCTL_ACTION_OFF remove the marks and wake. The
+ * results have in mapped what the kernel went through: anonymous memory without a page there gets no mark unless the
+ * userfaultfd has UFFD_FEATURE_WP_UNPOPULATED.
+ * Beneath: UFFDIO_WRITEPROTECT, UFFDIO_RWPROTECT (Linux 7.3). Since 0.1.
+ */
+int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+			 const struct uffdctl_action_opts *opts);
+int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		      const struct uffdctl_action_opts *opts);
 
 #ifdef __cplusplus
 }

@@ -35,7 +35,7 @@ const struct argp_option report_argp_options[] = {
 	  "Print a trace that Perfetto and chrome://tracing open: a track for each thread", 10 },
 	{ "raw", OPT_RAW, NULL, 0,
 	  "Print the heat map as numbers for gnuplot: seconds, address and number of faults of each cell", 10 },
-	{ "diff", OPT_DIFF, NULL, 0, "Compare two recordings: FILE is the first, the second FILE is the other", 10 },
+	{ "diff", OPT_DIFF, NULL, 0, "Compare two recordings: the first FILE is A, the second one is B", 10 },
 	{ "time", OPT_TIME, "FROM-TO", 0,
 	  "Only faults that began in this time after watching began: 2s-5s, 500ms-, -1m", 20 },
 	{ "range", OPT_RANGE, "RANGE", 0,

@@ -76,13 +76,14 @@ static void put_scope(const struct recording *rec)
 /* ---- tables ---- */
 
 /* Percentiles in columns of eight characters. */
-static void put_waits(const struct waits *w, bool with_max)
+/* @width: of the median, whose heading also says of what it is */
+static void put_waits(const struct waits *w, int width, bool with_max)
 {
 	static const double percents[] = { 50, 99, 100 };
 	char text[DURATION_SIZE];
 
 	for (int i = 0; i < (with_max ? 3 : 2); i++)
-		printf(" %8s",
+		printf(" %*s", i ? 8 : width,
 		       duration_text(text,
 				     w ? uffdctl_percentile_ns(w->buckets, w->max_ns, percents[i]) : UFFDCTL_UNKNOWN,
 				     0));
@@ -90,12 +91,12 @@ static void put_waits(const struct waits *w, bool with_max)
 
 static void put_tally_waits(const struct tally *g)
 {
-	put_waits(g->waits, true);
-	put_waits(g->waits + 1, false);
-	put_waits(g->waits + 2, false);
+	put_waits(g->waits, 8, true);
+	put_waits(g->waits + 1, 10, false);
+	put_waits(g->waits + 2, 11, false);
 }
 
-#define WAITS_HEADING "  WAITED      p99      max   QUEUED      p99  HANDLED      p99"
+#define WAITS_HEADING " WAIT p50      p99      max QUEUED p50      p99 HANDLED p50      p99"
 
 static void put_resolver(const struct tally *g)
 {

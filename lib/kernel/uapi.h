@@ -33,6 +33,7 @@ struct uffdio_poison {
 	__u64 mode;
 	__s64 updated;
 };
+#define UFFDIO_POISON_MODE_DONTWAKE ((__u64)1 << 0)
 #define UFFDIO_POISON _IOWR(UFFDIO, 0x08, struct uffdio_poison)
 #endif
 /* Linux 6.8 */
@@ -53,6 +54,7 @@ struct uffdio_rwprotect {
 	__u64 mode;
 };
 #define UFFDIO_RWPROTECT_MODE_RWP ((__u64)1 << 0)
+#define UFFDIO_RWPROTECT_MODE_DONTWAKE ((__u64)1 << 1)
 #define UFFDIO_RWPROTECT _IOWR(UFFDIO, 0x09, struct uffdio_rwprotect)
 #endif
 #ifndef USERFAULTFD_IOC

@@ -145,3 +145,33 @@ int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t 
 	*done = z.zeropage > 0 ? z.zeropage : 0;
 	return -errno;
 }
+
+int uffd_poison(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_poison p = { .range = { range.start, range_len(range) }, .mode = mode };
+
+	if (ioctl(uffd, UFFDIO_POISON, &p) == 0) {
+		*done = range_len(range);
+		return 0;
+	}
+	*done = p.updated > 0 ? p.updated : 0;
+	return -errno;
+}
+
+int uffd_writeprotect(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_writeprotect w = { .range = { range.start, range_len(range) }, .mode = mode };
+	int r = ioctl(uffd, UFFDIO_WRITEPROTECT, &w) < 0 ? -errno : 0;
+
+	*done = r < 0 ? 0 : range_len(range);
+	return r;
+}
+
+int uffd_rwprotect(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done)
+{
+	struct uffdio_rwprotect w = { .range = { range.start, range_len(range) }, .mode = mode };
+	int r = ioctl(uffd, UFFDIO_RWPROTECT, &w) < 0 ? -errno : 0;
+
+	*done = r < 0 ? 0 : range_len(range);
+	return r;
+}

@@ -42,5 +42,9 @@ int uffd_wake(int uffd, struct uffdctl_range range);
 int uffd_continue(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
 int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done);
 int uffd_zeropage(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
+int uffd_poison(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
+/* The kernel does not say how far it came: after an error nothing is known to be done. */
+int uffd_writeprotect(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
+int uffd_rwprotect(int uffd, struct uffdctl_range range, uint64_t mode, uint64_t *done);
 
 #endif

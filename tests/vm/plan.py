@@ -40,7 +40,7 @@ SOME = {
         "leaves-*", "changed-while-*"))],
 }
 INSPECTS = ("list", "pages", "peek", "pending", "alarm", "doctor", "handlers", "record")
-DRIVES = ("register", "continue", "fill", "copy", "gmem")
+DRIVES = ("register", "continue", "fill", "copy", "protect", "gmem")
 NAMES = (*INSPECTS, *DRIVES, "leader", "lock", "story")
 
 

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""poison, writeprotect and rwprotect: what is marked, who waits, and who goes on."""
+import errno
+import sys
+
+sys.path[0] += "/.."
+from harness import (HUGE, PAGE, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, target, test,
+                     wait_until)
+
+NR = 8
+KINDS = {"anon": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlb": ("hugetlb", HUGE)}
+
+
+def totals(t, m, page):
+    """Bytes by state and mark, as uffdctl pages counts them."""
+    r = run("pages", "-J", t.pid, f"{m['addr']}+{NR * page}", check=0).json()["pages"]
+    return {k: sum(x[k] for x in r) for k in ("mapped", "minor", "absent", "wp", "rwp", "poisoned")}
+
+
+def pending(t):
+    return [(w["kind"], w["addr"]) for w in run("pending", "-J", t.pid).json()["pending"]]
+
+
+def has_poison(t, m, page):
+    """Else skips: poisons the last page."""
+    try:
+        t.poison(uffd=t.u, id=m["id"], offset=(NR - 1) * page, len=page)
+    except TargetError as e:
+        eq(e.errno, errno.EINVAL, "errno")
+        skip("no UFFDIO_POISON; Linux 6.6 runs this")
+
+
+@test(each={k: v for k, v in KINDS.items()})
+def protect_poison(kind, page):
+    """What is mapped stays; the rest is poisoned, and who waits for it gets SIGBUS."""
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page, mode="missing") as (t, m):
+        has_poison(t, m, page)
+        t.copy(uffd=t.u, id=m["id"], offset=page, len=page, seed=1)
+        place = f"{m['addr']}+{NR * page}"
+        r = run("poison", "-J", "--dry-run", t.pid, place, check=0).json()["poison"]
+        eq((r[0]["poisoned"], r[0]["dry_run"]), (None, True), "dry run")
+        eq(totals(t, m, page)["poisoned"], page, "nothing is done")
+        th = t.touch(id=m["id"], offset=3 * page, len=page, access="read")["threads"][0]
+        wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 1, "a thread waits")
+        r = run("poison", "-J", t.pid, place, check=0).json()["poison"]
+        eq([(x["poisoned"], x["already"], x["absent"], x["error"]) for x in r], [((NR - 2) * page, 2 * page, 0, None)], "result")
+        done = t.join(thread=th, timeout_ms=5000)
+        eq((done["done"], done["errno"]), (True, errno.EFAULT), "SIGBUS, as the target notes it")
+        eq(totals(t, m, page)["poisoned"], (NR - 1) * page, "pages")
+
+
+@test
+def protect_poison_is_seen():
+    """A minor fault is resolved by it as well; the page cache keeps its page."""
+    with target(size=NR * PAGE, seed=1) as (t, m):
+        t.register(uffd=t.u, id=m["id"], mode=["minor"])
+        has_poison(t, m, PAGE)
+        r = run("poison", "-J", t.pid, f"{m['addr']}+{2 * PAGE}", check=0).json()["poison"]
+        eq((r[0]["poisoned"], r[0]["already"]), (2 * PAGE, 0), "result")
+        eq(totals(t, m, PAGE)["poisoned"], 3 * PAGE, "pages")
+        eq(t.check_file(id=m["id"], len=2 * PAGE, seed=1)["differ"], 0, "the file")
+        err = run("poison", t.pid, f"{m['addr']}+{NR * PAGE}", check=0)
+        contains(err.out, "POISONED")
+
+
+@test(each={f"{k}-{how}": (*v, how) for k, v in KINDS.items() for how in ("quiet", "handled")})
+def protect_write(kind, page, how):
+    """From the mark to the fault to the release; what nobody touched stays marked."""
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page, mode="wp") as (t, m):
+        t.fill(id=m["id"], seed=1, through="self")
+        place = f"{m['addr']}+{NR * page}"
+        if how == "handled":
+            t.handler(uffd=t.u, action="count")
+        ok("uw" in smaps_flags(t.pid, m["start"]), "uw")
+        r = run("writeprotect", "-J", t.pid, "all", check=0)
+        eq([(x["done"], x["error"]) for x in r.json()["writeprotect"]], [(NR * page, None)], "result")
+        eq("no handler was seen reading" in r.err or bool(r.json()["errors"]), how == "quiet", f"a warning: {r.err}")
+        eq(totals(t, m, page)["wp"], NR * page, "all are marked")
+        th = t.touch(id=m["id"], offset=2 * page, len=page, access="write", value=1)["threads"][0]
+        wait_until(lambda: pending(t) == [("wp", hex(m["start"] + 2 * page))], "a writer waits")
+        eq(t.check(id=m["id"], offset=4 * page, len=page, seed=1)["differ"], 0, "reading is free")
+        one = f"{hex(m['start'] + 2 * page)}+{page}"
+        run("writeprotect", "--off", "--no-wake", t.pid, one, check=0)
+        eq(totals(t, m, page)["wp"], (NR - 1) * page, "one mark is gone")
+        eq(t.status(thread=th)["done"], False, "it waits still")
+        run("writeprotect", "--off", t.pid, one, check=0)
+        ok(t.join(thread=th, timeout_ms=5000)["done"], "it goes on")
+        run("writeprotect", "--off", "-q", t.pid, "all", check=0)
+        eq(totals(t, m, page)["wp"], 0, "none is marked")
+        if how == "handled":
+            eq(t.handler_stats(uffd=t.u)["wp"], 1, "the handler was told once")
+
+
+@test(each={k: v for k, v in KINDS.items()})
+def protect_read_write(kind, page):
+    """Reads wait as well."""
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page) as (t, m):
+        r = run("register", "-m", "rwp", t.pid, f"{m['addr']}+{NR * page}")
+        if r.rc:
+            skip("no rwp on this kernel; Linux 7.3 runs this")
+        t.fill(id=m["id"], seed=1, through="self")
+        run("rwprotect", t.pid, "all", check=0)
+        eq(totals(t, m, page)["rwp"], NR * page, "all are marked")
+        th = t.touch(id=m["id"], offset=2 * page, len=page, access="read")["threads"][0]
+        wait_until(lambda: pending(t) == [("rwp", hex(m["start"] + 2 * page))], "a reader waits")
+        run("rwprotect", "--off", t.pid, f"{hex(m['start'] + 2 * page)}+{page}", check=0)
+        ok(t.join(thread=th, timeout_ms=5000)["done"], "it goes on")
+        eq(totals(t, m, page)["rwp"], (NR - 1) * page, "the others are marked")
+
+
+@test
+def protect_refused():
+    with target("anon", NR * PAGE, mode="missing") as (t, m):
+        place = f"{m['addr']}+{NR * PAGE}"
+        for command, mode in (("writeprotect", "wp"), ("rwprotect", "rwp")):
+            contains(run(command, t.pid, place, check=1).err, f"not registered for {mode} (see uffdctl register -m {mode})")
+            contains(run(command, "--no-wake", t.pid, place, check=2).err, "--no-wake is for --off")
+        run("writeprotect", t.pid, "all", check=1)
+        eq(totals(t, m, PAGE)["wp"], 0, "nothing is done")
+
+
+main()
