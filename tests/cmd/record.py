@@ -25,6 +25,11 @@ def folder():
         yield d
 
 
+def size_of(path):
+    """0 before watch has made it, which is after it says that it watches."""
+    return os.stat(path).st_size if os.path.exists(path) else 0
+
+
 def report(*files, **kw):
     r = run("report", "-J", *files, timeout=120, **kw).json()
     return r["report"], r["errors"]
@@ -125,9 +130,9 @@ def record_killed():
         w = Watch("--record", path, s.pid)
         s.go()
         # Two blocks that were written because time had passed, or because they were full.
-        wait_until(lambda: os.stat(path).st_size > 100000, "faults are written", timeout=30)
-        size = os.stat(path).st_size
-        wait_until(lambda: os.stat(path).st_size > size, "more are written", timeout=30)
+        wait_until(lambda: size_of(path) > 100000, "faults are written", timeout=30)
+        size = size_of(path)
+        wait_until(lambda: size_of(path) > size, "more are written", timeout=30)
         w.p.kill()
         w.p.wait()
         s.kill()
@@ -153,7 +158,7 @@ def record_each_second():
         t.handler(uffd=t.u, action="copy", seed=1)
         path = f"{d}/record"
         w = Watch("--record", path, t.pid)
-        size = os.stat(path).st_size
+        size = wait_until(lambda: size_of(path), "the file")
         ok(t.join(thread=t.touch(id=m["id"], len=PAGE, access="read")["threads"][0])["done"], "thread")
 
         def faults():

@@ -10,28 +10,30 @@ import os
 O = os.environ.get("O") or "build"
 UNITS = [os.path.join(O, "tests/lib", os.path.basename(p)[:-len(".c")])
          for p in sorted(glob.glob(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib/*.c")))]
+# Of other kernels, the gate runs what depends on the kernel; make check-vm WHOLE=1 runs all of it, for hours.
+WHOLE = bool(os.environ.get("WHOLE"))
 # Each list is one boot: two fit on two CPUs. lockdown.py last: it takes away what the others need.
 WATCH = ["tests/cmd/watch.py"]
 
 
-def counts(*backends, more=""):
-    """Of watch, what depends on the kernel: of these backends, what they count."""
-    return [" ".join(["tests/cmd/watch.py", *(f"watch-{t}-*{b}" for b in backends for t in (
-        "exact", "record", "kernel", "one-page", "ends", "many", "readers")), more])]
+def watch(*tests):
+    """Of watch, these tests."""
+    return WATCH if WHOLE else [" ".join(["tests/cmd/watch.py", *tests])]
 
 
-# Each backend is tested whole on one kernel: sched on that of the build machine.
-WATCH_FENTRY = counts("-kprobe", "-sched", more="*-fentry")
-WATCH_KPROBE = counts("-fentry", more="*-kprobe")
-WATCH_PATCHED = ["tests/vm/tracepoints.py", "tests/cmd/watch.py *-tracepoint watch-takes-* watch-no-*"]
+def counts(*backends):
+    """What these backends count. The rest of watch is tested once by each backend, by sched on the build machine."""
+    return [f"watch-{t}-*{b}" for b in backends for t in (
+        "exact", "record", "kernel", "one-page", "ends", "many", "readers")]
+
+
+WATCH_PATCHED = ["tests/vm/tracepoints.py", *watch("*-tracepoint", "watch-takes-*", "watch-no-*")]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
-# Of doctor, what the kernel says; users, namespaces and filters are the same everywhere.
-ALL = {
-    "doctor": [f"doctor-{t}" for t in ("proved-root", "proved-user", "proved-container", "backends-proved-root",
-                                       "ways-proved-*", "memory-*", "ioctls")],
-}
+# Of doctor, what the kernel says: users, namespaces and filters are the same everywhere.
 SOME = {
-    **ALL,
+    "doctor": ["doctor-proved-root", "doctor-proved-user", "doctor-proved-container", "doctor-backends-proved-root",
+               "doctor-ways-proved-*", "doctor-memory-*", "doctor-ioctls"],
+    "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -39,18 +41,22 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-INSPECTS = ("list", "pages", "peek", "pending", "alarm", "doctor", "handlers", "record")
-DRIVES = ("register", "continue", "fill", "copy", "protect", "gmem")
-NAMES = (*INSPECTS, *DRIVES, "leader", "lock", "story")
+NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "gmem",
+         "lock", "story")
+# Nor is each kernel the first one to have something.
+OFTEN = (*NAMES, "doctor", "record", "leader")
+LESS = ("list", "pages", "pending", "register", "protect")
 
 
-def rest(names=NAMES, some=SOME):
-    """All but watch: of these programs, the tests that some has for them, if it has any."""
-    return ["tests/vm/rungs.py", *UNITS, *(" ".join([f"tests/cmd/{t}.py", *some.get(t, [])]) for t in names),
-            "tests/vm/lockdown.py"]
+def rest(names):
+    """All but watch: of these programs, the tests that depend on the kernel."""
+    if WHOLE:
+        names = (*OFTEN, "errors", "cli")
+    return ["tests/vm/rungs.py", *UNITS,
+            *(" ".join([f"tests/cmd/{t}.py", *([] if WHOLE else SOME.get(t, []))]) for t in names), "tests/vm/lockdown.py"]
 
 
-REST = rest(some=ALL)
+REST = rest(NAMES)
 # Programs of others: by fentry, which few build machines let tests have, and one that fails on newer kernels.
 REAL = ["tests/real/stress_ng.py real-stress-ng-lines", "tests/real/criu.py"]
 # What criu looks for in a kernel.
@@ -93,13 +99,13 @@ PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not sw
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
-                      f"|no pidfds of threads|{NEITHER}", boots=(counts(""), rest())),
-    "6.12": Plan(skips=NEITHER, boots=(WATCH_FENTRY, [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
+                      f"|no pidfds of threads|{NEITHER}", boots=(watch(*counts("")), rest(OFTEN))),
+    "6.12": Plan(skips=NEITHER, boots=(watch("*-fentry"), [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
-    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(WATCH_KPROBE, rest((*(n for n in INSPECTS if n != "doctor"), *DRIVES)))),
+    "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(watch(*counts("-fentry", "-kprobe")), rest(LESS))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=PATCHED,
-                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest()])),
+                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest(OFTEN)])),
 }
 
 
