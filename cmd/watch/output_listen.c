@@ -53,14 +53,13 @@ static int load_library(struct library *lib, struct messages *m)
 {
 	lib->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	for (size_t i = 0; lib->handle && i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void *f = dlsym(lib->handle, functions[i].name);
+		void **f = (void **)((char *)lib + functions[i].at);
 
-		if (!f) {
-			dlclose(lib->handle);
-			lib->handle = NULL;
-			break;
-		}
-		memcpy((char *)lib + functions[i].at, &f, sizeof(f));
+		*f = dlsym(lib->handle, functions[i].name);
+		if (*f)
+			continue;
+		dlclose(lib->handle);
+		lib->handle = NULL;
 	}
 	if (lib->handle)
 		return 0;
@@ -192,7 +191,7 @@ static int open_socket(const char *address, struct messages *m)
 /* Port 0 is any: say which one it is. */
 static void say_where(int fd, struct messages *m)
 {
-	struct sockaddr_storage addr;
+	struct sockaddr_storage addr = {};
 	socklen_t len = sizeof(addr);
 	char host[NI_MAXHOST], port[NI_MAXSERV];
 
