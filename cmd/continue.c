@@ -18,7 +18,7 @@ static const struct column continue_columns[] = {
 static const struct argp_option continue_options[] = {
 	{ "wp", OPT_WP, NULL, 0,
 	  "Map the pages write-protected (UFFDIO_CONTINUE_MODE_WP); existing marks are kept without this option", 10 },
-	{ "force", OPT_FORCE, NULL, 0, "Fill although a handler reads the messages, or somebody else resolves faults",
+	{ "force", OPT_FORCE, NULL, 0, "Fill although a handler reads the messages or somebody else resolves faults; no warning of its memory cgroup",
 	  16 },
 	{}
 };

@@ -89,7 +89,7 @@ static void totals(json_object *o, const struct digest *a, const struct digest *
 {
 	char name[64], key[64];
 
-	figure(o, "seconds", "duration_ns", known(a->duration_ns), known(b->duration_ns), UNIT_NS);
+	figure(o, "duration", "duration_ns", known(a->duration_ns), known(b->duration_ns), UNIT_NS);
 	figure(o, "faults", "faults", known(totals_sum(a->stats.faults, NR_KINDS)),
 	       known(totals_sum(b->stats.faults, NR_KINDS)), UNIT_COUNT);
 	figure(o, "faults/s", "faults_per_second", rate(a), rate(b), UNIT_RATE);

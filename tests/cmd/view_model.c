@@ -1079,7 +1079,7 @@ TEST("view-layout-any-size")
 		for (int h = VIEW_MIN_HEIGHT; h < 80; h++)
 			for (int log = LOG_AUTO; log <= LOG_OFF; log++)
 				for (size_t nr = 0; nr < 12; nr += 3) {
-					const struct layout_needs needs = { nr, nr * 3, log };
+					const struct layout_needs needs = { nr, nr % 2 * 5, nr * 3, log };
 
 					layout_make(w, h, &needs, &l);
 					if (l.too_small || !covers(&l, seen) || box_rows(&l.boxes[PANE_TABLE]) < 3 ||
@@ -1087,18 +1087,23 @@ TEST("view-layout-any-size")
 						fail_at(__LINE__, "%dx%d, %zu mappings, log %d", w, h, nr, log);
 				}
 	/* A log that the user wants has room on a usual screen. */
-	layout_make(80, 24, &(struct layout_needs){ 3, 8, LOG_ON }, &l);
+	layout_make(80, 24, &(struct layout_needs){ 3, 0, 8, LOG_ON }, &l);
 	OK(box_rows(&l.boxes[PANE_LOG]) >= 2 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
-	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 5, LOG_AUTO }), 17);
-	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, LOG_AUTO }), 17);
+	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, 5, LOG_AUTO }), 17);
+	NUM(layout_log_lines(60, &(struct layout_needs){ 3, 0, 0, LOG_AUTO }), 17);
 	/* Threads that are stuck have more room, as far as the table leaves it. */
-	layout_make(80, 24, &(struct layout_needs){ 1, 7, LOG_AUTO }, &l);
+	layout_make(80, 24, &(struct layout_needs){ 1, 0, 7, LOG_AUTO }, &l);
 	NUM(box_rows(&l.boxes[PANE_WAIT]), 7);
-	layout_make(80, 24, &(struct layout_needs){ 1, 1000, LOG_AUTO }, &l);
+	layout_make(80, 24, &(struct layout_needs){ 1, 0, 1000, LOG_AUTO }, &l);
 	OK(box_rows(&l.boxes[PANE_WAIT]) >= 7 && box_rows(&l.boxes[PANE_TABLE]) >= 3);
-	layout_make(VIEW_MIN_WIDTH - 1, 24, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
+	/* What failed has room where there is some. */
+	layout_make(80, 24, &(struct layout_needs){ 1, 9, 0, LOG_AUTO }, &l);
+	NUM(box_rows(&l.boxes[PANE_FAILURES]), 1);
+	layout_make(80, VIEW_MIN_HEIGHT, &(struct layout_needs){ 1, 9, 0, LOG_AUTO }, &l);
+	NUM(l.boxes[PANE_FAILURES].height, 0);
+	layout_make(VIEW_MIN_WIDTH - 1, 24, &(struct layout_needs){ 1, 0, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
-	layout_make(80, VIEW_MIN_HEIGHT - 1, &(struct layout_needs){ 1, 0, LOG_AUTO }, &l);
+	layout_make(80, VIEW_MIN_HEIGHT - 1, &(struct layout_needs){ 1, 0, 0, LOG_AUTO }, &l);
 	OK(l.too_small);
 }
 
