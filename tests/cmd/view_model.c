@@ -1136,6 +1136,8 @@ TEST("view-lines-fit")
 		st.faults[k] = 1234567890123;
 	for (int b = 0; b < UFFDCTL_NR_BUCKETS; b++)
 		st.buckets[b] = 1234567890 + b;
+	st.failed_ioctls = 1234567890123;
+	failures_add(&m->failures, &(struct uffdctl_failure_totals){ 4194304, 4194304, "fifteen letters", 6, 4000, 1234567890123 });
 	model_scanned(m, scan);
 	model_tick(m, 100 * SECOND, &(struct uffdctl_watch_stats){});
 	model_fault(m, &f);
