@@ -144,8 +144,8 @@ static void tally_figures(json_object *array, const char *name, const struct tal
 	figure(o, "  faults", "faults", a ? known(a->faults) : 0, b ? known(b->faults) : 0, UNIT_COUNT);
 	figure(o, "  wait p50", "wait_p50_ns", percentile(a, 0, 50), percentile(b, 0, 50), UNIT_NS);
 	figure(o, "  wait p99", "wait_p99_ns", percentile(a, 0, 99), percentile(b, 0, 99), UNIT_NS);
-	figure(o, "  queued p99", "queued_p99_ns", percentile(a, 1, 99), percentile(b, 1, 99), UNIT_NS);
-	figure(o, "  handled p99", "handled_p99_ns", percentile(a, 2, 99), percentile(b, 2, 99), UNIT_NS);
+	figure(o, "  queued p99", "queue_p99_ns", percentile(a, 1, 99), percentile(b, 1, 99), UNIT_NS);
+	figure(o, "  handled p99", "handle_p99_ns", percentile(a, 2, 99), percentile(b, 2, 99), UNIT_NS);
 }
 
 /* Those of a, and then those that only b has. */

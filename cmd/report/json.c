@@ -49,17 +49,14 @@ static void add_sums(json_object *o, const struct tally *g)
 static json_object *mapping_json(const struct tally *g)
 {
 	json_object *o = json_object_new_object();
-	char key[32];
 
 	json_pid(o, "pid", g->key.pid);
 	json_text(o, "name", g->key.text);
 	json_address(o, "lowest_addr", g->lowest);
 	json_address(o, "highest_addr", g->highest);
 	add_sums(o, g);
-	for (int i = 0; i < NR_WAITS; i++) {
-		snprintf(key, sizeof(key), "%s_ns", totals_waits[i].name);
-		percentiles_json(o, key, g->waits[i].buckets, g->waits[i].max_ns);
-	}
+	for (int i = 0; i < NR_WAITS; i++)
+		percentiles_json(o, totals_waits[i].key, g->waits[i].buckets, g->waits[i].max_ns);
 	return o;
 }
 

@@ -223,8 +223,8 @@ static json_object *resolver_json(const struct uffdctl_resolver_totals *t)
 
 	json_number(o, "delivered", totals_sum(t->queued, UFFDCTL_NR_BUCKETS));
 	percentiles_json(o, "wait_ns", t->waits, t->max_wait_ns);
-	percentiles_json(o, "queued_ns", t->queued, t->max_queued_ns);
-	percentiles_json(o, "handled_ns", t->handled, t->max_handled_ns);
+	percentiles_json(o, "queue_ns", t->queued, t->max_queued_ns);
+	percentiles_json(o, "handle_ns", t->handled, t->max_handled_ns);
 	return o;
 }
 

@@ -18,11 +18,9 @@ static const struct total {
 	const char *object, *key; /* in JSON; the object that it is in, or NULL */
 	const char *before;	  /* the text before it */
 	size_t count;		  /* where its number is */
-	bool is_state;		  /* of now, not of an interval */
 	bool is_rare;		  /* 0 is not shown in text */
 } totals[] = {
-#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), false, false
-#define STATE(field) offsetof(struct uffdctl_watch_stats, field), true, false
+#define COUNT(field) offsetof(struct uffdctl_watch_stats, field), false
 	{ "faults", "minor", ": minor ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MINOR)]) },
 	{ "faults", "missing", ", missing ", COUNT(faults[BY_KIND(UFFDCTL_KIND_MISSING)]) },
 	{ "faults", "wp", ", wp ", COUNT(faults[BY_KIND(UFFDCTL_KIND_WP)]) },
@@ -33,15 +31,14 @@ static const struct total {
 	{ "ended", "signal", ", signal ", COUNT(ended[UFFDCTL_END_SIGNAL]) },
 	{ "ended", "released", ", released ", COUNT(ended[UFFDCTL_END_RELEASED]) },
 	{ "ended", "not_waited", ", not waited ", COUNT(ended[UFFDCTL_END_NOT_WAITED]) },
-	{ NULL, "pending", ", pending ", STATE(pending) },
-	{ NULL, "pending_before", "; waited before ", STATE(before) },
+	{ NULL, "pending", ", pending ", COUNT(pending) },
+	{ NULL, "pending_before", "; waited before ", COUNT(before) },
 	{ NULL, "lost_events", "; events lost ", COUNT(lost_events) },
 	{ NULL, "missed", ", missed ", COUNT(missed) },
 	{ NULL, "unknown_waits", ", unknown waits ", COUNT(unknown_waits) },
-	{ NULL, "programs_skipped", ", programs skipped ", offsetof(struct uffdctl_watch_stats, skipped), false, true },
+	{ NULL, "programs_skipped", ", programs skipped ", offsetof(struct uffdctl_watch_stats, skipped), true },
 	{ NULL, "failed_ioctls", ", ioctls failed ", COUNT(failed_ioctls) },
 #undef COUNT
-#undef STATE
 };
 
 #define NR_TOTALS (sizeof(totals) / sizeof(totals[0]))
@@ -154,25 +151,16 @@ static void add_histogram(json_object *o, const struct uffdctl_watch_stats *st)
 	json_object_object_add(o, "histogram", histogram);
 }
 
-static void add_percentiles(json_object *o, const struct uffdctl_watch_stats *st, const struct totals_wait *w)
+static void add_totals(json_object *o, const struct uffdctl_watch_stats *st, uint64_t duration_ns)
 {
-	char key[32];
-
-	snprintf(key, sizeof(key), "%s_ns", w->name);
-	percentiles_json(o, key, totals_buckets(st, w), totals_percentile(st, w, 100));
-}
-
-/* @states: also the numbers of threads that wait now */
-static void add_totals(json_object *o, const struct uffdctl_watch_stats *st, bool states)
-{
-	for (size_t i = 0; i < NR_TOTALS; i++) {
-		const struct total *t = &totals[i];
-
-		if (states || !t->is_state)
-			json_number(t->object ? json_member(o, t->object) : o, t->key, value_of(t, st));
-	}
+	json_number(o, "duration_ns", duration_ns);
+	for (size_t i = 0; i < NR_TOTALS; i++)
+		json_number(totals[i].object ? json_member(o, totals[i].object) : o, totals[i].key,
+			    value_of(&totals[i], st));
 	for (int i = 0; i < NR_WAITS; i++)
-		add_percentiles(o, st, &totals_waits[i]);
+		percentiles_json(o, totals_waits[i].key, totals_buckets(st, &totals_waits[i]),
+				 totals_percentile(st, &totals_waits[i], 100));
+	add_histogram(o, st);
 }
 
 static json_object *begin(const struct watch_session *s, const char *type, const struct uffdctl_watch_stats *st,
@@ -181,9 +169,7 @@ static json_object *begin(const struct watch_session *s, const char *type, const
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", type);
-	json_number(o, "duration_ns", duration_ns);
-	add_totals(o, st, true);
-	add_histogram(o, st);
+	add_totals(o, st, duration_ns);
 	json_text(o, "backend", s->backend);
 	return o;
 }
@@ -204,10 +190,9 @@ void summary_json(const struct watch_session *s, const struct uffdctl_watch_stat
 void interval_json(const struct watch_session *s, const struct uffdctl_watch_stats *st,
 		   const struct uffdctl_watch_stats *since, uint64_t duration_ns, uint64_t since_ns)
 {
-	json_object *o = begin(s, "interval", st, duration_ns), *interval = json_member(o, "interval");
+	json_object *o = begin(s, "interval", since, since_ns), *total = json_member(o, "total");
 
-	resolvers_json(s, o);
-	json_number(interval, "duration_ns", since_ns);
-	add_totals(interval, since, false);
+	add_totals(total, st, duration_ns);
+	resolvers_json(s, total);
 	json_print(o);
 }

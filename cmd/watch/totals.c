@@ -36,9 +36,11 @@ uint64_t totals_grown(uint64_t now, uint64_t last)
 /* ---- waits ---- */
 
 const struct totals_wait totals_waits[NR_WAITS] = {
-	{ "wait", offsetof(struct uffdctl_watch_stats, buckets), offsetof(struct uffdctl_watch_stats, max_wait_ns) },
-	{ "queued", offsetof(struct uffdctl_watch_stats, queued), offsetof(struct uffdctl_watch_stats, max_queued_ns) },
-	{ "handled", offsetof(struct uffdctl_watch_stats, handled),
+	{ "wait", "wait_ns", offsetof(struct uffdctl_watch_stats, buckets),
+	  offsetof(struct uffdctl_watch_stats, max_wait_ns) },
+	{ "queued", "queue_ns", offsetof(struct uffdctl_watch_stats, queued),
+	  offsetof(struct uffdctl_watch_stats, max_queued_ns) },
+	{ "handled", "handle_ns", offsetof(struct uffdctl_watch_stats, handled),
 	  offsetof(struct uffdctl_watch_stats, max_handled_ns) },
 };
 

@@ -26,7 +26,7 @@ uint64_t totals_grown(uint64_t now, uint64_t last);
 
 /* The whole wait, and its parts before and after its message is read: where their numbers are in the totals. */
 extern const struct totals_wait {
-	const char *name;
+	const char *name, *key; /* in text, in JSON */
 	size_t buckets, max;
 } totals_waits[NR_WAITS];
 

@@ -79,9 +79,9 @@ def record_million():
         eq((zoomed["pending"], zoomed["delivered"]), (None, None), "what faults do not say is not known")
         if summary["lost_events"]:
             skip("faults were lost, of which the file can't tell; a faster or less busy machine runs the rest")
-        for key in ("faults", "ended", "wait_ns", "queued_ns", "handled_ns", "histogram", "unknown_waits"):
+        for key in ("faults", "ended", "wait_ns", "queue_ns", "handle_ns", "histogram", "unknown_waits"):
             eq(zoomed[key], summary[key], key)
-        rows = lambda s: sorted((r["tid"], r["faults"], json.dumps(r["handled_ns"])) for r in s["resolvers"])
+        rows = lambda s: sorted((r["tid"], r["faults"], json.dumps(r["handle_ns"])) for r in s["resolvers"])
         eq(rows(zoomed), rows(summary), "resolvers")
 
 

@@ -93,7 +93,7 @@ def report_json():
         eq([(x["tid"], x["faults"], x["max_wait_ns"]) for x in r["waiters"]],
            [(13, 10, 50 * MS), (12, 50, 100000), (11, 50, 99000)], "waiters")
         m, = [x for x in r["mapping_waits"] if x["name"]]
-        eq((m["faults"], m["lowest_addr"], m["highest_addr"], m["handled_ns"]["max"]),
+        eq((m["faults"], m["lowest_addr"], m["highest_addr"], m["handle_ns"]["max"]),
            (100, hex(GUEST), hex(GUEST + 99 * PAGE), 80000), "mapping")
         eq(r["longest"][0]["wait_ns"], 50 * MS, "the longest comes first")
         eq([x["wait_ns"] for x in r["longest"]][-1], 100000, "then the next one")

@@ -78,8 +78,8 @@ def parts_agree(faults, s):
         groups.append((r["comm"], r, [f for f in faults if f["resolver_tid"] == r["tid"]]))
     for what, told, some in groups:
         percentiles_agree(some, told["wait_ns"], lambda f: f["wait_ns"], f"{what}: wait")
-        percentiles_agree(some, told["queued_ns"], lambda f: f["queue_ns"], f"{what}: queued")
-        percentiles_agree(some, told["handled_ns"], handled, f"{what}: handled")
+        percentiles_agree(some, told["queue_ns"], lambda f: f["queue_ns"], f"{what}: queued")
+        percentiles_agree(some, told["handle_ns"], handled, f"{what}: handled")
 
 
 def complete(s):
