@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cmd/http.h"
 #include "cmd/options.h"
 #include "cmd/pids.h"
 #include "cmd/terminal.h"
@@ -171,6 +172,21 @@ static const struct uffdctl_check libnbd = {
 	.detail = "this program was built without libnbd: contents come from files and pipes only",
 };
 
+static void check_http(struct uffdctl_check *ret, char *buf)
+{
+	struct http_library lib;
+
+	*ret = (struct uffdctl_check){ .group = "libraries", .name = "libmicrohttpd", .detail = buf };
+	ret->ok = http_load(&lib, buf) == 0;
+	if (ret->ok) {
+		http_unload(&lib);
+		ret->detail = HTTP_LIBRARY " for watch --listen";
+		return;
+	}
+	ret->layers = UFFDCTL_LAYER_SETUP;
+	ret->remedy = HTTP_REMEDY;
+}
+
 /* ---- output ---- */
 
 static void print_heading(const struct uffdctl_doctor *d)
@@ -207,15 +223,19 @@ static int put_facts(struct invocation *inv, const struct uffdctl_doctor *d)
 
 static int put_own_checks(struct invocation *inv, const struct doctor_options *o)
 {
-	struct uffdctl_check terminal;
-	char buf[256];
+	struct uffdctl_check terminal, http;
+	char buf[256], why[HTTP_WHY];
 	int r = 0;
 
 	if (!o->command || !strcmp(o->command, "watch")) {
 		check_terminal(&terminal, buf, sizeof(buf));
 		r = table_row(inv->table, &terminal);
 	}
-	return r >= 0 && !o->command ? table_row(inv->table, &libnbd) : r;
+	if (r < 0 || o->command)
+		return r;
+	check_http(&http, why);
+	r = table_row(inv->table, &http);
+	return r < 0 ? r : table_row(inv->table, &libnbd);
 }
 
 static int put_mappings(struct invocation *inv, const struct uffdctl_doctor *d)

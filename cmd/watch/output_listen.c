@@ -1,72 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Totals for Prometheus by HTTP, made anew for each request. */
-#include <dlfcn.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <microhttpd.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cmd/http.h"
 #include "cmd/messages.h"
 #include "cmd/watch/metrics.h"
 #include "lib/cleanup.h"
 
-#define LIBRARY "libmicrohttpd.so.12"
 #define MAX_CONNECTIONS 16u
 #define MAX_IDLE_S 10u
 
-/* Loaded when it is needed: it brings a library for TLS, and every start of uffdctl would take twice as long. */
-struct library {
-	void *handle;
-	__typeof__(MHD_start_daemon) *start;
-	__typeof__(MHD_stop_daemon) *stop;
-	__typeof__(MHD_run_wait) *run_wait;
-	__typeof__(MHD_create_response_from_buffer) *create_response;
-	__typeof__(MHD_add_response_header) *add_header;
-	__typeof__(MHD_queue_response) *queue_response;
-	__typeof__(MHD_destroy_response) *destroy_response;
-};
-
 struct server {
 	struct metrics metrics;
-	struct library lib;
+	struct http_library lib;
 	struct MHD_Daemon *daemon; /* has the socket */
 };
-
-static const struct {
-	const char *name;
-	size_t at;
-} functions[] = {
-	{ "MHD_start_daemon", offsetof(struct library, start) },
-	{ "MHD_stop_daemon", offsetof(struct library, stop) },
-	{ "MHD_run_wait", offsetof(struct library, run_wait) },
-	{ "MHD_create_response_from_buffer", offsetof(struct library, create_response) },
-	{ "MHD_add_response_header", offsetof(struct library, add_header) },
-	{ "MHD_queue_response", offsetof(struct library, queue_response) },
-	{ "MHD_destroy_response", offsetof(struct library, destroy_response) },
-};
-
-static int load_library(struct library *lib, struct messages *m)
-{
-	lib->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; lib->handle && i < sizeof(functions) / sizeof(functions[0]); i++) {
-		void **f = (void **)((char *)lib + functions[i].at);
-
-		*f = dlsym(lib->handle, functions[i].name);
-		if (*f)
-			continue;
-		dlclose(lib->handle);
-		lib->handle = NULL;
-	}
-	if (lib->handle)
-		return 0;
-	error(m, "--listen needs " LIBRARY " (Debian: apt-get install libmicrohttpd12): %s",
-	      dlerror() ?: "unknown error");
-	return -ENOENT;
-}
 
 /* ---- requests ---- */
 
@@ -215,18 +169,20 @@ static void server_free(struct server *s)
 {
 	if (s->daemon)
 		s->lib.stop(s->daemon);
-	if (s->lib.handle)
-		dlclose(s->lib.handle);
+	http_unload(&s->lib);
 	metrics_end(&s->metrics);
 	free(s);
 }
 
 static int start_server(struct server *s, struct messages *m)
 {
-	int fd, r = load_library(&s->lib, m);
+	char why[HTTP_WHY];
+	int fd;
 
-	if (r < 0)
-		return r;
+	if (http_load(&s->lib, why) < 0) {
+		error(m, "--listen needs " HTTP_LIBRARY " (Debian: " HTTP_REMEDY "): %s", why);
+		return -ENOENT;
+	}
 	fd = open_socket(s->metrics.session->options->listen, m);
 	if (fd < 0)
 		return fd;
@@ -235,7 +191,7 @@ static int start_server(struct server *s, struct messages *m)
 				 MAX_IDLE_S, MHD_OPTION_END);
 	if (!s->daemon) {
 		close(fd);
-		error(m, "--listen: " LIBRARY " can't start a server");
+		error(m, "--listen: " HTTP_LIBRARY " can't start a server");
 		return -EIO;
 	}
 	say_where(fd, m);
