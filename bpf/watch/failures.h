@@ -44,18 +44,24 @@ static __always_inline struct ev_failure *failure_of(struct task_struct *task, _
 	return NULL;
 }
 
-/* An ioctl of the current thread has failed. */
-static __always_inline void ioctl_fails(struct userfaultfd_ctx *ctx, __u32 cmd, long ret)
+/* An ioctl of the current thread has failed. @op: _UFFDIO_* */
+static __always_inline void op_fails(struct userfaultfd_ctx *ctx, __u32 op, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 last = EV_NO_ROOM;
 	struct ev_failure *f;
 
-	if (IOC_TYPE(cmd) != UFFDIO || !ctx || !is_wanted(mm_of(ctx)))
+	if (!ctx || !is_wanted(mm_of(ctx)))
 		return;
-	f = failure_of(task, IOC_NR(cmd) & 0x3f, -ret & 0xfff) ?: bpf_map_lookup_elem(&failures, &last);
+	f = failure_of(task, op & 0x3f, -ret & 0xfff) ?: bpf_map_lookup_elem(&failures, &last);
 	if (f)
 		ADD(f->count, 1);
+}
+
+static __always_inline void ioctl_fails(struct userfaultfd_ctx *ctx, __u32 cmd, long ret)
+{
+	if (IOC_TYPE(cmd) == UFFDIO)
+		op_fails(ctx, IOC_NR(cmd), ret);
 }
 
 #endif

@@ -6,8 +6,11 @@
  * the lock of its queue. There no program is skipped, except with PREEMPT_RT, and a beginning that was skipped can be
  * made up for.
  */
+#include <linux/errno.h>
+
 #define GET(p, field) ((p)->field)
 #include "bpf/watch/fault.h"
+#include "bpf/watch/failures.h"
 
 char _license[] SEC("license") = "GPL";
 
@@ -110,6 +113,35 @@ int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 		delivered(st, s, bpf_ktime_get_ns(), true);
 	else if (!s || !waited_before(s))
 		read_apart(s, task, uffd, msg);
+	return 0;
+}
+
+/* ---- ioctls that fail ---- */
+
+SEC("tp_btf/uffd_range_op")
+int BPF_PROG(range_op, struct userfaultfd_ctx *uffd, unsigned int nr, unsigned long start, unsigned long len,
+	     unsigned long mode, long result)
+{
+	/* If a part was done, the caller gets EAGAIN. */
+	if (result < 0 || (unsigned long)result < len)
+		op_fails(uffd, nr, result < 0 ? result : -EAGAIN);
+	return 0;
+}
+
+SEC("tp_btf/uffd_register")
+int BPF_PROG(registers, struct userfaultfd_ctx *uffd, unsigned long start, unsigned long len, unsigned long mode,
+	     int result)
+{
+	if (result < 0)
+		op_fails(uffd, _UFFDIO_REGISTER, result);
+	return 0;
+}
+
+SEC("tp_btf/uffd_unregister")
+int BPF_PROG(unregisters, struct userfaultfd_ctx *uffd, unsigned long start, unsigned long len, int result)
+{
+	if (result < 0)
+		op_fails(uffd, _UFFDIO_UNREGISTER, result);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static void unload(struct uffdctl_watch *w)
 
 const struct watch_backend watch_tracepoint = {
 	.name = "tracepoint",
-	.flags = WATCH_STEPS,
+	.flags = WATCH_STEPS | WATCH_FAILURES,
 	.probe = probe,
 	.open = attach,
 	.close = unload,

@@ -24,7 +24,7 @@ def watch(*tests):
 def counts(*backends):
     """What these backends count. The rest of watch is tested once by each backend, by sched on the build machine."""
     return [f"watch-{t}-*{b}" for b in backends for t in (
-        "exact", "record", "kernel", "one-page", "ends", "many", "readers")]
+        "exact", "record", "failed", "kernel", "one-page", "ends", "many", "readers")]
 
 
 WATCH_PATCHED = ["tests/vm/tracepoints.py", *watch("*-tracepoint", "watch-takes-*", "watch-no-*")]
