@@ -65,7 +65,7 @@ static error_t parse_report(int key, char *arg, struct argp_state *state)
 	o->json = inv->style.json;
 	/* Before the name of the command, they are taken for all. */
 	if (inv->style.columns || inv->style.raw || inv->style.bytes)
-		return usage_error(state, "--output, --bytes and -r are for commands that print a table");
+		return usage_error(state, "--output, --raw and --bytes are for commands that print a table");
 	return report_options_parse(o, key, arg, state);
 }
 
