@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import PAGE, ROOT, UFFDCTL, contains, eq, fewer, main, ok, run, skip, target, test, wait_until
+from harness import PAGE, ROOT, TargetError, UFFDCTL, contains, eq, fewer, main, ok, run, skip, target, test, wait_until
 from harness.record import blocks
 from harness.watch import Storm, Watch, backends, complete
 
@@ -119,6 +119,24 @@ def record_selection():
         eq((told["faults"]["missing"], told["recording"]["faults"]), (8, 8), "faults")
         eq(told["recording"]["selection"], f"PID {t.pid} --range={m['start']:x}+{half} --kind=missing", "selection")
         eq(told["recording"]["kernel"], os.uname().release, "kernel")
+
+
+@test(each={b: (b,) for b in BACKENDS})
+def record_failures(backend):
+    """Ioctls that failed, as the summary has them."""
+    with folder() as d, target("anon", mode="missing") as (t, m):
+        path = f"{d}/record"
+        w = Watch("--record", path, f"--backend={backend}", t.pid)
+        wait_until(lambda: size_of(path), "the file")
+        for offset in (1, 1, 2):
+            with contextlib.suppress(TargetError):
+                t.copy(uffd=t.u, id=m["id"], offset=offset, len=PAGE, seed=1)
+        _, summary = w.stop()
+        told, _ = report(path, check=0)
+        same_as_summary(told, summary)
+        eq([(f["tid"], f["op"], f["errno"], f["count"]) for f in told["failures"]], [(t.pid, "copy", "EINVAL", 3)], "failures")
+        contains(run("report", path, check=0).out, "WHO FAILED")
+        eq(report("--time=0-1h", path, check=0)[0]["failures"], None, "of a part it is not known")
 
 
 @test(limit=120)

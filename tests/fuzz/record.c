@@ -61,6 +61,7 @@ static void read_all(struct uffdctl *u, const char *path)
 {
 	struct uffdctl_watch_stats st = { .size = sizeof(st) };
 	const struct uffdctl_resolver_totals *resolver;
+	const struct uffdctl_failure_totals *failure;
 	const struct uffdctl_fault *f;
 	struct uffdctl_record *r;
 	const char *symbol;
@@ -73,6 +74,8 @@ static void read_all(struct uffdctl *u, const char *path)
 	uffdctl_record_stats(r, &st, &passed_ns);
 	for (size_t at = 0; (resolver = uffdctl_record_resolver(r, &at));)
 		ENSURE(!resolver->comm[15]);
+	for (size_t at = 0; (failure = uffdctl_record_failure(r, &at));)
+		ENSURE(!failure->comm[15] && failure->op <= RECORD_MAX_IOCTL && failure->error >= 0);
 	uffdctl_record_close(r);
 }
 
