@@ -49,7 +49,7 @@ static error_t parse_argument(struct drive_options *o, const char *arg, const st
 static error_t check_arguments(const struct drive_options *o, const struct argp_state *state)
 {
 	if (!o->pid && !o->name)
-		return usage_error(state, "no PID given");
+		return usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
 	if (!o->ranges)
 		return usage_error(state,
 				   "no RANGE given: START-END, START+LEN, ADDRESS, @GLOB, :SYMBOL or all (see uffdctl(1))");

@@ -24,7 +24,7 @@ static error_t parse_place(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		return parse_argument(p, arg, state);
 	case ARGP_KEY_END:
-		return p->pid || p->name ? 0 : usage_error(state, "no PID given");
+		return p->pid || p->name ? 0 : usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
 	case ARGP_KEY_ERROR:
 		uffdctl_ranges_free(p->ranges);
 		return 0;

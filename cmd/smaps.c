@@ -185,7 +185,7 @@ static error_t parse_smaps(int key, char *arg, struct argp_state *state)
 		o->flags |= UFFDCTL_MAPS_SIZES;
 		return 0;
 	case ARGP_KEY_END:
-		return o->pids.nr ? 0 : usage_error(state, "no PID given");
+		return o->pids.nr ? 0 : usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
