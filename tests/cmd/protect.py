@@ -4,7 +4,7 @@ import errno
 import sys
 
 sys.path[0] += "/.."
-from harness import (HUGE, PAGE, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, target, test,
+from harness import (FEATURES, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, target, test,
                      wait_until)
 
 NR = 8
@@ -96,10 +96,11 @@ def protect_write(kind, page, how):
 @test(each={k: v for k, v in KINDS.items()})
 def protect_read_write(kind, page):
     """Reads wait as well."""
-    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page) as (t, m):
-        r = run("register", "-m", "rwp", t.pid, f"{m['addr']}+{NR * page}")
-        if r.rc:
-            skip("no rwp on this kernel; Linux 7.3 runs this")
+    with Target() as t:
+        if "rwp" not in t.uffd()["supported"]:
+            skip("this kernel has no rwp; Linux 7.3 runs this")
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page, features=[*FEATURES, "rwp"]) as (t, m):
+        run("register", "-q", "-m", "rwp", t.pid, f"{m['addr']}+{NR * page}", check=0)
         t.fill(id=m["id"], seed=1, through="self")
         run("rwprotect", t.pid, "all", check=0)
         eq(totals(t, m, page)["rwp"], NR * page, "all are marked")
