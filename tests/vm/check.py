@@ -81,7 +81,8 @@ def main(kernels, programs):
         order = sorted(kernels, key=lambda k: not build.is_built(k))
         ready = {k: ones.submit(vm, k, "--get", stdout=subprocess.DEVNULL) for k in order}
         work = {k: [] for k in kernels}
-        for k in reversed(order):
+        # What is built has the longest programs as well: first, if it is there already.
+        for k in sorted(reversed(order), key=lambda k: not (build.is_built(k) and build.cached(k))):
             for number, words in enumerate([programs] if programs else plan(k).boots, 1):
                 output = open(os.path.join(OUTPUT, f"{k.replace('/', '_')}.{number}"), "w+b")
                 work[k].append((guests.submit(boot, k, ready[k], words, output), output))
