@@ -528,10 +528,10 @@ struct uffdctl_watch_stats {
 
 /* Ioctls of a thread that failed with the same error. */
 struct uffdctl_failure_totals {
-	pid_t pid, tid;	 /* 0: of all that found no room */
+	pid_t pid, tid;	 /* 0: not in our PID namespace */
 	char comm[16];	 /* raw bytes */
 	unsigned int op; /* for uffdctl_ioctl_name() */
-	int error;	 /* errno */
+	int error;	 /* errno; 0: of all that found no room */
 	uint64_t count;
 };
 

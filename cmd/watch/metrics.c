@@ -166,19 +166,19 @@ static void put_failures(FILE *f, const struct watch_session *s, const struct uf
 	for (size_t at = 0; (t = uffdctl_watch_failure(s->watch, &at));) {
 		size_t i = 0;
 
-		while (i < nr && (sums[i].op != t->op || sums[i].error != t->error || !sums[i].pid != !t->pid))
+		while (i < nr && (sums[i].op != t->op || sums[i].error != t->error))
 			i++;
 		if (i == nr && nr == MAX_FAILURES)
 			continue;
 		if (i == nr)
-			sums[nr++] = (struct uffdctl_failure_totals){ .pid = t->pid, .op = t->op, .error = t->error };
+			sums[nr++] = (struct uffdctl_failure_totals){ .op = t->op, .error = t->error };
 		sums[i].count += t->count;
 	}
 	put_family(f, "uffd_ioctl_errors_total", "counter", "Ioctls on userfaultfds that failed.");
 	for (size_t i = 0; i < nr; i++)
 		fprintf(f, "uffd_ioctl_errors_total{op=\"%s\",errno=\"%s\"} %" PRIu64 "\n",
-			sums[i].pid ? uffdctl_ioctl_name(sums[i].op) ?: OTHER : OTHER,
-			sums[i].pid ? error_name(sums[i].error, number) : OTHER, sums[i].count);
+			sums[i].error ? uffdctl_ioctl_name(sums[i].op) ?: OTHER : OTHER,
+			sums[i].error ? error_name(sums[i].error, number) : OTHER, sums[i].count);
 }
 
 static void put_one(FILE *f, const char *name, const char *type, const char *help, uint64_t n)

@@ -88,7 +88,7 @@ static uint64_t count_again(const struct watch_session *s)
 	uint64_t nr = 0;
 
 	for (size_t at = 0; (f = uffdctl_watch_failure(s->watch, &at));)
-		nr += f->pid && f->error == EAGAIN ? f->count : 0;
+		nr += f->error == EAGAIN ? f->count : 0;
 	return nr;
 }
 

@@ -86,9 +86,10 @@ static void put_rows(const struct rows *r, const char *heading)
 		printf("%zu more: see --json\n", r->nr_all - r->nr);
 }
 
-static const char *name_of(pid_t pid, const char *raw, char **ret)
+/* @known: 0: of those that found no room */
+static const char *name_of(int known, const char *raw, char **ret)
 {
-	return !pid ? "(others)" : uffdctl_escape(raw, ret) < 0 ? "?" : *ret;
+	return !known ? "(others)" : uffdctl_escape(raw, ret) < 0 ? "?" : *ret;
 }
 
 static void add_team(struct rows *r, const struct uffdctl_team_totals *t)
@@ -156,8 +157,8 @@ static void add_failure(struct rows *r, const struct uffdctl_failure_totals *t)
 
 	if (text)
 		snprintf(text, sizeof(r->rows[0].text), "%8d %8d %-15.60s %-12s %-15s %10" PRIu64, t->pid, t->tid,
-			 name_of(t->pid, t->comm, &escaped), t->pid ? uffdctl_ioctl_name(t->op) ?: "?" : "-",
-			 t->pid ? error_name(t->error, number) : "-", t->count);
+			 name_of(t->error, t->comm, &escaped), t->error ? uffdctl_ioctl_name(t->op) ?: "?" : "-",
+			 t->error ? error_name(t->error, number) : "-", t->count);
 }
 
 void failures_text(const struct watch_session *s)
@@ -293,9 +294,9 @@ static json_object *failure_json(const struct uffdctl_failure_totals *t)
 
 	json_pid(o, "pid", t->pid);
 	json_pid(o, "tid", t->tid);
-	json_text(o, "comm", t->pid ? t->comm : NULL);
-	json_text(o, "op", t->pid ? uffdctl_ioctl_name(t->op) : NULL);
-	json_text(o, "errno", t->pid ? error_name(t->error, number) : NULL);
+	json_text(o, "comm", t->error ? t->comm : NULL);
+	json_text(o, "op", t->error ? uffdctl_ioctl_name(t->op) : NULL);
+	json_text(o, "errno", t->error ? error_name(t->error, number) : NULL);
 	json_number(o, "count", t->count);
 	return o;
 }

@@ -70,7 +70,7 @@ def doctor_proved(make):
         for command in ("list", "pending", "smaps"):
             prove(place, t, command, t.pid)
         prove(place, t, "watch", "--summary", "-d", "10ms", t.pid)
-        for command in ("unregister", "continue", "zeropage", "copy"):
+        for command in ("unregister", "continue", "zeropage", "copy", "poison", "writeprotect", "rwprotect"):
             more = ["--from-zero"] if command == "copy" else []
             ok(not prove(place, t, command, *more, t.pid, "all"), f"{command}: nothing is registered")
         if prove(place, t, "register", t.pid, f"{shared['addr']}+{8 * PAGE}"):
@@ -79,6 +79,8 @@ def doctor_proved(make):
             prove(place, t, command, t.pid, "all")
         prove(place, t, "zeropage", t.pid, f"{private['addr']}+{PAGE}")
         prove(place, t, "copy", "--from-zero", t.pid, "all")
+        for command in ("poison", "writeprotect"):
+            prove(place, t, command, t.pid, "all")
         prove(place, t, "unregister", t.pid, "all")
 
 

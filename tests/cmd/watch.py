@@ -205,6 +205,25 @@ def watch_failed_ioctls():
         contains(text, "ioctls failed 0")
 
 
+@by_backend
+def watch_failed_ioctls_outside():
+    """Of a thread that has no number in our PID namespace: its name, ioctl and error are known all the same."""
+    with target("anon", mode="missing") as (t, m), tempfile.TemporaryFile() as err:
+        t.comm(name="outside")
+        p = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", UFFDCTL, "watch", "-v", "--json", "--summary",
+                              "-d", "2", f"--backend={BACKEND}"], stdout=subprocess.PIPE, stderr=err)
+        wait_until(lambda: p.poll() is not None or b"watching with" in os.pread(err.fileno(), 4096, 0), "it watches", timeout=30)
+        try:
+            t.copy(uffd=t.u, id=m["id"], offset=1, len=PAGE, seed=1)
+        except TargetError as e:
+            eq(e.errno, errno.EINVAL, "errno")
+        out = p.communicate()[0]
+        if p.returncode:
+            skip(f"unshare --pid: {os.pread(err.fileno(), 4096, 0).decode()}; root, and a kernel with PID namespaces, runs this")
+        eq([(f["pid"], f["comm"], f["op"], f["errno"], f["count"]) for f in json.loads(out)["failures"] if f["comm"] == "outside"],
+           [(None, "outside", "copy", "EINVAL", 1)], "failures")
+
+
 @by_backend(limit=120)
 def watch_vectors():
     """Messages read by readv(2) and preadv2(2), each in two buffers."""

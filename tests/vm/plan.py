@@ -43,7 +43,7 @@ SOME = {
 }
 NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "gmem",
          "lock", "story")
-# Nor is each kernel the first one to have something.
+# These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
 LESS = ("list", "pages", "pending", "register", "protect")
 

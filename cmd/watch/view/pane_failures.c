@@ -9,11 +9,11 @@ static void get_error(const struct picture *p, const void *row, struct field *f)
 	char number[16];
 
 	(void)p;
-	field_word(f, r->totals.pid ? error_name(r->totals.error, number) : NULL);
+	field_word(f, r->totals.error ? error_name(r->totals.error, number) : NULL);
 }
 
 COLUMN_GET(thread, failure, field_pid_and_name(f, r->totals.tid, r->totals.comm));
-COLUMN_GET(op, failure, field_word(f, r->totals.pid ? uffdctl_ioctl_name(r->totals.op) : NULL));
+COLUMN_GET(op, failure, field_word(f, r->totals.error ? uffdctl_ioctl_name(r->totals.op) : NULL));
 COLUMN_GET(count, failure, field_count(f, r->count));
 
 static const struct view_column all_columns[] = {
