@@ -69,18 +69,21 @@ static const struct need needs[] = {
 	  .better = CHECK(BPF_ITERATORS),
 	  .flags = NEED_MEMORY | NEED_ATTACH,
 	  .modes = UFFDCTL_MODE_MISSING | UFFDCTL_MODE_MINOR,
+	  .ioctl = UFFDIO_POISON,
 	  .less = LESS_UFFD },
 	{ .command = "writeprotect",
 	  .all = ON_UFFD,
 	  .better = CHECK(BPF_ITERATORS),
 	  .flags = NEED_MEMORY | NEED_ATTACH,
 	  .modes = UFFDCTL_MODE_WP,
+	  .ioctl = UFFDIO_WRITEPROTECT,
 	  .less = LESS_UFFD },
 	{ .command = "rwprotect",
 	  .all = ON_UFFD,
 	  .better = CHECK(BPF_ITERATORS),
 	  .flags = NEED_MEMORY | NEED_ATTACH,
 	  .modes = UFFDCTL_MODE_RWP,
+	  .ioctl = UFFDIO_RWPROTECT,
 	  .less = LESS_UFFD },
 	{ .command = "wake", .all = ON_UFFD, .better = CHECK(BPF_ITERATORS), .flags = NEED_ATTACH, .less = LESS_UFFD },
 	{ .command = "watch", .all = CHECK(BPF_MAP) | CHECK(BPF_PROGRAM) | CHECK(BPF_ITERATORS), .any = BACKENDS },
@@ -139,6 +142,13 @@ static struct finding refused(struct uffdctl_doctor *d, const struct finding *f,
 				 .remedy = f->remedy };
 }
 
+struct finding need_no_ioctl(struct uffdctl_doctor *d)
+{
+	return found_no(UFFDCTL_LAYER_KERNEL,
+			doctor_text(d, "this kernel has no UFFDIO_%s", uffdctl_ioctl_name(_IOC_NR(d->need->ioctl))),
+			NULL);
+}
+
 /* @works: "it works", with what must be said of the process */
 static struct finding accepted(struct uffdctl_doctor *d, const struct need *n, const char *works)
 {
@@ -161,6 +171,7 @@ static struct finding judge(struct uffdctl_doctor *d, const struct need *n, cons
 {
 	/* What a process of ours permits does not matter where that process itself was asked. */
 	uint64_t all = d->pid ? n->all & ~(CHECK(PTRACE_READ) | CHECK(PIDFD_GETFD)) : n->all;
+	_cleanup_close_ int uffd = -1;
 	const struct finding *f;
 	const char *name;
 
@@ -168,6 +179,8 @@ static struct finding judge(struct uffdctl_doctor *d, const struct need *n, cons
 		return refused(d, f, name);
 	if (!target->ok)
 		return *target;
+	if (!d->pid && n->ioctl && doctor_uffd(d, 0, &uffd) == 0 && !uffd_has_ioctl(uffd, n->ioctl))
+		return need_no_ioctl(d);
 	if (!has_one(d, n->any) && (f = lacking(d, n->any, 0, &name)))
 		return refused(d, f, name);
 	if ((f = lacking(d, all, UFFDCTL_UNKNOWN, &name)))

@@ -172,6 +172,23 @@ static struct finding why_no_handle(struct patient *p, int err)
 	}
 }
 
+/* Asked of the userfaultfd itself: there may be no way to one of our own. */
+static void check_ioctl(struct patient *p, pid_t holder, int number)
+{
+	struct uffdctl_doctor *d = p->d;
+	_cleanup_close_ int pidfd = -1, fd = -1;
+	const char *name = doctor_text(d, "process-%s", d->need->command);
+	int r = pidfd_open_process(holder, &pidfd);
+
+	if (r == 0)
+		r = pidfd_take_fd(holder, pidfd, number, &fd);
+	add(p, name,
+	    r < 0				 ? found_unknown(0, strerror(-r))
+	    : uffd_has_ioctl(fd, d->need->ioctl) ? found_yes("the kernel knows this ioctl")
+						 : need_no_ioctl(d),
+	    true);
+}
+
 static void check_uffd(struct patient *p)
 {
 	struct uffdctl_doctor *d = p->d;
@@ -193,8 +210,10 @@ static void check_uffd(struct patient *p)
 	} else {
 		f = why_no_handle(p, r);
 	}
-	uffdctl_handle_close(h);
 	add(p, "process-userfaultfd", f, true);
+	if (r == 0 && d->need->ioctl)
+		check_ioctl(p, uffdctl_handle_pid(h), uffdctl_handle_fd(h));
+	uffdctl_handle_close(h);
 	if (r == -ENOTUNIQ && p->verdict.ok == 1)
 		p->verdict.detail = "it works, with --fd=PID:FD: there are several userfaultfds";
 }

@@ -122,6 +122,11 @@ bool uffd_is_changing(int uffd)
 	return ioctl(uffd, UFFDIO_CONTINUE, &c) < 0 && errno == EAGAIN;
 }
 
+bool uffd_has_ioctl(int uffd, unsigned long request)
+{
+	return ioctl(uffd, request, NULL) == 0 || errno == EFAULT || errno == EAGAIN;
+}
+
 int uffd_copy(int uffd, struct uffdctl_range range, const void *src, uint64_t mode, uint64_t *done)
 {
 	struct uffdio_copy c = { .dst = range.start, .src = (uintptr_t)src, .len = range_len(range), .mode = mode };

@@ -28,6 +28,9 @@ int uffd_guard(int *ret);
 /* Is an event unread, so that the kernel refuses to resolve faults (EAGAIN)? Changes nothing. */
 bool uffd_is_changing(int uffd);
 
+/* Does the kernel know this ioctl? Changes nothing: it does not come further than to its argument. */
+bool uffd_has_ioctl(int uffd, unsigned long request);
+
 /* The ioctls; ret_features and ret_ioctls may be NULL. */
 int uffd_handshake(int uffd, uint64_t features, uint64_t *ret_features);
 
