@@ -145,7 +145,8 @@ static struct finding refused(struct uffdctl_doctor *d, const struct finding *f,
 struct finding need_no_ioctl(struct uffdctl_doctor *d)
 {
 	return found_no(UFFDCTL_LAYER_KERNEL,
-			doctor_text(d, "this kernel has no UFFDIO_%s", uffdctl_ioctl_name(_IOC_NR(d->need->ioctl))),
+			doctor_text(d, "userfaultfd of this kernel has no ioctl %s",
+				    uffdctl_ioctl_name(_IOC_NR(d->need->ioctl))),
 			NULL);
 }
 
