@@ -524,6 +524,7 @@ struct uffdctl_watch_stats {
 	 * see them.
 	 */
 	uint64_t failed_ioctls;
+	uint64_t sum_wait_ns; /* of all waits that are known */
 };
 
 /* Ioctls of a thread that failed with the same error. */

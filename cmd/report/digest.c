@@ -54,6 +54,7 @@ static void count(struct digest *d, const struct uffdctl_fault *f, const struct 
 	d->faults[BY_KIND(f->kind)]++;
 	d->ended[f->end]++;
 	d->unknown_waits += f->wait_ns == UFFDCTL_UNKNOWN;
+	d->sum_wait_ns += f->wait_ns == UFFDCTL_UNKNOWN ? 0 : f->wait_ns;
 	d->first_ns = at < d->first_ns ? at : d->first_ns;
 	d->last_ns = at > d->last_ns ? at : d->last_ns;
 	waits_add(d->waits, parts);
@@ -197,6 +198,7 @@ static void put_stats(struct digest *d)
 	*st = (struct uffdctl_watch_stats){
 		.size = sizeof(*st),
 		.unknown_waits = d->unknown_waits,
+		.sum_wait_ns = d->sum_wait_ns,
 		.max_wait_ns = d->waits[0].max_ns,
 		.max_queued_ns = d->waits[1].max_ns,
 		.max_handled_ns = d->waits[2].max_ns,

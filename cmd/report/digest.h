@@ -20,7 +20,7 @@ struct digest {
 	struct long_wait *longest; /* in order */
 	size_t nr_longest, max_longest;
 	uint64_t faults[UFFDCTL_MAX_MODES], ended[UFFDCTL_MAX_ENDS];
-	uint64_t unknown_waits;
+	uint64_t unknown_waits, sum_wait_ns;
 	bool out_of_memory;	    /* a fault is not among the longest for want of it */
 	uint64_t first_ns, last_ns; /* when faults began, after watching began */
 	struct waits waits[NR_WAITS];

@@ -9,7 +9,7 @@
 #include "cmd/watch/totals.h"
 #include "lib/cleanup.h"
 
-/* Prometheus keeps each value of a label for good: so many processes have their own, the others share one. */
+/* Prometheus keeps each value of a label for good: so many processes or mappings have their own, the others share one. */
 #define MAX_NAMES 32
 #define OTHER "other"
 /* There are eleven ioctls, each with less than ten errors. */
@@ -56,27 +56,28 @@ static const char *name_of(const struct metrics *m, pid_t pid)
 	return OTHER;
 }
 
-/* Totals of processes with the same name, those that were met first. */
+/* Totals of processes, and mappings, with the same names: those that were met first. */
 struct by_name {
-	struct {
-		const char *name;
+	struct labels {
+		const char *process, *mapping; /* NULL: totals are not by mapping */
 		uint64_t faults, wait_ns;
 	} rows[MAX_NAMES + 1]; /* the last one is of the others */
 	size_t nr;
 };
 
-static void add_thread(struct by_name *b, const char *name, const struct uffdctl_thread_totals *t)
+static void add_totals(struct by_name *b, const struct labels *more)
 {
 	size_t i = 0;
 
-	while (i < b->nr && strcmp(b->rows[i].name, name))
+	while (i < b->nr && (strcmp(b->rows[i].process, more->process) ||
+			     (more->mapping && strcmp(b->rows[i].mapping, more->mapping))))
 		i++;
-	if (!strcmp(name, OTHER) || i == MAX_NAMES)
+	if (!strcmp(more->process, OTHER) || i == MAX_NAMES)
 		i = MAX_NAMES;
 	else if (i == b->nr)
-		b->rows[b->nr++].name = name;
-	b->rows[i].faults += t->faults;
-	b->rows[i].wait_ns += t->wait_ns;
+		b->rows[b->nr++] = (struct labels){ more->process, more->mapping, 0, 0 };
+	b->rows[i].faults += more->faults;
+	b->rows[i].wait_ns += more->wait_ns;
 }
 
 /* ---- writing ---- */
@@ -144,9 +145,9 @@ static uint64_t sum_of(const uint64_t *buckets, uint64_t max_ns)
 	return sum;
 }
 
-static void put_waits(FILE *f, const struct uffdctl_watch_stats *st, uint64_t wait_ns)
+static void put_waits(FILE *f, const struct uffdctl_watch_stats *st)
 {
-	put_histogram(f, "uffd_fault_wait_seconds", "How long threads waited.", st->buckets, wait_ns);
+	put_histogram(f, "uffd_fault_wait_seconds", "How long threads waited.", st->buckets, st->sum_wait_ns);
 	put_histogram(f, "uffd_fault_queue_seconds", "The part of it until the message was read (sum: up to 6 % more).",
 		      st->queued, sum_of(st->queued, st->max_queued_ns));
 	put_histogram(f, "uffd_fault_handle_seconds", "The part of it after that (sum: up to 6 % more).", st->handled,
@@ -207,35 +208,67 @@ static void put_pending(FILE *f, const struct watch_session *s)
 	fprintf(f, "uffd_longest_wait_seconds %.9f\n", seconds(longest));
 }
 
-/* Returns the sum of all waits. */
-static uint64_t put_processes(FILE *f, struct metrics *m, bool write)
+static void put_labels(FILE *f, const char *name, const struct labels *l)
 {
-	const struct uffdctl_thread_totals *t;
-	struct by_name b = { .rows[MAX_NAMES].name = OTHER };
-	uint64_t sum = 0;
-
-	for (size_t at = 0; (t = uffdctl_watch_thread(m->session->watch, &at));) {
-		add_thread(&b, name_of(m, t->pid), t);
-		sum += t->wait_ns;
+	fprintf(f, "%s{process=\"", name);
+	put_label(f, l->process);
+	if (l->mapping) {
+		fputs("\",mapping=\"", f);
+		put_label(f, l->mapping);
 	}
-	for (int waits = 0; write && waits < 2; waits++) {
-		const char *name = waits ? "uffd_process_wait_seconds_total" : "uffd_process_faults_total";
+	fputs("\"} ", f);
+}
 
-		put_family(f, name, "counter",
-			   waits ? "How long threads of processes with this name waited, all together."
-				 : "Faults of threads of processes with this name.");
-		for (size_t i = 0; i <= MAX_NAMES; i++) {
-			if (i >= b.nr && i < MAX_NAMES)
-				continue;
-			fprintf(f, "%s{process=\"", name);
-			put_label(f, b.rows[i].name);
-			if (waits)
-				fprintf(f, "\"} %.9f\n", seconds(b.rows[i].wait_ns));
-			else
-				fprintf(f, "\"} %" PRIu64 "\n", b.rows[i].faults);
+static void put_by_name(FILE *f, const struct by_name *b, const char *faults, const char *waits, const char *of)
+{
+	char help[128];
+
+	snprintf(help, sizeof(help), "Faults of %s.", of);
+	put_family(f, faults, "counter", help);
+	for (size_t i = 0; i <= MAX_NAMES; i++)
+		if (i < b->nr || i == MAX_NAMES) {
+			put_labels(f, faults, &b->rows[i]);
+			fprintf(f, "%" PRIu64 "\n", b->rows[i].faults);
 		}
-	}
-	return sum;
+	put_family(f, waits, "counter", "How long threads waited in these, all together.");
+	for (size_t i = 0; i <= MAX_NAMES; i++)
+		if (i < b->nr || i == MAX_NAMES) {
+			put_labels(f, waits, &b->rows[i]);
+			fprintf(f, "%.9f\n", seconds(b->rows[i].wait_ns));
+		}
+}
+
+static void put_processes(FILE *f, const struct metrics *m)
+{
+	struct by_name b = { .rows[MAX_NAMES].process = OTHER };
+	const struct uffdctl_thread_totals *t;
+
+	for (size_t at = 0; (t = uffdctl_watch_thread(m->session->watch, &at));)
+		add_totals(&b, &(struct labels){ name_of(m, t->pid), NULL, t->faults, t->wait_ns });
+	put_by_name(f, &b, "uffd_process_faults_total", "uffd_process_wait_seconds_total",
+		    "threads of processes with this name");
+}
+
+/* "[anon:7f1640000000]" without its address, which would be a new value at each start of a program. */
+static const char *label_of(const char *mapping)
+{
+	const char *address = mapping && !strncmp(mapping, "[anon:", 6) ? mapping + 6 : NULL;
+
+	if (!mapping)
+		return OTHER;
+	return !*mapping || (address && address[strspn(address, "0123456789abcdef")] == ']') ? "[anon]" : mapping;
+}
+
+static void put_mappings(FILE *f, const struct metrics *m)
+{
+	struct by_name b = { .rows[MAX_NAMES] = { .process = OTHER, .mapping = OTHER } };
+	const struct by_mapping *p = m->session->by_mapping;
+
+	for (size_t i = 0; i <= p->nr; i++)
+		add_totals(&b, &(struct labels){ name_of(m, p->list[i].pid), label_of(p->list[i].name),
+						 p->list[i].faults, p->list[i].wait_ns });
+	put_by_name(f, &b, "uffd_mapping_faults_total", "uffd_mapping_wait_seconds_total",
+		    "memory of processes with this name, in mappings with this name");
 }
 
 void metrics_put(FILE *f, struct metrics *m, const struct uffdctl_watch_stats *st)
@@ -243,8 +276,10 @@ void metrics_put(FILE *f, struct metrics *m, const struct uffdctl_watch_stats *s
 	learn_names(m);
 	put_faults(f, st);
 	put_failures(f, m->session, st);
-	put_waits(f, st, put_processes(f, m, false));
-	put_processes(f, m, true);
+	put_waits(f, st);
+	put_processes(f, m);
+	if (m->session->by_mapping)
+		put_mappings(f, m);
 	put_pending(f, m->session);
 	put_one(f, "uffd_lost_events_total", "counter", "Faults that are in the totals, but not in the stream.",
 		st->lost_events);

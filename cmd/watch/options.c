@@ -26,6 +26,7 @@ enum {
 	OPT_UNTIL_CLOSED,
 	OPT_METRICS,
 	OPT_LISTEN,
+	OPT_BY_MAPPING,
 	OPT_RECORD,
 	OPT_RECORD_SIZE,
 };
@@ -38,6 +39,8 @@ const struct argp_option watch_argp_options[] = {
 	  "Print nothing; write totals to FILE at each interval, by default 15s, for Prometheus' node_exporter", 10 },
 	{ "listen", OPT_LISTEN, "[ADDRESS:]PORT", 0,
 	  "Print nothing; answer GET /metrics with the same totals, by default only to this machine", 10 },
+	{ "by-mapping", OPT_BY_MAPPING, NULL, 0,
+	  "With --openmetrics and --listen: totals by mapping, too; this costs what lines cost", 10 },
 	{ "control", OPT_CONTROL, NULL, 0, "Enable keys in the view that continue minor faults, after a confirmation",
 	  10 },
 	{ "record", OPT_RECORD, "FILE", 0,
@@ -153,6 +156,7 @@ static const struct setter {
 	{ OPT_METRICS, FIELD(metrics), set_path, "openmetrics", "the path of a file" },
 	{ OPT_LISTEN, FIELD(listen), set_listen, "listen", "PORT, ADDRESS:PORT or [ADDRESS]:PORT" },
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
+	{ OPT_BY_MAPPING, FIELD(by_mapping), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },
 	{ OPT_UNTIL_CLOSED, FIELD(until_closed), set_flag, NULL, NULL },
 	{ OPT_LINES, FIELD(source_lines), set_flag, NULL, NULL },
@@ -209,6 +213,10 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 			state,
 			"--%s shows no faults: it can't be combined with --json, --line, --record, --min-wait and --count",
 			o->metrics ? "openmetrics" : "listen");
+	if (o->by_mapping && !o->metrics && !o->listen)
+		return usage_error(
+			state,
+			"--by-mapping is for --openmetrics and --listen: a summary has these totals, but for --summary");
 	if (o->listen && o->interval_ns)
 		return usage_error(state, "--listen has no --interval: totals are made for each request");
 	if (o->summary_only && o->record)
@@ -235,7 +243,7 @@ error_t watch_options_parse(struct watch_options *o, int key, const char *arg, s
 	case OPT_RANGE:
 		return keep_range(o, arg);
 	case ARGP_KEY_END:
-		o->summary_only |= o->metrics || o->listen;
+		o->summary_only |= (o->metrics || o->listen) && !o->by_mapping;
 		if (o->metrics)
 			o->interval_ns = o->interval_ns ?: METRICS_NS;
 		return check(o, state);

@@ -7,7 +7,7 @@
 
 struct watch_options {
 	struct pids pids;
-	bool json, lines, summary_only, control, children, until_closed;
+	bool json, lines, summary_only, control, children, until_closed, by_mapping;
 	bool source_lines; /* of instructions */
 	uint64_t max_count, duration_ns;
 	uint64_t interval_ns;	    /* 0: the default of the output form */

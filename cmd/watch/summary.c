@@ -160,6 +160,7 @@ static void add_totals(json_object *o, const struct uffdctl_watch_stats *st, uin
 	for (int i = 0; i < NR_WAITS; i++)
 		percentiles_json(o, totals_waits[i].key, totals_buckets(st, &totals_waits[i]),
 				 totals_percentile(st, &totals_waits[i], 100));
+	json_number(json_member(o, totals_waits[0].key), "sum", st->sum_wait_ns);
 	add_histogram(o, st);
 }
 

@@ -116,7 +116,7 @@ enum record_kind {
 	X(faults[0]) X(faults[1]) X(faults[2]) X(faults[3]) X(ended[0]) X(ended[1]) X(ended[2]) X(ended[3])     \
 	X(pending) X(before) X(before_left) X(blocked) X(delivered) X(lost_events) X(missed) X(unknown_waits)   \
 	X(skipped) X(max_wait_ns) X(max_queued_ns) X(max_handled_ns)                                            \
-	X(failed_ioctls) RECORD_KIND_ENDS(X, 0) RECORD_KIND_ENDS(X, 1) RECORD_KIND_ENDS(X, 2) RECORD_KIND_ENDS(X, 3)
+	X(failed_ioctls) X(sum_wait_ns) RECORD_KIND_ENDS(X, 0) RECORD_KIND_ENDS(X, 1) RECORD_KIND_ENDS(X, 2) RECORD_KIND_ENDS(X, 3)
 
 #define RECORD_KIND_ENDS(X, kind)                                                                               \
 	X(ended_by_kind[kind][0]) X(ended_by_kind[kind][1]) X(ended_by_kind[kind][2]) X(ended_by_kind[kind][3])

@@ -421,7 +421,7 @@ UFFDCTL_EXPORT int uffdctl_recorder_flush(struct uffdctl_recorder *r)
 	return write_block(r);
 }
 
-OPTS_CHECK(uffdctl_watch_stats, failed_ioctls);
+OPTS_CHECK(uffdctl_watch_stats, sum_wait_ns);
 
 UFFDCTL_EXPORT int uffdctl_recorder_end(struct uffdctl_recorder *r, const struct uffdctl_watch_stats *stats,
 					uint64_t passed_ns)

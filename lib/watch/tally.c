@@ -123,6 +123,16 @@ static uint64_t sum_failures(struct uffdctl_watch *w)
 	return sum;
 }
 
+static uint64_t sum_waits(struct uffdctl_watch *w)
+{
+	const struct uffdctl_thread_totals *t;
+	uint64_t sum = 0;
+
+	for (size_t at = 0; (t = uffdctl_watch_thread(w, &at));)
+		sum += t->wait_ns;
+	return sum;
+}
+
 int watch_sum_tally(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 {
 	const struct ev_resolver *all =
@@ -131,6 +141,7 @@ int watch_sum_tally(struct uffdctl_watch *w, struct uffdctl_watch_stats *ret)
 	if (!all)
 		return -ENOMEM;
 	ret->failed_ioctls = sum_failures(w);
+	ret->sum_wait_ns = sum_waits(w);
 	for (int i = 0; i < EV_MAX_RESOLVERS; i++) {
 		if (i != EV_NO_RESOLVER && !NOW(all[i].faults))
 			continue;

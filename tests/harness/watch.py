@@ -76,6 +76,7 @@ def parts_agree(faults, s):
     groups = [("all", s, faults)]
     for r in s["resolvers"]:
         groups.append((r["comm"], r, [f for f in faults if f["resolver_tid"] == r["tid"]]))
+    eq(s["wait_ns"]["sum"], sum(t["total_wait_ns"] for t in s["threads"]), "sum of the waits, and by thread")
     for what, told, some in groups:
         percentiles_agree(some, told["wait_ns"], lambda f: f["wait_ns"], f"{what}: wait")
         percentiles_agree(some, told["queue_ns"], lambda f: f["queue_ns"], f"{what}: queued")

@@ -100,6 +100,35 @@ def real_prometheus_promtool():
 
 
 @test
+def real_prometheus_mapping():
+    """By mapping, if this is asked for: two of a process, and one without a name."""
+    need("promtool")
+    with tempfile.TemporaryDirectory() as d, target(size=FAULTS * PAGE, seed=1, mode="minor") as (t, m):
+        t.handler(uffd=t.u, action="continue")
+        with writing(d, t.pid, "--by-mapping") as (_, path):
+            faults(t, m, 0)
+            second = t.userfaultfd()
+            other = t.memory("anon", size=8 * PAGE, mode="missing", uffd=second)
+            t.handler(uffd=second, action="copy", seed=1)
+            faults(t, other, 0, 8)
+            name = 'uffd_mapping_faults_total{process="target",mapping="%s"}'
+            wait_until(lambda: metrics(path).get(name % "[anon]") == 8 and minor(metrics(path)) >= FAULTS, "all counted")
+            seen = metrics(path)
+            with open(path) as f:
+                r = subprocess.run(["promtool", "check", "metrics"], stdin=f, capture_output=True, text=True)
+            eq((r.returncode, r.stdout, r.stderr), (0, "", ""), "promtool check metrics")
+        named = [k for k in seen if k.startswith('uffd_mapping_faults_total{process="target",mapping="/memfd:')]
+        eq(len(named), 1, f"mappings: {seen}")
+        near(seen[named[0]], FAULTS, "faults of the memfd")
+        ok(seen[named[0].replace("faults_total", "wait_seconds_total")] > 0, "their waits")
+        os.unlink(path)
+        with writing(d, t.pid) as (_, path):
+            ok("uffd_mapping" not in open(path).read(), "not without --by-mapping")
+        for args in ([], ["--summary"], ["--line"]):
+            run("watch", "--by-mapping", *args, t.pid, check=2)
+
+
+@test
 def real_prometheus_pending():
     """Threads that wait, and how long."""
     need()
