@@ -7,6 +7,7 @@
 #include "lib/inspect/maps_quick.h"
 #include "lib/inspect/pages.h"
 #include "lib/inspect/presence.h"
+#include "lib/inspect/scan_wide.h"
 #include "lib/inspect/segments.h"
 #include "lib/inspect/unsure.h"
 #include "lib/kernel/pagemap.h"
@@ -282,13 +283,13 @@ static int fail_scan(struct work *w, int err)
 /* The entries from a range's start on. */
 static int scan_next(struct work *w, struct uffdctl_range range)
 {
-	int r = pagescan_next(w->scan, w->seg->vma, range);
+	int r = scan_wide(w->scan, w->seg->vma, range);
 
 	if (r >= 0 && w->quick && has_marks(w->scan)) {
 		r = learn_modes(w);
 		if (r < 0)
 			return r;
-		r = pagescan_next(w->scan, w->seg->vma, range);
+		r = scan_wide(w->scan, w->seg->vma, range);
 	}
 	return r < 0 ? fail_scan(w, r) : 0;
 }

@@ -39,7 +39,7 @@
 void pagescan_init(struct pagescan *s, int pagemap)
 {
 	s->pagemap = pagemap;
-	s->no_ioctl = false;
+	s->no_ioctl = s->is_crowded = false;
 	s->patience = MAX_LOOKS_AGAIN;
 	s->nr = 0;
 	s->end = 0;
@@ -66,6 +66,11 @@ static bool add(struct pagescan *s, uint64_t start, uint64_t end, unsigned int b
 		return false;
 	s->runs[s->nr++] = (struct entry_run){ { start, end }, bits };
 	return true;
+}
+
+bool pagescan_add(struct pagescan *s, const struct entry_run *run)
+{
+	return add(s, run->range.start, run->range.end, run->bits);
 }
 
 /* ---- words of pagemap ---- */

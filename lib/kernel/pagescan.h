@@ -30,6 +30,7 @@ struct entry_run {
 struct pagescan {
 	int pagemap;
 	bool no_ioctl;	       /* found out */
+	bool is_crowded;       /* there was no room for all runs of a range */
 	unsigned int patience; /* how often an entry may be looked at again, because its page might be migrating */
 	/* What was found: entries that are not empty, by address. */
 	struct entry_run runs[MAX_ENTRY_RUNS];
@@ -45,6 +46,9 @@ void pagescan_init(struct pagescan *s, int pagemap);
  * -ESRCH: the process has ended, or has another program. Touches no page.
  */
 int pagescan_next(struct pagescan *s, const struct uffdctl_vma *v, struct uffdctl_range range);
+
+/* A run behind the others; false: there is no room. */
+bool pagescan_add(struct pagescan *s, const struct entry_run *run);
 
 /* What a word of /proc/PID/pagemap says; enum entry_bits. */
 unsigned int pagescan_word_bits(uint64_t word, const struct uffdctl_vma *v);

@@ -472,6 +472,31 @@ def pages_sparse_terabyte():
 
 
 @test
+def pages_threads():
+    """A long mapping is shared out among threads: they find what one finds, also where there is no room for its runs."""
+    size, block = 8 << 30, 3 << 20
+    with target(size=size, noreserve=True, mode="minor", timeout=60) as (t, m):
+        places = [*range(0, size, 1 << 30), size - block]
+        for at in places:
+            t.fill(id=m["id"], offset=at, len=block, seed=1)
+            t.continue_(uffd=t.u, id=m["id"], offset=at, len=block // 2)
+        n, half = len(places) * block // PAGE, len(places) * (block // 2) // PAGE
+        eq(sums(t, m), {"mapped": half, "minor": n - half, "absent": size // PAGE - n}, "totals")
+        touched = range(5 << 29, (5 << 29) + 5000 * 2 * PAGE, 2 * PAGE)
+        for at in touched:
+            t.fill(id=m["id"], offset=at, len=PAGE, seed=1)
+            t.continue_(uffd=t.u, id=m["id"], offset=at, len=PAGE)
+        eq(sums(t, m), {"mapped": half + 5000, "minor": n - half, "absent": size // PAGE - n - 5000}, "crowded")
+        everything = run("pages", "-J", "--runs", t.pid, check=0).out
+        cpus = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(cpus)})
+        try:
+            eq(run("pages", "-J", "--runs", t.pid, check=0).out == everything, True, "the same with one CPU")
+        finally:
+            os.sched_setaffinity(0, cpus)
+
+
+@test
 def pages_many_runs():
     """More runs than the kernel or uffdctl gathers at once: none is found twice or left out."""
     nr = 20000
