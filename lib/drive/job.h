@@ -12,8 +12,12 @@
 #include "lib/drive/handle.h"
 #include "lib/drive/recheck.h"
 
-/* The size of a chunk: two page tables, so that no two threads contend for the lock of one. */
-#define CHUNK_BYTES (UINT64_C(4) << 20)
+/*
+ * The size of a chunk, before each of which the mapping is looked at: several page tables, so that no two threads
+ * contend for the lock of one. Those with contents are small: these take longer.
+ */
+#define MAX_CHUNK_BYTES (UINT64_C(16) << 20)
+#define CONTENTS_CHUNK_BYTES (UINT64_C(4) << 20)
 
 /*
  * How many bytes of contents are read at a time: few, since the mapping may go away between the check and the write.
@@ -58,7 +62,7 @@ struct job {
 	bool needs_pagemap; /* without it nothing can be done */
 	struct recheck recheck;
 	int stop; /* a negative errno: why all end their work */
-	uint64_t total_bytes;
+	uint64_t total_bytes, chunk_bytes;
 };
 
 /* The state of a thread for one chunk. */

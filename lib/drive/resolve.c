@@ -103,6 +103,7 @@ int resolve(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const
 	struct plan plan = {};
 	int r = action_opts(h, opts, op->flags, op->has_contents, &own);
 
+	job.chunk_bytes = own.contents ? CONTENTS_CHUNK_BYTES : MAX_CHUNK_BYTES;
 	/* Do not hold the lock while we wait for a pipe. */
 	if (r >= 0 && !contents_are_piped(&own))
 		r = lock(&job);

@@ -44,7 +44,7 @@ static bool next_chunk(struct workers *w, struct chunk *c)
 	if (w->part == w->job->nr_parts || job_stopped(w->job))
 		return false;
 	c->part = &w->job->parts[w->part];
-	unit = MAX(CHUNK_BYTES, chunk_page_size(c));
+	unit = MAX(w->job->chunk_bytes, chunk_page_size(c));
 	c->range.start = w->at;
 	c->range.end = MIN(round_down(w->at, unit) + unit, c->part->seg.range.end);
 	w->at = c->range.end;
@@ -101,7 +101,7 @@ static void do_pieces(struct chunk *c)
 static void *work(void *arg)
 {
 	struct workers *w = arg;
-	uint8_t states[CHUNK_BYTES / 4096];
+	uint8_t states[MAX_CHUNK_BYTES / 4096];
 	struct chunk c = { .job = w->job, .states = states };
 
 	pthread_mutex_lock(&w->lock);
@@ -152,7 +152,7 @@ static void wait_and_show(struct workers *w)
 static unsigned int nr_threads(const struct job *job, bool second_round)
 {
 	cpu_set_t cpus;
-	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / CHUNK_BYTES + 1;
+	uint64_t n = job->opts->nr_threads, chunks = job->total_bytes / job->chunk_bytes + 1;
 
 	/* If ranges map the same pages, each begins when the ones before it are finished. */
 	if (second_round)

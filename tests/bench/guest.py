@@ -20,7 +20,7 @@ import time
 sys.path[0] += "/.."
 from harness import UFFDCTL, target
 
-FAULTS = 4000
+FAULTS = 8000
 PAGE = os.sysconf("SC_PAGESIZE")
 
 # Address, kind and wait of each fault; the summary: how many of a kind, and the histogram. The totals are
@@ -95,22 +95,28 @@ class Watcher:
         return self.out.read().decode()
 
 
+def storm(t, m, half):
+    """Touches the first or the second half of the pages; ns."""
+    began = time.monotonic_ns()
+    thread = t.touch(id=m["id"], access="read", offset=half * m["size"] // 2, len=m["size"] // 2)["threads"][0]
+    if not t.join(thread=thread, timeout_ms=500000)["done"]:
+        raise SystemExit("the storm did not end")
+    return time.monotonic_ns() - began
+
+
 def per_fault(command, terminal=False, seen=None):
     """seen: what the output must match once for each fault, or once with their number in it."""
     with target(size=FAULTS * PAGE, alloc=True, mode="minor", timeout=600) as (t, m):
         t.handler(uffd=t.u, action="continue")
         w = Watcher(command, terminal)
-        began = time.monotonic_ns()
-        thread = t.touch(id=m["id"], access="read")["threads"][0]
-        if not t.join(thread=thread, timeout_ms=500000)["done"]:
-            raise SystemExit("the storm did not end")
-        passed = time.monotonic_ns() - began
+        # The better of two: the clock goes on while all wait for the disk, as for a program's next page.
+        passed = min(storm(t, m, half) for half in (0, 1))
         out = w.end()
     found = re.findall(seen, out, re.M) if seen else []
     # bpftrace misses some.
     if seen and len(found) < 0.99 * FAULTS and found != [str(FAULTS)]:
         raise SystemExit(f"{command}: saw {len(found)} faults, or {found[:1]}, of {FAULTS}: {out[-500:]}")
-    return round(passed / FAULTS)
+    return round(passed / (FAULTS // 2))
 
 
 def main():
