@@ -1134,6 +1134,48 @@ int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *
 int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		      const struct uffdctl_action_opts *opts);
 
+/* ---- working sets ---- */
+
+/* Which parts of an image were touched, in the order of the first touch. */
+struct uffdctl_workset;
+
+struct uffdctl_workset_item {
+	uint64_t offset, len; /* in the image, bytes */
+	uint64_t time_ns;     /* of the first touch, since the recording began */
+	enum uffdctl_access access;
+};
+
+enum uffdctl_workset_op {
+	UFFDCTL_WORKSET_UNION,	   /* all of a, then what only b has */
+	UFFDCTL_WORKSET_INTERSECT, /* what both have, in the order of a */
+	UFFDCTL_WORKSET_DIFF,	   /* what only a has */
+};
+
+/* Read exactly len bytes of the image; 0 or a negative errno. */
+typedef int (*uffdctl_workset_read_fn)(void *data, uint64_t offset, void *buf, uint64_t len);
+
+/*
+ * An empty one.
+ * @image_bytes, @image_id: of which image; the same for two sets that can be combined
+ */
+int uffdctl_workset_new(struct uffdctl *u, uint64_t image_bytes, uint64_t image_id, struct uffdctl_workset **ret);
+void uffdctl_workset_free(struct uffdctl_workset *s);
+/* A number that tells images apart, from pages spread over all of it. Since 0.1. */
+int uffdctl_workset_identify(struct uffdctl *u, uffdctl_workset_read_fn read, void *data, uint64_t bytes,
+			     uint64_t *ret);
+/* The caller sees to it that no part is in the set already. -ERANGE: outside the image. Since 0.1. */
+int uffdctl_workset_add(struct uffdctl_workset *s, const struct uffdctl_workset_item *item);
+uint64_t uffdctl_workset_image_bytes(const struct uffdctl_workset *s);
+uint64_t uffdctl_workset_image_id(const struct uffdctl_workset *s);
+size_t uffdctl_workset_count(const struct uffdctl_workset *s);
+const struct uffdctl_workset_item *uffdctl_workset_get(const struct uffdctl_workset *s, size_t i);
+/* As text; fd stays the caller's. Errors of open(2); -EBADMSG: not a working set, or damaged; -EPROTONOSUPPORT: of a later version. */
+int uffdctl_workset_read(struct uffdctl *u, const char *path, struct uffdctl_workset **ret);
+int uffdctl_workset_write(const struct uffdctl_workset *s, int fd);
+/* -EXDEV: they are of different images. Since 0.1. */
+int uffdctl_workset_combine(const struct uffdctl_workset *a, enum uffdctl_workset_op op,
+			    const struct uffdctl_workset *b, struct uffdctl_workset **ret);
+
 #ifdef __cplusplus
 }
 #endif

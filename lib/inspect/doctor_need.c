@@ -88,6 +88,7 @@ static const struct need needs[] = {
 	{ .command = "wake", .all = ON_UFFD, .better = CHECK(BPF_ITERATORS), .flags = NEED_ATTACH, .less = LESS_UFFD },
 	{ .command = "watch", .all = CHECK(BPF_MAP) | CHECK(BPF_PROGRAM) | CHECK(BPF_ITERATORS), .any = BACKENDS },
 	{ .command = "report" },
+	{ .command = "set" },
 	{ .command = "doctor" },
 };
 

@@ -11,7 +11,7 @@ from harness import ROOT, eq, main, ok, test
 
 # From the bottom up. What is in one folder of a layer includes nothing of another one.
 LAYERS = [["bpf"], ["bpf/watch"], ["lib"], ["lib/kernel"], ["lib/symbols"], ["lib/inspect"],
-          ["lib/drive", "lib/watch", "lib/record"], ["cmd"], ["cmd/watch"], ["cmd/watch/view", "cmd/report"],
+          ["lib/drive", "lib/watch", "lib/record", "lib/set"], ["cmd"], ["cmd/watch"], ["cmd/watch/view", "cmd/report"],
           ["cmd/complete"]]
 LEVEL = {folder: level for level, folders in enumerate(LAYERS) for folder in folders}
 SHARED = "bpf/event.h"  # all that the two sides of BPF share
