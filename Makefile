@@ -22,8 +22,8 @@ mandir ?= $(prefix)/share/man
 bashcompdir ?= $(prefix)/share/bash-completion/completions
 zshcompdir ?= $(prefix)/share/zsh/site-functions
 
-LIB_PKGS := libbpf libdw libelf
-CMD_PKGS := smartcols json-c ncursesw
+LIB_PKGS := libbpf libdw libelf json-c
+CMD_PKGS := smartcols ncursesw
 LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)

@@ -1134,6 +1134,36 @@ int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *
 int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		      const struct uffdctl_action_opts *opts);
 
+/* ---- a userfaultfd that is handed over ---- */
+
+/* What a process sends through a Unix socket: a userfaultfd, and which memory it governs, such as Firecracker does. */
+struct uffdctl_handoff;
+
+struct uffdctl_handoff_region {
+	uint64_t start, size; /* in the process's memory */
+	uint64_t offset;      /* of its contents in the image */
+	uint64_t page_size;
+};
+
+/*
+ * @socket: connected; belongs to the result, also when the peer keeps it open. After a failure it is still the caller's
+ * -ESRCH: the peer is not in our PID namespace. Since 0.1.
+ */
+int uffdctl_handoff_begin(struct uffdctl *u, int socket, struct uffdctl_handoff **ret);
+void uffdctl_handoff_free(struct uffdctl_handoff *h);
+/*
+ * Read what has come, without waiting: call it when the socket can be read. Text and descriptor may come together or
+ * apart.
+ * 1: all is there; 0: more must come; -EBADMSG: no known protocol; -EPIPE: the peer has closed it. Since 0.1.
+ */
+int uffdctl_handoff_step(struct uffdctl_handoff *h);
+/* Who has connected; the socket; the userfaultfd, which stays h's, or -1; "firecracker", or NULL; by address, or NULL. */
+pid_t uffdctl_handoff_pid(const struct uffdctl_handoff *h);
+int uffdctl_handoff_socket(const struct uffdctl_handoff *h);
+int uffdctl_handoff_uffd(const struct uffdctl_handoff *h);
+const char *uffdctl_handoff_protocol(const struct uffdctl_handoff *h);
+const struct uffdctl_handoff_region *uffdctl_handoff_region(const struct uffdctl_handoff *h, size_t i);
+
 /* ---- working sets ---- */
 
 /* Which parts of an image were touched, in the order of the first touch. */
