@@ -304,14 +304,14 @@ PACKAGE_DEBS := git gzip dpkg-dev debhelper lintian debootstrap debian-archive-k
 # ---- what is needed ----
 
 DEBS := gcc make clang libclang-rt-dev bpftool pkg-config libbpf-dev libelf-dev libdw-dev libsmartcols-dev \
-	libjson-c-dev libmicrohttpd-dev linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux zsh strace cppcheck clang-tidy
+	libjson-c-dev libmicrohttpd-dev libnbd-dev nbdkit linux-libc-dev binutils python3 mandoc procps util-linux libncurses-dev tmux zsh strace cppcheck clang-tidy
 SUDO := $(if $(filter-out 0,$(shell id -u)),sudo)
 
 deps:
 	@if ! command -v apt-get >/dev/null; then \
 		echo 'Fedora: gcc make clang compiler-rt bpftool pkgconf libbpf-devel elfutils-devel libsmartcols-devel' \
-		     'json-c-devel libmicrohttpd-devel ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
-		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c libmicrohttpd ncurses tmux zsh binutils python mandoc' \
+		     'json-c-devel libmicrohttpd-devel libnbd-devel nbdkit ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
+		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c libmicrohttpd libnbd nbdkit ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
 		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \

@@ -2,6 +2,7 @@
 /* --from and related options: the contents that pages are filled with. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -26,7 +27,8 @@ enum {
 
 static const struct argp_option fill_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
-	  "Fill pages that are not mapped with contents from FILE; - is standard input", 15 },
+	  "Fill pages that are not mapped with contents from FILE; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
+	  15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Fill pages that are not mapped with zeros", 15 },
 	BY_OFFSET,
 	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
@@ -35,7 +37,8 @@ static const struct argp_option fill_options[] = {
 };
 
 static const struct argp_option contents_options[] = {
-	{ "from", OPT_FROM, "FILE[@OFFSET]", 0, "Take the contents of missing pages from FILE; - is standard input",
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
+	  "Take the contents of missing pages from FILE; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
 	  15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Use zeros as contents", 15 },
 	BY_OFFSET,
@@ -159,6 +162,12 @@ int open_contents(const struct contents_options *o, struct uffdctl_action_opts *
 	at = strrchr(path, '@');
 	if (at && uffdctl_size_parse(at + 1, &opts->from_offset) == 0)
 		*at = '\0';
+	opts->flags |= o->by_offset ? UFFDCTL_ACTION_BY_OFFSET : 0;
+	if (uffdctl_is_uri(path)) {
+		opts->contents = UFFDCTL_CONTENTS_URI;
+		opts->from_uri = steal_ptr(path);
+		return 0;
+	}
 	fd = strcmp(path, "-") ? open_path(path) : open_stdin(&opts->from_offset);
 	r = fd < 0 ? fd : is_directory(fd) ? -EISDIR : 0;
 	if (r < 0) {
@@ -166,7 +175,6 @@ int open_contents(const struct contents_options *o, struct uffdctl_action_opts *
 		return r;
 	}
 	opts->from_fd = steal_fd(fd);
-	opts->flags |= o->by_offset ? UFFDCTL_ACTION_BY_OFFSET : 0;
 	return 0;
 }
 
@@ -174,4 +182,6 @@ void close_contents(struct uffdctl_action_opts *opts)
 {
 	if (opts->contents == UFFDCTL_CONTENTS_FD)
 		cleanup_close(&opts->from_fd);
+	free((char *)opts->from_uri);
+	opts->from_uri = NULL;
 }

@@ -164,14 +164,6 @@ static void check_terminal(struct uffdctl_check *ret, char *buf, size_t size)
 	ret->remedy = ret->ok ? NULL : "export TERM=xterm-256color (a name that terminfo(5) knows)";
 }
 
-static const struct uffdctl_check libnbd = {
-	.group = "libraries",
-	.name = "libnbd",
-	.ok = 0,
-	.layers = UFFDCTL_LAYER_BUILD,
-	.detail = "this program was built without libnbd: contents come from files and pipes only",
-};
-
 static void check_http(struct uffdctl_check *ret, char *buf)
 {
 	struct http_library lib;
@@ -185,6 +177,24 @@ static void check_http(struct uffdctl_check *ret, char *buf)
 	}
 	ret->layers = UFFDCTL_LAYER_SETUP;
 	ret->remedy = HTTP_REMEDY;
+}
+
+/* In a context of its own: that it is not there is a result. */
+static void check_nbd(struct uffdctl_check *ret, char *buf, size_t size)
+{
+	struct uffdctl *u = NULL;
+
+	*ret = (struct uffdctl_check){ .group = "libraries", .name = "libnbd", .detail = buf };
+	ret->ok = uffdctl_new(&u) == 0 && uffdctl_uri_check(u) == 0;
+	snprintf(buf, size, "%s",
+		 ret->ok ? "contents from servers, as nbd://HOST/EXPORT"
+		 : u	 ? uffdctl_last_error(u)
+			 : "");
+	if (!ret->ok) {
+		ret->layers = UFFDCTL_LAYER_SETUP;
+		ret->remedy = "apt-get install libnbd0";
+	}
+	uffdctl_free(u);
 }
 
 /* ---- output ---- */
@@ -223,7 +233,7 @@ static int put_facts(struct invocation *inv, const struct uffdctl_doctor *d)
 
 static int put_own_checks(struct invocation *inv, const struct doctor_options *o)
 {
-	struct uffdctl_check terminal, http;
+	struct uffdctl_check terminal, http, nbd;
 	char buf[256], why[HTTP_WHY];
 	int r = 0;
 
@@ -235,7 +245,8 @@ static int put_own_checks(struct invocation *inv, const struct doctor_options *o
 		return r;
 	check_http(&http, why);
 	r = table_row(inv->table, &http);
-	return r < 0 ? r : table_row(inv->table, &libnbd);
+	check_nbd(&nbd, buf, sizeof(buf));
+	return r < 0 ? r : table_row(inv->table, &nbd);
 }
 
 static int put_mappings(struct invocation *inv, const struct uffdctl_doctor *d)

@@ -329,7 +329,11 @@ static int prepare(struct peek *p, struct uffdctl_action_opts *image)
 			      &p->table);
 	if (r >= 0 && o->image.from)
 		r = open_contents(&o->image, image, &p->inv->messages);
-	if (r >= 0 && o->image.from && lseek(image->from_fd, 0, SEEK_CUR) < 0) {
+	if (r >= 0 && image->from_uri) {
+		r = -EINVAL;
+		error(&p->inv->messages, "%s: --diff compares with a file (nbdfuse(1) makes one of a server's image)",
+		      image->from_uri);
+	} else if (r >= 0 && o->image.from && lseek(image->from_fd, 0, SEEK_CUR) < 0) {
 		r = -errno;
 		error(&p->inv->messages, "%s: is compared at offsets, so that it must be a file: %s", o->image.from,
 		      strerror(-r));
@@ -357,6 +361,7 @@ static int run_peek(struct invocation *inv)
 	if (!o->image.from && (p.nr_left || p.nr_swapped || (o->raw && p.nr_absent)))
 		status = EXIT_UNDONE;
 	cleanup_close(&image.from_fd);
+	free((char *)image.from_uri);
 	free(p.diff.buf);
 	free(p.diff.name);
 	table_free(p.table);

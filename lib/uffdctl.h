@@ -1041,7 +1041,12 @@ enum uffdctl_contents {
 	UFFDCTL_CONTENTS_NONE, /* they are not filled */
 	UFFDCTL_CONTENTS_FD,   /* what from_fd has: a file, a device or a pipe */
 	UFFDCTL_CONTENTS_ZERO,
+	UFFDCTL_CONTENTS_URI, /* what a server has, through libnbd: from_uri, such as nbd://host/export */
 };
+
+/* Is it a URI for UFFDCTL_CONTENTS_URI? Can such be used: -ENOTSUP: libnbd is not there. Since 0.1. */
+bool uffdctl_is_uri(const char *text);
+int uffdctl_uri_check(struct uffdctl *u);
 
 /*
  * What filling does with a page that is not mapped in the range, but through another mapping of its file, in the
@@ -1065,7 +1070,8 @@ struct uffdctl_action_opts {
 	enum uffdctl_elsewhere elsewhere; /* continue with contents */
 	enum uffdctl_contents contents;	  /* continue, copy: for pages that are not mapped */
 	int from_fd;			  /* with UFFDCTL_CONTENTS_FD */
-	uint64_t from_offset;		  /* where the contents, or with _BY_OFFSET the image, begin in from_fd */
+	uint64_t from_offset;		  /* where the contents, or with _BY_OFFSET the image, begin in it */
+	const char *from_uri;		  /* with UFFDCTL_CONTENTS_URI */
 };
 
 /*

@@ -6,6 +6,7 @@
 
 #include "lib/drive/action.h"
 #include "lib/drive/lock.h"
+#include "lib/drive/nbd.h"
 #include "lib/log.h"
 #include "lib/opts.h"
 
@@ -64,7 +65,7 @@ static int run(struct action *a, const struct uffdctl_ranges *ranges)
 	return r < 0 ? r : a->failed ? -EIO : 0;
 }
 
-OPTS_CHECK(uffdctl_action_opts, from_offset);
+OPTS_CHECK(uffdctl_action_opts, from_uri);
 
 int action_opts(struct uffdctl_handle *h, const struct uffdctl_action_opts *opts, uint64_t flags, bool has_contents,
 		struct uffdctl_action_opts *ret)
@@ -78,8 +79,10 @@ int action_opts(struct uffdctl_handle *h, const struct uffdctl_action_opts *opts
 		return fail(u, -EINVAL, "%d: the action has no such flags: 0x%" PRIx64, h->t->pid, ret->flags & ~flags);
 	if (!has_contents && (ret->contents || ret->elsewhere || ret->from_offset))
 		return fail(u, -EINVAL, "%d: the action takes no contents", h->t->pid);
-	if (ret->contents > UFFDCTL_CONTENTS_ZERO || ret->elsewhere > UFFDCTL_ELSEWHERE_KEEP)
+	if (ret->contents > UFFDCTL_CONTENTS_URI || ret->elsewhere > UFFDCTL_ELSEWHERE_KEEP)
 		return fail(u, -EINVAL, "%d: the action knows no such contents, or no such elsewhere", h->t->pid);
+	if (ret->contents == UFFDCTL_CONTENTS_URI && !(ret->from_uri && nbd_is_uri(ret->from_uri)))
+		return fail(u, -EINVAL, "%d: the contents: not a URI of NBD", h->t->pid);
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* The contents that pages are filled with: a file, a device, or data from a pipe. */
+/* The contents that pages are filled with: a file, a device, data from a pipe, or a server. */
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
@@ -9,10 +9,24 @@
 #include <time.h>
 
 #include "lib/drive/contents.h"
+#include "lib/drive/nbd.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
 #define SPOOL_BYTES (UINT64_C(64) << 10)
+
+static int is_stopped(void *stop)
+{
+	return stop ? __atomic_load_n((const int *)stop, __ATOMIC_RELAXED) : 0;
+}
+
+static int read_nbd(const struct contents *c, uint64_t at, void *buf, uint64_t len, uint64_t *done)
+{
+	int r = nbd_image_read(c->nbd, c->offset + at, buf, len, is_stopped, (void *)c->stop);
+
+	*done = r < 0 ? 0 : len;
+	return r;
+}
 
 int contents_read(const struct contents *c, uint64_t at, void *buf, uint64_t len, uint64_t *done)
 {
@@ -21,6 +35,8 @@ int contents_read(const struct contents *c, uint64_t at, void *buf, uint64_t len
 		*done = len;
 		return 0;
 	}
+	if (c->nbd)
+		return read_nbd(c, at, buf, len, done);
 	for (*done = 0; *done < len;) {
 		ssize_t n = pread(c->fd, (char *)buf + *done, len - *done, (off_t)(c->offset + at + *done));
 
@@ -143,20 +159,44 @@ static int open_device(struct uffdctl *u, const struct uffdctl_action_opts *opts
 
 /* ---- files ---- */
 
-static int open_file(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int check_size(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, uint64_t size)
 {
-	/* The descriptor belongs to the caller: keep its file offset. */
-	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
-	uint64_t size = end;
-
-	if (end < 0 || lseek(ret->fd, at, SEEK_SET) < 0)
-		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
 	if (opts->from_offset > size || size - opts->from_offset < need)
 		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (!opts->from_offset && !(opts->flags & UFFDCTL_ACTION_BY_OFFSET) && need && size > need)
 		log_notice(u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
 			   size);
 	return 0;
+}
+
+static int open_file(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+{
+	/* The descriptor belongs to the caller: keep its file offset. */
+	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
+
+	if (end < 0 || lseek(ret->fd, at, SEEK_SET) < 0)
+		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
+	return check_size(u, opts, need, (uint64_t)end);
+}
+
+/* ---- servers ---- */
+
+static int ask_to_stop(void *data)
+{
+	const struct uffdctl_action_opts *opts = data;
+
+	return opts->progress && opts->progress(opts->data, 0, 0);
+}
+
+static int open_uri(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+{
+	int r = nbd_image_open(u, opts->from_uri, ask_to_stop, (void *)opts, &ret->nbd);
+
+	if (r >= 0) {
+		ret->offset = opts->from_offset;
+		r = check_size(u, opts, need, nbd_image_size(ret->nbd));
+	}
+	return r;
 }
 
 /* ---- all ---- */
@@ -201,6 +241,8 @@ int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uin
 	size_t i = 0;
 
 	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO };
+	if (opts->contents == UFFDCTL_CONTENTS_URI)
+		return open_uri(u, opts, need, ret);
 	if (opts->contents != UFFDCTL_CONTENTS_FD)
 		return 0;
 	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
@@ -221,5 +263,6 @@ void contents_close(struct contents *c)
 {
 	if (c->ours)
 		cleanup_close(&c->fd);
+	nbd_image_close(c->nbd);
 	*c = (struct contents){ .fd = -1 };
 }

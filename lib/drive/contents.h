@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The contents that pages are filled with: a file, a device, or data from a pipe. */
+/* The contents that pages are filled with: a file, a device, data from a pipe, or a server. */
 #ifndef UFFDCTL_CONTENTS_H
 #define UFFDCTL_CONTENTS_H
 
 #include "lib/context.h"
 
 struct contents {
-	int fd;		 /* a descriptor on which pread(2) works; -1: none */
-	uint64_t offset; /* where they begin */
-	bool ours;	 /* fd is */
-	bool zero;	 /* no fd: all bytes are 0 */
+	int fd;		       /* a descriptor on which pread(2) works; -1: none */
+	uint64_t offset;       /* where they begin */
+	bool ours;	       /* fd is */
+	bool zero;	       /* no fd: all bytes are 0 */
+	struct nbd_image *nbd; /* likewise: a server has them; or NULL */
+	const int *stop;       /* non-zero: do not wait for the server any longer; NULL: wait */
 };
 
 /* They must be read into memory before they can be used. */

@@ -55,6 +55,7 @@ static int plan_with_contents(struct job *job, const struct uffdctl_ranges *rang
 
 	if (r >= 0)
 		r = contents_open(job->h->t->u, job->opts, plan->contents, &job->contents);
+	job->contents.stop = &job->stop;
 	if (r < 0 || !job->contents.ours)
 		return r;
 	r = lock(job);

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/*
+ * An image on a server of the protocol NBD. libnbd is loaded when it is needed: it brings a library for TLS, and every
+ * start of a program would take twice as long.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "lib/drive/nbd.h"
+#include "lib/log.h"
+#include "lib/util.h"
+
+#if __has_include(<libnbd.h>)
+#include <libnbd.h>
+
+#define LIBRARY "libnbd.so.0"
+#define REMEDY "Debian: apt-get install libnbd0"
+#define MAX_CONNECTIONS 8
+/* Every server takes requests of this size. */
+#define MAX_REQUEST (UINT64_C(1) << 20)
+#define STEP_MS 100
+
+/* ---- the library ---- */
+
+#define FUNCTIONS(X)                                                                                      \
+	X(create)                                                                                         \
+	X(close)                                                                                          \
+	X(get_error)                                                                                      \
+	X(get_errno) X(set_uri_allow_local_file) X(aio_connect_uri) X(aio_pread) X(aio_command_completed) \
+		X(aio_is_ready) X(aio_is_dead) X(aio_is_closed) X(poll) X(get_size) X(can_multi_conn)
+
+struct library {
+	void *handle;
+#define FIELD(name) __typeof__(nbd_##name) *name;
+	FUNCTIONS(FIELD)
+#undef FIELD
+};
+
+static int load(struct uffdctl *u, struct library *ret)
+{
+	ret->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	if (!ret->handle)
+		return fail(u, -ENOTSUP, "contents of servers need " LIBRARY " (" REMEDY "): %s", dlerror() ?: "?");
+#define LOAD(name)                                               \
+	*(void **)&ret->name = dlsym(ret->handle, "nbd_" #name); \
+	if (!ret->name)                                          \
+		return fail(u, -ENOTSUP, LIBRARY " has no nbd_" #name " (" REMEDY ")");
+	FUNCTIONS(LOAD)
+#undef LOAD
+	return 0;
+}
+
+/* ---- connections ---- */
+
+struct stop {
+	int (*fn)(void *data);
+	void *data;
+};
+
+struct connection {
+	struct nbd_handle *nbd; /* NULL: it must be made */
+	bool is_used;
+};
+
+struct nbd_image {
+	struct uffdctl *u;
+	struct library lib;
+	char *uri;
+	uint64_t size;
+	pthread_mutex_t lock; /* for all below */
+	pthread_cond_t returned;
+	struct connection connections[MAX_CONNECTIONS];
+	unsigned int nr; /* how many the server takes */
+};
+
+static bool is_stopped(const struct stop *s)
+{
+	return s->fn && s->fn(s->data);
+}
+
+static bool is_broken(const struct nbd_image *n, struct nbd_handle *nbd)
+{
+	return n->lib.aio_is_dead(nbd) || n->lib.aio_is_closed(nbd);
+}
+
+/* libnbd has its errors by thread. */
+static int nbd_error(const struct nbd_image *n, int otherwise)
+{
+	int err = n->lib.get_errno();
+
+	return err > 0 ? -err : otherwise;
+}
+
+static void disconnect(struct nbd_image *n, struct connection *c)
+{
+	if (c->nbd)
+		n->lib.close(c->nbd);
+	c->nbd = NULL;
+}
+
+static int connect_it(struct nbd_image *n, struct connection *c, const struct stop *stop)
+{
+	c->nbd = n->lib.create();
+	if (!c->nbd)
+		return -ENOMEM;
+	if (n->lib.set_uri_allow_local_file(c->nbd, true) < 0 || n->lib.aio_connect_uri(c->nbd, n->uri) < 0)
+		return nbd_error(n, -ENOTCONN);
+	while (!n->lib.aio_is_ready(c->nbd)) {
+		if (is_stopped(stop))
+			return -EINTR;
+		if (n->lib.poll(c->nbd, STEP_MS) < 0 || is_broken(n, c->nbd))
+			return nbd_error(n, -ENOTCONN);
+	}
+	return 0;
+}
+
+/* One that nobody uses; -EINTR. */
+static int take_connection(struct nbd_image *n, const struct stop *stop, struct connection **ret)
+{
+	int r = 0;
+
+	*ret = NULL;
+	pthread_mutex_lock(&n->lock);
+	while (!*ret && r >= 0) {
+		struct timespec until;
+
+		for (unsigned int i = 0; i < n->nr && !*ret; i++)
+			*ret = n->connections[i].is_used ? NULL : &n->connections[i];
+		if (*ret)
+			break;
+		clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_nsec += STEP_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		pthread_cond_clockwait(&n->returned, &n->lock, CLOCK_MONOTONIC, &until);
+		r = is_stopped(stop) ? -EINTR : 0;
+	}
+	if (*ret)
+		(*ret)->is_used = true;
+	pthread_mutex_unlock(&n->lock);
+	return r;
+}
+
+static void return_connection(struct nbd_image *n, struct connection *c)
+{
+	pthread_mutex_lock(&n->lock);
+	c->is_used = false;
+	pthread_cond_signal(&n->returned);
+	pthread_mutex_unlock(&n->lock);
+}
+
+/* ---- reading ---- */
+
+/* A request that is given up keeps the buffer: the connection is closed before the caller goes on. */
+static int request(struct nbd_image *n, struct connection *c, uint64_t at, void *buf, uint64_t len,
+		   const struct stop *stop)
+{
+	int64_t cookie = n->lib.aio_pread(c->nbd, buf, len, at, NBD_NULL_COMPLETION, 0);
+	int r = cookie < 0 ? nbd_error(n, -EIO) : 0, done = 0;
+
+	while (r >= 0 && !done) {
+		done = n->lib.aio_command_completed(c->nbd, (uint64_t)cookie);
+		if (done < 0)
+			return is_broken(n, c->nbd) ? -ENOTCONN : nbd_error(n, -EIO);
+		if (done)
+			break;
+		if (is_stopped(stop))
+			r = -EINTR;
+		else if (n->lib.poll(c->nbd, STEP_MS) < 0 && is_broken(n, c->nbd))
+			r = -ENOTCONN;
+	}
+	if (r < 0)
+		disconnect(n, c);
+	return r;
+}
+
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data)
+{
+	const struct stop s = { stop, data };
+	struct connection *c;
+	int r;
+
+	if (at > n->size || len > n->size - at)
+		return -ENODATA;
+	r = take_connection(n, &s, &c);
+	if (r < 0)
+		return r;
+	if (c->nbd && is_broken(n, c->nbd))
+		disconnect(n, c);
+	if (!c->nbd)
+		r = connect_it(n, c, &s);
+	if (r < 0)
+		disconnect(n, c);
+	for (uint64_t done = 0; r >= 0 && done < len; done += MIN(MAX_REQUEST, len - done))
+		r = request(n, c, at + done, (char *)buf + done, MIN(MAX_REQUEST, len - done), &s);
+	if (r < 0 && c->nbd && is_broken(n, c->nbd))
+		disconnect(n, c);
+	return_connection(n, c);
+	return r;
+}
+
+/* ---- opening ---- */
+
+UFFDCTL_EXPORT int uffdctl_uri_check(struct uffdctl *u)
+{
+	struct library lib;
+	int r = load(u, &lib);
+
+	if (lib.handle)
+		dlclose(lib.handle);
+	return r;
+}
+
+uint64_t nbd_image_size(const struct nbd_image *n)
+{
+	return n->size;
+}
+
+void nbd_image_close(struct nbd_image *n)
+{
+	if (!n)
+		return;
+	for (size_t i = 0; i < MAX_CONNECTIONS; i++)
+		disconnect(n, &n->connections[i]);
+	if (n->lib.handle)
+		dlclose(n->lib.handle);
+	free(n->uri);
+	free(n);
+}
+
+/* Several connections see the same only if the server says so. */
+static int ask_server(struct nbd_image *n, const struct stop *stop)
+{
+	struct connection *first = &n->connections[0];
+	int r = connect_it(n, first, stop);
+	int64_t size = r < 0 ? 0 : n->lib.get_size(first->nbd);
+
+	if (r == -EINTR)
+		return r;
+	if (r < 0 || size < 0)
+		return fail(n->u, r < 0 ? r : nbd_error(n, -EIO), "the contents: %s",
+			    n->lib.get_error() ?: strerror(-r));
+	n->size = (uint64_t)size;
+	n->nr = n->lib.can_multi_conn(first->nbd) == 1 ? MAX_CONNECTIONS : 1;
+	return 0;
+}
+
+int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), void *data, struct nbd_image **ret)
+{
+	const struct stop s = { stop, data };
+	struct nbd_image *n = calloc(1, sizeof(*n));
+	int r;
+
+	if (!n)
+		return log_oom(u);
+	n->u = u;
+	pthread_mutex_init(&n->lock, NULL);
+	pthread_cond_init(&n->returned, NULL);
+	n->uri = strdup(uri);
+	r = n->uri ? load(u, &n->lib) : log_oom(u);
+	if (r >= 0)
+		r = ask_server(n, &s);
+	if (r < 0)
+		nbd_image_close(n);
+	else
+		*ret = n;
+	return r;
+}
+
+#else
+
+static int fail_without(struct uffdctl *u)
+{
+	return fail(u, -ENOTSUP, "contents of servers need libnbd, without which this program was built");
+}
+
+UFFDCTL_EXPORT int uffdctl_uri_check(struct uffdctl *u)
+{
+	return fail_without(u);
+}
+
+int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), void *data, struct nbd_image **ret)
+{
+	(void)uri, (void)stop, (void)data, (void)ret;
+	return fail_without(u);
+}
+
+uint64_t nbd_image_size(const struct nbd_image *n)
+{
+	(void)n;
+	return 0;
+}
+
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data)
+{
+	(void)n, (void)at, (void)buf, (void)len, (void)stop, (void)data;
+	return -ENOTSUP;
+}
+
+void nbd_image_close(struct nbd_image *n)
+{
+	(void)n;
+}
+
+#endif
+
+/* ---- URIs ---- */
+
+bool nbd_is_uri(const char *text)
+{
+	static const char *const schemes[] = { "nbd:", "nbds:", "nbd+unix:", "nbds+unix:", "nbd+vsock:", "nbds+vsock:" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++)
+		if (!strncmp(text, schemes[i], strlen(schemes[i])) && !strncmp(text + strlen(schemes[i]), "//", 2))
+			return true;
+	return false;
+}
+
+UFFDCTL_EXPORT bool uffdctl_is_uri(const char *text)
+{
+	return nbd_is_uri(text);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* An image on a server of the protocol NBD, read through libnbd. */
+#ifndef UFFDCTL_NBD_H
+#define UFFDCTL_NBD_H
+
+#include "lib/context.h"
+
+struct nbd_image;
+
+/* Such as nbd://host/export, nbds://… and nbd+unix:///export?socket=… */
+bool nbd_is_uri(const char *text);
+
+/*
+ * Connect. Errors are logged; -ENOTSUP: libnbd is not there.
+ * @stop, @data: called some ten times a second while the server does not answer; non-zero: -EINTR. May be NULL.
+ */
+int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), void *data, struct nbd_image **ret);
+void nbd_image_close(struct nbd_image *n);
+uint64_t nbd_image_size(const struct nbd_image *n);
+
+/*
+ * May be called by several threads: each has a connection of its own, as far as the server takes them. A connection
+ * that has broken is made anew by the next call.
+ * @stop: as above, for this call
+ * -ENODATA: beyond the end; -EINTR; the server's error; what else fails is -EIO or -ENOTCONN
+ */
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data);
+
+#endif
