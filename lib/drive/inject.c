@@ -6,7 +6,6 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/drive/inject.h"
@@ -52,45 +51,6 @@ static int write_below(const struct inject *in, const void *bytes)
 	ssize_t n = pwrite(in->mem, bytes, in->back.len, (off_t)in->back.addr);
 
 	return n < 0 ? -errno : (size_t)n != in->back.len ? -EFAULT : 0;
-}
-
-/*
- * Calls that the kernel does not restart even where no signal handler is called, if they have no end of their own:
- * signal(7), "Interruption of system calls and library functions by stop signals". There is no timeout that would begin
- * anew.
- */
-static bool restarts_by_us(const struct regs *regs)
-{
-	switch (regs_syscall(regs)) {
-#ifdef SYS_epoll_wait
-	case SYS_epoll_wait:
-#endif
-	case SYS_epoll_pwait:
-		return (int32_t)regs_arg(regs, 3) < 0;
-#ifdef SYS_epoll_pwait2
-	case SYS_epoll_pwait2:
-#endif
-	case SYS_semtimedop:
-		return !regs_arg(regs, 3);
-	case SYS_semop:
-		return true;
-	case SYS_rt_sigtimedwait:
-		return !regs_arg(regs, 2);
-	case SYS_io_getevents:
-		return !regs_arg(regs, 4);
-	default:
-		return false;
-	}
-}
-
-static void mend(pid_t tid)
-{
-	struct regs regs;
-
-	if (regs_get(tid, &regs) < 0 || regs_result(&regs) != -EINTR || !restarts_by_us(&regs))
-		return;
-	regs_restart(&regs);
-	regs_set(tid, &regs);
 }
 
 static int unfit(struct inject *in, pid_t tid, bool may_change, const char *why)
@@ -273,9 +233,6 @@ static int run_stopped(struct inject *in)
 {
 	int r;
 
-	for (size_t i = 0; i < in->threads.nr; i++)
-		if (in->threads.all[i].stopped)
-			mend(in->threads.all[i].tid);
 	if (!place_has_gadgets(in->mem, &in->gadgets))
 		return fail(in->t->u, -EOPNOTSUPP, "%d: its program text has changed meanwhile: try again", in->t->pid);
 	r = choose_thread(in);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <string.h>
+#include <sys/syscall.h>
 
 #include "lib/drive/inject_threads.h"
 #include "lib/kernel/confine.h"
@@ -168,6 +169,45 @@ static int fail_stuck(struct threads *ts, pid_t tid)
 		    now.wchan, (unsigned int)(STOP_NS / 1000000000));
 }
 
+/*
+ * Calls that the kernel does not restart even where no signal handler is called, if they have no end of their own:
+ * signal(7), "Interruption of system calls and library functions by stop signals". There is no timeout that would begin
+ * anew.
+ */
+static bool restarts_by_us(const struct regs *regs)
+{
+	switch (regs_syscall(regs)) {
+#ifdef SYS_epoll_wait
+	case SYS_epoll_wait:
+#endif
+	case SYS_epoll_pwait:
+		return (int32_t)regs_arg(regs, 3) < 0;
+#ifdef SYS_epoll_pwait2
+	case SYS_epoll_pwait2:
+#endif
+	case SYS_semtimedop:
+		return !regs_arg(regs, 3);
+	case SYS_semop:
+		return true;
+	case SYS_rt_sigtimedwait:
+		return !regs_arg(regs, 2);
+	case SYS_io_getevents:
+		return !regs_arg(regs, 4);
+	default:
+		return false;
+	}
+}
+
+static void mend(pid_t tid)
+{
+	struct regs regs;
+
+	if (regs_get(tid, &regs) < 0 || regs_result(&regs) != -EINTR || !restarts_by_us(&regs))
+		return;
+	regs_restart(&regs);
+	regs_set(tid, &regs);
+}
+
 /* A signal that was on its way is delivered first. */
 static int wait_for(struct threads *ts, struct traced *thread)
 {
@@ -178,6 +218,7 @@ static int wait_for(struct threads *ts, struct traced *thread)
 		switch (stop.event) {
 		case TRACE_STOPPED:
 			thread->stopped = true;
+			mend(thread->tid);
 			return 0;
 		case TRACE_ENDED:
 			return 0;
