@@ -47,6 +47,20 @@ static bool waits_in_kernel(const struct thread_now *now)
 	return now->syscall.nr != NO_SYSCALL && !strcmp(now->wchan, "handle_userfault");
 }
 
+static int fail_waits(struct uffdctl_target *t, pid_t tid, const struct thread_now *now)
+{
+	return fail(t->u, -EBUSY,
+		    "%d: thread %d waits for a page within a system call (%s), and can't be stopped there: resolve its fault first (see uffdctl pending %d)",
+		    t->pid, tid, syscall_name(&now->syscall) ?: "?", t->pid);
+}
+
+static int check_wait(struct uffdctl_target *t, pid_t tid)
+{
+	struct thread_now now;
+
+	return thread_read(t->procfd, tid, &now) >= 0 && waits_in_kernel(&now) ? fail_waits(t, tid, &now) : 0;
+}
+
 static int check_thread(uint32_t tid, void *arg)
 {
 	struct uffdctl_target *t = arg;
@@ -56,11 +70,7 @@ static int check_thread(uint32_t tid, void *arg)
 		return 0;
 	if (now.tracer_pid)
 		return fail_traced(t, (pid_t)tid, now.tracer_pid);
-	if (waits_in_kernel(&now))
-		return fail(t->u, -EBUSY,
-			    "%d: thread %u waits for a page within a system call (%s), and can't be stopped there: resolve its fault first (see uffdctl pending %d)",
-			    t->pid, tid, syscall_name(&now.syscall) ?: "?", t->pid);
-	return 0;
+	return waits_in_kernel(&now) ? fail_waits(t, (pid_t)tid, &now) : 0;
 }
 
 int threads_check(struct uffdctl_target *t, struct threads *ret)
@@ -151,8 +161,10 @@ static int seize(uint32_t id, void *arg)
 		return log_oom(ts->t->u);
 	*thread = (struct traced){ .tid = tid };
 	ts->nr_new++;
-	trace_interrupt(tid);
-	return 0;
+	r = check_wait(ts->t, tid);
+	if (r >= 0)
+		trace_interrupt(tid);
+	return r;
 }
 
 static int fail_stuck(struct threads *ts, pid_t tid)

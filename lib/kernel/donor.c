@@ -2,7 +2,7 @@
 /*
  * A child process of ours that holds /dev/userfaultfd open for a target. It runs as the target does, and may be
  * inspected by it, and so by other processes of that user: it keeps no other descriptor, and none of our data. After
- * clone(2) only system calls are made.
+ * clone(2) it calls nothing but syscall(2), which was called before: the dynamic linker, too, has lost its data.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -156,8 +156,8 @@ static __attribute__((noreturn)) void serve(const struct plan *p)
 	/* EINVAL: there is no Yama. */
 	syscall(SYS_prctl, PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0, 0, 0);
 	said.pid = (pid_t)syscall(SYS_getpid);
-	if (write(p->say, &said, sizeof(said)) == sizeof(said) && !said.err)
-		while (read(p->stay, &c, 1) < 0 && errno == EINTR)
+	if (syscall(SYS_write, p->say, &said, sizeof(said)) == sizeof(said) && !said.err)
+		while (syscall(SYS_read, p->stay, &c, 1) < 0 && errno == EINTR)
 			;
 	syscall(SYS_exit_group, 0);
 	__builtin_unreachable();
