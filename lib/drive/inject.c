@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/drive/inject.h"
@@ -13,6 +14,8 @@
 #include "lib/drive/inject_threads.h"
 #include "lib/kernel/mem.h"
 #include "lib/kernel/ptrace.h"
+#include "lib/kernel/seccomp.h"
+#include "lib/kernel/syscall.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
@@ -36,8 +39,9 @@ struct inject {
 	struct regs regs; /* as they were */
 	uint64_t mask;	  /* its blocked signals, as they were */
 	struct way_back back;
-	char *below; /* what was where the way back is */
-	bool lost;   /* it is on its own */
+	char *below;			/* what was where the way back is */
+	bool lost;			/* it is on its own */
+	struct seccomp_filters filters; /* suspended as long as we live */
 
 	const char *why; /* no thread is fit: what is wrong with the last one */
 	pid_t why_tid;
@@ -63,6 +67,24 @@ static int unfit(struct inject *in, pid_t tid, bool may_change, const char *why)
 	return -EAGAIN;
 }
 
+/*
+ * The filters are suspended, but should we be killed while it makes a call, they are back: then they must do no harm.
+ * Those of another thread may be others.
+ */
+static const char *filters_objection(struct inject *in, pid_t tid)
+{
+	const uint64_t none[6] = {};
+
+	if (!in->threads.no_filters)
+		return NULL;
+	seccomp_free(&in->filters);
+	if (seccomp_read(tid, &in->filters) < 0)
+		return "its seccomp filters can't be read (strict mode, or a kernel without CONFIG_CHECKPOINT_RESTORE)";
+	return seccomp_ask(&in->filters, SYS_rt_sigreturn, regs_call_ip(&in->gadgets), none) != SECCOMP_PASSES
+		       ? "its seccomp filter forbids it rt_sigreturn(2), which leads it back if we are killed"
+		       : NULL;
+}
+
 /* Look whether the thread can run calls; nothing is changed. */
 static int examine(struct inject *in, pid_t tid)
 {
@@ -70,7 +92,7 @@ static int examine(struct inject *in, pid_t tid)
 
 	if (regs_get(tid, &in->regs) < 0 || trace_get_mask(tid, &in->mask) < 0)
 		return unfit(in, tid, true, "its registers can't be read");
-	objection = regs_objection(tid, &in->regs);
+	objection = regs_objection(tid, &in->regs) ?: filters_objection(in, tid);
 	if (objection)
 		return unfit(in, tid, false, objection);
 	if (trace_dispatches(tid))
@@ -213,6 +235,10 @@ int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret
 	struct regs regs;
 	int r;
 
+	if (seccomp_ask(&in->filters, nr, regs_call_ip(&in->gadgets), args) == SECCOMP_HARMS)
+		return fail(in->t->u, -EPERM,
+			    "%d: its seccomp filter would kill it for system call %ld (%s) if uffdctl were killed meanwhile: it is not made",
+			    in->t->pid, nr, syscall_name(&(struct syscall_now){ .nr = nr }) ?: "?");
 	if (in->lost)
 		return fail(in->t->u, -EBUSY, "%d: thread %d is still in an earlier system call", in->t->pid, in->tid);
 	regs_call(&in->regs, &in->gadgets, &in->back, nr, args, &regs);
@@ -241,6 +267,7 @@ static int run_stopped(struct inject *in)
 	r = in->fn(in, in->arg);
 	put_back(in);
 	forget(in);
+	seccomp_free(&in->filters);
 	return r;
 }
 
@@ -258,18 +285,23 @@ static void *session(void *arg)
 
 static int run_session(struct inject *in)
 {
-	sigset_t all, old;
+	static const int stopping[] = { SIGTSTP, SIGTTIN, SIGTTOU };
+	sigset_t all, old, waiting;
 	pthread_t thread;
 	int r;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	r = -pthread_create(&thread, NULL, session, in);
+	/* Were we stopped from the terminal now, the target would be, too. */
+	waiting = old;
+	for (size_t i = 0; i < ARRAY_SIZE(stopping); i++)
+		sigaddset(&waiting, stopping[i]);
+	pthread_sigmask(SIG_SETMASK, &waiting, NULL);
+	if (r >= 0)
+		pthread_join(thread, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r < 0)
-		return fail(in->t->u, r, "starting a thread: %s", strerror(-r));
-	pthread_join(thread, NULL);
-	return in->result;
+	return r < 0 ? fail(in->t->u, r, "starting a thread: %s", strerror(-r)) : in->result;
 }
 
 static int open_mem(struct uffdctl_target *t, int *ret)

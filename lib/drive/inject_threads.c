@@ -223,10 +223,11 @@ static void mend(pid_t tid)
 /* A signal that was on its way is delivered first. */
 static int wait_for(struct threads *ts, struct traced *thread)
 {
+	uint64_t until_ns = now_ns(CLOCK_MONOTONIC) + STOP_NS;
 	struct trace_stop stop;
 	int r;
 
-	while ((r = trace_wait(thread->tid, ts->until_ns, &stop)) >= 0) {
+	while ((r = trace_wait(thread->tid, until_ns, &stop)) >= 0) {
 		switch (stop.event) {
 		case TRACE_STOPPED:
 			thread->stopped = true;
@@ -252,7 +253,6 @@ int threads_stop(struct threads *ts)
 	size_t waited = 0;
 	int r;
 
-	ts->until_ns = now_ns(CLOCK_MONOTONIC) + STOP_NS;
 	/* A thread that runs may make new ones; when all that are known are stopped and none is new, these are all. */
 	do {
 		ts->nr_new = 0;

@@ -17,7 +17,6 @@ struct threads {
 	} * all;
 	size_t nr, alloc;
 	size_t nr_new; /* found by the last look */
-	uint64_t until_ns;
 };
 
 /* May it be done, as far as /proc shows it? Logged. @ret: no_filters is set */

@@ -42,17 +42,17 @@ static uint64_t features(void)
 	return has == UINT64_MAX ? 0 : has & FEATURES;
 }
 
-static int close_there(struct inject *in, int64_t fd)
+static void close_there(struct inject *in, int64_t fd)
 {
 	int64_t ignored;
 
-	return inject_call(in, SYS_close, CALL((uint64_t)fd), &ignored);
+	inject_call(in, SYS_close, CALL((uint64_t)fd), &ignored);
 }
 
 /* Through the device that the target takes from a process of ours; what it gets in between is closed again. */
 static int make_by_device(struct inject *in, struct making *m, const struct donor *donor)
 {
-	int64_t pidfd, dev;
+	int64_t pidfd, dev = -EPERM;
 	int r = inject_call(in, SYS_pidfd_open, CALL((uint64_t)donor->pid), &pidfd);
 
 	m->step = "pidfd_open";
@@ -60,17 +60,15 @@ static int make_by_device(struct inject *in, struct making *m, const struct dono
 	if (r < 0 || pidfd < 0)
 		return r;
 	r = inject_call(in, SYS_pidfd_getfd, CALL((uint64_t)pidfd, (uint64_t)donor->fd), &dev);
-	if (r < 0)
-		return r;
 	m->step = "pidfd_getfd";
 	m->uffd = dev;
-	if (dev >= 0) {
+	if (r >= 0 && dev >= 0) {
 		m->step = "USERFAULTFD_IOC_NEW";
 		r = inject_call(in, SYS_ioctl, CALL((uint64_t)dev, USERFAULTFD_IOC_NEW, UFFD_FLAGS), &m->uffd);
-		if (r >= 0)
-			r = close_there(in, dev);
+		close_there(in, dev);
 	}
-	return r < 0 ? r : close_there(in, pidfd);
+	close_there(in, pidfd);
+	return r;
 }
 
 static int fail_donor(struct making *m, int err)

@@ -43,6 +43,8 @@ struct gadgets {
 
 /* Look for those that are not found yet in a piece of text; true: all are found. */
 bool gadgets_find(struct gadgets *g, const void *text, size_t len, uint64_t addr);
+/* Where a thread is when it has made a system call by them. */
+uint64_t regs_call_ip(const struct gadgets *g);
 /* Are they still there? @at_call, @at_load: GADGET_BYTES bytes of text each */
 bool gadgets_check(const void *at_call, const void *at_load);
 

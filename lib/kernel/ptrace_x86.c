@@ -126,6 +126,11 @@ bool gadgets_check(const void *at_call, const void *at_load)
 	return !memcmp(at_call, call_text, sizeof(call_text)) && !memcmp(at_load, load_text, sizeof(load_text));
 }
 
+uint64_t regs_call_ip(const struct gadgets *g)
+{
+	return g->call + 2;
+}
+
 /* ---- the way back ---- */
 
 /* arch/x86/include/uapi/asm/sigcontext.h, which glibc's headers exclude. */
