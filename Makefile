@@ -220,6 +220,11 @@ soak: deps
 		$(PYTHON) $$f || failed="$$failed $$f"; done; \
 		test -z "$$failed" || { echo "soak: failed:$$failed"; exit 1; }
 
+# One of them: make soak-inject.
+soak-%: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)$(PYTHON) tests/soak/$*.py
+
 # The picture in README, from a real run.
 picture: deps
 	$(Q)$(MAKE) --no-print-directory tests

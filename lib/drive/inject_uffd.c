@@ -5,12 +5,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "lib/drive/inject.h"
 #include "lib/drive/inject_uffd.h"
+#include "lib/kernel/confine.h"
 #include "lib/kernel/donor.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/uffd.h"
@@ -168,10 +170,36 @@ int inject_uffd(struct uffdctl_handle *h)
 	return r;
 }
 
+/* As the kernel decides in userfaultfd_syscall_allowed(). */
+static bool may_call(struct uffdctl_target *t)
+{
+	struct confinement theirs;
+	struct settings settings;
+
+	confine_process(t->procfd, &theirs);
+	settings_read(&settings);
+	return settings.unprivileged_userfaultfd == 1 || confine_has_cap(&theirs, CAP_SYS_PTRACE);
+}
+
+static int check_way(struct uffdctl_handle *h)
+{
+	struct making m = { .h = h };
+	struct donor donor;
+	int r;
+
+	if (may_call(h->t))
+		return 0;
+	r = donor_start(h->t, &donor);
+	donor_end(&donor);
+	return r < 0 ? fail_donor(&m, r) : 0;
+}
+
 int inject_uffd_dry(struct uffdctl_handle *h)
 {
 	int r = inject_check(h->t);
 
+	if (r >= 0)
+		r = check_way(h);
 	if (r < 0)
 		return r;
 	r = uffd_create(&h->uffd);

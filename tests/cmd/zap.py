@@ -344,6 +344,12 @@ def inject_seccomp():
             p.stdout.readline()
             contains(run("zap", "-q", p.pid, "@/dev/zero*", check=1).err, "rt_sigreturn")
             eq(p.communicate(b"\n")[0], b"1\n", "it goes on")
+    with Steady(user=NOBODY) as s:
+        run("zap", "-q", s.pid, s.area, user=NOBODY, check=0)
+        for dry in ((), ("--dry-run",)):
+            contains(run("register", "-q", "--inject", *dry, "-m", "missing", s.pid, s.area, user=NOBODY, check=1).err,
+                     "/dev/userfaultfd can't be opened")
+        s.check()
     with Steady(user=NOBODY, preexec_fn=filtered(["pidfd_open"], KILL)) as s:
         contains(run("zap", "-q", s.pid, s.area, user=NOBODY, check=1).err, "seccomp")
         s.check()
