@@ -99,9 +99,7 @@ static int examine(struct inject *in, pid_t tid)
 		return unfit(in, tid, false,
 			     "its system calls are dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH)");
 	if (place_in_rseq(in->mem, tid, regs_ip(&in->regs)))
-		return unfit(
-			in, tid, true,
-			"it is within a restartable sequence (rseq), or the kernel does not say that (before Linux 5.13)");
+		return unfit(in, tid, true, "it is within a restartable sequence (rseq)");
 	if (way_back_make(tid, &in->regs, in->mask, &in->gadgets, &in->back) < 0)
 		return unfit(in, tid, false, "its registers can't be saved");
 	in->below = malloc(in->back.len);
@@ -326,7 +324,7 @@ static int begin(struct uffdctl_target *t, struct inject *in)
 		return target_check(t) < 0
 			       ? -ESRCH
 			       : fail(t->u, -EOPNOTSUPP,
-				      "%d: its program text has no instructions that can be used to run a system call in it%s%s",
+				      "%d: in its program text, as far as it is in memory, there are no instructions by which a system call can be run%s%s",
 				      t->pid, r == -ENOENT ? "" : ": ", r == -ENOENT ? "" : strerror(-r));
 	return 0;
 }

@@ -3,19 +3,22 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/drive/inject_place.h"
 #include "lib/kernel/mem.h"
+#include "lib/kernel/pagemap.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/ptrace.h"
 #include "lib/util.h"
 
 /* ---- instructions ---- */
 
-#define PIECE_BYTES (256u << 10)
+#define PIECE_PAGES 64u
+#define PAGEMAP_PRESENT (UINT64_C(1) << 63)
 
 struct text_search {
-	int mem;
+	int mem, pagemap;
 	char *buf;
 	struct gadgets *gadgets;
 };
@@ -26,21 +29,34 @@ static bool is_text(const struct maps_line *l)
 	return !strcmp(l->perms, "r-xp") && (l->name[0] == '/' || !strcmp(l->name, "[vdso]"));
 }
 
+/*
+ * Only pages that the target has mapped are read: to read another one into memory may take for ever, if the server of
+ * its file does not answer.
+ */
+static bool search_piece(struct text_search *s, uint64_t start, uint64_t nr)
+{
+	uint64_t page = base_page_size(), words[PIECE_PAGES] = {};
+
+	if (pread(s->pagemap, words, nr * sizeof(*words), (off_t)(start / page * sizeof(*words))) < 0)
+		return false;
+	for (uint64_t i = 0, end; i < nr; i = end + 1) {
+		for (end = i; end < nr && words[end] & PAGEMAP_PRESENT;)
+			end++;
+		if (end > i && mem_read(s->mem, start + i * page, s->buf, (end - i) * page) >= 0 &&
+		    gadgets_find(s->gadgets, s->buf, (end - i) * page, start + i * page))
+			return true;
+	}
+	return false;
+}
+
 static int search_mapping(const struct maps_line *l, void *arg)
 {
 	struct text_search *s = arg;
-	uint64_t len;
+	uint64_t page = base_page_size(), step = PIECE_PAGES * page;
 
-	if (!is_text(l))
-		return 0;
-	/* Pieces overlap, so that none is missed between two. */
-	for (uint64_t at = l->range.start; at < l->range.end; at += PIECE_BYTES) {
-		len = MIN(l->range.end - at, (uint64_t)PIECE_BYTES + GADGET_BYTES);
-		if (mem_read(s->mem, at, s->buf, len) < 0)
-			return 0;
-		if (gadgets_find(s->gadgets, s->buf, len, at))
+	for (uint64_t at = l->range.start; is_text(l) && at < l->range.end; at += step)
+		if (search_piece(s, at, MIN(l->range.end - at, step) / page))
 			return 1;
-	}
 	return 0;
 }
 
@@ -53,23 +69,31 @@ static int each_mapping(struct uffdctl_target *t, int (*fn)(const struct maps_li
 
 int place_find_gadgets(struct uffdctl_target *t, int mem, struct gadgets *ret)
 {
-	_cleanup_free_ char *buf = malloc(PIECE_BYTES + GADGET_BYTES);
+	_cleanup_free_ char *buf = malloc(PIECE_PAGES * base_page_size());
+	_cleanup_close_ int pagemap = -1;
 	struct text_search s = { .mem = mem, .buf = buf, .gadgets = ret };
-	int r;
+	int r = buf ? pagemap_open(t, &pagemap) : -ENOMEM;
 
 	*ret = (struct gadgets){};
-	if (!buf)
-		return -ENOMEM;
+	if (r < 0)
+		return r;
+	s.pagemap = pagemap;
 	r = each_mapping(t, search_mapping, &s);
-	return r < 0 ? r : r ? 0 : -ENOENT;
+	return r < 0 ? r : gadgets_suffice(ret) ? 0 : -ENOENT;
+}
+
+/* What is not there, or can't be read, is other than it was. */
+static bool is_there(int mem, uint64_t addr, bool (*is_it)(const void *text))
+{
+	char text[GADGET_BYTES];
+
+	return !addr || (mem_read(mem, addr, text, sizeof(text)) >= 0 && is_it(text));
 }
 
 bool place_has_gadgets(int mem, const struct gadgets *g)
 {
-	char call[GADGET_BYTES] = "", load[GADGET_BYTES] = "";
-
-	return mem_read(mem, g->call, call, sizeof(call) - 1) >= 0 &&
-	       mem_read(mem, g->load, load, sizeof(load) - 1) >= 0 && gadgets_check(call, load);
+	return is_there(mem, g->call, gadget_is_call) && is_there(mem, g->load, gadget_is_load) &&
+	       is_there(mem, g->restore, gadget_is_restore);
 }
 
 /* ---- stacks ---- */
@@ -121,7 +145,6 @@ bool place_in_rseq(int mem, pid_t tid, uint64_t ip)
 	uint64_t addr;
 	int r = trace_get_rseq(tid, &addr);
 
-	/* EIO: before Linux 5.13 the kernel does not say. */
 	if (r < 0 || !addr)
 		return r < 0;
 	if (mem_read(mem, addr, &area, sizeof(area)) < 0)

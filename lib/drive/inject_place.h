@@ -7,7 +7,7 @@
 #include "lib/kernel/target.h"
 
 /*
- * Find instructions in the text of the target's files and the vdso, which does not change.
+ * Find instructions in the text of the target's files and the vdso, which does not change, as far as it is mapped.
  * @mem: /proc/PID/mem
  * -ENOENT: there are none.
  */

@@ -49,7 +49,7 @@ int trace_set_mask(pid_t tid, uint64_t mask);
 int trace_get_regs(pid_t tid, unsigned int type, void *buf, size_t *len);
 int trace_set_regs(pid_t tid, unsigned int type, const void *buf, size_t len);
 
-/* The address of its struct rseq, 0: none; -EIO: the kernel does not say (before Linux 5.13). */
+/* The address of its struct rseq; 0: none. */
 int trace_get_rseq(pid_t tid, uint64_t *ret);
 
 /* Does the kernel turn its system calls into signals (PR_SET_SYSCALL_USER_DISPATCH)? False before Linux 6.4. */

@@ -69,9 +69,27 @@ bool gadgets_find(struct gadgets *g, const void *text, size_t len, uint64_t addr
 	return false;
 }
 
-bool gadgets_check(const void *at_call, const void *at_load)
+bool gadgets_suffice(const struct gadgets *g)
 {
-	(void)at_call, (void)at_load;
+	(void)g;
+	return false;
+}
+
+bool gadget_is_call(const void *text)
+{
+	(void)text;
+	return false;
+}
+
+bool gadget_is_restore(const void *text)
+{
+	(void)text;
+	return false;
+}
+
+bool gadget_is_load(const void *text)
+{
+	(void)text;
 	return false;
 }
 

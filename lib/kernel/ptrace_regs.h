@@ -35,19 +35,22 @@ int64_t regs_result(const struct regs *regs);
 void regs_restart(struct regs *regs);
 
 /* Instructions of the target that are used as they are; 0: not found. */
-#define GADGET_BYTES 4
 struct gadgets {
-	uint64_t call; /* a system call, then a return */
-	uint64_t load; /* loads the number of a system call from the stack, then a return */
+	uint64_t call;	  /* a system call, then a return */
+	uint64_t restore; /* makes rt_sigreturn(2), as each C library has it for signal handlers */
+	uint64_t load;	  /* in its place: loads the number of a system call from the stack, then a return */
 };
 
-/* Look for those that are not found yet in a piece of text; true: all are found. */
+/* Look for those that are not found yet in a piece of text; true: nothing more needs to be found. */
 bool gadgets_find(struct gadgets *g, const void *text, size_t len, uint64_t addr);
+bool gadgets_suffice(const struct gadgets *g);
+/* Is it this one? @text: GADGET_BYTES bytes */
+#define GADGET_BYTES 9
+bool gadget_is_call(const void *text);
+bool gadget_is_restore(const void *text);
+bool gadget_is_load(const void *text);
 /* Where a thread is when it has made a system call by them. */
 uint64_t regs_call_ip(const struct gadgets *g);
-/* Are they still there? @at_call, @at_load: GADGET_BYTES bytes of text each */
-bool gadgets_check(const void *at_call, const void *at_load);
-
 /*
  * What lies below the stack of a thread while its registers are changed. After each system call that it is made to run,
  * it comes to this, unless we stop it, and goes on where it was: by rt_sigreturn(2), with all registers.

@@ -3,7 +3,6 @@
 #ifdef __x86_64__
 #include <asm/unistd.h>
 #include <cpuid.h>
-#include <elf.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,9 +14,10 @@
 #include "lib/kernel/ptrace_regs.h"
 #include "lib/util.h"
 
-#ifndef NT_X86_SHSTK
+/* include/uapi/linux/elf.h; the header of that name belongs to elfutils, too. */
+#define NT_PRSTATUS 1
+#define NT_X86_XSTATE 0x202
 #define NT_X86_SHSTK 0x204 /* Linux 6.6 */
-#endif
 
 #define USER_CS 0x33 /* of 64-bit code */
 #define X32_CALL (1u << 30)
@@ -104,8 +104,10 @@ void regs_restart(struct regs *regs)
 
 /* ---- instructions ---- */
 
-static const unsigned char call_text[] = { 0x0f, 0x05, 0xc3 }; /* syscall; ret */
-static const unsigned char load_text[] = { 0x58, 0xc3 };       /* pop %rax; ret */
+static const unsigned char call_text[] = { 0x0f, 0x05, 0xc3 };				     /* syscall; ret */
+static const unsigned char restore_text[] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 }; /* mov $15, %rax; syscall */
+static const unsigned char load_text[] = { 0x58, 0xc3 };				     /* pop %rax; ret */
+_Static_assert(sizeof(restore_text) == GADGET_BYTES, "the longest");
 
 static uint64_t find(const void *text, size_t len, uint64_t addr, const void *wanted, size_t wanted_len)
 {
@@ -117,13 +119,29 @@ static uint64_t find(const void *text, size_t len, uint64_t addr, const void *wa
 bool gadgets_find(struct gadgets *g, const void *text, size_t len, uint64_t addr)
 {
 	g->call = g->call ?: find(text, len, addr, call_text, sizeof(call_text));
+	g->restore = g->restore ?: find(text, len, addr, restore_text, sizeof(restore_text));
 	g->load = g->load ?: find(text, len, addr, load_text, sizeof(load_text));
-	return g->call && g->load;
+	return g->call && g->restore;
 }
 
-bool gadgets_check(const void *at_call, const void *at_load)
+bool gadgets_suffice(const struct gadgets *g)
 {
-	return !memcmp(at_call, call_text, sizeof(call_text)) && !memcmp(at_load, load_text, sizeof(load_text));
+	return g->call && (g->restore || g->load);
+}
+
+bool gadget_is_call(const void *text)
+{
+	return !memcmp(text, call_text, sizeof(call_text));
+}
+
+bool gadget_is_restore(const void *text)
+{
+	return !memcmp(text, restore_text, sizeof(restore_text));
+}
+
+bool gadget_is_load(const void *text)
+{
+	return !memcmp(text, load_text, sizeof(load_text));
 }
 
 uint64_t regs_call_ip(const struct gadgets *g)
@@ -160,9 +178,12 @@ _Static_assert(XSTATE_SOFTWARE + sizeof(struct xstate_software) == XSTATE_HEADER
 /* It takes none of these for an alternate stack: the thread keeps the one that it has, which nobody can ask for. */
 #define SS_INVALID 0x1000
 
-/* What `ret` behind a system call comes to: rt_sigreturn(2), with the stack pointer at the ucontext. */
+/*
+ * What `ret` behind a system call comes to, and then rt_sigreturn(2), with the stack pointer at the ucontext, which
+ * follows. With the C library's instructions for it, only the last word is used.
+ */
 struct chain {
-	uint64_t load, nr, call;
+	uint64_t load, nr, last;
 };
 
 /*
@@ -267,7 +288,7 @@ static void fill_ucontext(const struct user_regs_struct *u, uint64_t mask, uint6
 int way_back_make(pid_t tid, const struct regs *regs, uint64_t mask, const struct gadgets *g, struct way_back *ret)
 {
 	_cleanup_free_ char *xstate = calloc(1, MAX_XSTATE + sizeof(uint32_t));
-	const struct chain chain = { g->load, __NR_rt_sigreturn, g->call };
+	const struct chain chain = { g->load, __NR_rt_sigreturn, g->restore ?: g->call };
 	ucontext_t uc = {};
 	uint64_t at;
 	size_t size;
@@ -295,8 +316,8 @@ void regs_go_back(const struct regs *old, const struct gadgets *g, const struct 
 {
 	*ret = *old;
 	user(ret)->orig_rax = (uint64_t)-1;
-	user(ret)->rip = g->load;
-	user(ret)->rsp = back->addr + offsetof(struct chain, nr);
+	user(ret)->rip = g->restore ?: g->load;
+	user(ret)->rsp = back->addr + (g->restore ? sizeof(struct chain) : offsetof(struct chain, nr));
 }
 
 void regs_call(const struct regs *old, const struct gadgets *g, const struct way_back *back, long nr,
@@ -307,7 +328,7 @@ void regs_call(const struct regs *old, const struct gadgets *g, const struct way
 	*ret = *old;
 	u->orig_rax = (uint64_t)-1;
 	u->rip = g->call;
-	u->rsp = back->addr;
+	u->rsp = back->addr + (g->restore ? offsetof(struct chain, last) : 0);
 	u->rax = (uint64_t)nr;
 	u->rdi = args[0];
 	u->rsi = args[1];
