@@ -23,7 +23,7 @@
 
 /* What the child needs to know; on its stack. */
 struct plan {
-	struct uffdctl_range data[256]; /* memory of ours, which it forgets */
+	struct uffdctl_range data[2048]; /* memory of ours, which it forgets */
 	size_t nr_data;
 	uint64_t caps;
 	uid_t uid;
