@@ -132,9 +132,14 @@ static int take(struct inject *in, struct making *m)
 /* All threads are stopped: who had no userfaultfd before may have got one from another uffdctl. */
 static int has_one(struct uffdctl_handle *h)
 {
-	uffdctl_list_free(h->list);
-	h->list = NULL;
-	return handle_look(h, true) < 0 ? -EIO : h->list->nr != 0;
+	struct uffdctl_list *list;
+	int r = list_of_memory(h->t->u, h->t->pid, h->mm, true, &list);
+
+	if (r < 0)
+		return r;
+	r = list->nr != 0;
+	uffdctl_list_free(list);
+	return r;
 }
 
 static int make_and_take(struct inject *in, void *arg)

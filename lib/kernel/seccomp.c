@@ -107,9 +107,9 @@ static uint32_t compute(uint16_t code, uint32_t a, uint32_t with)
 	case BPF_XOR:
 		return a ^ with;
 	case BPF_LSH:
-		return with < 32 ? a << with : 0;
+		return a << (with & 31);
 	case BPF_RSH:
-		return with < 32 ? a >> with : 0;
+		return a >> (with & 31);
 	default: /* BPF_NEG */
 		return -a;
 	}
@@ -167,7 +167,7 @@ static void step(struct machine *m, const struct sock_filter *f)
 	}
 }
 
-static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *data)
+static uint32_t run_filter(const struct seccomp_program *p, const struct seccomp_data *data)
 {
 	struct machine m = { .data = data };
 
@@ -175,6 +175,9 @@ static uint32_t run(const struct seccomp_program *p, const struct seccomp_data *
 	for (size_t at = 0; at < p->len; at++) {
 		const struct sock_filter *f = &p->code[at];
 
+		/* Division by zero ends it. */
+		if (f->code == (BPF_ALU | BPF_DIV | BPF_X) && !m.x)
+			return 0;
 		if (BPF_CLASS(f->code) == BPF_RET)
 			return BPF_RVAL(f->code) == BPF_A ? m.a : f->k;
 		if (BPF_CLASS(f->code) == BPF_JMP)
@@ -206,6 +209,6 @@ enum seccomp_answer seccomp_ask(const struct seccomp_filters *f, long nr, uint64
 
 	memcpy(data.args, args, sizeof(data.args));
 	for (size_t i = 0; i < f->nr; i++)
-		worst = MAX(worst, answer_of(run(&f->programs[i], &data)));
+		worst = MAX(worst, answer_of(run_filter(&f->programs[i], &data)));
 	return worst;
 }

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A process that notices whatever is done to it: tests/helpers/steady."""
+import collections
 import os
 import subprocess
+import tempfile
 
 from .check import Failure, ok, skip, wait_until
 from .run import HELPERS, UFFDCTL, ids
@@ -50,17 +52,12 @@ class Steady:
         return eintr
 
 
-def calls_of(args, names):
-    """{name: how often} of the system calls that uffdctl makes, in the thread that makes most of them."""
-    out = subprocess.run(["strace", "-f", "-qq", "-e", f"trace={','.join(names)}", "-e", "signal=none", UFFDCTL,
-                          *map(str, args)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    count = {}
-    for line in out.stderr.splitlines():
-        pid, _, rest = line.partition("] ") if line.startswith("[pid") else ("", "", line)
-        name = rest.split("(", 1)[0].strip()
-        if name in names:
-            count[name, pid] = count.get((name, pid), 0) + 1
-    return {n: max(c for (name, _), c in count.items() if name == n) for n in names if any(k[0] == n for k in count)}
+def calls_of(args, name):
+    """How often uffdctl makes this system call, in the thread that makes most of them."""
+    with tempfile.NamedTemporaryFile("r") as f:
+        subprocess.run(["strace", "-f", "-o", f.name, "-e", f"trace={name}", UFFDCTL, *map(str, args)],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return max(collections.Counter(line.split()[0] for line in f if f" {name}(" in line).values())
 
 
 def killed_at(args, name, nr):
