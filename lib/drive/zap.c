@@ -24,7 +24,7 @@
 /* The share of one mapping. */
 struct piece {
 	struct segment seg;
-	uint64_t zapped;
+	uint64_t modes, zapped;
 	int err;
 	const char *text; /* NULL: that of the errno */
 };
@@ -35,7 +35,7 @@ struct zapping {
 	struct piece *pieces;
 	size_t nr;
 	struct pagescan *scan; /* NULL: there is no pagemap */
-	bool began; /* all threads were stopped */
+	bool began;	       /* all threads were stopped */
 	bool failed;
 };
 
@@ -103,7 +103,7 @@ static bool is_wanted(const struct uffdctl_vma *v, uint64_t owner, void *arg)
 
 static int check_segment(struct zapping *z, const struct segment *seg, struct piece *ret)
 {
-	*ret = (struct piece){ .seg = *seg, .text = objection(seg->vma) };
+	*ret = (struct piece){ .seg = *seg, .modes = seg->vma->modes, .text = objection(seg->vma) };
 	if (!ret->text && sends_event(z->h, seg))
 		ret->text =
 			"its userfaultfd asks for remove events: its handler would take this for a removal of the data";
@@ -133,9 +133,25 @@ static int plan(struct zapping *z, const struct uffdctl_ranges *ranges, const st
 		return log_oom(z->h->t->u);
 	r = -EIO;
 	for (size_t i = 0; i < segs->nr; i++)
-		if (check_segment(z, &segs->segs[i], &z->pieces[z->nr++]) == 0)
+		if (check_segment(z, &segs->segs[i], &z->pieces[i]) == 0)
 			r = 0;
+	z->nr = segs->nr;
 	return r;
+}
+
+/* For another userfaultfd than the one that we hold, one look must do. */
+static bool has_reader(struct zapping *z, uint64_t owner)
+{
+	struct uffdctl_handle *h = z->h;
+	const struct uffdctl_list *all;
+
+	if (owner == h->uffd_id)
+		return h->uffd < 0 || handle_reader(h) != READER_NONE;
+	all = handle_named(h);
+	for (size_t i = 0; all && i < all->nr; i++)
+		if (all->ids && all->ids[i] == owner && all->uffds[i].has_reader == 1)
+			return true;
+	return !all;
 }
 
 static void warn_waiters(struct zapping *z)
@@ -143,13 +159,11 @@ static void warn_waiters(struct zapping *z)
 	for (size_t i = 0; i < z->nr; i++) {
 		const struct piece *p = &z->pieces[i];
 
-		if (p->err || !(p->seg.vma->modes & UFFDCTL_MODE_MINOR) ||
-		    (z->h->uffd_id && p->seg.owner != z->h->uffd_id))
+		if (p->err || !(p->modes & UFFDCTL_MODE_MINOR) || has_reader(z, p->seg.owner))
 			continue;
-		if (z->h->uffd >= 0 && handle_reader(z->h) == READER_NONE)
-			log_warning(z->h->t->u,
-				    "%d: no handler was seen reading the userfaultfd: threads that touch these pages will wait until somebody resolves their faults, for example with uffdctl continue",
-				    z->h->t->pid);
+		log_warning(z->h->t->u,
+			    "%d: no handler was seen reading the userfaultfd: threads that touch these pages will wait until somebody resolves their faults, for example with uffdctl continue",
+			    z->h->t->pid);
 		return;
 	}
 }
@@ -273,7 +287,7 @@ static void report(struct zapping *z, int err)
 	for (size_t i = 0; i < z->nr; i++) {
 		const struct piece *p = &z->pieces[i];
 		struct uffdctl_result res = { .range = p->seg.range,
-					      .modes = p->seg.vma->modes,
+					      .modes = p->modes,
 					      .mapped = dry && !p->err ? UFFDCTL_UNKNOWN : p->zapped,
 					      .already = UFFDCTL_UNKNOWN,
 					      .absent = UFFDCTL_UNKNOWN,

@@ -16,7 +16,7 @@ from harness.steady import Steady, calls_of, killed_at
 
 NR = 16
 # What the first thread does while the call is run in it.
-JOBS = ("registers", "stack", "read", "nanosleep", "poll", "ppoll", "futex", "epoll", "signals", "births", "memory")
+JOBS = ("registers", "stack", "tiles", "read", "nanosleep", "poll", "ppoll", "futex", "epoll", "signals", "births", "memory")
 
 
 def area(m, nr=NR, page=PAGE):
@@ -191,7 +191,7 @@ def inject_unnoticed(job):
         s.check()
 
 
-@test(limit=300, each={j: (j,) for j in ("registers", "nanosleep", "read", "signals")})
+@test(limit=300, each={j: (j,) for j in ("registers", "tiles", "nanosleep", "read", "signals")})
 def inject_killed(job):
     """Killed at each system call of ours that touches the process, before it and so after the one before it."""
     if not shutil.which("strace"):

@@ -35,6 +35,7 @@
 enum {
 	REGISTERS,
 	STACK,
+	TILES,
 	READER,
 	SLEEPER,
 	POLLER,
@@ -110,6 +111,39 @@ static void *keep_registers(void *arg)
 		for (size_t i = 0; i < 6; i++)
 			if (seen[i] != n + i)
 				is_odd("register %zu has changed", i);
+	}
+	return NULL;
+}
+
+/* AMX: the kernel gives a thread room for 8 KiB more of registers when it uses them first. */
+static void *keep_tiles(void *arg)
+{
+	struct {
+		uint8_t palette, row, reserved[14];
+		uint16_t colsb[16];
+		uint8_t rows[16];
+	} config __attribute__((aligned(64))) = { .palette = 1 };
+	uint8_t in[16 * 64], out[16 * 64];
+	/* ARCH_REQ_XCOMP_PERM for XFEATURE_XTILEDATA */
+	bool has = syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+
+	(void)arg;
+	config.colsb[1] = 64;
+	config.rows[1] = 16;
+	if (has)
+		__asm__ volatile("ldtilecfg (%0)" ::"r"(&config) : "memory");
+	for (unsigned long n = 0;; n++, atomic_fetch_add(&rounds[TILES], 1)) {
+		struct timespec pause = { .tv_nsec = 100000 };
+
+		memset(in, (int)n, sizeof(in));
+		if (has)
+			__asm__ volatile("tileloadd (%0,%2,1), %%tmm1\n mov $200000, %%ecx\n1: dec %%ecx\n jnz 1b\n"
+					 "tilestored %%tmm1, (%1,%2,1)" ::"r"(in),
+					 "r"(out), "r"(64L)
+					 : "rcx", "memory", "cc");
+		if (has && memcmp(in, out, sizeof(in)))
+			is_odd("a tile has changed");
+		good("nanosleep", syscall(SYS_nanosleep, &pause, NULL), 0);
 	}
 	return NULL;
 }
@@ -330,12 +364,19 @@ static const struct job {
 	const char *name;
 	void *(*run)(void *arg);
 } jobs[] = {
-	{ "registers", keep_registers }, { "stack", keep_stack },
-	{ "read", read_pipe },		 { "feed", feed },
-	{ "nanosleep", sleep_on },	 { "poll", poll_on },
-	{ "ppoll", ppoll_on },		 { "futex", wait_futex },
-	{ "epoll", wait_epoll },	 { "signals", take_signals },
-	{ "births", give_birth },	 { "memory", look_at_memory },
+	{ "registers", keep_registers },
+	{ "stack", keep_stack },
+	{ "tiles", keep_tiles },
+	{ "read", read_pipe },
+	{ "feed", feed },
+	{ "nanosleep", sleep_on },
+	{ "poll", poll_on },
+	{ "ppoll", ppoll_on },
+	{ "futex", wait_futex },
+	{ "epoll", wait_epoll },
+	{ "signals", take_signals },
+	{ "births", give_birth },
+	{ "memory", look_at_memory },
 };
 
 #define NR_THREADS (sizeof(jobs) / sizeof(jobs[0]))

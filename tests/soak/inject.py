@@ -20,7 +20,7 @@ from harness import main, ok, spawn, test
 from harness.steady import Steady
 
 KILLS = int(os.environ.get("SOAK_KILLS") or 500)
-JOBS = ("registers", "stack", "read", "nanosleep", "poll", "ppoll", "futex", "epoll", "signals", "births", "memory")
+JOBS = ("registers", "stack", "tiles", "read", "nanosleep", "poll", "ppoll", "futex", "epoll", "signals", "births", "memory")
 BURN = "while True: pass"
 
 
