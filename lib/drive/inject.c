@@ -15,7 +15,7 @@
 #include "lib/kernel/mem.h"
 #include "lib/kernel/ptrace.h"
 #include "lib/kernel/seccomp.h"
-#include "lib/kernel/syscall.h"
+#include "lib/kernel/thread.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
@@ -68,16 +68,18 @@ static int unfit(struct inject *in, pid_t tid, bool may_change, const char *why)
 }
 
 /*
- * The filters are suspended, but should we be killed while it makes a call, they are back: then they must do no harm.
+ * The filters of all threads are suspended, but should we be killed while it makes a call, they are back: then they must do no harm.
  * Those of another thread may be others.
  */
 static const char *filters_objection(struct inject *in, pid_t tid)
 {
 	const uint64_t none[6] = {};
 
-	if (!in->threads.no_filters)
-		return NULL;
 	seccomp_free(&in->filters);
+	if (thread_seccomp(in->t->procfd, tid) <= 0)
+		return NULL;
+	if (!in->threads.no_filters)
+		return "it has got a seccomp filter in this moment: try again";
 	if (seccomp_read(tid, &in->filters) < 0)
 		return "its seccomp filters can't be read (strict mode, or a kernel without CONFIG_CHECKPOINT_RESTORE)";
 	return seccomp_ask(&in->filters, SYS_rt_sigreturn, regs_call_ip(&in->gadgets), none) != SECCOMP_PASSES

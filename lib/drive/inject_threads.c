@@ -63,19 +63,21 @@ static int check_wait(struct uffdctl_target *t, pid_t tid)
 
 static int check_thread(uint32_t tid, void *arg)
 {
-	struct uffdctl_target *t = arg;
+	struct threads *ts = arg;
+	struct uffdctl_target *t = ts->t;
 	struct thread_now now;
 
 	if (thread_read(t->procfd, (pid_t)tid, &now) < 0 || has_ended(&now))
 		return 0;
 	if (now.tracer_pid)
 		return fail_traced(t, (pid_t)tid, now.tracer_pid);
+	ts->no_filters |= thread_seccomp(t->procfd, (pid_t)tid) > 0;
 	return waits_in_kernel(&now) ? fail_waits(t, (pid_t)tid, &now) : 0;
 }
 
 int threads_check(struct uffdctl_target *t, struct threads *ret)
 {
-	struct confinement theirs, ours;
+	struct confinement ours;
 	_cleanup_close_ int self = open("/proc/self", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
@@ -83,14 +85,12 @@ int threads_check(struct uffdctl_target *t, struct threads *ret)
 	if (!regs_supported())
 		return fail(t->u, -EOPNOTSUPP, "%d: system calls can be run inside a process on x86-64 only, so far",
 			    t->pid);
-	r = proc_each_number(t->procfd, "task", check_thread, t);
+	r = proc_each_number(t->procfd, "task", check_thread, ret);
 	if (r < 0)
 		return r == -EBUSY	     ? r
 		       : target_check(t) < 0 ? -ESRCH
 					     : fail(t->u, r, "%d: /proc/%d/task: %s", t->pid, t->pid, strerror(-r));
-	confine_process(t->procfd, &theirs);
 	confine_process(self, &ours);
-	ret->no_filters = theirs.seccomp > 0;
 	if (ret->no_filters && !confine_has_cap(&ours, CAP_SYS_ADMIN))
 		return fail(t->u, -EPERM,
 			    "%d: a seccomp filter may forbid it the system calls, or kill it for them; only CAP_SYS_ADMIN may suspend filters: run as root",
