@@ -8,8 +8,8 @@ import sys
 import time
 
 sys.path[0] += "/.."
-from harness import (HELPERS, HUGE, PAGE, Target, contains, eq, hugepages, main, ok, pagemap, run, skip, spawn, stat, target,
-                     test, wait_until)
+from harness import (HELPERS, HUGE, PAGE, SLOW, Target, contains, eq, fewer, hugepages, main, ok, pagemap, run, skip, spawn,
+                     stat, target, test, wait_until)
 from harness.proc import parents
 from harness.sandbox import KILL, NOBODY, Place, filtered
 from harness.steady import Steady, calls_of, killed_at
@@ -185,7 +185,7 @@ def inject_32bit():
 def inject_unnoticed(job):
     """No call ends early, no signal is lost, no register changes."""
     with Steady(job) as s:
-        for _ in range(10):
+        for _ in range(fewer(10)):
             run("zap", "-q", s.pid, s.area, check=0)
         run("register", "-q", "--inject", "-m", "missing", s.pid, s.area, check=0)
         s.check()
@@ -199,7 +199,7 @@ def inject_killed(job):
     with Steady(job) as s:
         args = ("zap", "-q", s.pid, s.area)
         for name in ("ptrace", "pwrite64"):
-            for nr in range(1, calls_of(args, name) + 1):
+            for nr in range(1, calls_of(args, name) + 1, SLOW):
                 killed_at(args, name, nr)
         s.check(may_be_interrupted=True)
 
@@ -213,7 +213,7 @@ def inject_killed_making(user):
     with Steady(user=user) as s:
         calls = calls_of(("register", "-q", "--inject", "-m", "missing", s.pid, s.area), "ptrace")
     left = 0
-    for nr in range(1, calls + 1):
+    for nr in range(1, calls + 1, SLOW):
         with Steady("nanosleep", user=user) as s:
             s.check()
             before = set(os.listdir(f"/proc/{s.pid}/fd"))
@@ -260,7 +260,7 @@ def inject_pending_signal():
 def inject_stop_meanwhile():
     """SIGSTOP and SIGCONT at any moment of it: neither is lost."""
     with Steady("nanosleep") as s:
-        for i in range(30):
+        for i in range(fewer(30)):
             p = spawn("zap", "-q", s.pid, s.area)
             time.sleep(i * 0.001)
             os.kill(s.pid, signal.SIGSTOP)
@@ -274,7 +274,7 @@ def inject_stop_meanwhile():
 @test
 def inject_exits_meanwhile():
     """Killed at any moment: an error, and no hang."""
-    for i in range(20):
+    for i in range(fewer(20)):
         with Steady() as s:
             p = spawn("zap", "-q", s.pid, s.area)
             time.sleep(i * 0.001)

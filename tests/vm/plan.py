@@ -34,7 +34,7 @@ SOME = {
     "doctor": ["doctor-proved-root", "doctor-proved-user", "doctor-proved-container", "doctor-backends-proved-root",
                "doctor-ways-proved-*", "doctor-memory-*", "doctor-ioctls"],
     "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
-    "zap": ["zap-*", "inject-unnoticed-*", "inject-killed-registers", "inject-killed-nanosleep", "inject-other-user",
+    "zap": ["zap-*", "inject-unnoticed-registers", "inject-unnoticed-nanosleep", "inject-unnoticed-epoll", "inject-other-user",
             "inject-seccomp", "inject-stopped", "inject-pid-namespace"],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
