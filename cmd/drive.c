@@ -18,6 +18,7 @@ enum {
 static const struct argp_option drive_options[] = {
 	{ "fd", 'f', "[PID:]FD", 0, "Use this userfaultfd; by default the only one, or the one that owns the ranges",
 	  50 },
+	/* From here on also without a userfaultfd. */
 	{ "dry-run", OPT_DRY_RUN, NULL, 0, "Check everything, change nothing", 50 },
 	{}
 };
@@ -79,6 +80,7 @@ static error_t parse_drive(int key, char *arg, struct argp_state *state)
 }
 
 const struct argp drive_argp = { .options = drive_options, .parser = parse_drive };
+const struct argp memory_argp = { .options = drive_options + 1, .parser = parse_drive };
 
 static const struct argp_option lock_options[] = {
 	{ "wait-lock", OPT_WAIT_LOCK, "TIME", 0,
@@ -111,10 +113,13 @@ static int is_interrupted(void *data)
 static uint64_t handle_flags(const struct drive_options *o)
 {
 	uint64_t flags = o->has_fd ? UFFDCTL_HANDLE_FD : 0;
+	bool dry = o->flags & UFFDCTL_ACTION_DRY_RUN;
 
-	if (!o->handshake)
-		return flags;
-	return flags | (o->flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_HANDLE_HANDSHAKE_DRY : UFFDCTL_HANDLE_HANDSHAKE);
+	if (o->handshake)
+		flags |= dry ? UFFDCTL_HANDLE_HANDSHAKE_DRY : UFFDCTL_HANDLE_HANDSHAKE;
+	if (o->inject)
+		flags |= dry ? UFFDCTL_HANDLE_INJECT_DRY : UFFDCTL_HANDLE_INJECT;
+	return flags;
 }
 
 static int open_handle(struct drive *d)
@@ -123,8 +128,9 @@ static int open_handle(struct drive *d)
 	const struct uffdctl_handle_opts opts = { sizeof(opts), o->ranges, handle_flags(o), o->holder, o->fd };
 	int r = uffdctl_target_open(d->inv->context, o->pid, &d->target);
 
-	if (r >= 0)
-		r = uffdctl_handle_open(d->target, &opts, &d->handle);
+	if (r < 0 || d->needs_no_uffd)
+		return r;
+	r = uffdctl_handle_open(d->target, &opts, &d->handle);
 	if (r >= 0)
 		uffdctl_handle_wait_lock(d->handle, o->wait_lock_ns, is_interrupted, NULL);
 	return r;
@@ -154,7 +160,7 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
 	if ((table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
 		d->failed = true;
-	if (d->handle && d->options->flags & UFFDCTL_ACTION_DRY_RUN)
+	if ((d->handle || (d->target && d->needs_no_uffd)) && d->options->flags & UFFDCTL_ACTION_DRY_RUN)
 		note(&d->inv->messages, "%d: dry run: nothing was changed", d->options->pid);
 	uffdctl_handle_close(d->handle);
 	uffdctl_target_close(d->target);
@@ -177,7 +183,7 @@ void drive_result(void *data, const struct uffdctl_result *result)
 	struct drive *d = data;
 	struct result_row row = { { d->options->pid, result->range },
 				  result,
-				  uffdctl_handle_fd(d->handle),
+				  d->handle ? uffdctl_handle_fd(d->handle) : -1,
 				  d->options->flags & UFFDCTL_ACTION_DRY_RUN };
 
 	if (table_row(d->inv->table, &row) == -ENOMEM)

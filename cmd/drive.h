@@ -15,21 +15,24 @@ struct drive_options {
 	const char *holder_name; /* -f %NAME:FD */
 	int fd;
 	bool handshake;
+	bool inject;	    /* if there is no userfaultfd */
 	unsigned int flags; /* UFFDCTL_ACTION_* */
 	uint64_t wait_lock_ns;
 };
 
 /* All record in a struct drive_options. */
-extern const struct argp drive_argp; /* PID RANGE..., --fd, --dry-run */
-extern const struct argp lock_argp;  /* --wait-lock: for commands that change memory */
+extern const struct argp drive_argp;  /* PID RANGE..., --fd, --dry-run */
+extern const struct argp memory_argp; /* the same without --fd: for commands that need no userfaultfd */
+extern const struct argp lock_argp;   /* --wait-lock: for commands that change memory */
 
 /* The state of a command that works on a process. */
 struct drive {
 	struct invocation *inv;
 	struct drive_options *options;
 	const char *if_interrupted; /* its meaning, unless the work reports it */
+	bool needs_no_uffd;
 	struct uffdctl_target *target;
-	struct uffdctl_handle *handle;
+	struct uffdctl_handle *handle; /* NULL: needs_no_uffd */
 	bool failed;
 };
 

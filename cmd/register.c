@@ -5,6 +5,7 @@
 
 enum {
 	OPT_HANDSHAKE = 0x500,
+	OPT_INJECT,
 };
 
 struct register_options {
@@ -19,7 +20,9 @@ static void result_modes(const void *row, struct cell *ret)
 
 static void result_fd(const void *row, struct cell *ret)
 {
-	cell_number(ret, ((const struct result_row *)row)->fd);
+	int fd = ((const struct result_row *)row)->fd;
+
+	cell_number(ret, fd < 0 ? UFFDCTL_UNKNOWN : (uint64_t)fd);
 }
 
 static void result_ioctls(const void *row, struct cell *ret)
@@ -63,6 +66,7 @@ static const struct argp_option register_options[] = {
 	  "Register for minor faults (the default), missing, wp, rwp, or several, separated by commas", 10 },
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API if the process has not; its own call will then fail",
 	  50 },
+	{ "inject", OPT_INJECT, NULL, 0, "If the process has no userfaultfd, make one inside of it by ptrace(2)", 50 },
 	{}
 };
 
@@ -83,6 +87,13 @@ static error_t parse_register(int key, char *arg, struct argp_state *state)
 	case OPT_HANDSHAKE:
 		o->drive.handshake = true;
 		return 0;
+	case OPT_INJECT:
+		o->drive.inject = true;
+		return 0;
+	case ARGP_KEY_END:
+		return o->drive.inject && o->drive.has_fd
+			       ? usage_error(state, "--inject is for a process without a userfaultfd: --fd names one")
+			       : 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}

@@ -8,7 +8,7 @@
 struct result_row {
 	struct range_row place;
 	const struct uffdctl_result *result;
-	int fd; /* number of the userfaultfd's descriptor in its holder */
+	int fd; /* number of the userfaultfd's descriptor in its holder; -1: there is none */
 	bool dry_run;
 };
 

@@ -978,6 +978,8 @@ enum uffdctl_handle_flags {
 		1 << 0, /* take the descriptor fd; without this, the one that owns the ranges, or the only one */
 	UFFDCTL_HANDLE_HANDSHAKE = 1 << 1,     /* issue UFFDIO_API if the target has not; its own call will then fail */
 	UFFDCTL_HANDLE_HANDSHAKE_DRY = 1 << 2, /* for a dry run: accept a userfaultfd without UFFDIO_API */
+	UFFDCTL_HANDLE_INJECT = 1 << 3,	       /* if there is none, make one inside the process, which keeps it */
+	UFFDCTL_HANDLE_INJECT_DRY = 1 << 4,    /* for a dry run: find out whether that can be done */
 };
 
 struct uffdctl_handle_opts {
@@ -992,7 +994,10 @@ struct uffdctl_handle_opts {
  * Take a userfaultfd that governs the target's memory.
  * @ret: out, close with uffdctl_handle_close()
  * -EBADF: no such descriptor, or no userfaultfd; -ENOENT: there is none; -ENOTUNIQ: there are several; -EPROTO: no
- * UFFDIO_API yet; -EXDEV: it governs another process's memory; -EPERM. Since 0.1.
+ * UFFDIO_API yet; -EXDEV: it governs another process's memory; -EPERM; with UFFDCTL_HANDLE_INJECT also those of
+ * uffdctl_zap().
+ * Beneath: pidfd_getfd(2); with UFFDCTL_HANDLE_INJECT ptrace(2) and, in the process, userfaultfd(2) or /dev/userfaultfd.
+ * Since 0.1.
  */
 int uffdctl_handle_open(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts, struct uffdctl_handle **ret);
 void uffdctl_handle_close(struct uffdctl_handle *h);
@@ -1004,7 +1009,7 @@ void uffdctl_handle_close(struct uffdctl_handle *h);
  * closing a handle releases the locks of another handle in the same process. Since 0.1.
  */
 void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data), void *data);
-/* The holder of the descriptor, and its number there. */
+/* The holder of the descriptor, and its number there; -1: with UFFDCTL_HANDLE_INJECT_DRY there is none. */
 pid_t uffdctl_handle_pid(const struct uffdctl_handle *h);
 int uffdctl_handle_fd(const struct uffdctl_handle *h);
 
@@ -1139,6 +1144,29 @@ int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *
 			 const struct uffdctl_action_opts *opts);
 int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		      const struct uffdctl_action_opts *opts);
+
+struct uffdctl_zap_opts {
+	size_t size;
+	uint64_t flags; /* UFFDCTL_ACTION_DRY_RUN */
+	/* Gets the results; mapped: bytes of pages whose entries were dropped. May be NULL. */
+	uffdctl_result_fn result;
+	/* Called while waiting for the lock, and between two steps; if it returns non-zero, the work stops. May be NULL. */
+	int (*stop)(void *data);
+	void *data;	       /* for both */
+	uint64_t wait_lock_ns; /* as in uffdctl_handle_wait_lock() */
+};
+
+/*
+ * Drop the page-table entries of shared memory: the pages stay in the page cache, so that what is registered for minor
+ * faults there faults again. All threads of the process are stopped for that time, and one of them makes the call; it is
+ * left as it was, also when the caller is killed meanwhile. "all" is what is registered for minor.
+ * 0: everything was done; -EIO: some parts were not, see the results; -EINTR: stopped; -EBUSY: the process is traced
+ * already, a thread does not stop, or the memory is locked; -EPERM: no ptrace access, or seccomp filters that can't be
+ * suspended; -EOPNOTSUPP: no call can be run safely in it (another processor than x86-64, 32-bit code, shadow stacks, no
+ * fit thread); -ESRCH; others as uffdctl_register().
+ * Beneath: ptrace(2); in the process, madvise(2) with MADV_DONTNEED. Since 0.1.
+ */
+int uffdctl_zap(struct uffdctl_target *t, const struct uffdctl_ranges *ranges, const struct uffdctl_zap_opts *opts);
 
 /* ---- a userfaultfd that is handed over ---- */
 

@@ -138,3 +138,44 @@ int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, c
 	*ret = first;
 	return 0;
 }
+
+int choose_has_any(struct uffdctl_handle *h)
+{
+	int r = handle_look(h, true);
+
+	return r < 0 ? r : h->list->nr != 0;
+}
+
+/* "all" is left to the action. */
+static int resolve_first(struct uffdctl_handle *h, const struct uffdctl_maps *maps, const struct uffdctl_ranges *ranges)
+{
+	struct range_filter filter = { .glob_registered = true };
+	struct segments segs = {};
+	int r = 0;
+
+	for (size_t i = 0; i < ranges->nr; i++) {
+		r = ranges->specs[i].kind == RANGE_ALL ? 0
+						       : range_resolve(h->t, maps, &ranges->specs[i], &filter, &segs);
+		if (r >= 0)
+			break;
+	}
+	segments_free(&segs);
+	return r;
+}
+
+int choose_check_ranges(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
+{
+	struct uffdctl_maps *maps;
+	int r = ranges ? handle_maps(h, &maps) : 0;
+
+	if (r < 0 || !ranges)
+		return r;
+	/* What is wrong with some of them, the action says. */
+	h->t->u->silent = true;
+	r = resolve_first(h, maps, ranges);
+	h->t->u->silent = false;
+	if (r < 0)
+		r = resolve_first(h, maps, ranges);
+	uffdctl_maps_free(maps);
+	return r;
+}

@@ -15,4 +15,10 @@
  */
 int choose_uffd(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_uffd **ret);
 
+/* Is there any? 1, 0, or a negative errno, logged. */
+int choose_has_any(struct uffdctl_handle *h);
+
+/* Does one of the ranges select something? Otherwise what range_resolve() returns, logged. */
+int choose_check_ranges(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges);
+
 #endif

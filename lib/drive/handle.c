@@ -2,6 +2,7 @@
 /* A userfaultfd of a target, duplicated into our process. */
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <time.h>
 
 #include "lib/drive/handle.h"
@@ -90,7 +91,11 @@ int handle_maps(struct uffdctl_handle *h, struct uffdctl_maps **ret)
 char *handle_describe(const struct uffdctl_handle *h)
 {
 	char *text;
-	int n = h->pid == h->t->pid ? asprintf(&text, "fd %d", h->fd) : asprintf(&text, "fd %d of %d", h->fd, h->pid);
+	int n;
+
+	if (h->fd < 0)
+		return strdup("the userfaultfd that is to be made");
+	n = h->pid == h->t->pid ? asprintf(&text, "fd %d", h->fd) : asprintf(&text, "fd %d of %d", h->fd, h->pid);
 
 	return n < 0 ? NULL : text;
 }

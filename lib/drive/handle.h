@@ -74,4 +74,16 @@ enum {
 };
 int handle_reader(const struct uffdctl_handle *h);
 
+/*
+ * A handle for an action that needs no userfaultfd, only the lock on the memory: it has none, and its list is filled.
+ * Close with uffdctl_handle_close().
+ */
+int handle_open_bare(struct uffdctl_target *t, struct uffdctl_handle **ret);
+/*
+ * Take one of the list, to lock the memory by it, if there is any; otherwise h->uffd stays -1, and there is nothing that
+ * could be locked.
+ * @owner: of bpf/event.h: take this one first; 0: any
+ */
+int handle_take_any(struct uffdctl_handle *h, uint64_t owner);
+
 #endif

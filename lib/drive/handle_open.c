@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/drive/choose.h"
+#include "lib/drive/inject_uffd.h"
 #include "lib/kernel/iter.h"
 #include "lib/kernel/pidfd.h"
 #include "lib/kernel/proc.h"
@@ -111,7 +112,7 @@ static int identify(struct uffdctl_handle *h)
 		r = iter_find_fd(it, getpid(), h->uffd, &ev);
 	if (r < 0)
 		return fail(h->t->u, r, "%d: fd %d: BPF iterator: %s", h->pid, h->fd, strerror(-r));
-	if (ev.mm != h->mm)
+	if (ev.mm != h->mm && h->fd >= 0)
 		return fail(h->t->u, -EXDEV,
 			    "%d: fd %d governs the memory of another process (TARGET_PID in uffdctl list): give that PID",
 			    h->pid, h->fd);
@@ -119,27 +120,57 @@ static int identify(struct uffdctl_handle *h)
 	return 0;
 }
 
+static int choose(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges)
+{
+	const struct uffdctl_uffd *chosen;
+	int r = choose_uffd(h, ranges, &chosen);
+
+	if (r >= 0) {
+		h->pid = chosen->pid;
+		h->fd = chosen->fd;
+	}
+	return r;
+}
+
+/* -EEXIST: the target has one. */
+static int inject(struct uffdctl_handle *h, const struct uffdctl_handle_opts *opts)
+{
+	int r = choose_has_any(h);
+
+	if (r)
+		return r < 0 ? r : -EEXIST;
+	r = choose_check_ranges(h, opts->ranges);
+	if (r < 0)
+		return r;
+	return opts->flags & UFFDCTL_HANDLE_INJECT_DRY ? inject_uffd_dry(h) : inject_uffd(h);
+}
+
+static int obtain(struct uffdctl_handle *h, const struct uffdctl_handle_opts *opts)
+{
+	int r = 0;
+
+	if (opts->flags & (UFFDCTL_HANDLE_INJECT | UFFDCTL_HANDLE_INJECT_DRY)) {
+		r = inject(h, opts);
+		if (r != -EEXIST)
+			return r;
+	}
+	r = opts->flags & UFFDCTL_HANDLE_FD ? 0 : choose(h, opts->ranges);
+	if (r >= 0)
+		r = take(h);
+	return r < 0 ? r : check_handshake(h, opts->flags);
+}
+
 static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts, struct uffdctl_handle **ret)
 {
 	struct uffdctl_handle *h = calloc(1, sizeof(*h));
-	const struct uffdctl_uffd *chosen;
 	int r;
 
 	if (!h)
 		return log_oom(t->u);
 	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = opts->pid ?: t->pid, .fd = opts->fd };
 	r = find_memory(h);
-	if (r >= 0 && !(opts->flags & UFFDCTL_HANDLE_FD)) {
-		r = choose_uffd(h, opts->ranges, &chosen);
-		if (r >= 0) {
-			h->pid = chosen->pid;
-			h->fd = chosen->fd;
-		}
-	}
 	if (r >= 0)
-		r = take(h);
-	if (r >= 0)
-		r = check_handshake(h, opts->flags);
+		r = obtain(h, opts);
 	if (r >= 0)
 		r = identify(h);
 	if (r < 0) {
@@ -151,12 +182,62 @@ static int open_handle(struct uffdctl_target *t, const struct uffdctl_handle_opt
 	return 0;
 }
 
+int handle_open_bare(struct uffdctl_target *t, struct uffdctl_handle **ret)
+{
+	struct uffdctl_handle *h = calloc(1, sizeof(*h));
+	int r;
+
+	if (!h)
+		return log_oom(t->u);
+	*h = (struct uffdctl_handle){ .t = t, .uffd = -1, .pid = t->pid, .fd = -1 };
+	r = find_memory(h);
+	if (r >= 0)
+		r = handle_look(h, true);
+	if (r < 0) {
+		uffdctl_handle_close(h);
+		return r;
+	}
+	*ret = h;
+	return 0;
+}
+
+static int take_listed(struct uffdctl_handle *h, size_t i)
+{
+	int r;
+
+	h->pid = h->list->uffds[i].pid;
+	h->fd = h->list->uffds[i].fd;
+	r = take(h);
+	if (r >= 0)
+		r = identify(h);
+	if (r < 0)
+		cleanup_close(&h->uffd);
+	if (r < 0)
+		h->uffd = -1;
+	return r;
+}
+
+int handle_take_any(struct uffdctl_handle *h, uint64_t owner)
+{
+	int r = 0;
+
+	/* Who may not take one can't lock it either. */
+	h->t->u->silent = true;
+	for (int round = 0; round < 2 && h->uffd < 0; round++)
+		for (size_t i = 0; i < h->list->nr && h->uffd < 0; i++)
+			if (round || (owner && h->list->ids && h->list->ids[i] == owner))
+				r = take_listed(h, i);
+	h->t->u->silent = false;
+	return r < 0 && h->uffd < 0 ? take_listed(h, 0) : 0;
+}
+
 OPTS_CHECK(uffdctl_handle_opts, fd);
 
 UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts,
 				       struct uffdctl_handle **ret)
 {
-	uint64_t flags = UFFDCTL_HANDLE_FD | UFFDCTL_HANDLE_HANDSHAKE | UFFDCTL_HANDLE_HANDSHAKE_DRY;
+	uint64_t inject = UFFDCTL_HANDLE_INJECT | UFFDCTL_HANDLE_INJECT_DRY,
+		 flags = UFFDCTL_HANDLE_FD | UFFDCTL_HANDLE_HANDSHAKE | UFFDCTL_HANDLE_HANDSHAKE_DRY | inject;
 	struct uffdctl_handle_opts o;
 	int r = OPTS_GET(t->u, opts, &o);
 
@@ -167,5 +248,8 @@ UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, const struct uf
 			    o.flags & ~flags);
 	if (!(o.flags & UFFDCTL_HANDLE_FD) && (o.pid || o.fd))
 		return fail(t->u, -EINVAL, "%d: uffdctl_handle_open: pid and fd need UFFDCTL_HANDLE_FD", t->pid);
+	if (o.flags & UFFDCTL_HANDLE_FD && o.flags & inject)
+		return fail(t->u, -EINVAL, "%d: uffdctl_handle_open: a descriptor was given: nothing is injected",
+			    t->pid);
 	return open_handle(t, &o, ret);
 }

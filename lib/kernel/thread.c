@@ -45,6 +45,16 @@ int thread_read(int procfd, pid_t tid, struct thread_now *ret)
 	return 0;
 }
 
+int thread_seccomp(int procfd, pid_t tid)
+{
+	char buf[8192];
+	const char *p;
+
+	if (read_file(procfd, tid, "status", buf, sizeof(buf)) < 0 || !(p = strstr(buf, "\nSeccomp:")))
+		return -1;
+	return atoi(p + strlen("\nSeccomp:"));
+}
+
 /* Threads may have descriptors of their own: it is the same socket if it has the same inode. */
 static int describe_socket(int pidfd, pid_t pid, int fd, unsigned long inode, char *buf, size_t size, pid_t *ret_peer)
 {

@@ -18,6 +18,9 @@ struct thread_now {
 /* The system call and wchan need ptrace access, and stay unknown without it. -errno: it has ended. */
 int thread_read(int procfd, pid_t tid, struct thread_now *ret);
 
+/* Its seccomp mode: 0: none, 1: strict, 2: filters; -1: not known, or not in this kernel. */
+int thread_seccomp(int procfd, pid_t tid);
+
 /*
  * What a descriptor of the thread is: "userfaultfd", "pipe", a path, or of a socket what socket_describe() says. Raw
  * bytes.

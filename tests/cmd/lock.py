@@ -69,7 +69,7 @@ def lock_names_its_holder():
         area = f"{m['addr']}+{m['size']}"
         for command in (["continue", t.pid, area], ["continue", t.pid, area, "--from-zero"],
                         ["copy", t.pid, area, "--from-zero"], ["zeropage", t.pid, area],
-                        ["register", t.pid, area], ["unregister", t.pid, area]):
+                        ["register", t.pid, area], ["unregister", t.pid, area], ["zap", t.pid, area]):
             r = run(*command, check=1)
             contains(r.err, f"process {other.pid} is changing this memory")
             contains(r.err, "--wait-lock")

@@ -34,6 +34,8 @@ SOME = {
     "doctor": ["doctor-proved-root", "doctor-proved-user", "doctor-proved-container", "doctor-backends-proved-root",
                "doctor-ways-proved-*", "doctor-memory-*", "doctor-ioctls"],
     "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
+    "zap": ["zap-*", "inject-unnoticed-registers", "inject-unnoticed-nanosleep", "inject-unnoticed-epoll", "inject-other-user",
+            "inject-seccomp", "inject-stopped", "inject-pid-namespace"],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -41,7 +43,7 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "gmem",
+NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "gmem",
          "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
