@@ -12,8 +12,8 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import eq, main, ok, run, skip, test, wait_until
-from harness.machine import Machine, post_copy
+from harness import eq, hugepages, main, ok, run, skip, test, wait_until
+from harness.machine import FIRST, PART_SIZE, Machine, post_copy
 from harness.watch import Watch, complete
 
 RATE = 1 << 20  # bytes a second: what takes a minute can be stopped on the way
@@ -289,4 +289,39 @@ def real_qemu_snapshot():
 if os.geteuid():
     print("1..0 # SKIP QEMU makes userfaultfds and watch needs BPF; root runs this")
     sys.exit(0)
+# ---- a machine that knows nothing of it ----
+
+def runs_on(q):
+    """Its vCPUs go on."""
+    before = [q.word(FIRST + n * q.word(PART_SIZE)) for n in range(len(q.vcpus()))]
+    wait_until(lambda: all(q.word(FIRST + n * q.word(PART_SIZE)) > b for n, b in enumerate(before)), "all vCPUs go on", timeout=60)
+
+
+@contextlib.contextmanager
+def injected(hugetlb):
+    """A machine whose memory is shared and registered for minor faults on a userfaultfd that was put into it."""
+    backend = f"memory-backend-memfd,id=m,size=64M,share=on{',hugetlb=on' if hugetlb else ''}"
+    with hugepages(40) if hugetlb else contextlib.nullcontext(), \
+            Machine("-object", backend, "-machine", "q35,memory-backend=m") as q:
+        q.wait_running()
+        row, = run("register", "-J", "-q", "--inject", "-m", "minor", q.pid, "@/memfd:memory-backend-memfd*", check=0).json()["register"]
+        eq(userfaultfds(q.pid), [row["fd"]], "its userfaultfd")
+        yield q, row
+
+
+@test(limit=120, each={"memfd": (False,), "hugetlb": (True,)})
+def real_qemu_zapped(hugetlb):
+    """It faults on all of its memory again, is shown to wait, and goes on; many times."""
+    with injected(hugetlb) as (q, row):
+        for i in range(10):
+            zapped, = run("zap", "-J", "-q", q.pid, "all", check=0).json()["zap"]
+            eq((zapped["start"], zapped["error"]), (row["start"], None), "zapped")
+            if not i:
+                wait_until(lambda: {int(w["tid"]) for w in run("pending", "-J", q.pid).json()["pending"]} >= set(q.vcpus()),
+                           "both vCPUs wait", timeout=60)
+            run("continue", "-q", q.pid, "all")  # what the guest never touched is absent
+            eq(run("pending", "-J", q.pid).json()["pending"], [], "nobody waits")
+        runs_on(q)
+
+
 main()
