@@ -75,6 +75,15 @@ static int check_thread(uint32_t tid, void *arg)
 	return waits_in_kernel(&now) ? fail_waits(t, (pid_t)tid, &now) : 0;
 }
 
+/* The auxiliary vector is of words of the program: where a 64-bit one has a small type, the other has type and value. */
+static bool is_32bit(struct uffdctl_target *t)
+{
+	_cleanup_close_ int fd = openat(t->procfd, "auxv", O_RDONLY | O_CLOEXEC);
+	uint64_t type = 0;
+
+	return read(fd, &type, sizeof(type)) == sizeof(type) && type > UINT32_MAX;
+}
+
 int threads_check(struct uffdctl_target *t, struct threads *ret)
 {
 	struct confinement ours;
@@ -84,6 +93,9 @@ int threads_check(struct uffdctl_target *t, struct threads *ret)
 	*ret = (struct threads){ .t = t };
 	if (!regs_supported())
 		return fail(t->u, -EOPNOTSUPP, "%d: system calls can be run inside a process on x86-64 only, so far",
+			    t->pid);
+	if (is_32bit(t))
+		return fail(t->u, -EOPNOTSUPP, "%d: it runs 32-bit code, in which no system call can be run for us",
 			    t->pid);
 	r = proc_each_number(t->procfd, "task", check_thread, ret);
 	if (r < 0)

@@ -71,9 +71,9 @@ const char *regs_objection(pid_t tid, const struct regs *regs)
 	size_t len = sizeof(ssp);
 
 	if (regs->len != sizeof(struct user_regs_struct) || user_of(regs)->cs != USER_CS)
-		return "it runs 32-bit code, in which no system call can be injected";
+		return "it runs 32-bit code, in which no system call can be run for us";
 	if ((int64_t)user_of(regs)->orig_rax > 0 && user_of(regs)->orig_rax & X32_CALL)
-		return "it runs code of the x32 ABI, in which no system call can be injected";
+		return "it runs code of the x32 ABI, in which no system call can be run for us";
 	if (trace_get_regs(tid, NT_X86_SHSTK, &ssp, &len) == 0)
 		return "it has a shadow stack, which would not fit the changed registers";
 	return NULL;

@@ -170,12 +170,13 @@ def inject_traced():
 @test
 def inject_32bit():
     program = os.path.join(HELPERS, "target32")
+    if not os.path.exists(program):
+        skip("no 32-bit program here; x86-64 runs this")
     with subprocess.Popen([program], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as p:
-        start = int(p.stdout.readline(), 16)
-        r = run("zap", p.pid, f"{start:x}+{PAGE}", check=1)
-        contains(r.err, "private memory")
-        with open(f"/proc/{p.pid}/maps") as f:
-            ok("vdso" in f.read(), "it lives")
+        p.stdout.readline()
+        end = int(p.stdout.readline(), 16)
+        contains(run("zap", "-q", p.pid, f"{end:x}+{PAGE}", check=1).err, "it runs 32-bit code")
+        eq(stat(p.pid)[1], "S", "it waits as before")
         p.kill()
 
 

@@ -133,11 +133,11 @@ static void *keep_tiles(void *arg)
 	if (has)
 		__asm__ volatile("ldtilecfg (%0)" ::"r"(&config) : "memory");
 	for (unsigned long n = 0;; n++, atomic_fetch_add(&rounds[TILES], 1)) {
-		struct timespec pause = { .tv_nsec = 100000 };
+		struct timespec pause = { .tv_nsec = 500000 };
 
 		memset(in, (int)n, sizeof(in));
 		if (has)
-			__asm__ volatile("tileloadd (%0,%2,1), %%tmm1\n mov $200000, %%ecx\n1: dec %%ecx\n jnz 1b\n"
+			__asm__ volatile("tileloadd (%0,%2,1), %%tmm1\n mov $20000, %%ecx\n1: dec %%ecx\n jnz 1b\n"
 					 "tilestored %%tmm1, (%1,%2,1)" ::"r"(in),
 					 "r"(out), "r"(64L)
 					 : "rcx", "memory", "cc");

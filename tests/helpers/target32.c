@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * A 32-bit process, without a C library: registers memory for missing faults and prints its first and last
- * address; after a byte on standard input it prints the sum of its bytes.
+ * address; after a byte on standard input it prints the sum of its bytes. Behind them lie as many bytes of shared memory.
  */
 #define NR_EXIT 1
 #define NR_READ 3
@@ -38,14 +38,16 @@ static void print(u32 value)
 void _start(void)
 {
 	u32 args[] = { 0xf0000000, SIZE, 3 /* rw */, 0x32 /* private, fixed, anonymous */, -1u, 0 };
+	u32 shared[] = { 0xf0000000 + SIZE, SIZE, 3, 0x31 /* shared, fixed, anonymous */, -1u, 0 };
 	u64 api[] = { 0xaa, 0, 0 }, reg[] = { args[0], SIZE, 1 /* missing */, 0 };
 	int uffd = call(NR_USERFAULTFD, O_CLOEXEC, 0, 0);
 	volatile unsigned char *memory = (void *)args[0];
 	u32 sum = 0;
 	char byte;
 
-	if (uffd < 0 || call(NR_IOCTL, uffd, UFFDIO_API, (long)api) || call(NR_MMAP, (long)args, 0, 0) != (int)args[0] ||
-	    call(NR_IOCTL, uffd, UFFDIO_REGISTER, (long)reg))
+	if (uffd < 0 || call(NR_IOCTL, uffd, UFFDIO_API, (long)api) ||
+	    call(NR_MMAP, (long)args, 0, 0) != (int)args[0] || call(NR_IOCTL, uffd, UFFDIO_REGISTER, (long)reg) ||
+	    call(NR_MMAP, (long)shared, 0, 0) != (int)shared[0])
 		call(NR_EXIT, 1, 0, 0);
 	print(args[0]);
 	print(args[0] + SIZE);
