@@ -32,6 +32,13 @@ void interrupts_catch(bool changes_nothing)
 	}
 }
 
+void interrupts_ignore_stop(void)
+{
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+}
+
 bool interrupted(void)
 {
 	return has_come;

@@ -11,6 +11,9 @@
  */
 void interrupts_catch(bool changes_nothing);
 
+/* Do not stop on Ctrl-Z, or on output to a terminal while in the background: threads would wait for us. */
+void interrupts_ignore_stop(void);
+
 /* Has one come? */
 bool interrupted(void);
 
