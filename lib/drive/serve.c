@@ -10,6 +10,7 @@
 #include "lib/drive/action.h"
 #include "lib/drive/fill.h"
 #include "lib/drive/lock.h"
+#include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
@@ -218,6 +219,41 @@ static void unregister_all(struct uffdctl_serve *s)
 		}
 }
 
+/* ---- pages that are held ---- */
+
+/* Pages without a state are not known to be resolved: after the next try they are forgotten, and held again if it fails. */
+static bool is_held(struct serve_memory *m, const struct serve_fault *f, bool tries)
+{
+	const struct serve_part *p = memory_part(m, f->addr);
+
+	if (f->kind == UFFDCTL_KIND_UNKNOWN)
+		return true;
+	return p && p->store ? part_get(p, f->addr) == SERVE_HELD : p && !tries;
+}
+
+/* Forget what is not held any more. @tries: wake the threads: they fault again, and so the page is tried again */
+static void look_at_held(struct serve_memory *m, bool tries)
+{
+	size_t nr = 0;
+
+	serve_enter(m);
+	pthread_mutex_lock(&m->lock);
+	for (size_t i = 0; i < m->nr_held; i++) {
+		struct serve_fault f = m->held[i];
+
+		if (is_held(m, &f, tries))
+			m->held[nr++] = f;
+		if (tries && f.kind != UFFDCTL_KIND_UNKNOWN)
+			uffd_wake(m->h.uffd, (struct uffdctl_range){ f.addr, f.addr + base_page_size() });
+	}
+	__atomic_fetch_sub(&m->s->held, m->nr_held - nr, __ATOMIC_RELAXED);
+	m->nr_held = nr;
+	pthread_mutex_unlock(&m->lock);
+	serve_leave(m);
+}
+
+/* ---- ending ---- */
+
 /*
  * Who waits for what we have read faults again, now that nobody of ours reads: another handler gets the message. Once
  * before the workers end, for one of them may wait for its contents for ever, and once after that.
@@ -237,8 +273,10 @@ static void end_workers(struct uffdctl_serve *s)
 		for (m = first; m; m = m->next)
 			memory_join(m);
 	}
-	for (m = memories(s); m; m = m->next)
+	for (m = memories(s); m; m = m->next) {
+		look_at_held(m, false);
 		memory_wake_all(m);
+	}
 }
 
 static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
@@ -327,37 +365,6 @@ static enum uffdctl_serve_end look(struct uffdctl_serve *s)
 	return is_complete(s) ? UFFDCTL_SERVE_COMPLETE : UFFDCTL_SERVE_RUNS;
 }
 
-/* Is the page still to be filled? */
-static bool is_held(struct serve_memory *m, const struct serve_fault *f)
-{
-	const struct serve_part *p = memory_part(m, f->addr);
-
-	return f->kind == UFFDCTL_KIND_UNKNOWN || (p && p->store && part_get(p, f->addr) == SERVE_HELD);
-}
-
-/* The threads fault again, and so the page is tried again; what is not held any more is forgotten. */
-static void retry(struct serve_memory *m)
-{
-	size_t nr = 0;
-
-	if (m->has_events)
-		pthread_rwlock_rdlock(&m->gate);
-	pthread_mutex_lock(&m->lock);
-	for (size_t i = 0; i < m->nr_held; i++) {
-		struct serve_fault f = m->held[i];
-
-		if (is_held(m, &f))
-			m->held[nr++] = f;
-		if (f.kind != UFFDCTL_KIND_UNKNOWN)
-			uffd_wake(m->h.uffd, (struct uffdctl_range){ f.addr, f.addr + base_page_size() });
-	}
-	__atomic_fetch_sub(&m->s->held, m->nr_held - nr, __ATOMIC_RELAXED);
-	m->nr_held = nr;
-	pthread_mutex_unlock(&m->lock);
-	if (m->has_events)
-		pthread_rwlock_unlock(&m->gate);
-}
-
 static void wait_for_news(struct uffdctl_serve *s)
 {
 	struct pollfd p[] = { { .fd = s->poke_fd, .events = POLLIN }, { .fd = s->h->t->pidfd, .events = POLLIN } };
@@ -374,15 +381,15 @@ static void *control(void *arg)
 	struct uffdctl_serve *s = arg;
 	enum uffdctl_serve_end end;
 	uint64_t retried = now_ns(CLOCK_MONOTONIC);
+	bool tries;
 
 	while ((end = look(s)) == UFFDCTL_SERVE_RUNS) {
 		wait_for_news(s);
 		reap(s);
-		if (now_ns(CLOCK_MONOTONIC) - retried < RETRY_NS)
-			continue;
+		tries = now_ns(CLOCK_MONOTONIC) - retried >= RETRY_NS;
 		for (struct serve_memory *m = memories(s); m; m = m->next)
-			retry(m);
-		retried = now_ns(CLOCK_MONOTONIC);
+			look_at_held(m, tries);
+		retried = tries ? now_ns(CLOCK_MONOTONIC) : retried;
 	}
 	end_workers(s);
 	carry_out(s, end);

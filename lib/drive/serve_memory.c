@@ -169,6 +169,7 @@ int memory_start(struct serve_memory *m, unsigned int nr)
 
 void memory_join(struct serve_memory *m)
 {
+	workers_interrupt(m);
 	for (size_t i = 0; i < m->nr_workers; i++)
 		worker_join(&m->workers[i]);
 }

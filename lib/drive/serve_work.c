@@ -293,11 +293,20 @@ int worker_start(struct serve_worker *w, struct serve_memory *m)
 	return worker_start_as(w, m, work);
 }
 
-/* The signal may come just before the read: send it again. */
-static void interrupt(struct serve_worker *w)
+static bool all_ended(const struct serve_memory *m)
 {
-	while (!__atomic_load_n(&w->ended, __ATOMIC_ACQUIRE)) {
-		pthread_kill(w->thread, wake_signal());
+	for (size_t i = 0; i < m->nr_workers; i++)
+		if (m->workers[i].started && !__atomic_load_n(&m->workers[i].ended, __ATOMIC_ACQUIRE))
+			return false;
+	return true;
+}
+
+/* The signal may come just before the read: send it again. Others wait for the lead of the one that reads. */
+void workers_interrupt(struct serve_memory *m)
+{
+	while (!m->messages.nonblock && !all_ended(m)) {
+		for (size_t i = 0; i < m->nr_workers; i++)
+			pthread_kill(m->workers[i].thread, wake_signal());
 		nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000L * 1000 }, NULL);
 	}
 }
@@ -306,8 +315,6 @@ void worker_join(struct serve_worker *w)
 {
 	if (!w->started)
 		return;
-	if (!w->m->messages.nonblock && !w->prefaults)
-		interrupt(w);
 	pthread_join(w->thread, NULL);
 	w->started = false;
 	chunk_free(&w->c);
