@@ -24,6 +24,7 @@
 #include "lib/opts.h"
 
 #define LOOK_MS 100
+#define EXIT_MS 500
 #define RETRY_NS UINT64_C(5000000000)
 
 /* ---- who else reads ---- */
@@ -279,6 +280,14 @@ static void end_workers(struct uffdctl_serve *s)
 	}
 }
 
+/* A process that ends has no memory any more a little before it has ended. */
+static bool has_ended(const struct uffdctl_serve *s)
+{
+	struct pollfd p = { .fd = s->h->t->pidfd, .events = POLLIN };
+
+	return poll(&p, 1, EXIT_MS) > 0;
+}
+
 static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 {
 	int err = 0;
@@ -293,8 +302,7 @@ static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 			   s->h->t->pid, strerror(-err));
 	if (end == UFFDCTL_SERVE_GONE)
 		serve_note(s, UFFDCTL_LOG_NOTICE, 0, (struct uffdctl_range){}, "%d: %s", s->h->t->pid,
-			   pidfd_exited(s->h->t->pidfd) ? "the process has ended"
-							: "the process has started another program (execve)");
+			   has_ended(s) ? "the process has ended" : "the process has started another program (execve)");
 }
 
 /* ---- what goes on ---- */

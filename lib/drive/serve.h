@@ -112,6 +112,7 @@ struct serve_worker {
 	bool started, ended;
 	bool leads;
 	bool prefaults;
+	bool told; /* that a page could not be prefaulted */
 	bool busy; /* has messages that are not resolved */
 	struct serve_counts counts;
 	struct chunk c;

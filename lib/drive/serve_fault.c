@@ -7,6 +7,7 @@
 
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_store.h"
+#include "lib/kernel/pagemap.h"
 #include "lib/kernel/uffd.h"
 
 /* How often to read contents again that can't be read, and after which time. */
@@ -67,19 +68,43 @@ static const char *why(enum uffdctl_kind kind, int err, bool elsewhere)
 	return strerror(-err);
 }
 
+static void end_as_asked(struct uffdctl_serve *s, int err)
+{
+	if (s->opts.on_error == UFFDCTL_ON_ERROR_HOLD)
+		return;
+	__atomic_store_n(&s->failed, err, __ATOMIC_RELEASE);
+	serve_poke(s);
+}
+
+/* Nobody need wait for it. Who does faults again, and is then told of by name. */
+static void leave(struct serve_worker *w, struct uffdctl_range r, int err, const char *text)
+{
+	struct uffdctl_serve *s = w->m->s;
+
+	uffd_wake(w->m->h.uffd, r);
+	if (!w->told)
+		serve_note(s, UFFDCTL_LOG_ERROR, err, r,
+			   "%d: %" PRIx64
+			   ": can't be brought in: %s: this and others like it, of which no more is said, are tried again",
+			   s->h->t->pid, r.start, text);
+	w->told = true;
+	end_as_asked(s, err);
+}
+
 static void hold(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_range page, int err, const char *text)
 {
 	struct uffdctl_serve *s = w->m->s;
 
 	serve_count(&w->counts.errors, 1);
+	if (w->prefaults) {
+		leave(w, page, err, text);
+		return;
+	}
 	if (!remember(w->m, (struct serve_fault){ page.start, kind }))
 		return;
 	serve_note(s, UFFDCTL_LOG_ERROR, err, page, "%d: %" PRIx64 ": %s: threads that need this page wait",
 		   s->h->t->pid, page.start, text);
-	if (s->opts.on_error != UFFDCTL_ON_ERROR_HOLD) {
-		__atomic_store_n(&s->failed, err, __ATOMIC_RELEASE);
-		serve_poke(s);
-	}
+	end_as_asked(s, err);
 }
 
 static void put_off(struct serve_memory *m, enum uffdctl_kind kind, struct uffdctl_range r, uint64_t page)
@@ -344,6 +369,35 @@ static void note_done(struct serve_worker *w, const struct claim *c, uint64_t by
 		serve_count(&w->m->s->done_bytes, bytes);
 }
 
+/*
+ * A page was there that the process does not have mapped, although none was there when its thread faulted: somebody has
+ * made it in the page cache. The next fault on it will be a minor one, which has it filled. What is mapped is done.
+ */
+static void release_found(struct serve_worker *w, const struct claim *c, struct uffdctl_range run)
+{
+	const struct serve_part *p = c->task.p;
+	uint64_t page = p->vma.page_size;
+
+	for (; run.start < run.end; run.start += page) {
+		struct uffdctl_range one = { run.start, run.start + page };
+		uint8_t state = 0;
+		bool mapped = pagemap_read(w->c.job->pagemap, &p->vma, one, &state) < 0 || state & PTE_MAPPED;
+
+		release(c, one, mapped ? SERVE_DONE : c->was);
+		note_done(w, c, mapped ? page : 0);
+	}
+}
+
+static void release_done(struct serve_worker *w, const struct claim *c, struct uffdctl_range run, bool busy)
+{
+	if (busy && c->task.op == SERVE_COPY && w->c.tally.already && c->task.p->vma.modes & UFFDCTL_MODE_MINOR) {
+		release_found(w, c, run);
+		return;
+	}
+	release(c, run, SERVE_DONE);
+	note_done(w, c, busy ? range_len(run) : 0);
+}
+
 /* The pages of a claim whose contents are there: fill those that the process has not removed. The gate is held. */
 static void fill_claimed(struct serve_worker *w, struct claim *c, uint64_t len)
 {
@@ -360,8 +414,7 @@ static void fill_claimed(struct serve_worker *w, struct claim *c, uint64_t len)
 		if (state == SERVE_BUSY)
 			o = do_task(w, &t);
 		run.end = o == RESOLVED ? run.end : t.range.start;
-		release(c, run, SERVE_DONE);
-		note_done(w, c, state == SERVE_BUSY ? range_len(run) : 0);
+		release_done(w, c, run, state == SERVE_BUSY);
 		left.start = run.end;
 		if (o == RESOLVED)
 			continue;
@@ -382,6 +435,12 @@ static void end_claim(struct serve_worker *w, struct claim *c, uint64_t done, in
 
 	if (rest.start == rest.end)
 		return;
+	/* In the background the next place comes first. */
+	if (w->prefaults && !done) {
+		release(c, rest, SERVE_HELD);
+		hold(w, c->task.kind, rest, err, why(c->task.kind, err, false));
+		return;
+	}
 	/* The rest is another try's; where nothing could be read, its first page is held. */
 	if (!done) {
 		release(c, first, SERVE_HELD);

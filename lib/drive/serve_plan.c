@@ -373,6 +373,10 @@ int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 		r = make_memory(s, froms);
 	if (r >= 0)
 		warn_unserved(s);
+	if (r >= 0 && s->h->features & UFFD_FEATURE_SIGBUS)
+		log_warning(s->h->t->u,
+			    "%d: fd %d has the feature sigbus: a thread that faults gets SIGBUS, and no message comes",
+			    s->h->pid, s->h->fd);
 	return r;
 }
 

@@ -11,10 +11,17 @@
 #define YIELD_NS UINT64_C(10000000)
 #define LOOK_NS (100 * 1000L)
 
+/* What can't be brought in is tried again, when all else is there, and less and less often. */
+#define RETRY_MS 2000
+#define MAX_RETRY_MS 60000
+
 struct pass {
 	struct serve_worker *w;
 	uint64_t began_ns, bytes; /* for the rate */
 	uint64_t left;		  /* bytes that are not there, found by this pass */
+	uint64_t held;		  /* likewise, that could not be brought in before */
+	bool tries_held;
+	int retry_ms;
 };
 
 /* ---- room for others ---- */
@@ -35,11 +42,17 @@ static void let_others_go_first(struct serve_memory *m)
 		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
 }
 
+static void wait_until_stopped(const struct uffdctl_serve *s, int timeout_ms)
+{
+	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
+
+	poll(&stop, 1, timeout_ms);
+}
+
 /* Until that many bytes are due. */
 static void keep_rate(struct pass *p, uint64_t bytes)
 {
 	struct uffdctl_serve *s = p->w->m->s;
-	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
 	uint64_t now = now_ns(CLOCK_MONOTONIC), due;
 
 	p->bytes += bytes;
@@ -47,7 +60,7 @@ static void keep_rate(struct pass *p, uint64_t bytes)
 		return;
 	due = p->began_ns + (uint64_t)((double)p->bytes / (double)s->opts.rate * 1e9);
 	if (due > now)
-		poll(&stop, 1, (int)MIN((due - now) / 1000000 + 1, UINT64_C(3600000)));
+		wait_until_stopped(s, (int)MIN((due - now) / 1000000 + 1, UINT64_C(3600000)));
 }
 
 /* ---- a step ---- */
@@ -56,7 +69,7 @@ struct step_range {
 	struct uffdctl_range range;
 	enum uffdctl_kind kind;
 	bool needed;
-	uint64_t page_size;
+	bool held;
 };
 
 static enum uffdctl_kind kind_for(const struct serve_part *p)
@@ -78,15 +91,17 @@ static bool find_step(struct serve_memory *m, uint64_t from, struct step_range *
 			p = m->parts[i];
 	if (p) {
 		struct uffdctl_range r = p->part->seg.range;
+		uint64_t len = MAX(SERVE_RUN_BYTES, p->vma.page_size);
 
-		ret->page_size = p->vma.page_size;
 		r.start = MAX(r.start, from);
-		r.end = MIN(r.end, r.start + MAX(SERVE_RUN_BYTES, ret->page_size));
+		r.end = MIN(r.end, r.start + len);
 		ret->kind = kind_for(p);
 		ret->needed = ret->kind != UFFDCTL_KIND_UNKNOWN;
+		ret->held = false;
 		if (ret->needed && p->store) {
 			state = part_run(p, &r);
 			ret->needed = state == SERVE_NEW;
+			ret->held = state == SERVE_HELD;
 		}
 		ret->range = r;
 	}
@@ -109,23 +124,27 @@ static void run_pass(struct pass *p)
 {
 	struct step_range st = {};
 
-	p->left = 0;
-	while (!serve_stopping(p->w->m->s) && find_step(p->w->m, st.range.end, &st))
-		if (st.needed)
+	p->left = p->held = 0;
+	while (!serve_stopping(p->w->m->s) && find_step(p->w->m, st.range.end, &st)) {
+		p->held += st.held;
+		if (st.needed || (st.held && p->tries_held))
 			step(p, &st);
+	}
 }
 
 void *serve_prefault(void *arg)
 {
 	struct serve_worker *w = arg;
 	struct uffdctl_serve *s = w->m->s;
-	struct pass p = { .w = w, .began_ns = now_ns(CLOCK_MONOTONIC) };
+	struct pass p = { .w = w, .began_ns = now_ns(CLOCK_MONOTONIC), .retry_ms = RETRY_MS };
 
 	/* A mapping that moves, and a page that an event has delayed, may be left out by the first one. */
 	do {
 		run_pass(&p);
-		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
-	} while (s->source->fills && p.left && !serve_stopping(s));
+		p.tries_held = !p.left && p.held;
+		wait_until_stopped(s, p.tries_held ? p.retry_ms : 1);
+		p.retry_ms = p.tries_held ? MIN(p.retry_ms * 2, MAX_RETRY_MS) : RETRY_MS;
+	} while (s->source->fills && (p.left || p.held) && !serve_stopping(s));
 	__atomic_store_n(&s->prefault_ended, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
 	serve_poke(s);

@@ -105,8 +105,11 @@ static int spin(struct serve_worker *w)
 	uint64_t until = now_ns(CLOCK_MONOTONIC) + m->spin_ns;
 	int nr = 0;
 
-	while (nr == 0 && now_ns(CLOCK_MONOTONIC) < until)
+	while (nr == 0 && now_ns(CLOCK_MONOTONIC) < until) {
+		/* The thread whose fault we wait for may need this CPU. */
+		sched_yield();
 		nr = read_now(w);
+	}
 	m->in_vain = nr ? 0 : m->in_vain + 1;
 	if (m->in_vain >= VAIN_TRIES)
 		m->spin_ns = 0;

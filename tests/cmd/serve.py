@@ -457,6 +457,22 @@ def serve_source_fails():
         ok(end["errors"] >= 1 and end["held"] == 0, f"end: {end}")
 
 
+@test
+def serve_source_fails_in_the_background():
+    """It is said once, the rest comes, and it is tried again until all is there."""
+    with short_image() as (t, m, img):
+        with Serve(t.pid, "--from", img.name, "--prefault", "--until-complete", "--rate=1M") as s:
+            os.truncate(img.name, NR // 2 * PAGE)
+            contains(s.error(), "tried again")
+            joined(t, touch(t, m, len=NR // 2 * PAGE, seed=SEED))
+            with open(img.name, "r+b") as f:
+                for i in range(NR):
+                    f.write(pattern_page(SEED, i))
+            end = s.ended(0)
+        eq((end["reason"], end["done"], s.errors()), ("complete", NR * PAGE, []), f"end: {end}")
+        eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
+
+
 @test(each={"stop": ("stop",), "kill": ("kill",), "release": ("release",)})
 def serve_on_error(what):
     with short_image() as (t, m, img), Serve(t.pid, "--from", img.name, f"--on-error={what}") as s:
