@@ -269,6 +269,7 @@ static int run_serve(struct invocation *inv)
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
 	status = run_drive(&sv.drive, do_serve);
+	json_put_errors(&inv->messages);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
 	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)

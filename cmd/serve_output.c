@@ -87,16 +87,12 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 
 /* ---- notes ---- */
 
-static void print_object(const struct uffdctl_serve_note *note)
+static void print_object(const struct uffdctl_serve_note *n)
 {
 	json_object *o = json_object_new_object();
-	char range[64];
 
-	snprintf(range, sizeof(range), "0x%" PRIx64 "-0x%" PRIx64, note->range.start, note->range.end);
-	json_text(o, "type", note->level <= UFFDCTL_LOG_ERROR ? "error" : "note");
-	json_text(o, "range", note->range.end ? range : NULL);
-	json_text(o, "error", note->error ? strerrorname_np(-note->error) : NULL);
-	json_text(o, "message", note->text);
+	json_text(o, "type", "note");
+	json_text(o, "message", n->text);
 	put(o);
 }
 
@@ -106,12 +102,19 @@ void serve_print_note(void *data, const struct uffdctl_serve_note *n)
 	struct messages *m = &out->d->inv->messages;
 
 	progress_end(&out->progress);
-	if (is_json(out))
-		print_object(n);
-	if (n->level <= UFFDCTL_LOG_ERROR)
+	if (n->level > UFFDCTL_LOG_ERROR) {
+		if (is_json(out))
+			print_object(n);
+		if (n->level <= UFFDCTL_LOG_NOTICE || out->d->inv->verbose)
+			note(m, "%s", n->text);
+		return;
+	}
+	if (n->range.end)
 		error_in_range(m, n->range, n->error, "%s", n->text);
-	else if (n->level <= UFFDCTL_LOG_NOTICE || out->d->inv->verbose)
-		note(m, "%s", n->text);
+	else
+		error(m, "%s", n->text);
+	json_put_errors(m);
+	fflush(stdout);
 }
 
 /* ---- progress ---- */

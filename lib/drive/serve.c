@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* Serving: a handler, from its start to its end. See serve.h. */
+/* Serving: a handler, from its start to its end. See serving.h. */
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -272,7 +272,7 @@ static void end_workers(struct uffdctl_serve *s)
 	for (struct serve_memory *first = NULL; first != memories(s);) {
 		first = memories(s);
 		for (m = first; m; m = m->next)
-			memory_join(m);
+			workers_join(m);
 	}
 	for (m = memories(s); m; m = m->next) {
 		look_at_held(m, false);
@@ -338,10 +338,24 @@ static void reap(struct uffdctl_serve *s)
 		next = m->next;
 		if (!m->is_child || !__atomic_load_n(&m->gone, __ATOMIC_ACQUIRE))
 			continue;
-		memory_join(m);
+		workers_join(m);
 		unlink_memory(s, m);
 		stores_free(s, m);
 		memory_free(m);
+	}
+}
+
+/* Those that have come by a fork. Each is one thread's: children seldom live long, and may be many. */
+static void start_new(struct uffdctl_serve *s)
+{
+	for (struct serve_memory *m = memories(s); m->is_child; m = m->next) {
+		int r = m->nr_workers || serve_stopping(s) ? 0 : workers_start(m, 1);
+
+		if (r >= 0)
+			continue;
+		serve_note(s, UFFDCTL_LOG_ERROR, r, (struct uffdctl_range){}, "%d: starting a thread for a child: %s",
+			   s->h->t->pid, strerror(-r));
+		__atomic_store_n(&s->failed, r, __ATOMIC_RELEASE);
 	}
 }
 
@@ -393,6 +407,7 @@ static void *control(void *arg)
 
 	while ((end = look(s)) == UFFDCTL_SERVE_RUNS) {
 		wait_for_news(s);
+		start_new(s);
 		reap(s);
 		tries = now_ns(CLOCK_MONOTONIC) - retried >= RETRY_NS;
 		for (struct serve_memory *m = memories(s); m; m = m->next)
@@ -433,7 +448,7 @@ static int start_prefault(struct uffdctl_serve *s)
 	memset(w, 0, sizeof(*w));
 	w->prefaults = true;
 	s->prefaulter = w;
-	return worker_start_as(w, s->memories, serve_prefault);
+	return worker_start(w, s->memories, serve_prefault);
 }
 
 static int start_control(struct uffdctl_serve *s)
@@ -458,7 +473,7 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
 	s->began_ns = now_ns(CLOCK_MONOTONIC);
-	r = memory_start(m, nr_workers(s));
+	r = workers_start(m, nr_workers(s));
 	if (r >= 0)
 		r = start_prefault(s);
 	if (r >= 0)

@@ -164,18 +164,17 @@ static void on_fork(struct serve_memory *m, int uffd)
 		child->has_events = true;
 		r = copy_parts(m, child);
 	}
-	if (r >= 0) {
-		/* From now on it is ended with the others. */
-		add_memory(m->s, child);
-		r = memory_start(child, 1);
-	} else if (child) {
+	if (r < 0 && child)
 		memory_free(child);
-	}
-	if (r < 0)
+	if (r < 0) {
 		fail_event(m, r, "FORK");
-	else
-		serve_note(m->s, UFFDCTL_LOG_INFO, 0, (struct uffdctl_range){},
-			   "%d: has forked: the child is served, too", m->s->h->t->pid);
+		return;
+	}
+	/* The control thread starts its worker. */
+	add_memory(m->s, child);
+	serve_poke(m->s);
+	serve_note(m->s, UFFDCTL_LOG_INFO, 0, (struct uffdctl_range){}, "%d: has forked: the child is served, too",
+		   m->s->h->t->pid);
 }
 
 /* ---- all ---- */

@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_SERVE_EVENT_H
 #define UFFDCTL_SERVE_EVENT_H
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /* With the gate of w->m held alone. */
 void serve_event(struct serve_worker *w, const struct uffd_msg *msg);

@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_SERVE_FAULT_H
 #define UFFDCTL_SERVE_FAULT_H
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /* Resolve w->faults, hold them, or put them off; there are none then. */
 void serve_faults(struct serve_worker *w);

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Serving: a memory, and its parts. */
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 
 #include "lib/drive/ops.h"
 #include "lib/drive/serve_memory.h"
-#include "lib/drive/serve_work.h"
 #include "lib/kernel/uffd.h"
 
 /* ---- making one ---- */
@@ -149,27 +147,4 @@ void memory_wake_all(struct serve_memory *m)
 	for (size_t i = 0; i < m->nr_deferred; i++)
 		uffd_wake(m->h.uffd, (struct uffdctl_range){ m->deferred[i].addr, m->deferred[i].addr + page });
 	pthread_mutex_unlock(&m->lock);
-}
-
-/* ---- its threads ---- */
-
-int memory_start(struct serve_memory *m, unsigned int nr)
-{
-	int r = 0;
-
-	m->workers = aligned_alloc(_Alignof(struct serve_worker), nr * sizeof(*m->workers));
-	if (!m->workers)
-		return -ENOMEM;
-	memset(m->workers, 0, nr * sizeof(*m->workers));
-	for (; m->nr_workers < nr && r >= 0; m->nr_workers += r >= 0)
-		r = worker_start(&m->workers[m->nr_workers], m);
-	/* If not all can be started, go on with those that run. */
-	return m->nr_workers ? 0 : r;
-}
-
-void memory_join(struct serve_memory *m)
-{
-	workers_interrupt(m);
-	for (size_t i = 0; i < m->nr_workers; i++)
-		worker_join(&m->workers[i]);
 }

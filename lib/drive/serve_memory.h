@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_SERVE_MEMORY_H
 #define UFFDCTL_SERVE_MEMORY_H
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /*
  * @uffd: becomes the memory's; -1: that of s->h, which is the target's
@@ -24,9 +24,5 @@ void memory_sort(struct serve_memory *m);
 
 /* Wake who waits in the parts, and outside of them as far as we know, so that they fault again. */
 void memory_wake_all(struct serve_memory *m);
-
-/* Start or end its workers. -EAGAIN, -ENOMEM: none runs. */
-int memory_start(struct serve_memory *m, unsigned int nr);
-void memory_join(struct serve_memory *m);
 
 #endif

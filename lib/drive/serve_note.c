@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 void serve_poke(struct uffdctl_serve *s)
 {

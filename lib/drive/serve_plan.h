@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_SERVE_PLAN_H
 #define UFFDCTL_SERVE_PLAN_H
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /* Make the memory of the target, with its parts, and open the contents. Failures are logged. */
 int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges);

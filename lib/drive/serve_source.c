@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Serving: where contents come from. */
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /* ---- a file, a device, or what a pipe had ---- */
 

@@ -3,7 +3,7 @@
 #ifndef UFFDCTL_SERVE_STORE_H
 #define UFFDCTL_SERVE_STORE_H
 
-#include "lib/drive/serve.h"
+#include "lib/drive/serving.h"
 
 /* A store for pages from an offset on, all SERVE_NEW; in the list of s. NULL: out of memory. */
 struct serve_store *store_new(struct uffdctl_serve *s, const struct uffdctl_vma *shared, uint64_t first, uint64_t end,

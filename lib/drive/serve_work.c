@@ -270,7 +270,7 @@ static uint64_t buffer_bytes(const struct serve_memory *m)
 	return bytes;
 }
 
-int worker_start_as(struct serve_worker *w, struct serve_memory *m, void *(*run)(void *arg))
+int worker_start(struct serve_worker *w, struct serve_memory *m, void *(*run)(void *arg))
 {
 	sigset_t old;
 	int r;
@@ -291,11 +291,6 @@ int worker_start_as(struct serve_worker *w, struct serve_memory *m, void *(*run)
 	return r;
 }
 
-int worker_start(struct serve_worker *w, struct serve_memory *m)
-{
-	return worker_start_as(w, m, work);
-}
-
 static bool all_ended(const struct serve_memory *m)
 {
 	for (size_t i = 0; i < m->nr_workers; i++)
@@ -305,7 +300,7 @@ static bool all_ended(const struct serve_memory *m)
 }
 
 /* The signal may come just before the read: send it again. Others wait for the lead of the one that reads. */
-void workers_interrupt(struct serve_memory *m)
+static void interrupt(struct serve_memory *m)
 {
 	while (!m->messages.nonblock && !all_ended(m)) {
 		for (size_t i = 0; i < m->nr_workers; i++)
@@ -321,4 +316,25 @@ void worker_join(struct serve_worker *w)
 	pthread_join(w->thread, NULL);
 	w->started = false;
 	chunk_free(&w->c);
+}
+
+int workers_start(struct serve_memory *m, unsigned int nr)
+{
+	int r = 0;
+
+	m->workers = aligned_alloc(_Alignof(struct serve_worker), nr * sizeof(*m->workers));
+	if (!m->workers)
+		return -ENOMEM;
+	memset(m->workers, 0, nr * sizeof(*m->workers));
+	for (; m->nr_workers < nr && r >= 0; m->nr_workers += r >= 0)
+		r = worker_start(&m->workers[m->nr_workers], m, work);
+	/* If not all can be started, go on with those that run. */
+	return m->nr_workers ? 0 : r;
+}
+
+void workers_join(struct serve_memory *m)
+{
+	interrupt(m);
+	for (size_t i = 0; i < m->nr_workers; i++)
+		worker_join(&m->workers[i]);
 }

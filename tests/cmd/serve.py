@@ -434,9 +434,9 @@ def serve_outside_of_the_ranges():
 
 
 @contextlib.contextmanager
-def short_image(**how):
+def short_image(nr=NR):
     """A process whose image loses its second half after the start."""
-    with target("anon", NR * PAGE, mode="missing", **how) as (t, m), image(NR) as img:
+    with target("anon", nr * PAGE, mode="missing") as (t, m), image(nr) as img:
         yield t, m, img
 
 
@@ -460,16 +460,17 @@ def serve_source_fails():
 @test
 def serve_source_fails_in_the_background():
     """It is said once, the rest comes, and it is tried again until all is there."""
-    with short_image() as (t, m, img):
+    nr = 1024
+    with short_image(nr) as (t, m, img):
         with Serve(t.pid, "--from", img.name, "--prefault", "--until-complete", "--rate=1M") as s:
-            os.truncate(img.name, NR // 2 * PAGE)
+            os.truncate(img.name, nr // 2 * PAGE)
+            joined(t, touch(t, m, len=nr // 2 * PAGE, seed=SEED))
             contains(s.error(), "tried again")
-            joined(t, touch(t, m, len=NR // 2 * PAGE, seed=SEED))
             with open(img.name, "r+b") as f:
-                for i in range(NR):
+                for i in range(nr):
                     f.write(pattern_page(SEED, i))
             end = s.ended(0)
-        eq((end["reason"], end["done"], s.errors()), ("complete", NR * PAGE, []), f"end: {end}")
+        eq((end["reason"], end["done"], s.errors()), ("complete", nr * PAGE, []), f"end: {end}")
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 
 

@@ -12,8 +12,8 @@
  * reader holds it alone while it reads and takes in events. The kernel refuses to resolve (EAGAIN) from the moment that
  * the process changes its memory until the event is read. So what is resolved fits the events that were read.
  */
-#ifndef UFFDCTL_SERVE_H
-#define UFFDCTL_SERVE_H
+#ifndef UFFDCTL_SERVING_H
+#define UFFDCTL_SERVING_H
 
 #include <pthread.h>
 
