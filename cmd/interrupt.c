@@ -5,13 +5,13 @@
 
 #include "cmd/interrupt.h"
 
-/* A signal handler gets no argument, so this can't be in a struct of the command. */
-static volatile sig_atomic_t has_come;
+/* A signal handler gets no argument, so this can't be in a struct of the command. Atomic: any thread may ask. */
+static int has_come;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	has_come = 1;
+	__atomic_store_n(&has_come, 1, __ATOMIC_RELAXED);
 }
 
 void interrupts_catch(bool changes_nothing)
@@ -41,5 +41,5 @@ void interrupts_ignore_stop(void)
 
 bool interrupted(void)
 {
-	return has_come;
+	return __atomic_load_n(&has_come, __ATOMIC_RELAXED);
 }

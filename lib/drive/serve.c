@@ -324,7 +324,7 @@ static void unlink_memory(struct uffdctl_serve *s, const struct serve_memory *m)
 	while (*at != m)
 		at = &(*at)->next;
 	*at = m->next;
-	for (size_t i = 0; i < m->nr_workers; i++)
+	for (size_t i = 0; i < memory_nr_workers(m); i++)
 		add_counts(&s->past, &m->workers[i].counts);
 	pthread_mutex_unlock(&s->lock);
 }
@@ -349,7 +349,7 @@ static void reap(struct uffdctl_serve *s)
 static void start_new(struct uffdctl_serve *s)
 {
 	for (struct serve_memory *m = memories(s); m->is_child; m = m->next) {
-		int r = m->nr_workers || serve_stopping(s) ? 0 : workers_start(m, 1);
+		int r = memory_nr_workers(m) || serve_stopping(s) ? 0 : workers_start(m, 1);
 
 		if (r >= 0)
 			continue;
@@ -523,7 +523,7 @@ UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_s
 	sum = s->past;
 	for (struct serve_memory *m = s->memories; m; m = m->next) {
 		st.memories++;
-		for (size_t i = 0; i < m->nr_workers; i++)
+		for (size_t i = 0; i < memory_nr_workers(m); i++)
 			add_counts(&sum, &m->workers[i].counts);
 	}
 	pthread_mutex_unlock(&s->lock);

@@ -329,6 +329,7 @@ struct claim {
 	struct task task;
 	enum serve_state was;
 	uint64_t offset; /* of the first one, in the store */
+	uint64_t from;	 /* of its contents, in the image */
 };
 
 static void release(const struct claim *c, struct uffdctl_range r, enum serve_state to)
@@ -340,13 +341,11 @@ static void release(const struct claim *c, struct uffdctl_range r, enum serve_st
 static int read_contents(struct serve_worker *w, const struct claim *c, uint64_t *done)
 {
 	struct uffdctl_serve *s = w->m->s;
-	const struct part *part = c->task.p->part;
 	uint64_t len = range_len(c->task.range);
 	int r = 0;
 
 	for (int i = 0; i < READ_TRIES && !serve_stopping(s); i++) {
-		r = s->source->read(s, part->from + (c->task.range.start - part->seg.range.start), w->c.contents.bytes,
-				    len, done);
+		r = s->source->read(s, c->from, w->c.contents.bytes, len, done);
 		*done = round_down(*done, c->task.p->vma.page_size);
 		if (r >= 0 || *done)
 			return r;
@@ -502,7 +501,8 @@ static uint64_t serve_next(struct serve_worker *w, struct task t)
 		t.op = minor ? SERVE_FILL : SERVE_COPY;
 		t.zeros = !minor && w->m->s->opts.source == UFFDCTL_SERVE_ZERO;
 		part_claim(t.p, &t.range, state);
-		c = (struct claim){ t, state, vma_offset(&t.p->vma, t.range.start) };
+		c = (struct claim){ t, state, vma_offset(&t.p->vma, t.range.start),
+				    t.p->part->from + (t.range.start - t.p->part->seg.range.start) };
 	} else if (state != SERVE_BUSY) {
 		choose_plain(&t, minor);
 		run_task(w, t);

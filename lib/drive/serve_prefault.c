@@ -28,7 +28,7 @@ struct pass {
 
 static bool any_is_busy(const struct serve_memory *m)
 {
-	for (size_t i = 0; i < m->nr_workers; i++)
+	for (size_t i = 0; i < memory_nr_workers(m); i++)
 		if (__atomic_load_n(&m->workers[i].busy, __ATOMIC_RELAXED))
 			return true;
 	return false;

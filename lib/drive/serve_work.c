@@ -124,17 +124,17 @@ static void learn(struct serve_memory *m, uint64_t waited_ns)
 	m->in_vain = 0;
 }
 
-static int wait_ms(const struct serve_memory *m, bool has_deferred)
+static int wait_ms(const struct serve_memory *m, bool soon)
 {
-	return has_deferred ? 1 : m->is_child ? CHILD_LOOK_MS : -1;
+	return soon ? 1 : m->is_child ? CHILD_LOOK_MS : -1;
 }
 
 /* Sleep until there may be messages. A blocking descriptor has them read then. */
-static int sleep_until_message(struct serve_worker *w, bool has_deferred)
+static int sleep_until_message(struct serve_worker *w, bool soon)
 {
 	struct serve_memory *m = w->m;
 	uint64_t began = now_ns(CLOCK_MONOTONIC);
-	int nr = uffd_messages_wait(&m->messages, m->s->stop_fd, wait_ms(m, has_deferred), w->msgs, SERVE_BATCH);
+	int nr = uffd_messages_wait(&m->messages, m->s->stop_fd, wait_ms(m, soon), w->msgs, SERVE_BATCH);
 
 	if (nr > 0)
 		learn(m, now_ns(CLOCK_MONOTONIC) - began);
@@ -167,6 +167,18 @@ static bool take_deferred(struct serve_worker *w)
 	return had;
 }
 
+static bool has_deferred(struct serve_memory *m)
+{
+	bool has = false;
+
+	if (!m->has_events)
+		return false;
+	pthread_mutex_lock(&m->lock);
+	has = m->nr_deferred;
+	pthread_mutex_unlock(&m->lock);
+	return has;
+}
+
 /* Lead: get faults, or find that all is over. */
 static void get_faults(struct serve_worker *w)
 {
@@ -180,7 +192,7 @@ static void get_faults(struct serve_worker *w)
 			nr = spin(w);
 		if (nr != 0)
 			continue;
-		had = m->has_events && __atomic_load_n(&m->nr_deferred, __ATOMIC_RELAXED);
+		had = has_deferred(m);
 		nr = sleep_until_message(w, had);
 		if (nr == 0 && had)
 			nr = read_now(w);
@@ -209,7 +221,7 @@ static void serve_deferred(struct serve_worker *w)
 /* Must the next messages be read by another worker, because this one will be busy? */
 static bool gives_lead(const struct serve_worker *w)
 {
-	return w->m->nr_workers > 1 && (w->m->s->source->slow || w->nr_faults >= MANY);
+	return memory_nr_workers(w->m) > 1 && (w->m->s->source->slow || w->nr_faults >= MANY);
 }
 
 static void *work(void *arg)
@@ -293,7 +305,7 @@ int worker_start(struct serve_worker *w, struct serve_memory *m, void *(*run)(vo
 
 static bool all_ended(const struct serve_memory *m)
 {
-	for (size_t i = 0; i < m->nr_workers; i++)
+	for (size_t i = 0; i < memory_nr_workers(m); i++)
 		if (m->workers[i].started && !__atomic_load_n(&m->workers[i].ended, __ATOMIC_ACQUIRE))
 			return false;
 	return true;
@@ -303,7 +315,7 @@ static bool all_ended(const struct serve_memory *m)
 static void interrupt(struct serve_memory *m)
 {
 	while (!m->messages.nonblock && !all_ended(m)) {
-		for (size_t i = 0; i < m->nr_workers; i++)
+		for (size_t i = 0; i < memory_nr_workers(m); i++)
 			pthread_kill(m->workers[i].thread, wake_signal());
 		nanosleep(&(struct timespec){ .tv_nsec = 2 * 1000L * 1000 }, NULL);
 	}
@@ -326,15 +338,17 @@ int workers_start(struct serve_memory *m, unsigned int nr)
 	if (!m->workers)
 		return -ENOMEM;
 	memset(m->workers, 0, nr * sizeof(*m->workers));
-	for (; m->nr_workers < nr && r >= 0; m->nr_workers += r >= 0)
-		r = worker_start(&m->workers[m->nr_workers], m, work);
+	for (unsigned int i = 0; i < nr && r >= 0; i++) {
+		r = worker_start(&m->workers[i], m, work);
+		__atomic_store_n(&m->nr_workers, r < 0 ? i : i + 1, __ATOMIC_RELEASE);
+	}
 	/* If not all can be started, go on with those that run. */
-	return m->nr_workers ? 0 : r;
+	return memory_nr_workers(m) ? 0 : r;
 }
 
 void workers_join(struct serve_memory *m)
 {
 	interrupt(m);
-	for (size_t i = 0; i < m->nr_workers; i++)
+	for (size_t i = 0; i < memory_nr_workers(m); i++)
 		worker_join(&m->workers[i]);
 }

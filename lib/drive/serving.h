@@ -96,7 +96,7 @@ struct serve_memory {
 	size_t nr_held, held_alloc;
 
 	struct serve_worker *workers;
-	size_t nr_workers;
+	size_t nr_workers; /* atomic */
 };
 
 /* ---- a thread ---- */
@@ -182,6 +182,11 @@ struct uffdctl_serve {
 	pthread_t control;
 	struct serve_worker *prefaulter;
 };
+
+static inline size_t memory_nr_workers(const struct serve_memory *m)
+{
+	return __atomic_load_n(&m->nr_workers, __ATOMIC_ACQUIRE);
+}
 
 static inline bool serve_stopping(struct uffdctl_serve *s)
 {
