@@ -298,10 +298,10 @@ static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 	if (end == UFFDCTL_SERVE_FAILED && s->opts.on_error == UFFDCTL_ON_ERROR_KILL)
 		err = pidfd_kill(s->h->t->pidfd, SIGKILL);
 	if (err < 0)
-		serve_note(s, UFFDCTL_LOG_ERROR, err, (struct uffdctl_range){}, "%d: killing the process: %s",
-			   s->h->t->pid, strerror(-err));
+		serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere, "%d: killing the process: %s", s->h->t->pid,
+			   strerror(-err));
 	if (end == UFFDCTL_SERVE_GONE)
-		serve_note(s, UFFDCTL_LOG_NOTICE, 0, (struct uffdctl_range){}, "%d: %s", s->h->t->pid,
+		serve_note(s, UFFDCTL_LOG_NOTICE, 0, serve_nowhere, "%d: %s", s->h->t->pid,
 			   has_ended(s) ? "the process has ended" : "the process has started another program (execve)");
 }
 
@@ -353,7 +353,7 @@ static void start_new(struct uffdctl_serve *s)
 
 		if (r >= 0)
 			continue;
-		serve_note(s, UFFDCTL_LOG_ERROR, r, (struct uffdctl_range){}, "%d: starting a thread for a child: %s",
+		serve_note(s, UFFDCTL_LOG_ERROR, r, serve_nowhere, "%d: starting a thread for a child: %s",
 			   s->h->t->pid, strerror(-r));
 		__atomic_store_n(&s->failed, r, __ATOMIC_RELEASE);
 	}

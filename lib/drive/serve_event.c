@@ -15,8 +15,8 @@ static void fail_event(struct serve_memory *m, int err, const char *event)
 {
 	struct uffdctl_serve *s = m->s;
 
-	serve_note(s, UFFDCTL_LOG_ERROR, err, (struct uffdctl_range){}, "%d: following the event %s: %s", s->h->t->pid,
-		   event, strerror(-err));
+	serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere, "%d: following the event %s: %s", s->h->t->pid, event,
+		   strerror(-err));
 	__atomic_store_n(&s->failed, err, __ATOMIC_RELEASE);
 	__atomic_store_n(&s->stopping, 1, __ATOMIC_RELEASE);
 	serve_poke(s);
@@ -158,22 +158,23 @@ static void on_fork(struct serve_memory *m, int uffd)
 	struct serve_memory *child = NULL;
 	int r = memory_new(m->s, uffd, &child);
 
-	if (!child)
+	if (!child) {
 		close(uffd);
-	if (r >= 0) {
-		child->has_events = true;
-		r = copy_parts(m, child);
+		fail_event(m, r, "FORK");
+		return;
 	}
-	if (r < 0 && child)
-		memory_free(child);
+	child->has_events = true;
+	if (r >= 0)
+		r = copy_parts(m, child);
 	if (r < 0) {
+		memory_free(child);
 		fail_event(m, r, "FORK");
 		return;
 	}
 	/* The control thread starts its worker. */
 	add_memory(m->s, child);
 	serve_poke(m->s);
-	serve_note(m->s, UFFDCTL_LOG_INFO, 0, (struct uffdctl_range){}, "%d: has forked: the child is served, too",
+	serve_note(m->s, UFFDCTL_LOG_INFO, 0, serve_nowhere, "%d: has forked: the child is served, too",
 		   m->s->h->t->pid);
 }
 

@@ -71,14 +71,17 @@ int memory_new(struct uffdctl_serve *s, int uffd, struct serve_memory **ret)
 
 void memory_free(struct serve_memory *m)
 {
-	for (size_t i = 0; i < m->nr_all; i++)
-		free(m->all[i]);
+	while (m->all) {
+		struct serve_part *p = m->all;
+
+		m->all = p->next;
+		free(p);
+	}
 	if (m->is_child)
 		cleanup_close(&m->h.uffd);
 	pthread_rwlock_destroy(&m->gate);
 	pthread_mutex_destroy(&m->lead);
 	pthread_mutex_destroy(&m->lock);
-	free(m->all);
 	free(m->parts);
 	free(m->first_parts);
 	free(m->deferred);
@@ -91,22 +94,23 @@ void memory_free(struct serve_memory *m)
 
 struct serve_part *memory_add(struct serve_memory *m, struct part *part)
 {
-	struct serve_part *p = calloc(1, sizeof(*p)), **place = p ? vec_add(m->all, m->nr_all, m->all_alloc) : NULL;
+	struct serve_part *p = calloc(1, sizeof(*p)), **parts = NULL;
 
-	if (!place) {
+	if (p)
+		parts = realloc(m->parts, (m->nr + 1) * sizeof(void *));
+	if (!parts) {
 		free(p);
 		return NULL;
 	}
-	*place = p;
+	p->next = m->all;
+	m->all = p;
+	m->parts = parts;
+	m->parts[m->nr++] = p;
 	p->part = part ?: &p->own;
 	if (part) {
 		p->vma = *part->seg.vma;
 		part->seg.vma = &p->vma;
 	}
-	place = vec_add(m->parts, m->nr, m->alloc);
-	if (!place)
-		return NULL;
-	*place = p;
 	return p;
 }
 
@@ -132,7 +136,7 @@ static int by_address(const void *a, const void *b)
 void memory_sort(struct serve_memory *m)
 {
 	if (m->nr)
-		qsort(m->parts, m->nr, sizeof(struct serve_part *), by_address);
+		qsort(m->parts, m->nr, sizeof(void *), by_address);
 }
 
 void memory_wake_all(struct serve_memory *m)

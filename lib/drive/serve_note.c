@@ -6,6 +6,8 @@
 
 #include "lib/drive/serving.h"
 
+const struct uffdctl_range serve_nowhere;
+
 void serve_poke(struct uffdctl_serve *s)
 {
 	uint64_t one = 1;

@@ -174,12 +174,8 @@ static int check_parts(struct uffdctl_serve *s, const struct serve_memory *m)
 {
 	int r = 0;
 
-	if (m->has_events && !uffd_messages_can_peek(&m->messages))
-		r = -EOPNOTSUPP;
-	else if (m->has_events && !m->messages.nonblock)
-		r = -EOPNOTSUPP;
-	if (r < 0)
-		return fail(s->h->t->u, r,
+	if (m->has_events && !m->messages.nonblock)
+		return fail(s->h->t->u, -EOPNOTSUPP,
 			    "%d: fd %d has events and was made without O_NONBLOCK: its events can't be waited for without taking them",
 			    s->h->pid, s->h->fd);
 	for (size_t i = 0; r >= 0 && i < m->nr; i++)

@@ -69,8 +69,8 @@ static int fail_reading(struct serve_worker *w, int err)
 {
 	struct uffdctl_serve *s = w->m->s;
 
-	serve_note(s, UFFDCTL_LOG_ERROR, err, (struct uffdctl_range){}, "%d: reading messages of fd %d: %s", s->h->pid,
-		   s->h->fd, strerror(-err));
+	serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere, "%d: reading messages of fd %d: %s", s->h->pid, s->h->fd,
+		   strerror(-err));
 	__atomic_store_n(&s->failed, err, __ATOMIC_RELEASE);
 	serve_poke(s);
 	return err;

@@ -47,8 +47,9 @@ struct serve_store {
 
 /* A part of a mapping. REMAP changes its addresses. */
 struct serve_part {
-	struct part *part; /* with vma as its mapping */
-	struct part own;   /* part, unless that is one of the job's */
+	struct serve_part *next; /* in all */
+	struct part *part;	 /* with vma as its mapping */
+	struct part own;	 /* part, unless that is one of the job's */
 	struct uffdctl_vma vma;
 	struct serve_store *store; /* NULL: pages need no state */
 };
@@ -81,9 +82,8 @@ struct serve_memory {
 	struct job jobs[SERVE_NR_OPS];
 	struct part *first_parts;  /* jobs[].parts */
 	struct serve_part **parts; /* by address */
-	size_t nr, alloc;
-	struct serve_part **all; /* also those that are gone: a worker may have one in hand */
-	size_t nr_all, all_alloc;
+	size_t nr;
+	struct serve_part *all; /* also those that are gone: a worker may have one in hand */
 	pthread_rwlock_t gate;
 	pthread_mutex_t lead;
 	uint64_t spin_ns;     /* the leader's */
@@ -193,14 +193,14 @@ static inline bool serve_stopping(struct uffdctl_serve *s)
 	return __atomic_load_n(&s->stopping, __ATOMIC_ACQUIRE);
 }
 
-static inline void serve_count(uint64_t *n, uint64_t add)
-{
-	__atomic_fetch_add(n, add, __ATOMIC_RELAXED);
-}
+#define serve_count(n, add) ((void)__atomic_fetch_add(n, add, __ATOMIC_RELAXED))
 
 /* serve_note.c: keep it for uffdctl_serve_poll(), or count it as lost. */
 void serve_note(struct uffdctl_serve *s, int level, int err, struct uffdctl_range range, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
+
+/* For a note that is about no range. */
+extern const struct uffdctl_range serve_nowhere;
 
 /* Let the control thread look what has happened. */
 void serve_poke(struct uffdctl_serve *s);
