@@ -49,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -219,6 +219,11 @@ soak: deps
 	$(Q)failed=; for f in $(sort $(wildcard tests/soak/*.py)); do printf '  SOAK    %s\n' $$f; \
 		$(PYTHON) $$f || failed="$$failed $$f"; done; \
 		test -z "$$failed" || { echo "soak: failed:$$failed"; exit 1; }
+
+# Not in the gate: 2 GiB of each kind of memory through serve, 8 threads, compared by hash.
+serve-large: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)UFFDCTL_SERVE_BYTES=2147483648 $(PYTHON) tests/harness "tests/cmd/serve.py serve-hash-*"
 
 # The picture in README, from a real run.
 picture: deps

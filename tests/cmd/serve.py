@@ -70,9 +70,9 @@ class Serve:
         raise Failure("no error came")
 
 
-def pages(kind, page, shared, nr=NR):
-    """Huge pages for it."""
-    return hugepages(2 * nr + 2 if page == HUGE else 0) if kind == "hugetlb" else contextlib.nullcontext()
+def pages(kind, nr):
+    """Huge pages for it, and for copies of private ones."""
+    return hugepages(2 * nr + 2) if kind == "hugetlb" else contextlib.nullcontext()
 
 
 def touch(t, m, threads=8, **how):
@@ -83,10 +83,6 @@ def joined(t, threads, timeout_ms=20000):
     for th in threads:
         j = t.join(thread=th, timeout_ms=timeout_ms * SLOW)
         eq((j["done"], j["mismatches"], j["errors"]), (True, 0, 0), "thread")
-
-
-def stale(t, m, shared=True):
-    t.fill(id=m["id"], seed=STALE)
 
 
 def zeros(t, m, offset=0, size=PAGE, what="zeros"):
@@ -109,9 +105,9 @@ def cases():
 def serve_from(kind, page, shared, mode):
     """Threads that touch at random see the image, each page filled once; what was in the page cache is overwritten."""
     nr = NR if page == PAGE else 8
-    with pages(kind, page, shared, nr), target(kind, nr * page, shared=shared) as (t, m), image(nr, SEED, page) as img:
+    with pages(kind, nr), target(kind, nr * page, shared=shared) as (t, m), image(nr, SEED, page) as img:
         if "minor" in mode:
-            stale(t, m)
+            t.fill(id=m["id"], seed=STALE)
         t.register(uffd=t.u, id=m["id"], mode=mode.split(","))
         with Serve(t.pid, "--from", img.name) as s:
             eq((s.start["source"], s.start["total"], s.start["done"]), ("file", nr * page, 0), "start")
@@ -127,7 +123,7 @@ def serve_from(kind, page, shared, mode):
 def serve_keep(kind, page, shared, mode):
     """What is in the page cache is mapped as it is; what is not is zeros."""
     nr = NR if page == PAGE else 8
-    with pages(kind, page, shared, nr), target(kind, nr * page, shared=shared) as (t, m):
+    with pages(kind, nr), target(kind, nr * page, shared=shared) as (t, m):
         if mode == "minor":
             t.fill(id=m["id"], seed=SEED)
         t.register(uffd=t.u, id=m["id"], mode=mode.split(","))
@@ -143,9 +139,9 @@ def serve_keep(kind, page, shared, mode):
 @test(each={k: v for k, v in cases() if "minor-missing" not in k}, limit=120)
 def serve_zero(kind, page, shared, mode):
     nr = NR if page == PAGE else 8
-    with pages(kind, page, shared, nr), target(kind, nr * page, shared=shared) as (t, m):
+    with pages(kind, nr), target(kind, nr * page, shared=shared) as (t, m):
         if mode == "minor":
-            stale(t, m)
+            t.fill(id=m["id"], seed=STALE)
         t.register(uffd=t.u, id=m["id"], mode=mode.split(","))
         with Serve(t.pid, "--zero") as s:
             joined(t, touch(t, m))
@@ -158,7 +154,7 @@ def serve_zero(kind, page, shared, mode):
 def serve_wp(kind, page, source):
     """Writers go on; who has not written keeps its mark."""
     nr = 8
-    with pages(kind, page, True, nr), target(kind, nr * page, mode="wp") as (t, m), image(nr, SEED, page) as img:
+    with pages(kind, nr), target(kind, nr * page, mode="wp") as (t, m), image(nr, SEED, page) as img:
         t.fill(id=m["id"], seed=SEED, through="self")
         run("writeprotect", "-q", t.pid, "all", check=0)
         with Serve(t.pid, source, *([img.name] if source == "--from" else [])) as s:
@@ -175,7 +171,7 @@ def serve_wp(kind, page, source):
 def serve_minor_keeps_marks():
     """A page that is continued keeps its mark: its first write is a fault of its own."""
     if not marks_are_kept():
-        skip("this kernel can't continue with a mark; Linux 6.4 runs this")
+        skip("marks can't be kept on this kernel; Linux 6.4 runs this")
     with target(size=NR * PAGE, seed=SEED, mode="minor,wp", features=[*FEATURES, "wp_unpopulated"]) as (t, m):
         run("writeprotect", "-q", t.pid, "all", check=0)
         with Serve(t.pid, "--keep") as s:
@@ -272,7 +268,7 @@ def serve_elsewhere():
 def serve_hash(kind, page, shared, mode):
     """8 threads touch at random while all is brought in; then the whole has the image's hash."""
     nr = LARGE // page
-    with pages(kind, page, shared, nr), tempfile.NamedTemporaryFile() as img:
+    with pages(kind, nr), tempfile.NamedTemporaryFile() as img:
         want = hashlib.sha256()
         for i in range(nr):
             one = pattern_page(SEED, i, page)
