@@ -147,7 +147,8 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 
 /* ---- at work ---- */
 
-#define POLL_MS 200
+#define POLL_MS 1000
+#define BAR_MS 200
 #define SECOND_NS UINT64_C(1000000000)
 
 struct serving {
@@ -197,14 +198,20 @@ static int open_serve(struct serving *sv)
 	return uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
 
+static void stop_serve(void *data)
+{
+	uffdctl_serve_stop(data);
+}
+
 /* Only this thread writes: if nobody reads that, the notes and numbers wait, and no fault does. */
 static int follow(struct serving *sv)
 {
+	int poll_ms = serve_shows_bar(&sv->out) ? BAR_MS : POLL_MS;
 	uint64_t due = SECOND_NS;
 	int r;
 
 	do {
-		r = uffdctl_serve_poll(sv->serve, POLL_MS, serve_print_note, &sv->out);
+		r = uffdctl_serve_poll(sv->serve, poll_ms, serve_print_note, &sv->out);
 		if (uffdctl_serve_stats(sv->serve, &sv->stats) < 0)
 			return -EINVAL;
 		serve_show_progress(&sv->out, &sv->stats);
@@ -242,12 +249,14 @@ static int do_serve(struct drive *d)
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
+	interrupts_call(stop_serve, sv->serve);
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
 	r = follow(sv);
 	if (r >= 0)
 		sum_up(sv);
 out:
+	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
 	return r;
 }

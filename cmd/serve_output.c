@@ -125,9 +125,14 @@ void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_s
 		put(numbers("progress", st));
 }
 
+bool serve_shows_bar(const struct serve_output *out)
+{
+	return !is_json(out) && !is_quiet(out) && out->progress.when != WHEN_NEVER;
+}
+
 void serve_show_progress(struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
-	if (!is_json(out) && !is_quiet(out) && st->done_bytes != UFFDCTL_UNKNOWN)
+	if (serve_shows_bar(out) && st->done_bytes != UFFDCTL_UNKNOWN)
 		progress_show(&out->progress, st->done_bytes, st->total_bytes);
 }
 

@@ -19,7 +19,8 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 void serve_print_note(void *data, const struct uffdctl_serve_note *note);
 /* Each second. */
 void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_stats *st);
-/* The bar on the terminal, oftener. */
+/* The bar on the terminal, oftener, if there is to be one. */
+bool serve_shows_bar(const struct serve_output *out);
 void serve_show_progress(struct serve_output *out, const struct uffdctl_serve_stats *st);
 void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats *st);
 

@@ -1165,7 +1165,7 @@ struct uffdctl_serve_opts {
 	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
 	uint64_t from_offset;	  /* where the image begins in it */
 	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
-	int (*stop)(void *data);  /* called some ten times a second by a thread of ours; non-zero: stop; may be NULL */
+	int (*stop)(void *data);  /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
 	void *data;		  /* for it */
 	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */

@@ -23,7 +23,8 @@
 #include "lib/log.h"
 #include "lib/opts.h"
 
-#define LOOK_MS 100
+/* execve(2) shows only by looking, and it is followed by no harm: the memory that we know is gone. */
+#define LOOK_MS 1000
 #define EXIT_MS 500
 #define RETRY_NS UINT64_C(5000000000)
 
@@ -103,7 +104,8 @@ static void set_actions(struct uffdctl_serve *s)
 	const struct uffdctl_serve_opts *o = &s->opts;
 	struct uffdctl_action_opts plain = { .size = sizeof(plain) };
 
-	s->plain = s->fill = s->off = plain;
+	s->plain = s->quiet = s->fill = s->off = plain;
+	s->quiet.flags = UFFDCTL_ACTION_NO_WAKE;
 	s->off.flags = UFFDCTL_ACTION_OFF;
 	/* Who else reads is checked by ourselves, and the image may be longer than what is served. */
 	s->fill.flags = UFFDCTL_ACTION_FORCE | UFFDCTL_ACTION_BY_OFFSET |

@@ -188,7 +188,7 @@ static void add_counts(struct serve_worker *w, enum serve_op op, bool zeros)
 		serve_count(w->prefaults ? &n->prefault : &n->demand, t->mapped);
 	else
 		serve_count(w->prefaults ? &n->prefault : &n->demand, t->filled);
-	if (op == SERVE_CONTINUE || op == SERVE_FILL)
+	if (op == SERVE_CONTINUE || op == SERVE_CONTINUE_QUIETLY || op == SERVE_FILL)
 		serve_count(&n->mapped, t->mapped - t->filled);
 }
 
@@ -364,8 +364,12 @@ static bool has_moved(const struct serve_memory *m, const struct claim *c)
 
 static void note_done(struct serve_worker *w, const struct claim *c, uint64_t bytes)
 {
-	if (c->was != SERVE_REMOVED && !w->m->is_child)
-		serve_count(&w->m->s->done_bytes, bytes);
+	struct uffdctl_serve *s = w->m->s;
+
+	if (!bytes || c->was == SERVE_REMOVED || w->m->is_child)
+		return;
+	if (__atomic_add_fetch(&s->done_bytes, bytes, __ATOMIC_RELEASE) + s->already_bytes >= s->total_bytes)
+		serve_poke(s);
 }
 
 /*
@@ -472,9 +476,9 @@ static void fill(struct serve_worker *w, struct claim *c)
 /* ---- a range ---- */
 
 /* Pages that are not to be filled: they are mapped as they are, or are zeros. */
-static void choose_plain(struct task *t, bool minor)
+static void choose_plain(const struct serve_worker *w, struct task *t, bool minor)
 {
-	t->op = minor ? SERVE_CONTINUE : SERVE_COPY;
+	t->op = !minor ? SERVE_COPY : w->wakes_later ? SERVE_CONTINUE_QUIETLY : SERVE_CONTINUE;
 	t->zeros = !minor;
 }
 
@@ -489,7 +493,7 @@ static uint64_t serve_next(struct serve_worker *w, struct task t)
 	enum serve_state state;
 
 	if (!t.p->store) {
-		choose_plain(&t, minor);
+		choose_plain(w, &t, minor);
 		run_task(w, t);
 		serve_leave(w->m);
 		return t.range.end;
@@ -504,7 +508,7 @@ static uint64_t serve_next(struct serve_worker *w, struct task t)
 		c = (struct claim){ t, state, vma_offset(&t.p->vma, t.range.start),
 				    t.p->part->from + (t.range.start - t.p->part->seg.range.start) };
 	} else if (state != SERVE_BUSY) {
-		choose_plain(&t, minor);
+		choose_plain(w, &t, minor);
 		run_task(w, t);
 	}
 	serve_leave(w->m);
@@ -567,26 +571,41 @@ static uint64_t page_size_at(struct serve_memory *m, uint64_t addr)
 	return size;
 }
 
-/* Faults on pages that follow each other are one range: one ioctl, which wakes all. */
+/* The faults from f on that are on pages that follow each other: *ret gets these, for one ioctl. */
+static struct serve_fault *next_run(struct serve_memory *m, struct serve_fault *f, const struct serve_fault *end,
+				    struct uffdctl_range *ret)
+{
+	uint64_t page = page_size_at(m, f->addr), max = MAX(page, SERVE_RUN_BYTES);
+	enum uffdctl_kind kind = f->kind;
+
+	ret->start = ret->end = round_down(f->addr, page);
+	for (; f < end && f->kind == kind && f->addr < ret->end + page && ret->end + page - ret->start <= max; f++)
+		if (f->addr >= ret->end)
+			ret->end += page;
+	return f;
+}
+
+/*
+ * With --keep, several faults are resolved before their threads are woken, all at once: one that is woken in between
+ * would take our CPU. A thread in between whose fault is newer is woken, too, and faults again.
+ */
 void serve_faults(struct serve_worker *w)
 {
 	struct serve_fault *f = w->faults, *end = f + w->nr_faults;
-	uint64_t page;
+	struct uffdctl_range r, woken = { UINT64_MAX, 0 };
 
 	if (w->nr_faults > 1)
 		qsort(f, w->nr_faults, sizeof(*f), by_place);
+	w->wakes_later = w->nr_faults > 1 && !w->m->s->source->fills;
 	while (f < end) {
-		struct uffdctl_range r = { f->addr, f->addr };
 		enum uffdctl_kind kind = f->kind;
 
-		page = page_size_at(w->m, r.start);
-		r.start = r.end = round_down(f->addr, page);
-		for (; f < end && f->kind == kind && f->addr < r.end + page &&
-		       r.end + page - r.start <= MAX(page, SERVE_RUN_BYTES);
-		     f++)
-			if (f->addr >= r.end)
-				r.end += page;
+		f = next_run(w->m, f, end, &r);
 		serve_range(w, kind, r);
+		woken = (struct uffdctl_range){ MIN(woken.start, r.start), MAX(woken.end, r.end) };
 	}
+	if (w->wakes_later)
+		uffd_wake(w->m->h.uffd, woken);
+	w->wakes_later = false;
 	w->nr_faults = 0;
 }

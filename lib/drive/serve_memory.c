@@ -17,6 +17,7 @@ static void make_jobs(struct serve_memory *m, struct uffdctl_handle *h)
 		const struct uffdctl_action_opts *opts;
 	} kinds[SERVE_NR_OPS] = {
 		[SERVE_CONTINUE] = { &op_continue, &s->plain },
+		[SERVE_CONTINUE_QUIETLY] = { &op_continue, &s->quiet },
 		[SERVE_FILL] = { &op_continue, &s->fill },
 		[SERVE_COPY] = { &op_copy, &s->fill },
 		[SERVE_ZEROPAGE] = { &op_zeropage, &s->plain },

@@ -58,7 +58,8 @@ struct serve_part {
 
 enum serve_op {
 	SERVE_CONTINUE,
-	SERVE_FILL, /* then continue */
+	SERVE_CONTINUE_QUIETLY, /* waking nobody */
+	SERVE_FILL,		/* then continue */
 	SERVE_COPY,
 	SERVE_ZEROPAGE,
 	SERVE_UNPROTECT_WP,
@@ -112,8 +113,9 @@ struct serve_worker {
 	bool started, ended;
 	bool leads;
 	bool prefaults;
-	bool told; /* that a page could not be prefaulted */
-	bool busy; /* has messages that are not resolved */
+	bool wakes_later; /* all whose faults are resolved at a time, once */
+	bool told;	  /* that a page could not be prefaulted */
+	bool busy;	  /* has messages that are not resolved */
 	struct serve_counts counts;
 	struct chunk c;
 	struct uffd_msg msgs[SERVE_BATCH];
@@ -152,7 +154,7 @@ struct uffdctl_serve {
 	struct uffdctl_handle *h;
 	struct uffdctl_serve_opts opts;
 	const struct serve_source *source;
-	struct uffdctl_action_opts plain, fill, off; /* those of the jobs */
+	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
 	struct filling *filling; /* the fill job's */
 	struct contents contents;
