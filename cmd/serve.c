@@ -21,6 +21,7 @@ enum {
 	OPT_RATE,
 	OPT_UNTIL_COMPLETE,
 	OPT_ON_ERROR,
+	OPT_STATE,
 	OPT_FORCE,
 };
 
@@ -36,6 +37,8 @@ static const struct argp_option serve_options[] = {
 	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
+	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
+	  20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
@@ -48,6 +51,7 @@ struct serve_options {
 	bool keep;
 	uint64_t flags; /* UFFDCTL_SERVE_* */
 	uint64_t rate;
+	const char *state;
 	unsigned int nr_threads;
 	enum uffdctl_on_error on_error;
 };
@@ -70,6 +74,8 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
 	if (o->contents.elsewhere && o->keep)
 		return usage_error(state, "--elsewhere needs --from or --zero");
+	if (o->state && o->keep)
+		return usage_error(state, "--state is for --from and --zero: --keep fills nothing");
 	if (o->rate && !prefaults)
 		return usage_error(state, "--rate needs --prefault");
 	if (o->keep && ends && !prefaults)
@@ -125,6 +131,9 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_KEEP:
 		o->keep = true;
+		return 0;
+	case OPT_STATE:
+		o->state = arg;
 		return 0;
 	case OPT_ZERO:
 		o->contents.from_zero = true;
@@ -188,6 +197,7 @@ static int open_serve(struct serving *sv)
 		.from_fd = sv->contents.from_fd,
 		.from_offset = sv->contents.from_offset,
 		.rate = o->rate,
+		.state = o->state,
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,

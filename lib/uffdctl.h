@@ -1165,6 +1165,7 @@ struct uffdctl_serve_opts {
 	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
 	uint64_t from_offset;	  /* where the image begins in it */
 	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
+	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
 	int (*stop)(void *data);  /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
 	void *data;		  /* for it */
 	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least */

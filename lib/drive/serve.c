@@ -14,6 +14,7 @@
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
+#include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_work.h"
 #include "lib/kernel/iter.h"
@@ -157,6 +158,8 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 		r = check_reader(s->h);
 	if (r >= 0)
 		r = serve_plan(s, ranges);
+	if (r >= 0)
+		r = state_open(s);
 	return r < 0 ? r : serve_plan_scan(s);
 }
 
@@ -169,7 +172,7 @@ UFFDCTL_EXPORT int uffdctl_serve_open(struct uffdctl_handle *h, const struct uff
 	if (!s)
 		return log_oom(h->t->u);
 	s->h = h;
-	s->pagemap = s->stop_fd = s->poke_fd = s->contents.fd = -1;
+	s->pagemap = s->state_fd = s->stop_fd = s->poke_fd = s->contents.fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	r = OPTS_GET(h->t->u, opts, &s->opts);
@@ -302,6 +305,8 @@ static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 	if (err < 0)
 		serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere, "%d: killing the process: %s", s->h->t->pid,
 			   strerror(-err));
+	if (end == UFFDCTL_SERVE_GONE || end == UFFDCTL_SERVE_COMPLETE)
+		state_remove(s);
 	if (end == UFFDCTL_SERVE_GONE)
 		serve_note(s, UFFDCTL_LOG_NOTICE, 0, serve_nowhere, "%d: %s", s->h->t->pid,
 			   has_ended(s) ? "the process has ended" : "the process has started another program (execve)");
@@ -590,6 +595,7 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 		lock_release(s->h);
 	if (s->reading)
 		lock_release_messages(s->h);
+	state_close(s);
 	cleanup_close(&s->pagemap);
 	cleanup_close(&s->stop_fd);
 	cleanup_close(&s->poke_fd);

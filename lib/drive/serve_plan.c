@@ -379,8 +379,6 @@ int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 /* ---- what is there ---- */
 
 /* Pages that several parts show are counted once. */
-#define COUNTED 0x80
-
 static void count_pages(struct uffdctl_serve *s, const struct serve_part *p)
 {
 	struct uffdctl_range r = p->part->seg.range;
@@ -388,8 +386,12 @@ static void count_pages(struct uffdctl_serve *s, const struct serve_part *p)
 	for (; r.start < r.end; r.start += p->vma.page_size) {
 		uint8_t *state = part_state(p, r.start);
 
-		s->total_bytes += *state & COUNTED ? 0 : p->vma.page_size;
-		*state |= COUNTED;
+		if (*state & SERVE_COUNTED)
+			continue;
+		s->total_bytes += p->vma.page_size;
+		/* As the file of --state says. */
+		s->already_bytes += *state == SERVE_DONE || *state == SERVE_REMOVED ? p->vma.page_size : 0;
+		*state |= SERVE_COUNTED;
 	}
 }
 
@@ -400,10 +402,10 @@ static void note_present(struct uffdctl_serve *s, const struct serve_part *p, st
 		uint8_t *state = part_state(p, r.start);
 
 		/* If it may be a mark alone, there may be no page. */
-		if (!(*states & PTE_MAPPED) || *states & PTE_UNSURE || (*state & ~COUNTED) == SERVE_DONE)
+		if (!(*states & PTE_MAPPED) || *states & PTE_UNSURE)
 			continue;
-		*state = SERVE_DONE | COUNTED;
-		s->already_bytes += p->vma.page_size;
+		s->already_bytes += (*state & ~SERVE_COUNTED) == SERVE_NEW ? p->vma.page_size : 0;
+		*state = SERVE_DONE | SERVE_COUNTED;
 	}
 }
 
@@ -436,6 +438,6 @@ int serve_plan_scan(struct uffdctl_serve *s)
 	}
 	for (struct serve_store *st = s->stores; st; st = st->next)
 		for (uint64_t i = 0; i < st->nr; i++)
-			st->states[i] &= ~COUNTED;
+			st->states[i] &= ~SERVE_COUNTED;
 	return r;
 }

@@ -28,11 +28,12 @@
 /* ---- pages ---- */
 
 enum serve_state {
-	SERVE_NEW,     /* not filled by us */
-	SERVE_HELD,    /* not filled, because that failed */
-	SERVE_BUSY,    /* a worker fills it */
-	SERVE_DONE,    /* filled, or there before us: the process may have changed it */
-	SERVE_REMOVED, /* the process has removed it before it was filled: it is zeros */
+	SERVE_NEW,	      /* not filled by us */
+	SERVE_HELD,	      /* not filled, because that failed */
+	SERVE_BUSY,	      /* a worker fills it */
+	SERVE_DONE,	      /* filled, or there before us: the process may have changed it */
+	SERVE_REMOVED,	      /* the process has removed it before it was filled: it is zeros */
+	SERVE_COUNTED = 0x80, /* a bit, before the start */
 };
 
 /* The states of the pages of a file that shared mappings show, or of one private mapping. */
@@ -164,6 +165,7 @@ struct uffdctl_serve {
 	uint64_t total_bytes, already_bytes;
 	uint64_t began_ns;
 
+	int state_fd;
 	int stop_fd, poke_fd; /* eventfds: all are to end; the control thread is to look */
 	int stopping;	      /* atomic, as all below */
 	int failed;	      /* a negative errno: end */

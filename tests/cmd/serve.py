@@ -289,23 +289,58 @@ def serve_hash(kind, page, shared, mode):
             eq(got.hexdigest(), want.hexdigest(), "hash")
 
 
-@test(limit=120)
-def serve_killed():
+@test(each={"anon": ("anon", "missing", False), "shmem": ("memfd", "minor,missing", True)}, limit=120)
+def serve_killed(kind, mode, state):
     """SIGKILL in the middle, and started again: waiters are served by the next one, nothing is filled twice or wrong."""
     nr, turns = 8192, fewer(20)
-    with target("anon", nr * PAGE, mode="missing", timeout=100) as (t, m), image(nr) as img:
+    with target(kind, nr * PAGE, timeout=100) as (t, m), image(nr) as img, tempfile.TemporaryDirectory() as folder:
+        if kind == "memfd":
+            t.fill(id=m["id"], seed=STALE, len=nr // 2 * PAGE)
+        t.register(uffd=t.u, id=m["id"], mode=mode.split(","))
+        args = ["--from", img.name, *(["--state", f"{folder}/state"] if state else [])]
         ths = touch(t, m, seed=SEED, delay_us=100)
         for i in range(turns):
-            with Serve(t.pid, "--from", img.name, "--prefault", "--rate=8M") as s:
+            with Serve(t.pid, *args, "--prefault", "--rate=8M") as s:
                 before = s.start["done"]
                 time.sleep(0.02 + random.random() / 20)
                 s.proc.send_signal(signal.SIGKILL)
                 eq(s.proc.wait(), -signal.SIGKILL, "killed")
         ok(0 < before, "what was there is known again")
-        with Serve(t.pid, "--from", img.name) as s:
+        with Serve(t.pid, *args) as s:
             joined(t, ths, 90000)
             eq(s.stop()["errors"], 0, "errors")
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
+
+
+@test
+def serve_state():
+    """Killed and started again: what the process has written to a page is kept, what it removed is zeros."""
+    with target(size=NR * PAGE, seed=STALE, mode="minor,missing", features=[*FEATURES, "event_remove"]) as (t, m), image(NR) as img, \
+         tempfile.TemporaryDirectory() as folder:
+        args = ["--from", img.name, "--state", f"{folder}/state"]
+        with Serve(t.pid, *args) as s:
+            joined(t, touch(t, m, len=NR // 2 * PAGE, seed=SEED))
+            t.fill(id=m["id"], len=8 * PAGE, seed=3, through="self")
+            t.madvise(id=m["id"], advice="dontneed", len=8 * PAGE)
+            t.madvise(id=m["id"], advice="remove", offset=NR // 2 * PAGE, len=8 * PAGE)
+            s.proc.send_signal(signal.SIGKILL)
+            s.proc.wait()
+        with Serve(t.pid, *args) as s:
+            eq(s.start["done"], (NR // 2 + 8) * PAGE, "what it knows")
+            joined(t, touch(t, m, len=8 * PAGE, seed=3))
+            joined(t, touch(t, m, offset=NR // 2 * PAGE, len=8 * PAGE))
+            zeros(t, m, NR // 2 * PAGE, 8 * PAGE)
+            s.stop()
+        contains(run("serve", t.pid, f"{m['addr']}+4K", *args, check=1).err, "was written for other ranges")
+        with target("anon", NR * PAGE, mode="missing") as (u, _):
+            contains(run("serve", u.pid, *args, check=1).err, "was written for another process")
+        with open(f"{folder}/other", "w") as f:
+            f.write("x" * 9999)
+        contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
+        with Serve(t.pid, *args, "--prefault", "--until-complete") as s:
+            eq(s.ended(0)["done"], NR * PAGE, "done")
+        ok(not os.path.exists(f"{folder}/state"), "it is removed")
+        eq(t.check(id=m["id"], offset=8 * PAGE, len=(NR // 2 - 8) * PAGE, seed=SEED)["differ"], 0, "contents")
 
 
 # ---- in the background ----
@@ -629,12 +664,25 @@ def serve_text():
 
 
 @test
+def serve_by_a_user():
+    """Without privileges, for a process of one's own, by its own descriptors."""
+    user = 65534
+    with target(size=NR * PAGE, user=user, seed=STALE, mode="minor,missing") as (t, m), image(NR) as img:
+        os.chmod(img.name, 0o644)
+        contains(run("serve", t.pid, "--from", img.name, user=user, check=1).err, "without BPF it is not known")
+        with Serve(t.pid, "--from", img.name, "--force", user=user) as s:
+            joined(t, touch(t, m, seed=SEED))
+            eq(s.stop()["demand"], NR * PAGE, "demand")
+
+
+@test
 def serve_usage():
     with target(size=PAGE, mode="minor") as (t, _):
         for args, text in (((), "write one of --from=FILE, --keep and --zero"), (("--keep", "--zero"), "write one of"),
                            (("--keep", "--elsewhere=keep"), "--elsewhere needs"), (("--zero", "--rate=1M"), "--rate needs --prefault"),
                            (("--zero", "--prefault", "--rate=x"), "write bytes a second"), (("--zero", "--on-error=x"), "on-error"),
-                           (("--keep", "--until-complete"), "needs --prefault"), (("--zero", "-t", 0), "from 1 to 4096")):
+                           (("--keep", "--until-complete"), "needs --prefault"), (("--keep", "--state=x"), "--keep fills nothing"),
+                            (("--zero", "-t", 0), "from 1 to 4096")):
             contains(run("serve", t.pid, *args, check=2).err, text)
         with image(1) as img:
             contains(run("serve", t.pid, "--from", f"{img.name}@4K", check=1).err, "the contents are too short")
