@@ -52,14 +52,18 @@ int uffd_messages_wait(const struct uffd_messages *m, int stop, int timeout_ms, 
 }
 
 /*
- * A page that no process can have mapped, the last one below the end of user space: with memory, nothing is registered
- * there (ENOENT, EINVAL).
+ * Pages that are registered nowhere (ENOENT), where user space ends, of a 64-bit process and, where the first one is
+ * too high (EINVAL), of a 32-bit one.
  */
 bool uffd_memory_is_gone(int uffd)
 {
-	struct uffdctl_range page = { UINT64_C(0x7fffffffe000), UINT64_C(0x7fffffffe000) + base_page_size() };
-	uint64_t done;
+	static const uint64_t ends[] = { UINT64_C(0x7fffffffe000), UINT64_C(0xffffc000) };
+	int r = -EINVAL;
 
-	page.start = round_down(page.start, base_page_size());
-	return uffd_zeropage(uffd, page, 0, &done) == -ESRCH;
+	for (size_t i = 0; r == -EINVAL && i < ARRAY_SIZE(ends); i++) {
+		uint64_t page = base_page_size(), start = round_down(ends[i], page), done;
+
+		r = uffd_zeropage(uffd, (struct uffdctl_range){ start, start + page }, 0, &done);
+	}
+	return r == -ESRCH;
 }
