@@ -49,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -121,7 +121,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 X86 := $(filter x86_64,$(shell uname -m))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
 TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall $(if $(X86),target32 steady)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults $(if $(X86),target32 steady)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))
@@ -224,6 +224,11 @@ soak: deps
 soak-%: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/soak/$*.py
+
+# Not in the gate: 2 GiB of each kind of memory through serve, 8 threads, compared by hash.
+serve-large: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)UFFDCTL_SERVE_BYTES=2147483648 $(PYTHON) tests/harness "tests/cmd/serve.py serve-hash-*"
 
 # The picture in README, from a real run.
 picture: deps

@@ -67,7 +67,7 @@ struct cmd {
 };
 
 extern const struct cmd cmd_continue, cmd_copy, cmd_doctor, cmd_list, cmd_pages, cmd_peek, cmd_pending, cmd_poison,
-	cmd_register, cmd_report, cmd_rwprotect, cmd_set, cmd_smaps, cmd_unregister, cmd_wake, cmd_watch,
+	cmd_register, cmd_report, cmd_rwprotect, cmd_serve, cmd_set, cmd_smaps, cmd_unregister, cmd_wake, cmd_watch,
 	cmd_writeprotect, cmd_zap, cmd_zeropage;
 /* For completion in shells: not listed. */
 extern const struct cmd cmd_complete;

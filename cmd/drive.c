@@ -47,10 +47,19 @@ static error_t parse_argument(struct drive_options *o, const char *arg, const st
 	return uffdctl_ranges_add(o->ranges, arg) < 0 ? EINVAL : 0;
 }
 
-static error_t check_arguments(const struct drive_options *o, const struct argp_state *state)
+static error_t add_all(struct drive_options *o, const struct argp_state *state)
+{
+	if (uffdctl_ranges_new(invocation_of(state)->context, &o->ranges) < 0)
+		return ENOMEM;
+	return uffdctl_ranges_add(o->ranges, "all") < 0 ? ENOMEM : 0;
+}
+
+static error_t check_arguments(struct drive_options *o, const struct argp_state *state)
 {
 	if (!o->pid && !o->name)
 		return usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
+	if (!o->ranges && o->all_by_default)
+		return add_all(o, state);
 	if (!o->ranges)
 		return usage_error(state,
 				   "no RANGE given: START-END, START+LEN, ADDRESS, @GLOB, :SYMBOL or all (see uffdctl(1))");
@@ -158,7 +167,7 @@ int run_drive(struct drive *d, int (*work)(struct drive *d))
 		r = work(d);
 	if (r == -EINTR && d->if_interrupted)
 		error(&d->inv->messages, "%d: %s", d->options->pid, d->if_interrupted);
-	if ((table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
+	if ((d->inv->table && table_end(d->inv->table) < 0 && !d->inv->messages.reader_gone) || r < 0)
 		d->failed = true;
 	if ((d->handle || (d->target && d->needs_no_uffd)) && d->options->flags & UFFDCTL_ACTION_DRY_RUN)
 		note(&d->inv->messages, "%d: dry run: nothing was changed", d->options->pid);

@@ -5,13 +5,21 @@
 
 #include "cmd/interrupt.h"
 
-/* A signal handler gets no argument, so this can't be in a struct of the command. */
-static volatile sig_atomic_t has_come;
+/* A signal handler gets no argument, so this can't be in a struct of the command. Atomic: any thread may ask. */
+static int has_come;
+static struct {
+	void (*fn)(void *data);
+	void *data;
+} on_interrupt;
 
 static void on_signal(int sig)
 {
 	(void)sig;
-	has_come = 1;
+	void (*fn)(void *data) = __atomic_load_n(&on_interrupt.fn, __ATOMIC_ACQUIRE);
+
+	__atomic_store_n(&has_come, 1, __ATOMIC_RELAXED);
+	if (fn)
+		fn(on_interrupt.data);
 }
 
 void interrupts_catch(bool changes_nothing)
@@ -32,7 +40,23 @@ void interrupts_catch(bool changes_nothing)
 	}
 }
 
+void interrupts_ignore_stop(void)
+{
+	signal(SIGTSTP, SIG_IGN);
+	signal(SIGTTIN, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+}
+
+void interrupts_call(void (*fn)(void *data), void *data)
+{
+	if (fn)
+		on_interrupt.data = data;
+	__atomic_store_n(&on_interrupt.fn, fn, __ATOMIC_RELEASE);
+	if (fn && interrupted())
+		fn(data);
+}
+
 bool interrupted(void)
 {
-	return has_come;
+	return __atomic_load_n(&has_come, __ATOMIC_RELAXED);
 }

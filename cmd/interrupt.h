@@ -11,6 +11,15 @@
  */
 void interrupts_catch(bool changes_nothing);
 
+/* Do not stop on Ctrl-Z, or on output to a terminal while in the background: threads would wait for us. */
+void interrupts_ignore_stop(void);
+
+/*
+ * Call fn when one comes, in the signal handler, or at once if one has come. NULL: no longer; then it is not running, if
+ * this is called by the thread that gets the signals.
+ */
+void interrupts_call(void (*fn)(void *data), void *data);
+
 /* Has one come? */
 bool interrupted(void);
 

@@ -15,7 +15,7 @@
 static const struct cmd *const cmds[] = {
 	&cmd_list,     &cmd_pending, &cmd_smaps,    &cmd_pages,	 &cmd_peek,	    &cmd_register,  &cmd_unregister,
 	&cmd_continue, &cmd_copy,    &cmd_zeropage, &cmd_poison, &cmd_writeprotect, &cmd_rwprotect, &cmd_wake,
-	&cmd_zap,      &cmd_watch,   &cmd_report,   &cmd_set,	 &cmd_doctor,
+	&cmd_zap,      &cmd_serve,   &cmd_watch,    &cmd_report, &cmd_set,	    &cmd_doctor,
 };
 
 #define NR_CMDS (sizeof(cmds) / sizeof(cmds[0]))

@@ -107,6 +107,16 @@ json_object *messages_take_errors(struct messages *m)
 	return errors;
 }
 
+void json_put_errors(struct messages *m)
+{
+	json_object *errors = messages_take_errors(m);
+
+	/* The type is to come first. */
+	for (size_t i = 0; errors && i < json_object_array_length(errors); i++)
+		printf("{\"type\":\"error\",%s\n", json_text_of(json_object_array_get_idx(errors, i)) + 1);
+	json_object_put(errors);
+}
+
 /* ---- stdout ---- */
 
 bool stdout_unread(struct messages *m)

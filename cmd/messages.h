@@ -40,6 +40,9 @@ void on_log(void *data, int level, const char *msg);
  */
 struct json_object *messages_take_errors(struct messages *m);
 
+/* The errors since the last call as lines of JSON, if JSON is printed. */
+void json_put_errors(struct messages *m);
+
 /* Flush stdout; true if that fails, which is reported once, unless the reader is gone. */
 bool stdout_failed(struct messages *m);
 /* Has the reader gone? Nothing need be written to find that out; from then on stdout has failed. */

@@ -1145,6 +1145,128 @@ int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *
 int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 		      const struct uffdctl_action_opts *opts);
 
+/* ---- serving: a handler ---- */
+
+enum uffdctl_serve_flags {
+	UFFDCTL_SERVE_DRY_RUN = 1 << 0,	       /* check everything, change nothing, read nothing */
+	UFFDCTL_SERVE_FORCE = 1 << 1,	       /* although another process reads the messages, or may read them */
+	UFFDCTL_SERVE_PREFAULT = 1 << 2,       /* also bring in what nobody has asked for */
+	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
+	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
+};
+
+/* What faults are resolved with. */
+enum uffdctl_serve_source {
+	UFFDCTL_SERVE_KEEP = 1, /* what is in the page cache is right, and what is not there is zeros */
+	UFFDCTL_SERVE_FD,	/* what from_fd has */
+	UFFDCTL_SERVE_ZERO,
+};
+
+/* What is done if a page can't be resolved. */
+enum uffdctl_on_error {
+	UFFDCTL_ON_ERROR_HOLD,	  /* its waiters wait, and it is tried again; others go on */
+	UFFDCTL_ON_ERROR_STOP,	  /* end; who waits keeps waiting for another handler */
+	UFFDCTL_ON_ERROR_KILL,	  /* end, and kill the process */
+	UFFDCTL_ON_ERROR_RELEASE, /* end, and unregister all ranges: the process goes on with what is there, or zeros */
+};
+
+struct uffdctl_serve_opts {
+	size_t size;
+	uint64_t flags; /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
+	enum uffdctl_serve_source source;
+	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
+	uint64_t from_offset;	  /* where the image begins in it */
+	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
+	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
+	int (*stop)(void *data);  /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
+	void *data;		  /* for it */
+	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least */
+	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
+	enum uffdctl_on_error on_error;
+	unsigned int spare; /* 0 */
+};
+
+/* Why it has ended. */
+enum uffdctl_serve_end {
+	UFFDCTL_SERVE_RUNS,
+	UFFDCTL_SERVE_STOPPED,	/* uffdctl_serve_stop(), or stop() */
+	UFFDCTL_SERVE_COMPLETE, /* UFFDCTL_SERVE_UNTIL_COMPLETE */
+	UFFDCTL_SERVE_GONE,	/* the process has ended, or has another program, and so have its children */
+	UFFDCTL_SERVE_FAILED,	/* on_error, or the messages can't be read; see the notes */
+};
+/* "stopped" and so on; NULL for UFFDCTL_SERVE_RUNS. Since 0.1. */
+const char *uffdctl_serve_end_name(enum uffdctl_serve_end end);
+
+struct uffdctl_serve_stats {
+	size_t size;
+	uint64_t faults[UFFDCTL_MAX_MODES]; /* messages, by bit of the mode */
+	uint64_t events;		    /* messages: FORK, REMAP, REMOVE, UNMAP */
+	uint64_t demand_bytes;		    /* filled, because of a fault */
+	uint64_t prefault_bytes;	    /* filled in the background */
+	uint64_t zero_bytes;		    /* resolved with zeros, which are in none of these two */
+	uint64_t mapped_bytes;		    /* continued as they were */
+	uint64_t unprotected_bytes;	    /* marks removed */
+	uint64_t errors;		    /* pages that could not be resolved, each time */
+	uint64_t held;			    /* pages whose waiters are held now */
+	uint64_t lost_notes;		    /* there was no room for */
+	uint64_t done_bytes;		    /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
+	uint64_t total_bytes;		    /* of the ranges */
+	uint64_t nr_ranges;		    /* parts of mappings */
+	uint64_t memories;		    /* userfaultfds: that of the process, and those of children */
+	uint64_t passed_ns;
+	uint64_t end; /* enum uffdctl_serve_end */
+};
+
+/* Something that should be known. */
+struct uffdctl_serve_note {
+	int level;		    /* UFFDCTL_LOG_ERROR, UFFDCTL_LOG_WARNING, UFFDCTL_LOG_NOTICE */
+	int error;		    /* a negative errno, or 0 */
+	struct uffdctl_range range; /* that it is about; empty: none */
+	const char *text;	    /* valid during the call */
+};
+typedef void (*uffdctl_serve_note_fn)(void *data, const struct uffdctl_serve_note *note);
+
+struct uffdctl_serve;
+
+/*
+ * Become the handler of a userfaultfd: check the ranges and lock the userfaultfd against other handlers, and with
+ * contents also against other changes of its memory. No message is read before uffdctl_serve_start().
+ * @ranges: what is served; all that faults outside is held
+ * @ret: out, close with uffdctl_serve_close() before the handle
+ * -EBUSY: another process reads the messages, or has locked the memory; -EOPNOTSUPP: the userfaultfd has an event that
+ * can't be followed with this source; -ENOENT: there is nothing to serve; -ENODATA: from_fd is too short; -EINVAL;
+ * others as uffdctl_continue().
+ * Beneath: fcntl(2) F_SETLK, /proc/PID/pagemap. Since 0.1.
+ */
+int uffdctl_serve_open(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
+		       const struct uffdctl_serve_opts *opts, struct uffdctl_serve **ret);
+
+/*
+ * Begin to read messages, in threads of our own. They write nothing, and call nothing but stop().
+ * -EAGAIN, -ENOMEM. Beneath: read(2), UFFDIO_COPY, UFFDIO_ZEROPAGE, UFFDIO_CONTINUE, UFFDIO_WRITEPROTECT,
+ * UFFDIO_RWPROTECT, UFFDIO_WAKE. If the descriptor is not O_NONBLOCK, SIGRTMAX - 3 is used. Since 0.1.
+ */
+int uffdctl_serve_start(struct uffdctl_serve *s);
+
+/*
+ * Wait for notes up to timeout_ms, and hand them out. fn may take its time: nothing waits for it but the notes, of
+ * which only some are kept, see lost_notes.
+ * 1: it has ended, and there are no more notes; 0. Since 0.1.
+ */
+int uffdctl_serve_poll(struct uffdctl_serve *s, int timeout_ms, uffdctl_serve_note_fn fn, void *data);
+
+/* What was done until now. Since 0.1. */
+int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret);
+
+/* Ask it to end. May be called by any thread, and by a signal handler. Since 0.1. */
+void uffdctl_serve_stop(struct uffdctl_serve *s);
+
+/*
+ * End it, and free it. What was read is resolved first, or its threads are woken, so that they fault again. This waits
+ * for a read of the contents that does not come back. NULL is allowed. Since 0.1.
+ */
+void uffdctl_serve_close(struct uffdctl_serve *s);
+
 struct uffdctl_zap_opts {
 	size_t size;
 	uint64_t flags; /* UFFDCTL_ACTION_DRY_RUN */

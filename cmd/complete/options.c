@@ -7,6 +7,7 @@
 #include "cmd/contents.h"
 #include "cmd/options.h"
 #include "cmd/pages_map.h"
+#include "cmd/serve.h"
 #include "cmd/source.h"
 #include "cmd/values.h"
 #include "cmd/watch/options.h"
@@ -82,11 +83,12 @@ static const struct {
 	const char *(*word)(unsigned int n); /* where there are no words */
 	bool several;
 } choices[] = {
-	{ "access", NULL, access_word, false },	   { "backend", watch_backends, NULL, false },
-	{ "color", when_words, NULL, false },	   { "elsewhere", elsewhere_words, NULL, false },
-	{ "flag", NULL, uffdctl_mode_flag, true }, { "kind", NULL, uffdctl_mode_name, true },
-	{ "map", map_forms, NULL, false },	   { "mode", NULL, uffdctl_mode_name, true },
-	{ "progress", when_words, NULL, false },   { "source", source_words, NULL, false },
+	{ "access", NULL, access_word, false },	     { "backend", watch_backends, NULL, false },
+	{ "color", when_words, NULL, false },	     { "elsewhere", elsewhere_words, NULL, false },
+	{ "flag", NULL, uffdctl_mode_flag, true },   { "kind", NULL, uffdctl_mode_name, true },
+	{ "map", map_forms, NULL, false },	     { "mode", NULL, uffdctl_mode_name, true },
+	{ "on-error", on_error_words, NULL, false }, { "progress", when_words, NULL, false },
+	{ "source", source_words, NULL, false },
 };
 
 #define NR_CHOICES (sizeof(choices) / sizeof(choices[0]))

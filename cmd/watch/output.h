@@ -61,9 +61,6 @@ void lines_put_fault(void *data, const struct uffdctl_fault *f, const char *symb
 /* A fault as an object, as a line of JSON has it. */
 struct json_object *fault_object(const struct uffdctl_fault *f, const char *symbol);
 
-/* The errors since the last call as lines of JSON, if JSON is printed. */
-void json_put_errors(struct messages *m);
-
 /*
  * How long a line waits for its symbol: long enough for the first look-up in a large program. The stream has room for
  * the faults meanwhile.

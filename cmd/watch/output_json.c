@@ -89,16 +89,6 @@ static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passe
 	free(j);
 }
 
-void json_put_errors(struct messages *m)
-{
-	json_object *errors = messages_take_errors(m);
-
-	/* The type is to come first. */
-	for (size_t i = 0; errors && i < json_object_array_length(errors); i++)
-		printf("{\"type\":\"error\",%s\n", json_text_of(json_object_array_get_idx(errors, i)) + 1);
-	json_object_put(errors);
-}
-
 const struct watch_output output_json = {
 	.fits = fits, .begin = begin, .fault = put_fault, .totals = put_interval, .end = end
 };

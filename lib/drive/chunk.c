@@ -60,6 +60,8 @@ bool chunk_pause(struct chunk *c, uint64_t *since)
 {
 	static const struct timespec pause = { .tv_nsec = 200 * 1000L };
 
+	if (c->hasty)
+		return false;
 	if (!*since)
 		*since = now_ns(CLOCK_MONOTONIC);
 	if (now_ns(CLOCK_MONOTONIC) - *since > CHANGING_NS || chunk_stopped(c))
@@ -121,8 +123,14 @@ int chunk_reserve(struct chunk *c, uint64_t bytes)
 int chunk_read(struct chunk *c, struct uffdctl_range range, uint64_t *done)
 {
 	const struct part *p = c->part;
-	int r = contents_read(&c->job->contents, p->from + (range.start - p->seg.range.start), c->contents.bytes,
-			      range_len(range), done);
+	int r;
+
+	if (c->contents.given) {
+		*done = range_len(range);
+		return 0;
+	}
+	r = contents_read(&c->job->contents, p->from + (range.start - p->seg.range.start), c->contents.bytes,
+			  range_len(range), done);
 
 	c->contents.addr = range.start;
 	*done = round_down(*done, chunk_page_size(c));

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/drive/fill.h"
+#include "lib/drive/ops.h"
 #include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
 #include "lib/kernel/uffd.h"
@@ -55,7 +56,7 @@ static bool takes_memory(const struct job *job, const struct uffdctl_vma *v)
 	return fill_wanted(job);
 }
 
-static const struct resolve_op op = {
+const struct resolve_op op_continue = {
 	.takes_memory = takes_memory,
 	.mode = UFFDCTL_MODE_MINOR,
 	.marks = UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
@@ -77,5 +78,5 @@ static const struct resolve_op op = {
 UFFDCTL_EXPORT int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 				    const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &op);
+	return resolve(h, ranges, opts, &op_continue);
 }

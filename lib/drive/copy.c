@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/drive/chunk.h"
+#include "lib/drive/ops.h"
 #include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
 #include "lib/inspect/pagecache.h"
@@ -94,7 +95,7 @@ static bool copy_takes_memory(const struct job *job, const struct uffdctl_vma *v
 	return true;
 }
 
-static const struct resolve_op copy_op = {
+const struct resolve_op op_copy = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
 	.issue = issue_copy,
@@ -111,7 +112,7 @@ static const struct resolve_op copy_op = {
 UFFDCTL_EXPORT int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 				const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &copy_op);
+	return resolve(h, ranges, opts, &op_copy);
 }
 
 /* ---- zeropage ---- */
@@ -154,7 +155,7 @@ static bool zeropage_takes_memory(const struct job *job, const struct uffdctl_vm
 	return vma_is_shared(v);
 }
 
-static const struct resolve_op zeropage_op = {
+const struct resolve_op op_zeropage = {
 	.mode = UFFDCTL_MODE_MISSING,
 	.marks = UFFDCTL_MODE_RWP,
 	.issue = issue_zeropage,
@@ -169,5 +170,5 @@ static const struct resolve_op zeropage_op = {
 UFFDCTL_EXPORT int uffdctl_zeropage(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 				    const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &zeropage_op);
+	return resolve(h, ranges, opts, &op_zeropage);
 }

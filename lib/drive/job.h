@@ -78,9 +78,11 @@ struct chunk {
 		char *bytes; /* kept from chunk to chunk */
 		uint64_t size;
 		uint64_t addr; /* the address that bytes[0] is for */
+		bool given;    /* they have been read: chunk_read() need not do it */
 	} contents;
 	const void *op_data; /* set by op->do_chunk(), for op->judge() */
 	bool gone;
+	bool hasty; /* while the mapping changes, do not wait but fail with -EAGAIN */
 };
 
 /* What may be done with a page; a run of pages with the same value is done at once. */

@@ -29,42 +29,46 @@
 enum {
 	BYTE_CLAIM,
 	BYTE_HELD,
+	/* The same for who reads the messages. */
+	BYTE_CLAIM_MESSAGES,
+	BYTE_HELD_MESSAGES,
 };
 
 /* While nobody holds the lock, colliding claims end after a few of these delays. */
 #define MAX_COLLISIONS 200
 #define POLL_NS 20000000
 
-static void unset(int fd)
+/* @byte: BYTE_CLAIM or BYTE_CLAIM_MESSAGES; the one behind it shows that it is held */
+static void unset(int fd, off_t byte)
 {
-	record_lock_unset(fd, BYTE_HELD);
-	record_lock_unset(fd, BYTE_CLAIM);
+	record_lock_unset(fd, byte + 1);
+	record_lock_unset(fd, byte);
 }
 
 /* -EBUSY: another process holds it; -EAGAIN: another tries too. */
-static int claim(int fd, pid_t *ret_pid)
+static int claim(int fd, off_t byte, pid_t *ret_pid)
 {
-	int r = record_lock_find(fd, BYTE_HELD, ret_pid);
+	int r = record_lock_find(fd, byte + 1, ret_pid);
 
 	if (r)
 		return r < 0 ? r : -EBUSY;
-	r = record_lock_set(fd, BYTE_CLAIM);
+	r = record_lock_set(fd, byte);
 	if (r >= 0)
-		r = record_lock_find(fd, BYTE_CLAIM, ret_pid);
+		r = record_lock_find(fd, byte, ret_pid);
 	if (r == 0)
-		r = record_lock_set(fd, BYTE_HELD);
+		r = record_lock_set(fd, byte + 1);
 	if (r == 0)
 		return 0;
-	unset(fd);
+	unset(fd, byte);
 	return r < 0 ? r : -EAGAIN;
 }
 
 static int claim_all(struct uffdctl_handle *h, pid_t *ret_pid)
 {
-	int r = claim(h->uffd, ret_pid);
+	int r = claim(h->uffd, BYTE_CLAIM, ret_pid);
 
 	for (size_t i = 0; r >= 0 && i < h->lock.nr_others; i++)
-		r = claim(h->lock.others[i], ret_pid);
+		r = claim(h->lock.others[i], BYTE_CLAIM, ret_pid);
 	if (r < 0)
 		lock_release(h);
 	return r;
@@ -72,9 +76,9 @@ static int claim_all(struct uffdctl_handle *h, pid_t *ret_pid)
 
 void lock_release(struct uffdctl_handle *h)
 {
-	unset(h->uffd);
+	unset(h->uffd, BYTE_CLAIM);
 	for (size_t i = 0; i < h->lock.nr_others; i++)
-		unset(h->lock.others[i]);
+		unset(h->lock.others[i], BYTE_CLAIM);
 }
 
 /* ---- the other userfaultfds of the same memory ---- */
@@ -242,6 +246,30 @@ int lock_take(struct uffdctl_handle *h)
 		pause_ns(POLL_NS);
 	}
 	return r < 0 ? fail(h->t->u, r, "%d: locking the userfaultfd: %s", h->t->pid, strerror(-r)) : 0;
+}
+
+/* ---- the messages ---- */
+
+int lock_take_messages(struct uffdctl_handle *h)
+{
+	pid_t pid = 0;
+	char buf[32];
+	int r = -EAGAIN;
+
+	for (int i = 0; r == -EAGAIN && i < MAX_COLLISIONS; i++) {
+		r = claim(h->uffd, BYTE_CLAIM_MESSAGES, &pid);
+		if (r == -EAGAIN)
+			pause_at_random();
+	}
+	if (r == -EBUSY || r == -EAGAIN)
+		return fail(h->t->u, -EBUSY, "%d: %s serves this userfaultfd with uffdctl: end it first", h->t->pid,
+			    describe(buf, sizeof(buf), pid));
+	return r < 0 ? fail(h->t->u, r, "%d: locking the userfaultfd: %s", h->t->pid, strerror(-r)) : 0;
+}
+
+void lock_release_messages(struct uffdctl_handle *h)
+{
+	unset(h->uffd, BYTE_CLAIM_MESSAGES);
 }
 
 UFFDCTL_EXPORT void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data),

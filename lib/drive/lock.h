@@ -12,6 +12,13 @@
 int lock_take(struct uffdctl_handle *h);
 void lock_release(struct uffdctl_handle *h);
 
+/*
+ * Lock the reading of the handle's messages against others that use this library. -EBUSY: another process reads them;
+ * logged. This excludes no lock_take().
+ */
+int lock_take_messages(struct uffdctl_handle *h);
+void lock_release_messages(struct uffdctl_handle *h);
+
 /* Has the caller asked to stop meanwhile? Call this before anything is changed: a signal may come at any time. */
 bool lock_is_unwanted(struct uffdctl_handle *h);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "lib/drive/chunk.h"
+#include "lib/drive/ops.h"
 #include "lib/drive/pages.h"
 #include "lib/drive/resolve.h"
 #include "lib/kernel/uffd.h"
@@ -122,7 +123,7 @@ static const char *rwprotect_objection(const struct job *job, const struct segme
 	return seg->vma->modes & UFFDCTL_MODE_RWP ? NULL : "not registered for rwp (see uffdctl register -m rwp)";
 }
 
-static const struct resolve_op writeprotect_op = {
+const struct resolve_op op_writeprotect = {
 	.mode = UFFDCTL_MODE_WP,
 	.issue = issue_writeprotect,
 	.do_chunk = do_chunk,
@@ -135,10 +136,10 @@ static const struct resolve_op writeprotect_op = {
 UFFDCTL_EXPORT int uffdctl_writeprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 					const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &writeprotect_op);
+	return resolve(h, ranges, opts, &op_writeprotect);
 }
 
-static const struct resolve_op rwprotect_op = {
+const struct resolve_op op_rwprotect = {
 	.mode = UFFDCTL_MODE_RWP,
 	.issue = issue_rwprotect,
 	.do_chunk = do_chunk,
@@ -151,5 +152,5 @@ static const struct resolve_op rwprotect_op = {
 UFFDCTL_EXPORT int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
 				     const struct uffdctl_action_opts *opts)
 {
-	return resolve(h, ranges, opts, &rwprotect_op);
+	return resolve(h, ranges, opts, &op_rwprotect);
 }

@@ -91,6 +91,12 @@ static const struct need needs[] = {
 	  .better = CHECK(BPF_ITERATORS) | CHECK(PAGEMAP) | CHECK(PAGEMAP_SCAN),
 	  .flags = NEED_ATTACH,
 	  .less = "memory without BPF is refused, or it is not known how much was mapped" },
+	{ .command = "serve",
+	  .all = ON_UFFD,
+	  .better = CHECK(UFFD_FEATURES) | CHECK(PAGEMAP) | CHECK(PROCESS_VM) | CHECK(BPF_ITERATORS) |
+		    CHECK(PAGEMAP_SCAN) | CHECK(OWN_PAGEMAP) | CHECK(PROCMAP_QUERY) | CHECK(MAP_FILES),
+	  .flags = NEED_MEMORY | NEED_HUGEPAGES | NEED_ATTACH,
+	  .less = "it works for fewer mappings, only with --force, or not with contents" },
 	{ .command = "watch", .all = CHECK(BPF_MAP) | CHECK(BPF_PROGRAM) | CHECK(BPF_ITERATORS), .any = BACKENDS },
 	{ .command = "report" },
 	{ .command = "set" },

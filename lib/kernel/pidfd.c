@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
-/* pidfd_open(2), pidfd_getfd(2). */
+/* pidfd_open(2), pidfd_getfd(2), pidfd_send_signal(2). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -30,6 +30,11 @@ bool pidfd_exited(int pidfd)
 	struct pollfd p = { .fd = pidfd, .events = POLLIN };
 
 	return poll(&p, 1, 0) != 0;
+}
+
+int pidfd_kill(int pidfd, int sig)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
 static int take_fd(int pidfd, int fd, int *ret)

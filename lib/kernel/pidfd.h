@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* pidfd_open(2), pidfd_getfd(2). */
+/* pidfd_open(2), pidfd_getfd(2), pidfd_send_signal(2). */
 #ifndef UFFDCTL_PIDFD_H
 #define UFFDCTL_PIDFD_H
 
@@ -8,6 +8,7 @@
 
 int pidfd_open_process(pid_t pid, int *ret);
 bool pidfd_exited(int pidfd);
+int pidfd_kill(int pidfd, int sig);
 
 /*
  * A duplicate of a process's descriptor, from its first thread's table, or, if that thread has ended, from the table

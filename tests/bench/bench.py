@@ -28,6 +28,7 @@ import vm
 from harness import HELPERS, UFFDCTL, Target, target  # ends what is started here, should this be killed: it reads our pipes
 
 LOOP = os.path.join(HELPERS, "loop")
+FAULTS = os.path.join(HELPERS, "faults")
 GUEST_KERNEL = "6.12"
 PATCHED_KERNEL = "7.3-patched"
 GIB = 1 << 30
@@ -179,6 +180,31 @@ def bench_fill():
             one, two, other = alternate(5, lambda: t.madvise(id=m["id"], advice=advice), ours(1), ours(2), by_hand)
         row(f"continue --from, 1 GiB {what}, 1 thread", one, "dd and one ioctl", other, f"{one / other:.2f}")
         row(f"continue --from, 1 GiB {what}, 2 threads", two, "dd and one ioctl", other, f"{two / other:.2f}")
+
+
+def served(threads, pages, cpu):
+    """Seconds that the faults of a process took, for which serve is the handler, on the other CPU if one is named."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([FAULTS, str(threads), str(pages), "other", *cpu], stdin=pipe, stdout=pipe, text=True)
+    process.stdout.readline()
+    argv = [UFFDCTL, "serve", "-J", "--keep", str(process.pid)]
+    serve = subprocess.Popen(["taskset", "-c", str(1 - int(cpu[0])), *argv] if cpu else argv, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    serve.stdout.readline()
+    out = process.communicate("\n")[0]
+    end = json.loads(serve.communicate()[0].splitlines()[-1])
+    if end["mapped"] != pages * PAGE:
+        raise Unmeasured(f"serve mapped not all of it: {end}")
+    return int(out) / 1e9
+
+
+def bench_serve():
+    """Beside a handler as the man page of userfaultfd has it, in a process of its own, too."""
+    pages = 40000
+    for threads, cpu, aim in ((1, ["0"] if os.cpu_count() > 1 else [], 2.5), (8, [], 2)):
+        ours, loop = alternate(9, None, lambda: served(threads, pages, cpu),
+                               lambda: int(Run(FAULTS, threads, pages, "own", *cpu).out) / 1e9)
+        row(f"serve --keep, {pages:,} minor faults, {threads} thread{'s' if threads > 1 else ''}", ours, "poll, read, continue", loop,
+            faster(ours, loop), f">= {aim}x", loop / ours >= aim)
 
 
 # ---- (b) smaps ----
@@ -541,7 +567,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_serve, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

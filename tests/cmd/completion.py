@@ -12,7 +12,7 @@ from harness.screen import Screen
 
 BREAKS = " \t\n\"'@><=;|&(:"  # bash's COMP_WORDBREAKS
 # Values that are neither words nor names: there is nothing to offer.
-FREE = {"ADDRESS:]PORT", "N", "TIME", "SIZE", "FROM-TO", "THREAD", "COLUMNSxROWS"}
+FREE = {"ADDRESS:]PORT", "BYTES", "N", "TIME", "SIZE", "FROM-TO", "THREAD", "COLUMNSxROWS"}
 SHELLS = ("bash", "zsh")
 HOSTILE = ["ends'", 'ends"', "two  words", "it's", 'dou"ble', "$(touch CANARY)", "`touch CANARY`", "new\nline", "tab\there", "esc\033[31mred",
            "a;touch CANARY;", "back\\slash", "st*r?[x]", "bang!!", "{a,b}", "~root", "#hash", "&& touch CANARY", "\udcff\udcfe",

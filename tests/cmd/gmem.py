@@ -2,6 +2,7 @@
 """guest_memfd: what is shown and refused on every kernel, and faults on one with the series of kernel-patches/."""
 import contextlib
 import errno
+import signal
 import sys
 
 sys.path[0] += "/.."
@@ -226,6 +227,25 @@ def gmem_no_descriptor():
         t.close(fd=m["fd"])
         contains(run("continue", t.pid, "all", "--from-zero", check=1).err, "can't be opened a second time (ENXIO)")
         eq(counts("copy", t.pid, "all", "--from-zero"), (NR * PAGE, 0, 0, None), "copy needs none")
+
+
+@test(each={"minor": ("minor,missing", 1), "missing": ("missing", None)})
+def gmem_serve(mode, stale):
+    """serve fills it, on demand and in the background."""
+    with guest_memfd(True) as (t, m), image(NR) as img:
+        if stale:
+            t.fill(id=m["id"], seed=stale, len=NR // 2 * PAGE)
+        run("register", "-q", t.pid, f"{m['addr']}+{NR * PAGE}", "-m", mode, check=0)
+        p = spawn("serve", t.pid, "--from", img.name, "--elsewhere=overwrite")
+        ok(p.stdout.readline().startswith(b"serving "), "it serves")
+        th = t.touch(id=m["id"], access="read", order="random", seed=9, threads=4)["threads"]
+        for x in th:
+            j = t.join(thread=x, timeout_ms=20000)
+            eq((j["done"], j["mismatches"], j["errors"]), (True, 0, 0), "thread")
+        p.send_signal(signal.SIGINT)
+        out, err = p.communicate(timeout=20)
+        eq((p.returncode, err), (0, b""), "end")
+        contains(out.decode(), f"there: {NR * PAGE} of {NR * PAGE} bytes")
 
 
 main()

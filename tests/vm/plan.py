@@ -43,11 +43,11 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "gmem",
+NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve", "gmem",
          "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
-LESS = ("list", "pages", "pending", "register", "protect")
+LESS = ("list", "pages", "pending", "register", "protect", "serve")
 
 
 def rest(names):

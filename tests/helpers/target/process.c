@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/helpers/target/commands.h"
+#include "tests/helpers/target/contents.h"
 #include "tests/helpers/target/handler.h"
 #include "tests/helpers/target/job.h"
 #include "tests/helpers/target/process.h"
@@ -49,11 +50,23 @@ static void close_others(struct job *j)
 	close_range(end, UINT_MAX, 0);
 }
 
+/* Read all pages of the range, and leave 1 + the number of wrong ones where "report" is. */
+static void child_verify(struct job *j)
+{
+	uint64_t wrong = 0;
+
+	for (uint64_t i = 0; i < j->len; i += j->page)
+		wrong += !same(j, (char *)j->addr + i);
+	*(volatile uint64_t *)j->value = 1 + wrong;
+}
+
 static void __attribute__((noreturn)) child_main(struct job *j)
 {
 	char byte;
 
 	close(lifeline[1]);
+	if (j->verify)
+		child_verify(j);
 	if (j->keep)
 		close_others(j);
 	if (j->handler)
@@ -90,9 +103,21 @@ static int fork_job(struct json_object *req, struct json_object *res, struct job
 
 static int cmd_fork(struct json_object *req, struct json_object *res)
 {
+	struct map *report;
 	struct job *j;
 	int err = job_new(req, &j);
 
+	if (!err && has(req, "report")) {
+		err = arg_map(req, "report", &report);
+		if (!err)
+			err = arg_range(req, j);
+		if (err)
+			return err;
+		j->verify = true;
+		j->seed = arg_u64(req, "seed", 0);
+		j->stride = j->page;
+		j->value = report->addr;
+	}
 	if (err)
 		return err;
 	j->keep = json_object_get(json_object_object_get(req, "keep"));
@@ -237,7 +262,7 @@ static int cmd_syscall_nr(struct json_object *req, struct json_object *res)
 
 const struct command process_commands[] = {
 	{ "child_handler", cmd_child_handler, "uffd action wp seed fd" },
-	{ "fork", cmd_fork, "keep async" },
+	{ "fork", cmd_fork, RANGE "keep async seed report" },
 	{ "heir", cmd_heir, RANGE },
 	{ "kill_child", cmd_kill_child, "pid" },
 	{ "exec", cmd_exec, "" },

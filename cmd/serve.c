@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* uffdctl serve. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/contents.h"
+#include "cmd/interrupt.h"
+#include "cmd/serve.h"
+#include "cmd/serve_output.h"
+#include "cmd/usage.h"
+#include "cmd/values.h"
+
+enum {
+	OPT_FROM = 0x400,
+	OPT_KEEP,
+	OPT_ZERO,
+	OPT_ELSEWHERE,
+	OPT_PREFAULT,
+	OPT_RATE,
+	OPT_UNTIL_COMPLETE,
+	OPT_ON_ERROR,
+	OPT_STATE,
+	OPT_FORCE,
+};
+
+static const struct argp_option serve_options[] = {
+	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
+	  "Fill pages with contents from FILE, an image of the mapped file or of the range; - is standard input", 10 },
+	{ "keep", OPT_KEEP, NULL, 0, "What is in the page cache is right, and what is not there is zeros", 10 },
+	{ "zero", OPT_ZERO, NULL, 0, "Fill pages with zeros", 10 },
+	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
+	  "What to do with pages that are mapped elsewhere: refuse (the default), overwrite or keep", 15 },
+	{ "prefault", OPT_PREFAULT, NULL, 0, "Also bring in, in the background, what nobody has asked for", 20 },
+	{ "rate", OPT_RATE, "BYTES", 0, "With --prefault, bring in at most BYTES a second (such as 100M)", 20 },
+	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
+	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
+	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
+	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
+	  20 },
+	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
+	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
+	{}
+};
+
+struct serve_options {
+	struct drive_options drive;
+	struct progress progress;
+	struct contents_options contents;
+	bool keep;
+	uint64_t flags; /* UFFDCTL_SERVE_* */
+	uint64_t rate;
+	const char *state;
+	unsigned int nr_threads;
+	enum uffdctl_on_error on_error;
+};
+
+const char *const on_error_words[] = {
+	[UFFDCTL_ON_ERROR_HOLD] = "hold",
+	[UFFDCTL_ON_ERROR_STOP] = "stop",
+	[UFFDCTL_ON_ERROR_KILL] = "kill",
+	[UFFDCTL_ON_ERROR_RELEASE] = "release",
+	NULL,
+};
+
+/* ---- options ---- */
+
+static error_t check(const struct serve_options *o, const struct argp_state *state)
+{
+	bool prefaults = o->flags & UFFDCTL_SERVE_PREFAULT, ends = o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE;
+
+	if (!!o->contents.from + o->keep + o->contents.from_zero != 1)
+		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
+	if (o->contents.elsewhere && o->keep)
+		return usage_error(state, "--elsewhere needs --from or --zero");
+	if (o->state && o->keep)
+		return usage_error(state, "--state is for --from and --zero: --keep fills nothing");
+	if (o->rate && !prefaults)
+		return usage_error(state, "--rate needs --prefault");
+	if (o->keep && ends && !prefaults)
+		return usage_error(state, "with --keep, --until-complete needs --prefault");
+	return 0;
+}
+
+static error_t parse_threads(struct serve_options *o, const char *arg, const struct argp_state *state)
+{
+	int n;
+
+	if (parse_number(arg, &n) < 0 || n < 1 || n > 4096)
+		return usage_error(state, "--threads=%s: write a number from 1 to 4096", arg);
+	o->nr_threads = n;
+	return 0;
+}
+
+static error_t parse_value(struct serve_options *o, int key, char *arg, const struct argp_state *state)
+{
+	unsigned int word = 0;
+	error_t err = 0;
+
+	switch (key) {
+	case OPT_ELSEWHERE:
+		err = parse_word(state, "elsewhere", arg, elsewhere_words, &word);
+		o->contents.elsewhere = word;
+		return err;
+	case OPT_ON_ERROR:
+		err = parse_word(state, "on-error", arg, on_error_words, &word);
+		o->on_error = word;
+		return err;
+	case OPT_RATE:
+		if (uffdctl_size_parse(arg, &o->rate) < 0 || !o->rate)
+			return usage_error(state, "--rate=%s: write bytes a second, such as 500K or 100M", arg);
+		return 0;
+	case 't':
+		return parse_threads(o, arg, state);
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static error_t parse_serve(int key, char *arg, struct argp_state *state)
+{
+	struct serve_options *o = state->input;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		o->drive.all_by_default = true;
+		return 0;
+	case OPT_FROM:
+		o->contents.from = arg;
+		return 0;
+	case OPT_KEEP:
+		o->keep = true;
+		return 0;
+	case OPT_STATE:
+		o->state = arg;
+		return 0;
+	case OPT_ZERO:
+		o->contents.from_zero = true;
+		return 0;
+	case OPT_PREFAULT:
+		o->flags |= UFFDCTL_SERVE_PREFAULT;
+		return 0;
+	case OPT_UNTIL_COMPLETE:
+		o->flags |= UFFDCTL_SERVE_UNTIL_COMPLETE;
+		return 0;
+	case OPT_FORCE:
+		o->flags |= UFFDCTL_SERVE_FORCE;
+		return 0;
+	case ARGP_KEY_END:
+		return check(o, state);
+	default:
+		return parse_value(o, key, arg, state);
+	}
+}
+
+/* ---- at work ---- */
+
+#define POLL_MS 1000
+#define BAR_MS 200
+#define SECOND_NS UINT64_C(1000000000)
+
+struct serving {
+	struct drive drive; /* must be first: do_serve() gets a pointer to it and casts it back */
+	const struct serve_options *options;
+	struct uffdctl_action_opts contents; /* only what describes them */
+	int opened;			     /* the contents: 0, or a negative errno, reported */
+	struct serve_output out;
+	struct uffdctl_serve *serve;
+	struct uffdctl_serve_stats stats;
+};
+
+static int is_interrupted(void *data)
+{
+	(void)data;
+	return interrupted();
+}
+
+static enum uffdctl_serve_source source(const struct serve_options *o)
+{
+	if (o->keep)
+		return UFFDCTL_SERVE_KEEP;
+	return o->contents.from_zero ? UFFDCTL_SERVE_ZERO : UFFDCTL_SERVE_FD;
+}
+
+static int open_serve(struct serving *sv)
+{
+	static const char *const names[] = {
+		[UFFDCTL_SERVE_KEEP] = "keep", [UFFDCTL_SERVE_FD] = "file", [UFFDCTL_SERVE_ZERO] = "zero"
+	};
+	const struct serve_options *o = sv->options;
+	const struct uffdctl_serve_opts opts = {
+		.size = sizeof(opts),
+		.flags = o->flags | UFFDCTL_SERVE_LOCK_MEMORY |
+			 (o->drive.flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_SERVE_DRY_RUN : 0),
+		.source = source(o),
+		.from_fd = sv->contents.from_fd,
+		.from_offset = sv->contents.from_offset,
+		.rate = o->rate,
+		.state = o->state,
+		.stop = is_interrupted,
+		.nr_threads = o->nr_threads,
+		.elsewhere = o->contents.elsewhere,
+		.on_error = o->on_error,
+	};
+
+	sv->out.source = names[opts.source];
+	return uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
+}
+
+static void stop_serve(void *data)
+{
+	uffdctl_serve_stop(data);
+}
+
+/* Only this thread writes: if nobody reads that, the notes and numbers wait, and no fault does. */
+static int follow(struct serving *sv)
+{
+	int poll_ms = serve_shows_bar(&sv->out) ? BAR_MS : POLL_MS;
+	uint64_t due = SECOND_NS;
+	int r;
+
+	do {
+		r = uffdctl_serve_poll(sv->serve, poll_ms, serve_print_note, &sv->out);
+		if (uffdctl_serve_stats(sv->serve, &sv->stats) < 0)
+			return -EINVAL;
+		serve_show_progress(&sv->out, &sv->stats);
+		if (!r && sv->stats.passed_ns >= due) {
+			serve_print_progress(&sv->out, &sv->stats);
+			due = sv->stats.passed_ns - sv->stats.passed_ns % SECOND_NS + SECOND_NS;
+		}
+	} while (!r);
+	return 0;
+}
+
+static void sum_up(struct serving *sv)
+{
+	struct messages *m = &sv->drive.inv->messages;
+	const struct uffdctl_serve_stats *st = &sv->stats;
+
+	serve_print_end(&sv->out, st);
+	if (st->lost_notes)
+		note(m, "%d: %" PRIu64 " messages were dropped, because nobody read the output fast enough",
+		     sv->drive.options->pid, st->lost_notes);
+	if (st->end == UFFDCTL_SERVE_FAILED || (st->end != UFFDCTL_SERVE_GONE && st->held))
+		sv->drive.failed = true;
+}
+
+static int do_serve(struct drive *d)
+{
+	struct serving *sv = (struct serving *)d;
+	int r = sv->opened;
+
+	if (r >= 0)
+		r = open_serve(sv);
+	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
+		goto out;
+	interrupts_ignore_stop();
+	r = uffdctl_serve_start(sv->serve);
+	if (r < 0)
+		goto out;
+	interrupts_call(stop_serve, sv->serve);
+	uffdctl_serve_stats(sv->serve, &sv->stats);
+	serve_print_start(&sv->out, &sv->stats);
+	r = follow(sv);
+	if (r >= 0)
+		sum_up(sv);
+out:
+	interrupts_call(NULL, NULL);
+	uffdctl_serve_close(sv->serve);
+	return r;
+}
+
+static int run_serve(struct invocation *inv)
+{
+	struct serve_options *o = inv->options;
+	struct serving sv = {
+		.drive = { .inv = inv, .options = &o->drive, .if_interrupted = "interrupted: nothing was changed" },
+		.options = o,
+		.contents = { .size = sizeof(sv.contents), .from_fd = -1 },
+		.stats = { .size = sizeof(sv.stats) },
+	};
+	int status;
+
+	sv.out.d = &sv.drive;
+	sv.out.progress = o->progress;
+	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
+	if (contents_given(&o->contents))
+		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
+	status = run_drive(&sv.drive, do_serve);
+	json_put_errors(&inv->messages);
+	if (contents_given(&o->contents))
+		close_contents(&sv.contents);
+	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)
+		return EXIT_INTERRUPTED;
+	return status;
+}
+
+static const struct option_group serve_groups[] = {
+	{ &drive_argp, offsetof(struct serve_options, drive) },
+	{ &lock_argp, offsetof(struct serve_options, drive) },
+	{ &progress_argp, offsetof(struct serve_options, progress) },
+	{},
+};
+
+const struct cmd cmd_serve = {
+	.name = "serve",
+	.summary = "Be the handler: resolve faults as they come, and in the background",
+	.args = "PID [RANGE...]",
+	.options = serve_options,
+	.parse = parse_serve,
+	.groups = serve_groups,
+	.options_size = sizeof(struct serve_options),
+	.acts = true,
+	.run = run_serve,
+};

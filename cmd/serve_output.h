@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What serve prints: text, or JSON with an object a line. */
+#ifndef CMD_SERVE_OUTPUT_H
+#define CMD_SERVE_OUTPUT_H
+
+#include "cmd/drive.h"
+#include "cmd/progress.h"
+
+struct serve_output {
+	struct drive *d;
+	const char *source; /* "keep", "file", "zero" */
+	struct progress progress;
+	struct uffdctl_serve_stats last; /* what was printed */
+};
+
+/* It reads messages from now on. */
+void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stats *st);
+/* For uffdctl_serve_poll(); data is a struct serve_output. */
+void serve_print_note(void *data, const struct uffdctl_serve_note *note);
+/* Each second. */
+void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_stats *st);
+/* The bar on the terminal, oftener, if there is to be one. */
+bool serve_shows_bar(const struct serve_output *out);
+void serve_show_progress(struct serve_output *out, const struct uffdctl_serve_stats *st);
+void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats *st);
+
+#endif

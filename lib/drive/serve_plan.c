@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Serving: what is served, checked before it begins. */
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "lib/drive/fill.h"
+#include "lib/drive/fill_choose.h"
+#include "lib/drive/serve_memory.h"
+#include "lib/drive/serve_plan.h"
+#include "lib/drive/serve_store.h"
+#include "lib/kernel/pagemap.h"
+#include "lib/log.h"
+
+#define EVENTS_OF_MAPPINGS (UFFD_FEATURE_EVENT_FORK | UFFD_FEATURE_EVENT_REMAP)
+#define EVENTS (EVENTS_OF_MAPPINGS | UFFD_FEATURE_EVENT_REMOVE | UFFD_FEATURE_EVENT_UNMAP)
+
+static int objection(const struct uffdctl_serve *s, const struct segment *seg, const char *text, int err)
+{
+	return fail(s->h->t->u, err, "%d: %" PRIx64 "-%" PRIx64 ": %s", s->h->t->pid, seg->range.start, seg->range.end,
+		    text);
+}
+
+/* ---- the ranges ---- */
+
+static int by_address(const void *a, const void *b)
+{
+	const struct segment *x = a, *y = b;
+
+	return x->range.start < y->range.start ? -1 : x->range.start > y->range.start;
+}
+
+static int check_segment(struct uffdctl_serve *s, const struct segment *seg, const struct segment *before)
+{
+	_cleanup_free_ char *text = NULL;
+
+	switch (handle_owner(s->h, seg->vma, seg->owner)) {
+	case OWNER_NONE:
+		return objection(s, seg, "not registered on a userfaultfd (see uffdctl register)", -ENOENT);
+	case OWNER_OTHER:
+		text = handle_other_owner(s->h, seg->owner);
+		return objection(s, seg, text ?: "registered on another userfaultfd", -EBUSY);
+	case OWNER_US:
+		break;
+	}
+	if (before && before->range.end > seg->range.start)
+		return objection(s, seg, "two of the ranges overlap there: name each page once", -EINVAL);
+	return 0;
+}
+
+/* Threads that fault there would be left waiting, since only one can read the messages. */
+static void warn_unserved(struct uffdctl_serve *s)
+{
+	const struct uffdctl_maps *maps = s->plan.maps;
+
+	for (size_t i = 0; i < maps->nr; i++) {
+		const struct uffdctl_vma *v = &maps->vmas[i];
+		uint64_t served = 0;
+
+		if (handle_owner(s->h, v, maps_owner(maps, i)) != OWNER_US)
+			continue;
+		for (size_t k = 0; k < s->plan.segs.nr; k++)
+			if (s->plan.segs.segs[k].vma == v)
+				served += range_len(s->plan.segs.segs[k].range);
+		if (served < range_len(v->range))
+			log_warning(s->h->t->u,
+				    "%d: %" PRIx64 "-%" PRIx64
+				    " is registered on this userfaultfd and not served, at least in part: threads that fault there will wait",
+				    s->h->t->pid, v->range.start, v->range.end);
+	}
+}
+
+static int find_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, struct plan *plan)
+{
+	static const struct resolve_op any = {
+		.mode = UFFDCTL_MODE_MISSING | UFFDCTL_MODE_MINOR | UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
+	};
+	struct job job = { .h = s->h, .opts = &s->plain, .op = &any, .recheck = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	struct segments *segs = &plan->segs;
+	bool failed = false;
+	int r = plan_make(&job, ranges, plan, &failed);
+
+	if (r >= 0 && failed)
+		r = -ENOENT;
+	/* Contents are used in the order of the ranges: the parts keep their offsets when they are sorted. */
+	for (size_t i = 0; r >= 0 && i < segs->nr; i++)
+		r = check_segment(s, &segs->segs[i], NULL);
+	return r;
+}
+
+/* ---- where contents come from ---- */
+
+/* What "all" or a glob selects may be less next time: then all behind it would get other contents. */
+static int check_sequence(struct uffdctl_serve *s, const struct segment *seg, const struct segment *before)
+{
+	if (!before || before->range.end == seg->range.start || seg->spec->kind == RANGE_ADDRESS ||
+	    seg->spec->kind == RANGE_PAGE || seg->spec->kind == RANGE_SYMBOL)
+		return 0;
+	return objection(
+		s, seg,
+		"there are several anonymous mappings, and so it is not certain which of them gets which contents: give each as START-END, in the order of the contents",
+		-EINVAL);
+}
+
+/* A page of a file is found at its offset in the file; anonymous memory uses the contents in sequence. */
+static int find_contents(struct uffdctl_serve *s, uint64_t *froms, uint64_t *ret_need)
+{
+	const struct segments *segs = &s->plan.segs;
+	const struct segment *before = NULL;
+	uint64_t at = 0;
+	bool files = false;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < segs->nr; i++) {
+		const struct segment *seg = &segs->segs[i];
+
+		if (seg->vma->inode) {
+			files = true;
+			froms[i] = vma_offset(seg->vma, seg->range.start);
+			*ret_need = MAX(*ret_need, vma_offset(seg->vma, seg->range.end));
+			continue;
+		}
+		froms[i] = at;
+		at += range_len(seg->range);
+		*ret_need = MAX(*ret_need, at);
+		r = s->source->open ? check_sequence(s, seg, before) : 0;
+		before = seg;
+	}
+	if (r >= 0 && files && before && s->source->open)
+		r = objection(
+			s, before,
+			"anonymous memory takes the contents in sequence, mapped files take them by their offsets: serve them from one image only if it is one kind",
+			-EINVAL);
+	return r;
+}
+
+/* ---- what can't be served ---- */
+
+static int check_shared_pages(struct uffdctl_serve *s, const struct serve_memory *m)
+{
+	for (size_t i = 0; i < m->nr; i++)
+		for (size_t k = 0; k < i; k++) {
+			const struct part *p = m->parts[i]->part, *q = m->parts[k]->part;
+
+			if (p->seg.vma->inode && parts_share_pages(p, p->seg.range, q) &&
+			    !(vma_is_shared(p->seg.vma) && vma_is_shared(q->seg.vma)))
+				return objection(
+					s, &p->seg,
+					"a private mapping of pages that another one of the ranges has, too: it is not certain who is to be filled",
+					-EOPNOTSUPP);
+		}
+	return 0;
+}
+
+static int check_events(struct uffdctl_serve *s, const struct serve_part *p)
+{
+	uint64_t has = s->h->features, modes = p->vma.modes;
+
+	if (s->source->fills && modes & UFFDCTL_MODE_MINOR && has & EVENTS_OF_MAPPINGS)
+		return objection(
+			s, &p->part->seg,
+			"the userfaultfd has event_fork or event_remap, and with these no minor faults can be filled: use --keep, or have it registered for missing",
+			-EOPNOTSUPP);
+	if (has & UFFD_FEATURE_EVENT_FORK &&
+	    ((modes & UFFDCTL_MODE_MINOR && modes & UFFDCTL_MODE_WP) || modes & UFFDCTL_MODE_RWP))
+		return objection(
+			s, &p->part->seg,
+			"the userfaultfd has event_fork, and in a child it can't be seen which pages carry marks of this range",
+			-EOPNOTSUPP);
+	return 0;
+}
+
+static int check_parts(struct uffdctl_serve *s, const struct serve_memory *m)
+{
+	int r = 0;
+
+	if (m->has_events && !m->messages.nonblock)
+		return fail(s->h->t->u, -EOPNOTSUPP,
+			    "%d: fd %d has events and was made without O_NONBLOCK: its events can't be waited for without taking them",
+			    s->h->pid, s->h->fd);
+	for (size_t i = 0; r >= 0 && i < m->nr; i++)
+		r = check_events(s, m->parts[i]);
+	return r >= 0 && s->source->fills ? check_shared_pages(s, m) : r;
+}
+
+/* ---- states ---- */
+
+static struct serve_store *find_store(struct uffdctl_serve *s, const struct uffdctl_vma *v)
+{
+	for (struct serve_store *st = s->stores; st; st = st->next)
+		if (st->vma && vma_same_file(st->vma, v))
+			return st;
+	return NULL;
+}
+
+/* From the first to the last page of the file that any part has. */
+static struct serve_store *file_store(struct uffdctl_serve *s, const struct serve_memory *m, const struct serve_part *p)
+{
+	struct serve_store *st = find_store(s, &p->vma);
+	uint64_t first = UINT64_MAX, end = 0;
+
+	for (size_t i = 0; !st && i < m->nr; i++) {
+		const struct part *q = m->parts[i]->part;
+
+		if (!vma_same_file(q->seg.vma, &p->vma))
+			continue;
+		first = MIN(first, part_offset(q, q->seg.range.start));
+		end = MAX(end, part_offset(q, q->seg.range.end));
+	}
+	return st ?: store_new(s, &p->vma, first, end, p->vma.page_size);
+}
+
+static int add_stores(struct uffdctl_serve *s, const struct serve_memory *m)
+{
+	for (size_t i = 0; s->source->fills && i < m->nr; i++) {
+		struct serve_part *p = m->parts[i];
+		struct uffdctl_range r = p->part->seg.range;
+
+		p->store = p->vma.inode ? file_store(s, m, p)
+					: store_new(s, NULL, vma_offset(&p->vma, r.start), vma_offset(&p->vma, r.end),
+						    p->vma.page_size);
+		if (!p->store)
+			return log_oom(s->h->t->u);
+	}
+	return 0;
+}
+
+static int add_filling(struct uffdctl_serve *s, struct serve_memory *m)
+{
+	struct job *job = &m->jobs[SERVE_FILL];
+	bool minor = false;
+	int r;
+
+	for (size_t i = 0; i < m->nr; i++)
+		minor |= m->parts[i]->vma.modes & UFFDCTL_MODE_MINOR;
+	if (!s->source->fills || !minor)
+		return 0;
+	r = fill_prepare(job, s->plan.maps, &s->plan.segs);
+	s->filling = job->op_data;
+	if (r < 0)
+		return r;
+	/* The states say which pages of a file are filled, whichever mapping shows them. */
+	s->filling->several = false;
+	job->nr_parts = s->plan.segs.nr;
+	for (size_t i = 0; r >= 0 && i < s->plan.segs.nr; i++) {
+		struct part *p = &m->first_parts[i];
+
+		const struct uffdctl_vma *own = p->seg.vma;
+
+		if (!(own->modes & UFFDCTL_MODE_MINOR))
+			continue;
+		p->seg.vma = s->plan.segs.segs[i].vma;
+		r = fill_add_part(job, p);
+		p->seg.vma = own;
+		p->second_round = false;
+	}
+	return r;
+}
+
+/* ---- all ---- */
+
+static int add_parts(struct uffdctl_serve *s, struct serve_memory *m, const uint64_t *froms)
+{
+	const struct segments *segs = &s->plan.segs;
+
+	m->first_parts = calloc(segs->nr + 1, sizeof(*m->first_parts));
+	if (!m->first_parts)
+		return log_oom(s->h->t->u);
+	for (size_t i = 0; i < SERVE_NR_OPS; i++)
+		m->jobs[i].parts = m->first_parts;
+	for (size_t i = 0; i < segs->nr; i++) {
+		struct part *p = &m->first_parts[i];
+
+		*p = (struct part){ .seg = segs->segs[i], .from = froms[i] };
+		if (!memory_add(m, p))
+			return log_oom(s->h->t->u);
+		s->total_bytes += range_len(p->seg.range);
+	}
+	memory_sort(m);
+	return 0;
+}
+
+static int check_order(struct uffdctl_serve *s)
+{
+	size_t nr = s->plan.segs.nr;
+	_cleanup_free_ struct segment *sorted = calloc(nr + 1, sizeof(*sorted));
+	int r = 0;
+
+	if (!sorted)
+		return log_oom(s->h->t->u);
+	if (nr)
+		memcpy(sorted, s->plan.segs.segs, nr * sizeof(*sorted));
+	qsort(sorted, nr, sizeof(*sorted), by_address);
+	for (size_t i = 1; r >= 0 && i < nr; i++)
+		r = check_segment(s, &sorted[i], &sorted[i - 1]);
+	return r;
+}
+
+/* Reading a pipe may have taken hours: look up everything again. */
+static int open_source(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, uint64_t need)
+{
+	struct job job = { .h = s->h, .recheck = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	struct plan old = s->plan;
+	int r = s->source->open ? s->source->open(s, need) : 0;
+
+	if (r < 0 || !s->contents.ours)
+		return r;
+	s->plan = (struct plan){};
+	r = find_ranges(s, ranges, &s->plan);
+	if (r >= 0 && (s->plan.segs.nr != old.segs.nr || !plan_is_same(&job, &old, &s->plan)))
+		r = fail(s->h->t->u, -ENOENT,
+			 "%d: the mappings of these ranges changed while the contents were read: nothing was done (see uffdctl smaps)",
+			 s->h->t->pid);
+	plan_free(&old);
+	return r;
+}
+
+static int open_pagemap(struct uffdctl_serve *s)
+{
+	bool needed = s->source->fills;
+	int r = pagemap_open(s->h->t, &s->pagemap);
+
+	for (size_t i = 0; i < s->plan.segs.nr; i++)
+		needed |= s->plan.segs.segs[i].vma->modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP);
+	if (r < 0 && r != -ESRCH && needed)
+		return fail(s->h->t->u, r,
+			    "%d: /proc/%d/pagemap: %s (needs CAP_DAC_READ_SEARCH for another user's process)",
+			    s->h->t->pid, s->h->t->pid, strerror(-r));
+	return r == -ESRCH ? r : 0;
+}
+
+static int make_memory(struct uffdctl_serve *s, const uint64_t *froms)
+{
+	int r = memory_new(s, -1, &s->memories);
+	struct serve_memory *m = s->memories;
+
+	if (r < 0)
+		return r;
+	m->has_events = s->h->features & EVENTS;
+	r = add_parts(s, m, froms);
+	if (r >= 0)
+		r = check_parts(s, m);
+	if (r >= 0)
+		r = add_stores(s, m);
+	return r < 0 ? r : add_filling(s, m);
+}
+
+int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
+{
+	_cleanup_free_ uint64_t *froms = NULL;
+	uint64_t need = 0;
+	int r = find_ranges(s, ranges, &s->plan);
+
+	if (r >= 0 && !s->plan.segs.nr)
+		r = fail(s->h->t->u, -ENOENT, "%d: nothing is registered there: nothing to serve", s->h->t->pid);
+	if (r >= 0)
+		r = check_order(s);
+	if (r < 0)
+		return r;
+	froms = calloc(s->plan.segs.nr, sizeof(*froms));
+	if (!froms)
+		return log_oom(s->h->t->u);
+	r = find_contents(s, froms, &need);
+	if (r >= 0)
+		r = open_source(s, ranges, need);
+	if (r >= 0)
+		r = open_pagemap(s);
+	if (r >= 0)
+		r = make_memory(s, froms);
+	if (r >= 0)
+		warn_unserved(s);
+	if (r >= 0 && s->h->features & UFFD_FEATURE_SIGBUS)
+		log_warning(s->h->t->u,
+			    "%d: fd %d has the feature sigbus: a thread that faults gets SIGBUS, and no message comes",
+			    s->h->pid, s->h->fd);
+	return r;
+}
+
+/* ---- what is there ---- */
+
+/* Pages that several parts show are counted once. */
+static void count_pages(struct uffdctl_serve *s, const struct serve_part *p)
+{
+	struct uffdctl_range r = p->part->seg.range;
+
+	for (; r.start < r.end; r.start += p->vma.page_size) {
+		uint8_t *state = part_state(p, r.start);
+
+		if (*state & SERVE_COUNTED)
+			continue;
+		s->total_bytes += p->vma.page_size;
+		/* As the file of --state says. */
+		s->already_bytes += *state == SERVE_DONE || *state == SERVE_REMOVED ? p->vma.page_size : 0;
+		*state |= SERVE_COUNTED;
+	}
+}
+
+static void note_present(struct uffdctl_serve *s, const struct serve_part *p, struct uffdctl_range r,
+			 const uint8_t *states)
+{
+	for (; r.start < r.end; r.start += p->vma.page_size, states++) {
+		uint8_t *state = part_state(p, r.start);
+
+		/* If it may be a mark alone, there may be no page. */
+		if (!(*states & PTE_MAPPED) || *states & PTE_UNSURE)
+			continue;
+		s->already_bytes += (*state & ~SERVE_COUNTED) == SERVE_NEW ? p->vma.page_size : 0;
+		*state = SERVE_DONE | SERVE_COUNTED;
+	}
+}
+
+static int scan_part(struct uffdctl_serve *s, const struct serve_part *p)
+{
+	struct uffdctl_range at = p->part->seg.range, whole = at;
+	uint8_t states[512];
+	int r = 0;
+
+	for (; r >= 0 && at.start < whole.end; at.start = at.end) {
+		at.end = MIN(at.start + sizeof(states) * p->vma.page_size, whole.end);
+		r = pagemap_read(s->pagemap, &p->vma, at, states);
+		if (r >= 0)
+			note_present(s, p, at, states);
+	}
+	return r < 0 ? fail(s->h->t->u, r, "%d: /proc/%d/pagemap: %s", s->h->t->pid, s->h->t->pid, strerror(-r)) : 0;
+}
+
+int serve_plan_scan(struct uffdctl_serve *s)
+{
+	const struct serve_memory *m = s->memories;
+	int r = 0;
+
+	if (!s->stores)
+		return 0;
+	s->total_bytes = 0;
+	for (size_t i = 0; r >= 0 && i < m->nr; i++) {
+		count_pages(s, m->parts[i]);
+		r = scan_part(s, m->parts[i]);
+	}
+	for (struct serve_store *st = s->stores; st; st = st->next)
+		for (uint64_t i = 0; i < st->nr; i++)
+			st->states[i] &= ~SERVE_COUNTED;
+	return r;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Minor faults at random, as fast as they are resolved: faults THREADS PAGES own|other [CPU]
+ *
+ * own: by a child that does what the man page userfaultfd(2) shows, poll, read one message, UFFDIO_CONTINUE. other: by
+ * whoever takes the userfaultfd: prints "ready", and begins when a line comes on stdin. Then prints the nanoseconds that
+ * the faults took. CPU: where all threads that fault run; the child runs on another one.
+ */
+#include <err.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096UL
+
+static char *pages;
+static uint32_t *order;
+static unsigned long nr_threads, nr_pages;
+static int uffd;
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus))
+		err(1, "sched_setaffinity %d", cpu);
+}
+
+static void register_pages(void)
+{
+	struct uffdio_api api = { .api = UFFD_API, .features = UFFD_FEATURE_MINOR_SHMEM };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MINOR };
+	int fd = memfd_create("faults", MFD_CLOEXEC);
+
+	if (fd < 0 || ftruncate(fd, (off_t)(nr_pages * PAGE)) ||
+	    fallocate(fd, 0, 0, (off_t)(nr_pages * PAGE)))
+		err(1, "memfd");
+	pages = mmap(NULL, nr_pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	reg.range = (struct uffdio_range){ (uintptr_t)pages, nr_pages * PAGE };
+	if (pages == MAP_FAILED || uffd < 0 || ioctl(uffd, UFFDIO_API, &api) || ioctl(uffd, UFFDIO_REGISTER, &reg))
+		err(1, "userfaultfd");
+}
+
+static void __attribute__((noreturn)) handle(void)
+{
+	struct uffd_msg msg;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	for (;;) {
+		struct pollfd p = { .fd = uffd, .events = POLLIN };
+		struct uffdio_continue c = {};
+
+		poll(&p, 1, -1);
+		if (read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+			continue;
+		c.range = (struct uffdio_range){ msg.arg.pagefault.address & ~(PAGE - 1), PAGE };
+		ioctl(uffd, UFFDIO_CONTINUE, &c);
+	}
+}
+
+static void *touch(void *arg)
+{
+	for (unsigned long i = (uintptr_t)arg; i < nr_pages; i += nr_threads)
+		(void)*(volatile char *)(pages + order[i] * PAGE);
+	return NULL;
+}
+
+static void shuffle(void)
+{
+	order = calloc(nr_pages, sizeof(*order));
+	if (!order)
+		err(1, "calloc");
+	srandom(1);
+	for (unsigned long i = 0; i < nr_pages; i++) {
+		unsigned long k = (unsigned long)random() % (i + 1);
+
+		order[i] = order[k];
+		order[k] = (uint32_t)i;
+	}
+}
+
+int main(int argc, char **argv)
+{
+	int cpu = argc > 4 ? atoi(argv[4]) : -1;
+	pthread_t *threads;
+	uint64_t began;
+
+	if (argc < 4)
+		errx(2, "usage: faults THREADS PAGES own|other [CPU]");
+	nr_threads = strtoul(argv[1], NULL, 0);
+	nr_pages = strtoul(argv[2], NULL, 0);
+	threads = calloc(nr_threads, sizeof(*threads));
+	shuffle();
+	register_pages();
+	if (!strcmp(argv[3], "own")) {
+		if (!fork()) {
+			if (cpu >= 0)
+				pin(!cpu);
+			handle();
+		}
+	} else {
+		puts("ready");
+		fflush(stdout);
+		if (getchar() == EOF)
+			return 1;
+	}
+	if (cpu >= 0)
+		pin(cpu);
+	began = now_ns();
+	for (unsigned long i = 0; i < nr_threads; i++)
+		if (pthread_create(&threads[i], NULL, touch, (void *)i))
+			errx(1, "pthread_create");
+	for (unsigned long i = 0; i < nr_threads; i++)
+		pthread_join(threads[i], NULL);
+	printf("%" PRIu64 "\n", now_ns() - began);
+	return 0;
+}
