@@ -24,6 +24,7 @@ struct header {
 	char magic[16];
 	char boot_id[40];
 	uint64_t pid, start_time;
+	uint64_t reading; /* how many memories: an event of theirs may not be marked yet */
 	uint64_t nr;
 	struct {
 		uint64_t inode, first, nr, page_size;
@@ -120,6 +121,10 @@ static int check_file(const struct uffdctl_serve *s, const struct header *want, 
 	if (memcmp(has.boot_id, want->boot_id, sizeof(has.boot_id)) != 0 || has.pid != want->pid ||
 	    has.start_time != want->start_time)
 		return bad_file(s, -EUCLEAN, "was written for another process: remove it, or name another file");
+	if (has.reading)
+		return bad_file(
+			s, -EUCLEAN,
+			"its writer was killed in the moment in which it read an event: what the process has removed is not wholly known (remove the file, and all that is absent is filled from the image)");
 	if (memcmp(&has, want, sizeof(has)) != 0 || (uint64_t)st.st_size != size)
 		return bad_file(s, -EUCLEAN, "was written for other ranges: give the same ones, in the same order");
 	return 1;
@@ -137,11 +142,22 @@ static void take_over(struct serve_store *st)
 	}
 }
 
+static int map_header(struct uffdctl_serve *s)
+{
+	struct header *h = mmap(NULL, HEADER_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, s->state_fd, 0);
+
+	if (h == MAP_FAILED)
+		return bad_file(s, -errno, strerror(errno));
+	s->state_header = h;
+	return 0;
+}
+
 static int map_stores(struct uffdctl_serve *s, bool has_states)
 {
 	uint64_t at = HEADER_BYTES;
+	int r = map_header(s);
 
-	for (struct serve_store *st = s->stores; st; st = st->next) {
+	for (struct serve_store *st = s->stores; r >= 0 && st; st = st->next) {
 		void *p = mmap(NULL, st->nr, PROT_READ | PROT_WRITE, MAP_SHARED, s->state_fd, (off_t)at);
 
 		if (p == MAP_FAILED)
@@ -152,7 +168,7 @@ static int map_stores(struct uffdctl_serve *s, bool has_states)
 		if (has_states)
 			take_over(st);
 	}
-	return 0;
+	return r;
 }
 
 int state_open(struct uffdctl_serve *s)
@@ -182,6 +198,14 @@ int state_open(struct uffdctl_serve *s)
 	return map_stores(s, true);
 }
 
+void state_reads(struct uffdctl_serve *s, bool reads)
+{
+	struct header *h = s->state_header;
+
+	if (h)
+		__atomic_fetch_add(&h->reading, reads ? 1 : -1, __ATOMIC_SEQ_CST);
+}
+
 void state_remove(struct uffdctl_serve *s)
 {
 	if (s->state_fd >= 0)
@@ -190,5 +214,8 @@ void state_remove(struct uffdctl_serve *s)
 
 void state_close(struct uffdctl_serve *s)
 {
+	if (s->state_header)
+		munmap(s->state_header, HEADER_BYTES);
+	s->state_header = NULL;
 	cleanup_close(&s->state_fd);
 }

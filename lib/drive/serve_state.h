@@ -11,6 +11,12 @@
  */
 int state_open(struct uffdctl_serve *s);
 
+/*
+ * An event may be read now, and what it says is not in the states yet: if we are killed before this is over, the next one
+ * knows that they are not to be trusted.
+ */
+void state_reads(struct uffdctl_serve *s, bool reads);
+
 /* Nobody needs it any more. */
 void state_remove(struct uffdctl_serve *s);
 void state_close(struct uffdctl_serve *s);

@@ -9,6 +9,7 @@
 
 #include "lib/drive/serve_event.h"
 #include "lib/drive/serve_fault.h"
+#include "lib/drive/serve_state.h"
 #include "lib/drive/serve_work.h"
 #include "lib/log.h"
 
@@ -83,12 +84,16 @@ static int read_now(struct serve_worker *w)
 	unsigned int room = SERVE_BATCH - w->nr_faults;
 	int nr;
 
-	if (m->has_events)
+	if (m->has_events) {
 		pthread_rwlock_wrlock(&m->gate);
+		state_reads(m->s, true);
+	}
 	nr = uffd_messages_read(&m->messages, w->msgs, room);
 	take_in(w, nr);
-	if (m->has_events)
+	if (m->has_events) {
+		state_reads(m->s, false);
 		pthread_rwlock_unlock(&m->gate);
+	}
 	return nr < 0 ? fail_reading(w, nr) : nr;
 }
 

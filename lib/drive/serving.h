@@ -166,6 +166,7 @@ struct uffdctl_serve {
 	uint64_t began_ns;
 
 	int state_fd;
+	void *state_header; /* a mapping of its beginning; NULL: there is none */
 	int stop_fd, poke_fd; /* eventfds: all are to end; the control thread is to look */
 	int stopping;	      /* atomic, as all below */
 	int failed;	      /* a negative errno: end */

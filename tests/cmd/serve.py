@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import struct
 import sys
 import tempfile
 import time
@@ -312,6 +313,35 @@ def serve_killed(kind, mode, state):
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 
 
+REMOVED, HEADER, READING = 4, 4096, 72  # of lib/drive/serving.h and serve_state.c
+
+
+def states(folder):
+    with open(f"{folder}/state", "rb") as f:
+        return f.read()[HEADER:]
+
+
+@test
+def serve_state_of_an_event():
+    """Killed while it took in an event: what was removed is not known, and nothing is filled that may have been."""
+    with target(size=NR * PAGE, mode="minor,missing", features=[*FEATURES, "event_remove"]) as (t, m), image(NR) as img, \
+         tempfile.TemporaryDirectory() as folder:
+        args = ["--from", img.name, "--state", f"{folder}/state"]
+        with Serve(t.pid, *args) as s:
+            joined(t, touch(t, m, len=PAGE))
+            s.stop()
+        with open(f"{folder}/state", "r+b") as f:
+            eq(struct.unpack_from("Q", f.read(), READING), (0,), "it was not reading")
+            f.seek(READING)
+            f.write(struct.pack("Q", 1))
+        r = run("serve", t.pid, *args, check=1)
+        contains(r.err, "killed in the moment in which it read an event")
+        os.unlink(f"{folder}/state")
+        with Serve(t.pid, *args) as s:
+            joined(t, touch(t, m, seed=SEED))
+            s.stop()
+
+
 @test
 def serve_state():
     """Killed and started again: what the process has written to a page is kept, what it removed is zeros."""
@@ -323,6 +353,7 @@ def serve_state():
             t.fill(id=m["id"], len=8 * PAGE, seed=3, through="self")
             t.madvise(id=m["id"], advice="dontneed", len=8 * PAGE)
             t.madvise(id=m["id"], advice="remove", offset=NR // 2 * PAGE, len=8 * PAGE)
+            wait_until(lambda: states(folder)[NR // 2:NR // 2 + 8] == bytes([REMOVED] * 8), "it is recorded")
             s.proc.send_signal(signal.SIGKILL)
             s.proc.wait()
         with Serve(t.pid, *args) as s:
