@@ -2,6 +2,7 @@
 """QEMU: what it counts and measures in post-copy migration and background snapshot, beside what uffdctl shows."""
 import contextlib
 import glob
+import json
 import os
 import re
 import shutil
@@ -12,7 +13,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import eq, hugepages, main, ok, run, skip, test, wait_until
+from harness import eq, hugepages, main, ok, run, skip, spawn, test, wait_until
 from harness.machine import FIRST, PART_SIZE, Machine, post_copy
 from harness.watch import Watch, complete
 
@@ -321,6 +322,26 @@ def real_qemu_zapped(hugetlb):
                            "both vCPUs wait", timeout=60)
             run("continue", "-q", q.pid, "all")  # what the guest never touched is absent
             eq(run("pending", "-J", q.pid).json()["pending"], [], "nobody waits")
+        runs_on(q)
+
+
+@test(limit=120, each={"memfd": (False,), "hugetlb": (True,)})
+def real_qemu_served(hugetlb):
+    """All of its memory is zapped again and again while a handler serves it: the guest goes on, and every fault is resolved."""
+    with injected(hugetlb) as (q, _), tempfile.TemporaryFile() as out:
+        p = spawn("serve", "-J", "-q", "--keep", q.pid, "all", stdout=out)
+        try:
+            for _ in range(10):
+                run("zap", "-q", q.pid, "all", check=0)
+                runs_on(q)
+        finally:
+            p.send_signal(signal.SIGINT)
+            _, err = p.communicate(timeout=60)
+        eq((p.returncode, err), (0, b""), "serve")
+        out.seek(0)
+        end = json.loads(out.read().splitlines()[-1])
+        ok(end["faults"]["minor"] >= 10 * len(q.vcpus()) and not end["errors"] and not end["held"], f"its totals: {end}")
+        run("unregister", "-q", q.pid, "all", check=0)
         runs_on(q)
 
 
