@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import PAGE, ROOT, UFFDCTL, eq, fdinfo, image, main, ok, run, target, test, wait_until
+from harness import PAGE, ROOT, UFFDCTL, Target, eq, fdinfo, image, main, ok, run, target, test, wait_until
 
 MIB = 1 << 20
 
@@ -22,7 +22,7 @@ def sessions():
         shown = "\n".join(re.findall(r"^\.EX\n(.*?)^\.EE$", part, re.M | re.S))
         shown = re.sub(r"\\f.", "", shown.replace("\\-", "-"))
         commands = re.split(r"^\$ ", shown, flags=re.M)[1:]
-        found[part.split("\n")[0]] = [(c.split("\n")[0], [line for line in c.split("\n")[1:] if line]) for c in commands]
+        found[part.split("\n")[0].replace("\\-", "-")] = [(c.split("\n")[0], [line for line in c.split("\n")[1:] if line]) for c in commands]
     return found
 
 
@@ -171,6 +171,39 @@ def sessions_page_by_page():
             s.step(nr)
         wait_until(lambda: fdinfo(t.pid, t.u)["total"] == 0, "the thread goes on")
         s.step(2)
+        eq(list(s.commands), [], "commands that were not typed")
+
+
+@test(limit=120)
+def sessions_lazily():
+    """A program that runs while its memory arrives."""
+    with tempfile.TemporaryDirectory() as d, target(size=256 * MIB, name="guest", timeout=60) as (t, m):
+        with open(f"{d}/guest.mem", "wb") as f:
+            for i in range(256):
+                f.write(i.to_bytes(4, "little") * (MIB // 4))
+        s = Session("Restoring a snapshot lazily", {"20897": str(t.pid), **addresses("7fea8347e000", m["start"], 256 * MIB)}, d)
+        s.step()
+        t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read")
+        waits(t)
+        s.step(2)
+        eq(list(s.commands), [], "commands that were not typed")
+
+
+@test(limit=120)
+def sessions_rehearsal():
+    """A process that knows nothing of it, and has no userfaultfd."""
+    with Target(timeout=60) as t:
+        m = t.memory("memfd", size=256 * MIB, name="guest", seed=7)
+        t.comm(name="vmm")
+        t.join(thread=t.touch(id=m["id"], access="read")["threads"][0])
+        numbers = {"21389": str(t.pid), **addresses("7fd2f8199000", m["start"], 256 * MIB)}
+        s = Session("Rehearsing post-copy", numbers)
+        s.step(2)
+        touched = t.touch(id=m["id"], access="read", order="random", name="vcpu0")
+        waiter, = wait_until(lambda: run("pending", "-J", t.pid).json()["pending"], "it waits")
+        numbers |= {"21395": str(touched["tids"][0]), "7fd302dc3000": waiter["addr"][2:]}
+        s.step(2)
+        ok(t.join(thread=touched["threads"][0], timeout_ms=30000)["done"], "it has gone on")
         eq(list(s.commands), [], "commands that were not typed")
 
 
