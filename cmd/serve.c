@@ -7,7 +7,9 @@
 
 #include "cmd/contents.h"
 #include "cmd/interrupt.h"
+#include "cmd/metrics_file.h"
 #include "cmd/serve.h"
+#include "cmd/serve_metrics.h"
 #include "cmd/serve_output.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
@@ -22,6 +24,7 @@ enum {
 	OPT_UNTIL_COMPLETE,
 	OPT_ON_ERROR,
 	OPT_STATE,
+	OPT_METRICS,
 	OPT_FORCE,
 };
 
@@ -39,6 +42,8 @@ static const struct argp_option serve_options[] = {
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },
+	{ "openmetrics", OPT_METRICS, "FILE", 0,
+	  "Also write what was done to FILE, each second, for Prometheus' node_exporter", 20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
@@ -51,7 +56,7 @@ struct serve_options {
 	bool keep;
 	uint64_t flags; /* UFFDCTL_SERVE_* */
 	uint64_t rate;
-	const char *state;
+	const char *state, *metrics;
 	unsigned int nr_threads;
 	enum uffdctl_on_error on_error;
 };
@@ -135,6 +140,9 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case OPT_STATE:
 		o->state = arg;
 		return 0;
+	case OPT_METRICS:
+		o->metrics = arg;
+		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
 	case OPT_ZERO:
 		o->contents.from_zero = true;
 		return 0;
@@ -166,6 +174,7 @@ struct serving {
 	struct uffdctl_action_opts contents; /* only what describes them */
 	int opened;			     /* the contents: 0, or a negative errno, reported */
 	struct serve_output out;
+	struct metrics_file metrics;
 	struct uffdctl_serve *serve;
 	struct uffdctl_serve_stats stats;
 };
@@ -213,6 +222,14 @@ static void stop_serve(void *data)
 	uffdctl_serve_stop(data);
 }
 
+static void write_metrics(struct serving *sv)
+{
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = &sv->stats };
+
+	if (sv->options->metrics)
+		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
+}
+
 /* Only this thread writes: if nobody reads that, the notes and numbers wait, and no fault does. */
 static int follow(struct serving *sv)
 {
@@ -227,6 +244,7 @@ static int follow(struct serving *sv)
 		serve_show_progress(&sv->out, &sv->stats);
 		if (!r && sv->stats.passed_ns >= due) {
 			serve_print_progress(&sv->out, &sv->stats);
+			write_metrics(sv);
 			due = sv->stats.passed_ns - sv->stats.passed_ns % SECOND_NS + SECOND_NS;
 		}
 	} while (!r);
@@ -239,6 +257,7 @@ static void sum_up(struct serving *sv)
 	const struct uffdctl_serve_stats *st = &sv->stats;
 
 	serve_print_end(&sv->out, st);
+	write_metrics(sv);
 	if (st->lost_notes)
 		note(m, "%d: %" PRIu64 " messages were dropped, because nobody read the output fast enough",
 		     sv->drive.options->pid, st->lost_notes);
@@ -251,6 +270,8 @@ static int do_serve(struct drive *d)
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
 
+	if (r >= 0 && sv->options->metrics)
+		r = metrics_file_init(&sv->metrics, sv->options->metrics, &d->inv->messages);
 	if (r >= 0)
 		r = open_serve(sv);
 	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
@@ -262,12 +283,14 @@ static int do_serve(struct drive *d)
 	interrupts_call(stop_serve, sv->serve);
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
+	write_metrics(sv);
 	r = follow(sv);
 	if (r >= 0)
 		sum_up(sv);
 out:
 	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
+	metrics_file_free(&sv->metrics);
 	return r;
 }
 

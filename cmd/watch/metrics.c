@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/metrics_file.h"
 #include "cmd/watch/metrics.h"
 #include "cmd/watch/parts.h"
 #include "cmd/watch/totals.h"
@@ -82,33 +83,14 @@ static void add_totals(struct by_name *b, const struct labels *more)
 
 /* ---- writing ---- */
 
-static void put_family(FILE *f, const char *name, const char *type, const char *help)
-{
-	fprintf(f, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
-}
-
 static double seconds(uint64_t ns)
 {
 	return (double)ns / 1e9;
 }
 
-/* In a value of a label, quotes and backslashes are escaped; the rest as everywhere. */
-static void put_label(FILE *f, const char *raw)
-{
-	_cleanup_free_ char *escaped = NULL;
-
-	if (uffdctl_escape(raw, &escaped) < 0)
-		return;
-	for (const char *p = escaped; *p; p++) {
-		if (*p == '"' || *p == '\\')
-			fputc('\\', f);
-		fputc(*p, f);
-	}
-}
-
 static void put_faults(FILE *f, const struct uffdctl_watch_stats *st)
 {
-	put_family(f, "uffd_faults_total", "counter", "Faults that have ended, by kind and by how they ended.");
+	metrics_family(f, "uffd_faults_total", "counter", "Faults that have ended, by kind and by how they ended.");
 	for (int i = 0; i < NR_KINDS; i++)
 		for (enum uffdctl_end end = 0; uffdctl_end_name(end); end++)
 			fprintf(f, "uffd_faults_total{kind=\"%s\",end=\"%s\"} %" PRIu64 "\n",
@@ -120,7 +102,7 @@ static void put_histogram(FILE *f, const char *name, const char *help, const uin
 {
 	uint64_t bound = FIRST_BOUND, count = 0;
 
-	put_family(f, name, "histogram", help);
+	metrics_family(f, name, "histogram", help);
 	for (unsigned int i = 0; i < UFFDCTL_NR_BUCKETS; i++) {
 		uint64_t most = uffdctl_bucket_bound_ns(i);
 
@@ -175,7 +157,7 @@ static void put_failures(FILE *f, const struct watch_session *s, const struct uf
 			sums[nr++] = (struct uffdctl_failure_totals){ .op = t->op, .error = t->error };
 		sums[i].count += t->count;
 	}
-	put_family(f, "uffd_ioctl_errors_total", "counter", "Ioctls on userfaultfds that failed.");
+	metrics_family(f, "uffd_ioctl_errors_total", "counter", "Ioctls on userfaultfds that failed.");
 	for (size_t i = 0; i < nr; i++)
 		fprintf(f, "uffd_ioctl_errors_total{op=\"%s\",errno=\"%s\"} %" PRIu64 "\n",
 			sums[i].error ? uffdctl_ioctl_name(sums[i].op) ?: OTHER : OTHER,
@@ -184,7 +166,7 @@ static void put_failures(FILE *f, const struct watch_session *s, const struct uf
 
 static void put_one(FILE *f, const char *name, const char *type, const char *help, uint64_t n)
 {
-	put_family(f, name, type, help);
+	metrics_family(f, name, type, help);
 	fprintf(f, "%s %" PRIu64 "\n", name, n);
 }
 
@@ -203,18 +185,18 @@ static void put_pending(FILE *f, const struct watch_session *s)
 										: longest;
 	uffdctl_pending_free(p);
 	put_one(f, "uffd_pending_threads", "gauge", "Threads that wait now.", nr);
-	put_family(f, "uffd_longest_wait_seconds", "gauge",
-		   "How long the longest of them has waited; 0 if none waits.");
+	metrics_family(f, "uffd_longest_wait_seconds", "gauge",
+		       "How long the longest of them has waited; 0 if none waits.");
 	fprintf(f, "uffd_longest_wait_seconds %.9f\n", seconds(longest));
 }
 
 static void put_labels(FILE *f, const char *name, const struct labels *l)
 {
 	fprintf(f, "%s{process=\"", name);
-	put_label(f, l->process);
+	metrics_label(f, l->process);
 	if (l->mapping) {
 		fputs("\",mapping=\"", f);
-		put_label(f, l->mapping);
+		metrics_label(f, l->mapping);
 	}
 	fputs("\"} ", f);
 }
@@ -224,13 +206,13 @@ static void put_by_name(FILE *f, const struct by_name *b, const char *faults, co
 	char help[128];
 
 	snprintf(help, sizeof(help), "Faults of %s.", of);
-	put_family(f, faults, "counter", help);
+	metrics_family(f, faults, "counter", help);
 	for (size_t i = 0; i <= MAX_NAMES; i++)
 		if (i < b->nr || i == MAX_NAMES) {
 			put_labels(f, faults, &b->rows[i]);
 			fprintf(f, "%" PRIu64 "\n", b->rows[i].faults);
 		}
-	put_family(f, waits, "counter", "How long threads waited in these, all together.");
+	metrics_family(f, waits, "counter", "How long threads waited in these, all together.");
 	for (size_t i = 0; i <= MAX_NAMES; i++)
 		if (i < b->nr || i == MAX_NAMES) {
 			put_labels(f, waits, &b->rows[i]);

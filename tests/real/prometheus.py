@@ -129,6 +129,34 @@ def real_prometheus_mapping():
 
 
 @test
+def real_prometheus_serve():
+    """serve --openmetrics."""
+    need("promtool")
+    with tempfile.TemporaryDirectory() as d, target(size=FAULTS * PAGE, mode="missing") as (t, m):
+        path = os.path.join(d, "serve.prom")
+        with open(f"{d}/image", "wb") as f:
+            f.write(os.urandom(FAULTS * PAGE))
+        p = spawn("serve", "-q", "--from", f"{d}/image", "--openmetrics", path, t.pid, "all")
+        try:
+            wait_until(lambda: os.path.exists(path) or p.poll() is not None, "the first file")
+            faults(t, m, 0, FAULTS // 2)
+            by = 'uffd_filled_bytes_total{process="target",by="demand"}'
+            wait_until(lambda: metrics(path).get(by) == FAULTS // 2 * PAGE, "what was filled")
+            seen = metrics(path)
+            with open(path) as f:
+                r = subprocess.run(["promtool", "check", "metrics"], stdin=f, capture_output=True, text=True)
+            eq((r.returncode, r.stdout, r.stderr), (0, "", ""), "promtool check metrics")
+        finally:
+            p.terminate()
+            eq(p.wait(), 0, "exit status")
+        eq(seen['uffd_complete_ratio{process="target"}'], 0.5, "the half is there")
+        near(seen['uffd_serve_faults_total{process="target",kind="missing"}'], FAULTS // 2, "faults")
+        eq(seen['uffd_serve_errors_total{process="target"}'], 0, "errors")
+        run("serve", "--keep", "--openmetrics", "", t.pid, check=2)
+        eq(sorted(os.listdir(d)), ["image", "serve.prom"], "no other file is left")
+
+
+@test
 def real_prometheus_pending():
     """Threads that wait, and how long."""
     need()
