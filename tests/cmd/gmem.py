@@ -236,7 +236,7 @@ def gmem_serve(mode, stale):
         if stale:
             t.fill(id=m["id"], seed=stale, len=NR // 2 * PAGE)
         run("register", "-q", t.pid, f"{m['addr']}+{NR * PAGE}", "-m", mode, check=0)
-        p = spawn("serve", t.pid, "--from", img.name, "--elsewhere=overwrite")
+        p = spawn("serve", t.pid, "--from", img.name, "--elsewhere=overwrite", bufsize=0)
         ok(p.stdout.readline().startswith(b"serving "), "it serves")
         th = t.touch(id=m["id"], access="read", order="random", seed=9, threads=4)["threads"]
         for x in th:
