@@ -199,12 +199,8 @@ static error_t set(struct watch_options *o, int key, const char *arg, struct arg
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* What can't be given together, as far as that shows in the options. */
-static error_t check(const struct watch_options *o, struct argp_state *state)
+static error_t check_metrics(const struct watch_options *o, struct argp_state *state)
 {
-	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
-		return usage_error(state,
-				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
 	if (o->metrics && o->listen)
 		return usage_error(state, "--openmetrics can't be combined with --listen");
 	if ((o->metrics || o->listen) &&
@@ -219,6 +215,15 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 			"--by-mapping is for --openmetrics and --listen: a summary has these totals, but for --summary");
 	if (o->listen && o->interval_ns)
 		return usage_error(state, "--listen has no --interval: totals are made for each request");
+	return 0;
+}
+
+/* What can't be given together, as far as that shows in the options. */
+static error_t check(const struct watch_options *o, struct argp_state *state)
+{
+	if (o->summary_only && (o->min_wait_ns || o->max_count != UINT64_MAX))
+		return usage_error(state,
+				   "--summary shows no single faults: it can't be combined with --min-wait and --count");
 	if (o->summary_only && o->record)
 		return usage_error(state, "--summary gets no single faults: --record alone prints a summary, too");
 	if (o->record_size && !o->record)
@@ -228,7 +233,7 @@ static error_t check(const struct watch_options *o, struct argp_state *state)
 	if (!o->pids.nr && (o->children || o->until_closed))
 		return usage_error(state, "--%s requires a PID; without a PID, all processes are watched",
 				   o->children ? "children" : "until-closed");
-	return 0;
+	return check_metrics(o, state);
 }
 
 error_t watch_options_parse(struct watch_options *o, int key, const char *arg, struct argp_state *state)
