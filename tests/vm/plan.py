@@ -36,6 +36,9 @@ SOME = {
     "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
     "zap": ["zap-*", "inject-unnoticed-registers", "inject-unnoticed-nanosleep", "inject-unnoticed-epoll", "inject-other-user",
             "inject-seccomp", "inject-stopped", "inject-pid-namespace"],
+    "serve": [f"serve-{t}" for t in (
+        "from-*", "keep-*", "zero-*", "wp-*", "minor-*", "blocking-*", "until-complete-*", "second-*", "removed", "moved",
+        "unmapped-*", "fork-*", "state*", "target-goes-*")],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
