@@ -97,7 +97,7 @@ TEST("handoff-orders")
 		} else if (order == 2) {
 			send_all("[", &uffd, 1); /* descriptor first, and text in pieces */
 			NUM(uffdctl_handoff_step(h), 0);
-			send_all(ONE + 1, NULL, 0);
+			send_all(&ONE[1], NULL, 0);
 		} else if (order == 3) {
 			send_all(ONE, several, 3); /* others among them */
 		} else {
