@@ -27,7 +27,7 @@ enum {
 
 static const struct argp_option fill_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
-	  "Fill pages that are not mapped with contents from FILE; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
+	  "Fill pages that are not mapped with contents from FILE; - is standard input; a URI such as nbd://HOST/EXPORT is an image on a server",
 	  15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Fill pages that are not mapped with zeros", 15 },
 	BY_OFFSET,
@@ -38,7 +38,7 @@ static const struct argp_option fill_options[] = {
 
 static const struct argp_option contents_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
-	  "Take the contents of missing pages from FILE; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
+	  "Take the contents of missing pages from FILE; - is standard input; a URI such as nbd://HOST/EXPORT is an image on a server",
 	  15 },
 	{ "from-zero", OPT_FROM_ZERO, NULL, 0, "Use zeros as contents", 15 },
 	BY_OFFSET,

@@ -66,7 +66,8 @@ static const struct argp_option register_options[] = {
 	  "Register for minor faults (the default), missing, wp, rwp, or several, separated by commas", 10 },
 	{ "handshake", OPT_HANDSHAKE, NULL, 0, "Issue UFFDIO_API if the process has not; its own call will then fail",
 	  50 },
-	{ "inject", OPT_INJECT, NULL, 0, "If the process has no userfaultfd, make one inside of it by ptrace(2)", 50 },
+	{ "inject", OPT_INJECT, NULL, 0,
+	  "If no userfaultfd governs the memory of the process, make one inside of it by ptrace(2)", 50 },
 	{}
 };
 

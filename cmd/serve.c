@@ -328,7 +328,7 @@ static const struct option_group serve_groups[] = {
 
 const struct cmd cmd_serve = {
 	.name = "serve",
-	.summary = "Be the handler: resolve faults as they come, and in the background",
+	.summary = "Be the handler: resolve faults as they come, and with --prefault all others",
 	.args = "PID [RANGE...]",
 	.options = serve_options,
 	.parse = parse_serve,

@@ -266,7 +266,7 @@ static error_t parse_set(int key, char *arg, struct argp_state *state)
 
 const struct cmd cmd_set = {
 	.name = "set",
-	.summary = "Show working sets that serve has recorded, or combine them",
+	.summary = "Show working sets, or combine them",
 	.args = "show|union|intersect|diff FILE...",
 	.options = set_argp_options,
 	.parse = parse_set,
