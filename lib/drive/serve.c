@@ -13,7 +13,9 @@
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
+#include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_reader.h"
+#include "lib/drive/serve_set.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_work.h"
@@ -23,17 +25,17 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, spare);
+OPTS_CHECK(uffdctl_serve_opts, set_bytes);
 
 static int check_opts(struct uffdctl_serve *s)
 {
 	const struct uffdctl_serve_opts *o = &s->opts;
 	uint64_t flags = UFFDCTL_SERVE_DRY_RUN | UFFDCTL_SERVE_FORCE | UFFDCTL_SERVE_PREFAULT |
-			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY;
+			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET;
 
 	s->source = serve_source(o->source);
 	if (o->flags & ~flags || !s->source || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP ||
-	    o->on_error > UFFDCTL_ON_ERROR_RELEASE || o->spare)
+	    o->on_error > UFFDCTL_ON_ERROR_RELEASE || o->spare || (o->source == UFFDCTL_SERVE_URI) != !!o->from_uri)
 		return fail(s->h->t->u, -EINVAL, "%d: uffdctl_serve_open: unknown flags, source, elsewhere or on_error",
 			    s->h->t->pid);
 	if (!s->source->fills &&
@@ -54,6 +56,11 @@ static int stop_spooling(void *data, uint64_t done_bytes, uint64_t total_bytes)
 
 static void set_actions(struct uffdctl_serve *s)
 {
+	static const enum uffdctl_contents contents[] = {
+		[UFFDCTL_SERVE_FD] = UFFDCTL_CONTENTS_FD,
+		[UFFDCTL_SERVE_ZERO] = UFFDCTL_CONTENTS_ZERO,
+		[UFFDCTL_SERVE_URI] = UFFDCTL_CONTENTS_URI,
+	};
 	const struct uffdctl_serve_opts *o = &s->opts;
 	struct uffdctl_action_opts plain = { .size = sizeof(plain) };
 
@@ -63,10 +70,9 @@ static void set_actions(struct uffdctl_serve *s)
 	/* Who else reads is checked by ourselves, and the image may be longer than what is served. */
 	s->fill.flags = UFFDCTL_ACTION_FORCE | UFFDCTL_ACTION_BY_OFFSET |
 			(o->flags & UFFDCTL_SERVE_DRY_RUN ? UFFDCTL_ACTION_DRY_RUN : 0);
-	s->fill.contents = !s->source->fills		     ? UFFDCTL_CONTENTS_NONE
-			   : o->source == UFFDCTL_SERVE_ZERO ? UFFDCTL_CONTENTS_ZERO
-							     : UFFDCTL_CONTENTS_FD;
+	s->fill.contents = contents[o->source];
 	s->fill.from_fd = o->from_fd;
+	s->fill.from_uri = o->from_uri;
 	s->fill.from_offset = o->from_offset;
 	s->fill.elsewhere = o->elsewhere;
 	s->fill.progress = stop_spooling;
@@ -111,6 +117,8 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 	if (r >= 0)
 		r = serve_plan(s, ranges);
 	if (r >= 0)
+		r = set_open(s);
+	if (r >= 0)
 		r = state_open(s);
 	return r < 0 ? r : serve_plan_scan(s);
 }
@@ -154,14 +162,18 @@ UFFDCTL_EXPORT void uffdctl_serve_stop(struct uffdctl_serve *s)
 
 /* ---- the beginning ---- */
 
-/* The one that fills must not keep others waiting, so there are two at least. */
+/* The one that fills must not keep others waiting, so there are two at least. Those that wait for a server need no CPU. */
+#define MIN_WORKERS 2
+#define MIN_SERVER_WORKERS 8
+
 static unsigned int nr_workers(const struct uffdctl_serve *s)
 {
+	int least = s->opts.source == UFFDCTL_SERVE_URI ? MIN_SERVER_WORKERS : MIN_WORKERS;
 	cpu_set_t cpus;
 
 	if (s->opts.nr_threads)
 		return s->opts.nr_threads;
-	return MAX(sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus), 2);
+	return MAX(sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus), least);
 }
 
 static int start_prefault(struct uffdctl_serve *s)
@@ -188,7 +200,10 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
 	s->began_ns = now_ns(CLOCK_MONOTONIC);
+	set_start(s);
 	r = workers_start(m, nr_workers(s));
+	if (r >= 0)
+		r = prefetch_start(s);
 	if (r >= 0)
 		r = start_prefault(s);
 	if (r >= 0)
@@ -215,13 +230,15 @@ static void put_counts(const struct serve_counts *n, struct uffdctl_serve_stats 
 	ret->events = n->events;
 	ret->demand_bytes = n->demand;
 	ret->prefault_bytes = n->prefault;
+	ret->prefetch_bytes = n->prefetch;
+	ret->late = n->late;
 	ret->zero_bytes = n->zero;
 	ret->mapped_bytes = n->mapped;
 	ret->unprotected_bytes = n->unprotected;
 	ret->errors = n->errors;
 }
 
-OPTS_CHECK(uffdctl_serve_stats, end);
+OPTS_CHECK(uffdctl_serve_stats, recording);
 
 UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret)
 {
@@ -244,6 +261,9 @@ UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_s
 	pthread_mutex_unlock(&s->lock);
 	if (s->prefaulter)
 		serve_add_counts(&sum, &s->prefaulter->counts);
+	for (unsigned int i = 0; s->set && i < s->set->nr_workers; i++)
+		serve_add_counts(&sum, &s->set->workers[i].counts);
+	st.recording = set_recorded(s, &st.touched_bytes);
 	put_counts(&sum, &st);
 	st.held = __atomic_load_n(&s->held, __ATOMIC_RELAXED);
 	st.total_bytes = s->total_bytes;
@@ -296,6 +316,7 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	}
 	free_memories(s);
 	free(s->prefaulter);
+	set_close(s);
 	stores_free(s, NULL);
 	contents_close(&s->contents);
 	plan_free(&s->plan);

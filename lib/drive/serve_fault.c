@@ -5,6 +5,7 @@
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_fill.h"
 #include "lib/drive/serve_hold.h"
+#include "lib/drive/serve_set.h"
 #include "lib/drive/serve_store.h"
 #include "lib/kernel/uffd.h"
 
@@ -129,6 +130,8 @@ void serve_faults(struct serve_worker *w)
 	struct serve_fault *f = w->faults, *end = f + w->nr_faults;
 	struct uffdctl_range r, woken = { UINT64_MAX, 0 };
 
+	if (w->m->s->set)
+		set_touch(w);
 	if (w->nr_faults > 1)
 		qsort(f, w->nr_faults, sizeof(*f), by_place);
 	w->wakes_later = w->nr_faults > 1 && !w->m->s->source->fills;

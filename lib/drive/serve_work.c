@@ -46,8 +46,9 @@ static void add_fault(struct serve_worker *w, const struct uffd_msg *msg)
 {
 	enum uffdctl_kind kind = kind_of_message(msg->event, msg->arg.pagefault.flags);
 	uint64_t page = base_page_size();
+	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
 
-	w->faults[w->nr_faults++] = (struct serve_fault){ round_down(msg->arg.pagefault.address, page), kind };
+	w->faults[w->nr_faults++] = (struct serve_fault){ round_down(msg->arg.pagefault.address, page), kind, write };
 	/* Kinds of faults have the order of modes. */
 	serve_count(&w->counts.faults[kind - UFFDCTL_KIND_MISSING], 1);
 }
