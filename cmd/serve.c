@@ -10,6 +10,7 @@
 #include "cmd/serve.h"
 #include "cmd/serve_output.h"
 #include "cmd/serve_set.h"
+#include "cmd/serve_trial.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
 
@@ -51,6 +52,7 @@ struct serve_options {
 	struct progress progress;
 	struct contents_options contents;
 	struct serve_set_options set;
+	struct serve_trial_options trial;
 	bool keep;
 	uint64_t flags; /* UFFDCTL_SERVE_* */
 	uint64_t rate;
@@ -75,6 +77,14 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 
 	if (!!o->contents.from + o->keep + o->contents.from_zero != 1)
 		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
+	if (o->trial.stale && !o->contents.from)
+		return usage_error(state, "--stale needs --from: what stale pages are filled with");
+	if (o->trial.stale && o->contents.elsewhere)
+		return usage_error(state, "--stale says which pages are overwritten: leave --elsewhere out");
+	if (o->trial.verify && o->keep)
+		return usage_error(state, "--verify needs --from or --zero: --keep fills nothing");
+	if (o->trial.fail && o->keep && prefaults)
+		return usage_error(state, "--fail-page excludes --keep with --prefault, which would map these pages");
 	if (o->contents.elsewhere && o->keep)
 		return usage_error(state, "--elsewhere needs --from or --zero");
 	if (o->state && o->keep)
@@ -174,6 +184,7 @@ struct serving {
 	struct uffdctl_serve *serve;
 	struct uffdctl_serve_stats stats;
 	struct uffdctl_workset *prefetch; /* or NULL */
+	uint8_t *stale;			  /* likewise */
 	bool records;			  /* what is touched is still to be written */
 };
 
@@ -217,6 +228,8 @@ static int open_serve(struct serving *sv)
 
 	int r = serve_set_open(sv->drive.inv, &o->set, &opts, &sv->prefetch);
 
+	if (r >= 0)
+		r = serve_trial_open(sv->drive.inv, &o->trial, &opts, &sv->stale);
 	sv->out.source = names[opts.source];
 	return r < 0 ? r : uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
@@ -288,12 +301,15 @@ static int do_serve(struct drive *d)
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
 	r = follow(sv);
+	if (r >= 0 && sv->options->trial.verify && serve_verify(&sv->out, sv->serve) < 0)
+		d->failed = true;
 	if (r >= 0)
 		sum_up(sv);
 out:
 	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
 	uffdctl_workset_free(sv->prefetch);
+	free(sv->stale);
 	return r;
 }
 
@@ -316,6 +332,7 @@ static int run_serve(struct invocation *inv)
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
 	status = run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
+	uffdctl_ranges_free(o->trial.fail);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
 	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)
@@ -328,6 +345,7 @@ static const struct option_group serve_groups[] = {
 	{ &lock_argp, offsetof(struct serve_options, drive) },
 	{ &progress_argp, offsetof(struct serve_options, progress) },
 	{ &serve_set_argp, offsetof(struct serve_options, set) },
+	{ &serve_trial_argp, offsetof(struct serve_options, trial) },
 	{},
 };
 

@@ -1156,6 +1156,7 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
 	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
 	UFFDCTL_SERVE_RECORD_SET = 1 << 5,     /* record what is touched, for uffdctl_serve_workset() */
+	UFFDCTL_SERVE_VERIFY = 1 << 6,	       /* uffdctl_serve_verify() will be called */
 };
 
 /* What faults are resolved with. */
@@ -1193,6 +1194,15 @@ struct uffdctl_serve_opts {
 	/* Bring this in first, in its order, in threads of its own; NULL: none; stays the caller's. */
 	const struct uffdctl_workset *prefetch;
 	uint64_t set_ns, set_bytes; /* record that long, and that much; 0: no limit */
+	/*
+	 * Which pages in the page cache are older than the contents, a bit a page of the mapping, by offset in the image, the
+	 * lowest bit of a byte first: these are filled, and all others are right as they are. NULL: all are to be filled.
+	 */
+	const uint8_t *stale;
+	uint64_t stale_bytes;
+	/* For software under test: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
+	uint64_t delay_ns, jitter_ns;
+	const struct uffdctl_ranges *poison; /* likewise: pages that fail, as with uffdctl_poison(); NULL: none */
 };
 
 /* Why it has ended. */
@@ -1277,6 +1287,24 @@ int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret
  * -EINVAL: not recorded. Since 0.1.
  */
 int uffdctl_serve_workset(struct uffdctl_serve *s, struct uffdctl_workset **ret);
+
+struct uffdctl_serve_verified {
+	size_t size;
+	uint64_t same_bytes;   /* what was filled and is as in the source */
+	uint64_t differ_bytes; /* the process has changed it, or it is wrong */
+	uint64_t gone_bytes;   /* no page is there any more */
+	uint64_t unread_bytes; /* swapped out, or can't be read */
+};
+typedef void (*uffdctl_serve_differ_fn)(void *data, struct uffdctl_range range);
+
+/*
+ * After it has ended: compare what was filled, and was not there before, with its source.
+ * @fn: called for each range that differs; may be NULL
+ * -EINVAL: it runs, or flags had no UFFDCTL_SERVE_VERIFY; errors of the source, and of uffdctl_peek_ranges(), which is
+ * used. Since 0.1.
+ */
+int uffdctl_serve_verify(struct uffdctl_serve *s, uffdctl_serve_differ_fn fn, void *data,
+			 struct uffdctl_serve_verified *ret);
 
 /* Ask it to end. May be called by any thread, and by a signal handler. Since 0.1. */
 void uffdctl_serve_stop(struct uffdctl_serve *s);

@@ -14,10 +14,13 @@
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
 #include "lib/drive/serve_prefetch.h"
+#include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_reader.h"
 #include "lib/drive/serve_set.h"
+#include "lib/drive/serve_stale.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
+#include "lib/drive/serve_verify.h"
 #include "lib/drive/serve_work.h"
 #include "lib/kernel/memlock.h"
 #include "lib/log.h"
@@ -25,13 +28,14 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, set_bytes);
+OPTS_CHECK(uffdctl_serve_opts, poison);
 
 static int check_opts(struct uffdctl_serve *s)
 {
 	const struct uffdctl_serve_opts *o = &s->opts;
 	uint64_t flags = UFFDCTL_SERVE_DRY_RUN | UFFDCTL_SERVE_FORCE | UFFDCTL_SERVE_PREFAULT |
-			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET;
+			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET |
+			 UFFDCTL_SERVE_VERIFY;
 
 	s->source = serve_source(o->source);
 	if (o->flags & ~flags || !s->source || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP ||
@@ -43,6 +47,9 @@ static int check_opts(struct uffdctl_serve *s)
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: what is kept is complete only when it was prefaulted: until-complete needs prefault",
 			    s->h->t->pid);
+	if ((!s->source->open && o->stale) || (!s->source->fills && o->flags & UFFDCTL_SERVE_VERIFY))
+		return fail(s->h->t->u, -EINVAL,
+			    "%d: uffdctl_serve_open: stale pages need an image, and verifying contents", s->h->t->pid);
 	return 0;
 }
 
@@ -74,7 +81,8 @@ static void set_actions(struct uffdctl_serve *s)
 	s->fill.from_fd = o->from_fd;
 	s->fill.from_uri = o->from_uri;
 	s->fill.from_offset = o->from_offset;
-	s->fill.elsewhere = o->elsewhere;
+	/* The bitmap says which pages are older than the contents. */
+	s->fill.elsewhere = o->stale ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
 	s->fill.progress = stop_spooling;
 	s->fill.data = s;
 }
@@ -120,7 +128,13 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 		r = set_open(s);
 	if (r >= 0)
 		r = state_open(s);
-	return r < 0 ? r : serve_plan_scan(s);
+	if (r >= 0)
+		r = serve_plan_scan(s);
+	if (r >= 0)
+		r = stale_apply(s);
+	if (r >= 0)
+		r = verify_open(s);
+	return r < 0 ? r : purpose_open(s);
 }
 
 UFFDCTL_EXPORT int uffdctl_serve_open(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
@@ -200,6 +214,9 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
 	s->began_ns = now_ns(CLOCK_MONOTONIC);
+	r = purpose_start(s);
+	if (r < 0)
+		return r;
 	set_start(s);
 	r = workers_start(m, nr_workers(s));
 	if (r >= 0)
@@ -317,6 +334,8 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	free_memories(s);
 	free(s->prefaulter);
 	set_close(s);
+	verify_close(s);
+	purpose_close(s);
 	stores_free(s, NULL);
 	contents_close(&s->contents);
 	plan_free(&s->plan);

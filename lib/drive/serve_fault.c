@@ -5,6 +5,7 @@
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_fill.h"
 #include "lib/drive/serve_hold.h"
+#include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_set.h"
 #include "lib/drive/serve_store.h"
 #include "lib/kernel/uffd.h"
@@ -139,6 +140,8 @@ void serve_faults(struct serve_worker *w)
 		enum uffdctl_kind kind = f->kind;
 
 		f = next_run(w->m, f, end, &r);
+		if (purpose_delays(w->m->s))
+			purpose_delay(w->m->s);
 		serve_range(w, kind, r);
 		woken.start = MIN(woken.start, r.start);
 		woken.end = MAX(woken.end, r.end);

@@ -9,6 +9,7 @@
 
 #include "lib/drive/serve_event.h"
 #include "lib/drive/serve_fault.h"
+#include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_work.h"
 #include "lib/log.h"
 
@@ -81,7 +82,7 @@ static int fail_reading(struct serve_worker *w, int err)
 static int read_now(struct serve_worker *w)
 {
 	struct serve_memory *m = w->m;
-	unsigned int room = SERVE_BATCH - w->nr_faults;
+	unsigned int room = purpose_delays(m->s) ? 1 : SERVE_BATCH - w->nr_faults;
 	int nr;
 
 	if (m->has_events)
@@ -222,7 +223,8 @@ static void serve_deferred(struct serve_worker *w)
 /* Must the next messages be read by another worker, because this one will be busy? */
 static bool gives_lead(const struct serve_worker *w)
 {
-	return memory_nr_workers(w->m) > 1 && (w->m->s->source->slow || w->nr_faults >= MANY);
+	return memory_nr_workers(w->m) > 1 &&
+	       (w->m->s->source->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
 }
 
 static void *work(void *arg)

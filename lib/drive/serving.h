@@ -159,6 +159,7 @@ struct uffdctl_serve {
 	const struct serve_source *source;
 	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
+	struct plan poison; /* what is made to fail */
 	struct filling *filling; /* the fill job's */
 	struct contents contents, background; /* the same: who reads the second can wait */
 	int pagemap;
@@ -187,7 +188,8 @@ struct uffdctl_serve {
 	bool has_control, has_prefault;
 	pthread_t control;
 	struct serve_worker *prefaulter;
-	struct serve_set *set; /* NULL: none is recorded or prefetched */
+	struct serve_set *set;	     /* NULL: none is recorded or prefetched */
+	struct serve_before *before; /* for verifying */
 };
 
 /* Hold the gate with others. */
