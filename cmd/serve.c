@@ -25,6 +25,7 @@ enum {
 	OPT_ON_ERROR,
 	OPT_STATE,
 	OPT_FORCE,
+	OPT_ADOPT,
 };
 
 static const struct argp_option serve_options[] = {
@@ -43,6 +44,8 @@ static const struct argp_option serve_options[] = {
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
+	{ "adopt", OPT_ADOPT, NULL, 0, "Take over from a handler that has died or hangs, and say what it has left",
+	  20 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
 };
@@ -158,6 +161,9 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_UNTIL_COMPLETE:
 		o->flags |= UFFDCTL_SERVE_UNTIL_COMPLETE;
+		return 0;
+	case OPT_ADOPT:
+		o->flags |= UFFDCTL_SERVE_ADOPT;
 		return 0;
 	case OPT_FORCE:
 		o->flags |= UFFDCTL_SERVE_FORCE;

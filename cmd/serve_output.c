@@ -77,6 +77,7 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 		json_number(o, "fd", uffdctl_handle_fd(d->handle));
 		json_text(o, "source", out->source);
 		json_number(o, "ranges", st->nr_ranges);
+		json_number(o, "put_back", st->put_back);
 		json_number(o, "done", st->done_bytes);
 		json_number(o, "total", st->total_bytes);
 		put(o);

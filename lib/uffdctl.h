@@ -1157,6 +1157,7 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
 	UFFDCTL_SERVE_RECORD_SET = 1 << 5,     /* record what is touched, for uffdctl_serve_workset() */
 	UFFDCTL_SERVE_VERIFY = 1 << 6,	       /* uffdctl_serve_verify() will be called */
+	UFFDCTL_SERVE_ADOPT = 1 << 7,	       /* report what another handler has left, and who it is */
 };
 
 /* What faults are resolved with. */
@@ -1238,6 +1239,7 @@ struct uffdctl_serve_stats {
 	uint64_t late;		 /* pages of that set that were asked for before they were there */
 	uint64_t touched_bytes;	 /* recorded */
 	uint64_t recording;	 /* 1: it goes on; 0: there is none, or it has reached a limit */
+	uint64_t put_back;	 /* threads that waited at the start and whose messages another handler had read */
 };
 
 /* Something that should be known. */

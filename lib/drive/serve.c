@@ -9,6 +9,7 @@
 #include "lib/drive/action.h"
 #include "lib/drive/fill.h"
 #include "lib/drive/lock.h"
+#include "lib/drive/serve_adopt.h"
 #include "lib/drive/serve_control.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
@@ -35,7 +36,7 @@ static int check_opts(struct uffdctl_serve *s)
 	const struct uffdctl_serve_opts *o = &s->opts;
 	uint64_t flags = UFFDCTL_SERVE_DRY_RUN | UFFDCTL_SERVE_FORCE | UFFDCTL_SERVE_PREFAULT |
 			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET |
-			 UFFDCTL_SERVE_VERIFY;
+			 UFFDCTL_SERVE_VERIFY | UFFDCTL_SERVE_ADOPT;
 
 	s->source = serve_source(o->source);
 	if (o->flags & ~flags || !s->source || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP ||
@@ -122,6 +123,8 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 		r = lock(s);
 	if (r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_FORCE))
 		r = serve_check_reader(s->h);
+	if (r >= 0)
+		r = adopt_look(s);
 	if (r >= 0)
 		r = serve_plan(s, ranges);
 	if (r >= 0)
@@ -255,7 +258,7 @@ static void put_counts(const struct serve_counts *n, struct uffdctl_serve_stats 
 	ret->errors = n->errors;
 }
 
-OPTS_CHECK(uffdctl_serve_stats, recording);
+OPTS_CHECK(uffdctl_serve_stats, put_back);
 
 UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret)
 {
@@ -287,6 +290,7 @@ UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_s
 	st.done_bytes = s->source->fills ? __atomic_load_n(&s->done_bytes, __ATOMIC_RELAXED) + s->already_bytes
 					 : UFFDCTL_UNKNOWN;
 	st.nr_ranges = s->plan.segs.nr;
+	st.put_back = s->put_back;
 	OUT_PUT(&st, ret);
 	return 0;
 }

@@ -166,6 +166,7 @@ struct uffdctl_serve {
 	bool locked, reading;
 	struct serve_store *stores;
 	uint64_t total_bytes, already_bytes;
+	uint64_t put_back; /* threads whose messages were read before us */
 	uint64_t began_ns;
 
 	int state_fd;
