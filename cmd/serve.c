@@ -11,6 +11,8 @@
 #include "cmd/serve.h"
 #include "cmd/serve_metrics.h"
 #include "cmd/serve_output.h"
+#include "cmd/serve_set.h"
+#include "cmd/serve_trial.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
 
@@ -26,17 +28,19 @@ enum {
 	OPT_STATE,
 	OPT_METRICS,
 	OPT_FORCE,
+	OPT_ADOPT,
 };
 
 static const struct argp_option serve_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
-	  "Fill pages with contents from FILE, an image of the mapped file or of the range; - is standard input", 10 },
+	  "Fill pages with contents from FILE, an image of the mapped file or of the range; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
+	  10 },
 	{ "keep", OPT_KEEP, NULL, 0, "What is in the page cache is right, and what is not there is zeros", 10 },
 	{ "zero", OPT_ZERO, NULL, 0, "Fill pages with zeros", 10 },
 	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
 	  "What to do with pages that are mapped elsewhere: refuse (the default), overwrite or keep", 15 },
 	{ "prefault", OPT_PREFAULT, NULL, 0, "Also bring in, in the background, what nobody has asked for", 20 },
-	{ "rate", OPT_RATE, "BYTES", 0, "With --prefault, bring in at most BYTES a second (such as 100M)", 20 },
+	{ "rate", OPT_RATE, "BYTES", 0, "In the background, bring in at most BYTES a second (such as 100M)", 20 },
 	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
@@ -45,6 +49,8 @@ static const struct argp_option serve_options[] = {
 	{ "openmetrics", OPT_METRICS, "FILE", 0,
 	  "Also write what was done to FILE, each second, for Prometheus' node_exporter", 20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
+	{ "adopt", OPT_ADOPT, NULL, 0, "Take over from a handler that has died or hangs, and say what it has left",
+	  20 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
 };
@@ -53,6 +59,8 @@ struct serve_options {
 	struct drive_options drive;
 	struct progress progress;
 	struct contents_options contents;
+	struct serve_set_options set;
+	struct serve_trial_options trial;
 	bool keep;
 	uint64_t flags; /* UFFDCTL_SERVE_* */
 	uint64_t rate;
@@ -77,12 +85,22 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 
 	if (!!o->contents.from + o->keep + o->contents.from_zero != 1)
 		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
+	if (o->trial.stale && !o->contents.from)
+		return usage_error(state, "--stale needs --from: what stale pages are filled with");
+	if (o->trial.stale && o->contents.elsewhere)
+		return usage_error(state, "--stale says which pages are overwritten: leave --elsewhere out");
+	if (o->trial.verify && o->keep)
+		return usage_error(state, "--verify needs --from or --zero: --keep fills nothing");
+	if (o->trial.fail && o->keep && prefaults)
+		return usage_error(state, "--fail-page excludes --keep with --prefault, which would map these pages");
 	if (o->contents.elsewhere && o->keep)
 		return usage_error(state, "--elsewhere needs --from or --zero");
 	if (o->state && o->keep)
 		return usage_error(state, "--state is for --from and --zero: --keep fills nothing");
-	if (o->rate && !prefaults)
-		return usage_error(state, "--rate needs --prefault");
+	if ((o->set.record || o->set.prefetch) && !o->contents.from)
+		return usage_error(state, "--record-set and --prefetch-set need --from: a working set is of an image");
+	if (o->rate && !prefaults && !o->set.prefetch)
+		return usage_error(state, "--rate needs --prefault or --prefetch-set");
 	if (o->keep && ends && !prefaults)
 		return usage_error(state, "with --keep, --until-complete needs --prefault");
 	return 0;
@@ -152,6 +170,9 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case OPT_UNTIL_COMPLETE:
 		o->flags |= UFFDCTL_SERVE_UNTIL_COMPLETE;
 		return 0;
+	case OPT_ADOPT:
+		o->flags |= UFFDCTL_SERVE_ADOPT;
+		return 0;
 	case OPT_FORCE:
 		o->flags |= UFFDCTL_SERVE_FORCE;
 		return 0;
@@ -177,6 +198,9 @@ struct serving {
 	struct metrics_file metrics;
 	struct uffdctl_serve *serve;
 	struct uffdctl_serve_stats stats;
+	struct uffdctl_workset *prefetch; /* or NULL */
+	uint8_t *stale;			  /* likewise */
+	bool records;			  /* what is touched is still to be written */
 };
 
 static int is_interrupted(void *data)
@@ -185,24 +209,28 @@ static int is_interrupted(void *data)
 	return interrupted();
 }
 
-static enum uffdctl_serve_source source(const struct serve_options *o)
+static enum uffdctl_serve_source source(const struct serving *sv)
 {
-	if (o->keep)
+	if (sv->options->keep)
 		return UFFDCTL_SERVE_KEEP;
-	return o->contents.from_zero ? UFFDCTL_SERVE_ZERO : UFFDCTL_SERVE_FD;
+	if (sv->options->contents.from_zero)
+		return UFFDCTL_SERVE_ZERO;
+	return sv->contents.contents == UFFDCTL_CONTENTS_URI ? UFFDCTL_SERVE_URI : UFFDCTL_SERVE_FD;
 }
 
 static int open_serve(struct serving *sv)
 {
-	static const char *const names[] = {
-		[UFFDCTL_SERVE_KEEP] = "keep", [UFFDCTL_SERVE_FD] = "file", [UFFDCTL_SERVE_ZERO] = "zero"
-	};
+	static const char *const names[] = { [UFFDCTL_SERVE_KEEP] = "keep",
+					     [UFFDCTL_SERVE_FD] = "file",
+					     [UFFDCTL_SERVE_ZERO] = "zero",
+					     [UFFDCTL_SERVE_URI] = "server" };
 	const struct serve_options *o = sv->options;
-	const struct uffdctl_serve_opts opts = {
+	struct uffdctl_serve_opts opts = {
 		.size = sizeof(opts),
 		.flags = o->flags | UFFDCTL_SERVE_LOCK_MEMORY |
 			 (o->drive.flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_SERVE_DRY_RUN : 0),
-		.source = source(o),
+		.source = source(sv),
+		.from_uri = sv->contents.from_uri,
 		.from_fd = sv->contents.from_fd,
 		.from_offset = sv->contents.from_offset,
 		.rate = o->rate,
@@ -213,8 +241,12 @@ static int open_serve(struct serving *sv)
 		.on_error = o->on_error,
 	};
 
+	int r = serve_set_open(sv->drive.inv, &o->set, &opts, &sv->prefetch);
+
+	if (r >= 0)
+		r = serve_trial_open(sv->drive.inv, &o->trial, &opts, &sv->stale);
 	sv->out.source = names[opts.source];
-	return uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
+	return r < 0 ? r : uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
 
 static void stop_serve(void *data)
@@ -230,6 +262,16 @@ static void write_metrics(struct serving *sv)
 		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
 }
 
+/* When it is complete, once. */
+static void write_set(struct serving *sv, bool ended)
+{
+	if (!sv->records || (sv->stats.recording && !ended))
+		return;
+	sv->records = false;
+	if (serve_set_write(sv->drive.inv, &sv->options->set, sv->serve) < 0)
+		sv->drive.failed = true;
+}
+
 /* Only this thread writes: if nobody reads that, the notes and numbers wait, and no fault does. */
 static int follow(struct serving *sv)
 {
@@ -241,6 +283,7 @@ static int follow(struct serving *sv)
 		r = uffdctl_serve_poll(sv->serve, poll_ms, serve_print_note, &sv->out);
 		if (uffdctl_serve_stats(sv->serve, &sv->stats) < 0)
 			return -EINVAL;
+		write_set(sv, r);
 		serve_show_progress(&sv->out, &sv->stats);
 		if (!r && sv->stats.passed_ns >= due) {
 			serve_print_progress(&sv->out, &sv->stats);
@@ -280,17 +323,22 @@ static int do_serve(struct drive *d)
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
+	sv->records = sv->options->set.record;
 	interrupts_call(stop_serve, sv->serve);
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
 	write_metrics(sv);
 	r = follow(sv);
+	if (r >= 0 && sv->options->trial.verify && serve_verify(&sv->out, sv->serve) < 0)
+		d->failed = true;
 	if (r >= 0)
 		sum_up(sv);
 out:
 	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
 	metrics_file_free(&sv->metrics);
+	uffdctl_workset_free(sv->prefetch);
+	free(sv->stale);
 	return r;
 }
 
@@ -307,11 +355,13 @@ static int run_serve(struct invocation *inv)
 
 	sv.out.d = &sv.drive;
 	sv.out.progress = o->progress;
+	sv.out.has_set = o->set.record || o->set.prefetch;
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
 	status = run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
+	uffdctl_ranges_free(o->trial.fail);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
 	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)
@@ -323,6 +373,8 @@ static const struct option_group serve_groups[] = {
 	{ &drive_argp, offsetof(struct serve_options, drive) },
 	{ &lock_argp, offsetof(struct serve_options, drive) },
 	{ &progress_argp, offsetof(struct serve_options, progress) },
+	{ &serve_set_argp, offsetof(struct serve_options, set) },
+	{ &serve_trial_argp, offsetof(struct serve_options, trial) },
 	{},
 };
 

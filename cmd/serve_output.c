@@ -45,6 +45,9 @@ static json_object *numbers(const char *type, const struct uffdctl_serve_stats *
 	json_number(o, "events", st->events);
 	json_number(o, "demand", st->demand_bytes);
 	json_number(o, "prefault", st->prefault_bytes);
+	json_number(o, "prefetch", st->prefetch_bytes);
+	json_number(o, "late", st->late);
+	json_number(o, "touched", st->touched_bytes);
 	json_number(o, "zero", st->zero_bytes);
 	json_number(o, "mapped", st->mapped_bytes);
 	json_number(o, "unprotected", st->unprotected_bytes);
@@ -74,6 +77,7 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 		json_number(o, "fd", uffdctl_handle_fd(d->handle));
 		json_text(o, "source", out->source);
 		json_number(o, "ranges", st->nr_ranges);
+		json_number(o, "put_back", st->put_back);
 		json_number(o, "done", st->done_bytes);
 		json_number(o, "total", st->total_bytes);
 		put(o);
@@ -148,13 +152,17 @@ static void print_faults(const struct uffdctl_serve_stats *st)
 	printf("; events: %" PRIu64 "\n", st->events);
 }
 
-static void print_bytes(const struct uffdctl_serve_stats *st)
+static void print_bytes(const struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
 	printf("bytes: filled on demand %" PRIu64 ", in the background %" PRIu64 "; zeros %" PRIu64
 	       "; mapped as they were %" PRIu64 "; unprotected %" PRIu64 "\n",
 	       st->demand_bytes, st->prefault_bytes, st->zero_bytes, st->mapped_bytes, st->unprotected_bytes);
 	if (st->done_bytes != UFFDCTL_UNKNOWN)
 		printf("there: %" PRIu64 " of %" PRIu64 " bytes\n", st->done_bytes, st->total_bytes);
+	if (out->has_set)
+		printf("working set: %" PRIu64 " bytes recorded, %" PRIu64
+		       " prefetched; pages that came too late: %" PRIu64 "\n",
+		       st->touched_bytes, st->prefetch_bytes, st->late);
 	if (st->errors)
 		printf("errors: %" PRIu64 "; pages that threads may wait for: %" PRIu64 "\n", st->errors, st->held);
 }
@@ -172,6 +180,6 @@ void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats 
 	} else if (!is_quiet(out)) {
 		printf("%s after %.3f s\n", reason, (double)st->passed_ns / 1e9);
 		print_faults(st);
-		print_bytes(st);
+		print_bytes(out, st);
 	}
 }

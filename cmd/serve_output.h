@@ -8,7 +8,8 @@
 
 struct serve_output {
 	struct drive *d;
-	const char *source; /* "keep", "file", "zero" */
+	const char *source; /* "keep", "file", "zero", "server" */
+	bool has_set;	    /* one is recorded or prefetched */
 	struct progress progress;
 	struct uffdctl_serve_stats last; /* what was printed */
 };

@@ -1147,12 +1147,17 @@ int uffdctl_rwprotect(struct uffdctl_handle *h, const struct uffdctl_ranges *ran
 
 /* ---- serving: a handler ---- */
 
+struct uffdctl_workset;
+
 enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_DRY_RUN = 1 << 0,	       /* check everything, change nothing, read nothing */
 	UFFDCTL_SERVE_FORCE = 1 << 1,	       /* although another process reads the messages, or may read them */
 	UFFDCTL_SERVE_PREFAULT = 1 << 2,       /* also bring in what nobody has asked for */
 	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
 	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
+	UFFDCTL_SERVE_RECORD_SET = 1 << 5,     /* record what is touched, for uffdctl_serve_workset() */
+	UFFDCTL_SERVE_VERIFY = 1 << 6,	       /* uffdctl_serve_verify() will be called */
+	UFFDCTL_SERVE_ADOPT = 1 << 7,	       /* report what another handler has left, and who it is */
 };
 
 /* What faults are resolved with. */
@@ -1160,6 +1165,7 @@ enum uffdctl_serve_source {
 	UFFDCTL_SERVE_KEEP = 1, /* what is in the page cache is right, and what is not there is zeros */
 	UFFDCTL_SERVE_FD,	/* what from_fd has */
 	UFFDCTL_SERVE_ZERO,
+	UFFDCTL_SERVE_URI, /* what a server has, through libnbd: from_uri; see uffdctl_is_uri() */
 };
 
 /* What is done if a page can't be resolved. */
@@ -1178,12 +1184,26 @@ struct uffdctl_serve_opts {
 	uint64_t from_offset;	  /* where the image begins in it */
 	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
 	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
-	int (*stop)(void *data);  /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
+	/* Called once a second, and while a pipe is read or a server is waited for; non-zero: stop. May be NULL. */
+	int (*stop)(void *data);
 	void *data;		  /* for it */
-	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least */
+	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least, or eight with a server */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
 	enum uffdctl_on_error on_error;
 	unsigned int spare; /* 0 */
+	const char *from_uri; /* with UFFDCTL_SERVE_URI; stays the caller's */
+	/* Bring this in first, in its order, in threads of its own; NULL: none; stays the caller's. */
+	const struct uffdctl_workset *prefetch;
+	uint64_t set_ns, set_bytes; /* record that long, and that much; 0: no limit */
+	/*
+	 * Which pages in the page cache are older than the contents, a bit a page of the mapping, by offset in the image, the
+	 * lowest bit of a byte first: these are filled, and all others are right as they are. NULL: all are to be filled.
+	 */
+	const uint8_t *stale;
+	uint64_t stale_bytes;
+	/* For software under test: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
+	uint64_t delay_ns, jitter_ns;
+	const struct uffdctl_ranges *poison; /* likewise: pages that fail, as with uffdctl_poison(); NULL: none */
 };
 
 /* Why it has ended. */
@@ -1215,6 +1235,11 @@ struct uffdctl_serve_stats {
 	uint64_t memories;		    /* userfaultfds: that of the process, and those of children */
 	uint64_t passed_ns;
 	uint64_t end; /* enum uffdctl_serve_end */
+	uint64_t prefetch_bytes; /* filled because of opts.prefetch, in none of the others */
+	uint64_t late;		 /* pages of that set that were asked for before they were there */
+	uint64_t touched_bytes;	 /* recorded */
+	uint64_t recording;	 /* 1: it goes on; 0: there is none, or it has reached a limit */
+	uint64_t put_back;	 /* threads that waited at the start and whose messages another handler had read */
 };
 
 /* Something that should be known. */
@@ -1257,6 +1282,31 @@ int uffdctl_serve_poll(struct uffdctl_serve *s, int timeout_ms, uffdctl_serve_no
 
 /* What was done until now. Since 0.1. */
 int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret);
+
+/*
+ * What was touched until now, by its first touch: pages that were filled because of a fault.
+ * @ret: out, free with uffdctl_workset_free()
+ * -EINVAL: not recorded. Since 0.1.
+ */
+int uffdctl_serve_workset(struct uffdctl_serve *s, struct uffdctl_workset **ret);
+
+struct uffdctl_serve_verified {
+	size_t size;
+	uint64_t same_bytes;   /* what was filled and is as in the source */
+	uint64_t differ_bytes; /* the process has changed it, or it is wrong */
+	uint64_t gone_bytes;   /* no page is there any more */
+	uint64_t unread_bytes; /* swapped out, or can't be read */
+};
+typedef void (*uffdctl_serve_differ_fn)(void *data, struct uffdctl_range range);
+
+/*
+ * After it has ended: compare what was filled, and was not there before, with its source.
+ * @fn: called for each range that differs; may be NULL
+ * -EINVAL: it runs, or flags had no UFFDCTL_SERVE_VERIFY; errors of the source, and of uffdctl_peek_ranges(), which is
+ * used. Since 0.1.
+ */
+int uffdctl_serve_verify(struct uffdctl_serve *s, uffdctl_serve_differ_fn fn, void *data,
+			 struct uffdctl_serve_verified *ret);
 
 /* Ask it to end. May be called by any thread, and by a signal handler. Since 0.1. */
 void uffdctl_serve_stop(struct uffdctl_serve *s);

@@ -15,14 +15,17 @@
 
 #define SPOOL_BYTES (UINT64_C(64) << 10)
 
-static int is_stopped(void *stop)
+static int is_stopped(void *data)
 {
-	return stop ? __atomic_load_n((const int *)stop, __ATOMIC_RELAXED) : 0;
+	const struct contents *c = data;
+
+	return (c->stop && __atomic_load_n(c->stop, __ATOMIC_RELAXED)) || (c->asks && c->asks(c->data));
 }
 
 static int read_nbd(const struct contents *c, uint64_t at, void *buf, uint64_t len, uint64_t *done)
 {
-	int r = nbd_image_read(c->nbd, c->offset + at, buf, len, is_stopped, (void *)c->stop);
+	int r = nbd_image_read(c->nbd, c->offset + at, buf, len, c->background ? NBD_BACKGROUND : 0, is_stopped,
+			       (void *)c);
 
 	*done = r < 0 ? 0 : len;
 	return r;
@@ -139,7 +142,7 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, 
 			    r == -EFBIG ? " (data from a pipe is kept in memory, as a file: see ulimit -f)" : "");
 	if (r < 0)
 		return r;
-	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true };
+	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true, .size = need };
 	return 0;
 }
 
@@ -176,6 +179,7 @@ static int open_file(struct uffdctl *u, const struct uffdctl_action_opts *opts, 
 
 	if (end < 0 || lseek(ret->fd, at, SEEK_SET) < 0)
 		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
+	ret->size = MAX((uint64_t)end, opts->from_offset) - opts->from_offset;
 	return check_size(u, opts, need, (uint64_t)end);
 }
 
@@ -194,6 +198,7 @@ static int open_uri(struct uffdctl *u, const struct uffdctl_action_opts *opts, u
 
 	if (r >= 0) {
 		ret->offset = opts->from_offset;
+		ret->size = MAX(nbd_image_size(ret->nbd), opts->from_offset) - opts->from_offset;
 		r = check_size(u, opts, need, nbd_image_size(ret->nbd));
 	}
 	return r;

@@ -6,12 +6,16 @@
 #include "lib/context.h"
 
 struct contents {
-	int fd;		       /* a descriptor on which pread(2) works; -1: none */
-	uint64_t offset;       /* where they begin */
-	bool ours;	       /* fd is */
-	bool zero;	       /* no fd: all bytes are 0 */
-	struct nbd_image *nbd; /* likewise: a server has them; or NULL */
-	const int *stop;       /* non-zero: do not wait for the server any longer; NULL: wait */
+	int fd;			 /* a descriptor on which pread(2) works; -1: none */
+	uint64_t offset;	 /* where they begin */
+	bool ours;		 /* fd is */
+	bool zero;		 /* no fd: all bytes are 0 */
+	struct nbd_image *nbd;	 /* likewise: a server has them; or NULL */
+	bool background;	 /* it is not urgent: others who read from the server come first */
+	const int *stop;	 /* non-zero: do not wait for the server any longer; NULL: wait */
+	uint64_t size;		 /* from offset on; 0: not known */
+	int (*asks)(void *data); /* likewise, as stop; NULL: nobody */
+	void *data;		 /* for it */
 };
 
 /* They must be read into memory before they can be used. */

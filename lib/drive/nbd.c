@@ -17,7 +17,8 @@
 
 #define LIBRARY "libnbd.so.0"
 #define REMEDY "Debian: apt-get install libnbd0"
-#define MAX_CONNECTIONS 8
+/* As many as serve has threads by default, with those in the background. */
+#define MAX_CONNECTIONS 16
 /* Every server takes requests of this size. */
 #define MAX_REQUEST (UINT64_C(1) << 20)
 #define STEP_MS 100
@@ -97,7 +98,8 @@ struct nbd_image {
 	pthread_mutex_t lock; /* for all below */
 	pthread_cond_t returned;
 	struct connection connections[MAX_CONNECTIONS];
-	unsigned int nr; /* how many the server takes */
+	unsigned int nr;	 /* how many the server takes */
+	unsigned int nr_waiting; /* for one, not in the background */
 };
 
 static bool is_stopped(const struct stop *s)
@@ -141,38 +143,60 @@ static int connect_it(struct nbd_image *n, struct connection *c, const struct st
 	return 0;
 }
 
+/* The server may have been started again with another image. */
+static int connect_again(struct nbd_image *n, struct connection *c, const struct stop *stop)
+{
+	int r = connect_it(n, c, stop);
+
+	return r < 0 || n->lib.get_size(c->nbd) == (int64_t)n->size ? r : -ESTALE;
+}
+
+static struct connection *find_unused(struct nbd_image *n, bool background)
+{
+	if (background && n->nr_waiting)
+		return NULL;
+	for (unsigned int i = 0; i < n->nr; i++)
+		if (!n->connections[i].is_used)
+			return &n->connections[i];
+	return NULL;
+}
+
+static void wait_for_return(struct nbd_image *n)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_nsec += STEP_MS * 1000000L;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_clockwait(&n->returned, &n->lock, CLOCK_MONOTONIC, &until);
+}
+
 /* One that nobody uses; -EINTR. */
-static int take_connection(struct nbd_image *n, const struct stop *stop, struct connection **ret)
+static int take_connection(struct nbd_image *n, bool background, const struct stop *stop, struct connection **ret)
 {
 	int r = 0;
 
-	*ret = NULL;
 	pthread_mutex_lock(&n->lock);
+	n->nr_waiting += !background;
+	*ret = find_unused(n, background);
 	while (!*ret && r >= 0) {
-		struct timespec until;
-
-		for (unsigned int i = 0; i < n->nr && !*ret; i++)
-			*ret = n->connections[i].is_used ? NULL : &n->connections[i];
-		if (*ret)
-			break;
-		clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_nsec += STEP_MS * 1000000L;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		pthread_cond_clockwait(&n->returned, &n->lock, CLOCK_MONOTONIC, &until);
+		wait_for_return(n);
+		*ret = find_unused(n, background);
 		r = is_stopped(stop) ? -EINTR : 0;
 	}
+	n->nr_waiting -= !background;
 	if (*ret)
 		(*ret)->is_used = true;
 	pthread_mutex_unlock(&n->lock);
-	return r;
+	return *ret ? 0 : r;
 }
 
 static void return_connection(struct nbd_image *n, struct connection *c)
 {
 	pthread_mutex_lock(&n->lock);
 	c->is_used = false;
-	pthread_cond_signal(&n->returned);
+	pthread_cond_broadcast(&n->returned);
 	pthread_mutex_unlock(&n->lock);
 }
 
@@ -201,7 +225,8 @@ static int request(struct nbd_image *n, struct connection *c, uint64_t at, void 
 	return r;
 }
 
-int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data)
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, unsigned int flags,
+		   int (*stop)(void *data), void *data)
 {
 	const struct stop s = { stop, data };
 	struct connection *c;
@@ -209,13 +234,13 @@ int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, in
 
 	if (at > n->size || len > n->size - at)
 		return -ENODATA;
-	r = take_connection(n, &s, &c);
+	r = take_connection(n, flags & NBD_BACKGROUND, &s, &c);
 	if (r < 0)
 		return r;
 	if (c->nbd && is_broken(n, c->nbd))
 		disconnect(n, c);
 	if (!c->nbd)
-		r = connect_it(n, c, &s);
+		r = connect_again(n, c, &s);
 	if (r < 0)
 		disconnect(n, c);
 	for (uint64_t done = 0; r >= 0 && done < len; done += MIN(MAX_REQUEST, len - done))
@@ -318,9 +343,10 @@ uint64_t nbd_image_size(const struct nbd_image *n)
 	return 0;
 }
 
-int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data)
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, unsigned int flags,
+		   int (*stop)(void *data), void *data)
 {
-	(void)n, (void)at, (void)buf, (void)len, (void)stop, (void)data;
+	(void)n, (void)at, (void)buf, (void)len, (void)flags, (void)stop, (void)data;
 	return -ENOTSUP;
 }
 

@@ -18,12 +18,18 @@ int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), 
 void nbd_image_close(struct nbd_image *n);
 uint64_t nbd_image_size(const struct nbd_image *n);
 
+enum nbd_read_flags {
+	NBD_BACKGROUND = 1 << 0, /* while all connections are in use, those without this flag come first */
+};
+
 /*
  * May be called by several threads: each has a connection of its own, as far as the server takes them. A connection
  * that has broken is made anew by the next call.
  * @stop: as above, for this call
- * -ENODATA: beyond the end; -EINTR; the server's error; what else fails is -EIO or -ENOTCONN
+ * -ENODATA: beyond the end; -EINTR; -ESTALE: the server has an image of another size now; the server's error; what else
+ * fails is -EIO or -ENOTCONN
  */
-int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, int (*stop)(void *data), void *data);
+int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, unsigned int flags,
+		   int (*stop)(void *data), void *data);
 
 #endif

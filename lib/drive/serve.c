@@ -9,13 +9,19 @@
 #include "lib/drive/action.h"
 #include "lib/drive/fill.h"
 #include "lib/drive/lock.h"
+#include "lib/drive/serve_adopt.h"
 #include "lib/drive/serve_control.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
+#include "lib/drive/serve_prefetch.h"
+#include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_reader.h"
+#include "lib/drive/serve_set.h"
+#include "lib/drive/serve_stale.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
+#include "lib/drive/serve_verify.h"
 #include "lib/drive/serve_work.h"
 #include "lib/kernel/memlock.h"
 #include "lib/log.h"
@@ -23,17 +29,18 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, spare);
+OPTS_CHECK(uffdctl_serve_opts, poison);
 
 static int check_opts(struct uffdctl_serve *s)
 {
 	const struct uffdctl_serve_opts *o = &s->opts;
 	uint64_t flags = UFFDCTL_SERVE_DRY_RUN | UFFDCTL_SERVE_FORCE | UFFDCTL_SERVE_PREFAULT |
-			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY;
+			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET |
+			 UFFDCTL_SERVE_VERIFY | UFFDCTL_SERVE_ADOPT;
 
 	s->source = serve_source(o->source);
 	if (o->flags & ~flags || !s->source || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP ||
-	    o->on_error > UFFDCTL_ON_ERROR_RELEASE || o->spare)
+	    o->on_error > UFFDCTL_ON_ERROR_RELEASE || o->spare || (o->source == UFFDCTL_SERVE_URI) != !!o->from_uri)
 		return fail(s->h->t->u, -EINVAL, "%d: uffdctl_serve_open: unknown flags, source, elsewhere or on_error",
 			    s->h->t->pid);
 	if (!s->source->fills &&
@@ -41,6 +48,9 @@ static int check_opts(struct uffdctl_serve *s)
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: what is kept is complete only when it was prefaulted: until-complete needs prefault",
 			    s->h->t->pid);
+	if ((!s->source->open && o->stale) || (!s->source->fills && o->flags & UFFDCTL_SERVE_VERIFY))
+		return fail(s->h->t->u, -EINVAL,
+			    "%d: uffdctl_serve_open: stale pages need an image, and verifying contents", s->h->t->pid);
 	return 0;
 }
 
@@ -54,6 +64,11 @@ static int stop_spooling(void *data, uint64_t done_bytes, uint64_t total_bytes)
 
 static void set_actions(struct uffdctl_serve *s)
 {
+	static const enum uffdctl_contents contents[] = {
+		[UFFDCTL_SERVE_FD] = UFFDCTL_CONTENTS_FD,
+		[UFFDCTL_SERVE_ZERO] = UFFDCTL_CONTENTS_ZERO,
+		[UFFDCTL_SERVE_URI] = UFFDCTL_CONTENTS_URI,
+	};
 	const struct uffdctl_serve_opts *o = &s->opts;
 	struct uffdctl_action_opts plain = { .size = sizeof(plain) };
 
@@ -63,12 +78,12 @@ static void set_actions(struct uffdctl_serve *s)
 	/* Who else reads is checked by ourselves, and the image may be longer than what is served. */
 	s->fill.flags = UFFDCTL_ACTION_FORCE | UFFDCTL_ACTION_BY_OFFSET |
 			(o->flags & UFFDCTL_SERVE_DRY_RUN ? UFFDCTL_ACTION_DRY_RUN : 0);
-	s->fill.contents = !s->source->fills		     ? UFFDCTL_CONTENTS_NONE
-			   : o->source == UFFDCTL_SERVE_ZERO ? UFFDCTL_CONTENTS_ZERO
-							     : UFFDCTL_CONTENTS_FD;
+	s->fill.contents = contents[o->source];
 	s->fill.from_fd = o->from_fd;
+	s->fill.from_uri = o->from_uri;
 	s->fill.from_offset = o->from_offset;
-	s->fill.elsewhere = o->elsewhere;
+	/* The bitmap says which pages are older than the contents. */
+	s->fill.elsewhere = o->stale ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
 	s->fill.progress = stop_spooling;
 	s->fill.data = s;
 }
@@ -109,10 +124,20 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 	if (r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_FORCE))
 		r = serve_check_reader(s->h);
 	if (r >= 0)
+		r = adopt_look(s);
+	if (r >= 0)
 		r = serve_plan(s, ranges);
 	if (r >= 0)
+		r = set_open(s);
+	if (r >= 0)
 		r = state_open(s);
-	return r < 0 ? r : serve_plan_scan(s);
+	if (r >= 0)
+		r = serve_plan_scan(s);
+	if (r >= 0)
+		r = stale_apply(s);
+	if (r >= 0)
+		r = verify_open(s);
+	return r < 0 ? r : purpose_open(s);
 }
 
 UFFDCTL_EXPORT int uffdctl_serve_open(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges,
@@ -154,14 +179,18 @@ UFFDCTL_EXPORT void uffdctl_serve_stop(struct uffdctl_serve *s)
 
 /* ---- the beginning ---- */
 
-/* The one that fills must not keep others waiting, so there are two at least. */
+/* The one that fills must not keep others waiting, so there are two at least. Those that wait for a server need no CPU. */
+#define MIN_WORKERS 2
+#define MIN_SERVER_WORKERS 8
+
 static unsigned int nr_workers(const struct uffdctl_serve *s)
 {
+	int least = s->opts.source == UFFDCTL_SERVE_URI ? MIN_SERVER_WORKERS : MIN_WORKERS;
 	cpu_set_t cpus;
 
 	if (s->opts.nr_threads)
 		return s->opts.nr_threads;
-	return MAX(sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus), 2);
+	return MAX(sched_getaffinity(0, sizeof(cpus), &cpus) < 0 ? 1 : CPU_COUNT(&cpus), least);
 }
 
 static int start_prefault(struct uffdctl_serve *s)
@@ -188,7 +217,13 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
 	s->began_ns = now_ns(CLOCK_MONOTONIC);
+	r = purpose_start(s);
+	if (r < 0)
+		return r;
+	set_start(s);
 	r = workers_start(m, nr_workers(s));
+	if (r >= 0)
+		r = prefetch_start(s);
 	if (r >= 0)
 		r = start_prefault(s);
 	if (r >= 0)
@@ -215,13 +250,15 @@ static void put_counts(const struct serve_counts *n, struct uffdctl_serve_stats 
 	ret->events = n->events;
 	ret->demand_bytes = n->demand;
 	ret->prefault_bytes = n->prefault;
+	ret->prefetch_bytes = n->prefetch;
+	ret->late = n->late;
 	ret->zero_bytes = n->zero;
 	ret->mapped_bytes = n->mapped;
 	ret->unprotected_bytes = n->unprotected;
 	ret->errors = n->errors;
 }
 
-OPTS_CHECK(uffdctl_serve_stats, end);
+OPTS_CHECK(uffdctl_serve_stats, put_back);
 
 UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret)
 {
@@ -244,12 +281,16 @@ UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_s
 	pthread_mutex_unlock(&s->lock);
 	if (s->prefaulter)
 		serve_add_counts(&sum, &s->prefaulter->counts);
+	for (unsigned int i = 0; s->set && i < s->set->nr_workers; i++)
+		serve_add_counts(&sum, &s->set->workers[i].counts);
+	st.recording = set_recorded(s, &st.touched_bytes);
 	put_counts(&sum, &st);
 	st.held = __atomic_load_n(&s->held, __ATOMIC_RELAXED);
 	st.total_bytes = s->total_bytes;
 	st.done_bytes = s->source->fills ? __atomic_load_n(&s->done_bytes, __ATOMIC_RELAXED) + s->already_bytes
 					 : UFFDCTL_UNKNOWN;
 	st.nr_ranges = s->plan.segs.nr;
+	st.put_back = s->put_back;
 	OUT_PUT(&st, ret);
 	return 0;
 }
@@ -296,6 +337,9 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	}
 	free_memories(s);
 	free(s->prefaulter);
+	set_close(s);
+	verify_close(s);
+	purpose_close(s);
 	stores_free(s, NULL);
 	contents_close(&s->contents);
 	plan_free(&s->plan);

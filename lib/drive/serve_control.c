@@ -8,6 +8,7 @@
 #include "lib/drive/serve_control.h"
 #include "lib/drive/serve_hold.h"
 #include "lib/drive/serve_memory.h"
+#include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_work.h"
@@ -59,6 +60,7 @@ void serve_end_workers(struct uffdctl_serve *s)
 		memory_wake_all(m);
 	if (s->prefaulter)
 		worker_join(s->prefaulter);
+	prefetch_join(s);
 	/* A worker that ends may have taken in a fork. */
 	for (struct serve_memory *first = NULL; first != serve_memories(s);) {
 		first = serve_memories(s);

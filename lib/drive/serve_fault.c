@@ -5,6 +5,8 @@
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_fill.h"
 #include "lib/drive/serve_hold.h"
+#include "lib/drive/serve_purpose.h"
+#include "lib/drive/serve_set.h"
 #include "lib/drive/serve_store.h"
 #include "lib/kernel/uffd.h"
 
@@ -129,6 +131,8 @@ void serve_faults(struct serve_worker *w)
 	struct serve_fault *f = w->faults, *end = f + w->nr_faults;
 	struct uffdctl_range r, woken = { UINT64_MAX, 0 };
 
+	if (w->m->s->set)
+		set_touch(w);
 	if (w->nr_faults > 1)
 		qsort(f, w->nr_faults, sizeof(*f), by_place);
 	w->wakes_later = w->nr_faults > 1 && !w->m->s->source->fills;
@@ -136,6 +140,8 @@ void serve_faults(struct serve_worker *w)
 		enum uffdctl_kind kind = f->kind;
 
 		f = next_run(w->m, f, end, &r);
+		if (purpose_delays(w->m->s))
+			purpose_delay(w->m->s);
 		serve_range(w, kind, r);
 		woken.start = MIN(woken.start, r.start);
 		woken.end = MAX(woken.end, r.end);

@@ -31,7 +31,8 @@ static int read_contents(struct serve_worker *w, const struct claim *c, uint64_t
 	int r = 0;
 
 	for (int i = 0; i < READ_TRIES && !serve_stopping(s); i++) {
-		r = s->source->read(s, c->from, w->c.contents.bytes, len, done);
+		r = s->source->read(w->prefaults ? &s->background : &s->contents, c->from, w->c.contents.bytes, len,
+				    done);
 		*done = round_down(*done, c->task.p->vma.page_size);
 		if (r >= 0 || *done)
 			return r;
@@ -124,6 +125,11 @@ static void end_claim(struct serve_worker *w, struct claim *c, uint64_t done, in
 
 	if (rest.start == rest.end)
 		return;
+	/* It was not tried to the end: who waits is for the next handler. */
+	if (serve_stopping(w->m->s)) {
+		release(c, rest, c->was);
+		return;
+	}
 	/* In the background the next place comes first. */
 	if (w->prefaults && !done) {
 		release(c, rest, SERVE_HELD);

@@ -36,6 +36,8 @@ const char *hold_why(enum uffdctl_kind kind, int err, bool elsewhere)
 		return "the page is mapped elsewhere too, or swapped out, and so may be newer than the contents (--elsewhere=overwrite or keep decides)";
 	if (err == -ENODATA)
 		return "the contents end before this page";
+	if (err == -ESTALE)
+		return "the server has an image of another size than before";
 	if (err == -ENOMEM)
 		return "no memory, or no free huge page, for it";
 	if (err == -EINVAL && kind == UFFDCTL_KIND_MISSING)
@@ -75,7 +77,7 @@ void hold_page(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_ra
 		leave(w, page, err, text);
 		return;
 	}
-	if (!remember(w->m, (struct serve_fault){ page.start, kind }))
+	if (!remember(w->m, (struct serve_fault){ page.start, kind, false }))
 		return;
 	serve_note(s, UFFDCTL_LOG_ERROR, err, page, "%d: %" PRIx64 ": %s: threads that need this page wait",
 		   s->h->t->pid, page.start, text);
@@ -92,7 +94,7 @@ void hold_put_off(struct serve_memory *m, enum uffdctl_kind kind, struct uffdctl
 		if (!place)
 			uffd_wake(m->h.uffd, (struct uffdctl_range){ r.start, r.start + page });
 		else
-			*place = (struct serve_fault){ r.start, kind };
+			*place = (struct serve_fault){ r.start, kind, false };
 	}
 	pthread_mutex_unlock(&m->lock);
 }
@@ -104,7 +106,7 @@ void hold_outside(struct serve_worker *w, uint64_t addr)
 	struct uffdctl_range page = { addr, addr + base_page_size() };
 
 	serve_count(&w->counts.errors, 1);
-	if (remember(w->m, (struct serve_fault){ addr, UFFDCTL_KIND_UNKNOWN }))
+	if (remember(w->m, (struct serve_fault){ addr, UFFDCTL_KIND_UNKNOWN, false }))
 		serve_note(s, UFFDCTL_LOG_ERROR, -ENOENT, page,
 			   "%d: a thread waits at %" PRIx64
 			   ", which is not in the ranges that are served: it is left waiting",

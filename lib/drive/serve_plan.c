@@ -70,7 +70,7 @@ static void warn_unserved(struct uffdctl_serve *s)
 	}
 }
 
-static int find_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, struct plan *plan)
+int serve_plan_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, struct plan *plan)
 {
 	static const struct resolve_op any = {
 		.mode = UFFDCTL_MODE_MISSING | UFFDCTL_MODE_MINOR | UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP,
@@ -306,7 +306,7 @@ static int open_source(struct uffdctl_serve *s, const struct uffdctl_ranges *ran
 	if (r < 0 || !s->contents.ours)
 		return r;
 	s->plan = (struct plan){};
-	r = find_ranges(s, ranges, &s->plan);
+	r = serve_plan_ranges(s, ranges, &s->plan);
 	if (r >= 0 && (s->plan.segs.nr != old.segs.nr || !plan_is_same(&job, &old, &s->plan)))
 		r = fail(s->h->t->u, -ENOENT,
 			 "%d: the mappings of these ranges changed while the contents were read: nothing was done (see uffdctl smaps)",
@@ -349,7 +349,7 @@ int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 {
 	_cleanup_free_ uint64_t *froms = NULL;
 	uint64_t need = 0;
-	int r = find_ranges(s, ranges, &s->plan);
+	int r = serve_plan_ranges(s, ranges, &s->plan);
 
 	if (r >= 0 && !s->plan.segs.nr)
 		r = fail(s->h->t->u, -ENOENT, "%d: nothing is registered there: nothing to serve", s->h->t->pid);

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Serving: brings in, in the background, what nobody has asked for. Steps are small, and what is asked for comes first. */
-#include <poll.h>
 #include <time.h>
 
+#include "lib/drive/serve_background.h"
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_prefault.h"
+#include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_store.h"
-
-/* How long a step waits for workers to be idle: threads that fault all the time must not keep it from going on. */
-#define YIELD_NS UINT64_C(10000000)
-#define LOOK_NS (100 * 1000L)
 
 /* What can't be brought in is tried again, when all else is there, and less and less often. */
 #define RETRY_MS 2000
@@ -24,45 +21,6 @@ struct pass {
 	int retry_ms;
 };
 
-/* ---- room for others ---- */
-
-static bool any_is_busy(const struct serve_memory *m)
-{
-	for (size_t i = 0; i < memory_nr_workers(m); i++)
-		if (__atomic_load_n(&m->workers[i].busy, __ATOMIC_RELAXED))
-			return true;
-	return false;
-}
-
-static void let_others_go_first(struct serve_memory *m)
-{
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + YIELD_NS;
-
-	while (any_is_busy(m) && !serve_stopping(m->s) && now_ns(CLOCK_MONOTONIC) < until)
-		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
-}
-
-static void wait_until_stopped(const struct uffdctl_serve *s, int timeout_ms)
-{
-	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
-
-	poll(&stop, 1, timeout_ms);
-}
-
-/* Until that many bytes are due. */
-static void keep_rate(struct pass *p, uint64_t bytes)
-{
-	struct uffdctl_serve *s = p->w->m->s;
-	uint64_t now = now_ns(CLOCK_MONOTONIC), due;
-
-	p->bytes += bytes;
-	if (!s->opts.rate)
-		return;
-	due = p->began_ns + (uint64_t)((double)p->bytes / (double)s->opts.rate * 1e9);
-	if (due > now)
-		wait_until_stopped(s, (int)MIN((due - now) / 1000000 + 1, UINT64_C(3600000)));
-}
-
 /* ---- a step ---- */
 
 struct step_range {
@@ -71,13 +29,6 @@ struct step_range {
 	bool needed;
 	bool held;
 };
-
-static enum uffdctl_kind kind_for(const struct serve_part *p)
-{
-	if (p->vma.modes & UFFDCTL_MODE_MINOR)
-		return UFFDCTL_KIND_MINOR;
-	return p->vma.modes & UFFDCTL_MODE_MISSING ? UFFDCTL_KIND_MISSING : UFFDCTL_KIND_UNKNOWN;
-}
 
 /* What comes at an address or behind it: pages that are alike. False: nothing. */
 static bool find_step(struct serve_memory *m, uint64_t from, struct step_range *ret)
@@ -95,7 +46,7 @@ static bool find_step(struct serve_memory *m, uint64_t from, struct step_range *
 
 		r.start = MAX(r.start, from);
 		r.end = MIN(r.end, r.start + len);
-		ret->kind = kind_for(p);
+		ret->kind = background_kind(p);
 		ret->needed = ret->kind != UFFDCTL_KIND_UNKNOWN;
 		ret->held = false;
 		if (ret->needed && p->store) {
@@ -113,10 +64,11 @@ static void step(struct pass *p, const struct step_range *st)
 {
 	struct serve_memory *m = p->w->m;
 
-	let_others_go_first(m);
+	background_yield(m);
 	serve_range(p->w, st->kind, st->range);
 	/* With --keep, what minor does not find is what missing would make zeros of: it stays absent. */
-	keep_rate(p, range_len(st->range));
+	p->bytes += range_len(st->range);
+	background_keep_rate(m->s, p->began_ns, p->bytes);
 	p->left += range_len(st->range);
 }
 
@@ -136,13 +88,15 @@ void *serve_prefault(void *arg)
 {
 	struct serve_worker *w = arg;
 	struct uffdctl_serve *s = w->m->s;
-	struct pass p = { .w = w, .began_ns = now_ns(CLOCK_MONOTONIC), .retry_ms = RETRY_MS };
+	struct pass p = { .w = w, .retry_ms = RETRY_MS };
 
+	prefetch_wait(s);
+	p.began_ns = now_ns(CLOCK_MONOTONIC);
 	/* A mapping that moves, and a page that an event has delayed, may be left out by the first one. */
 	do {
 		run_pass(&p);
 		p.tries_held = !p.left && p.held;
-		wait_until_stopped(s, p.tries_held ? p.retry_ms : 1);
+		background_sleep(s, p.tries_held ? p.retry_ms : 1);
 		p.retry_ms = p.tries_held ? MIN(p.retry_ms * 2, MAX_RETRY_MS) : RETRY_MS;
 	} while (s->source->fills && (p.left || p.held) && !serve_stopping(s));
 	__atomic_store_n(&s->prefault_ended, 1, __ATOMIC_RELEASE);

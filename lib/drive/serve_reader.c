@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <time.h>
 
+#include "lib/drive/serve_adopt.h"
 #include "lib/drive/serve_reader.h"
 #include "lib/kernel/iter.h"
 #include "lib/log.h"
@@ -30,12 +31,15 @@ static int check_delivered(struct uffdctl_handle *h)
 
 int serve_check_reader(struct uffdctl_handle *h)
 {
+	_cleanup_free_ char *name = NULL;
 	int reader = handle_reader(h);
 
-	if (reader == READER_WAITING)
+	if (reader == READER_WAITING) {
+		name = adopt_name_reader(h);
 		return fail(h->t->u, -EBUSY,
-			    "%d: a handler reads the messages of fd %d, and each message is read only once: suspend it with SIGSTOP (if it is the only holder, killing it unregisters everything), or use --force",
-			    h->pid, h->fd);
+			    "%d: a handler reads the messages of fd %d: %s; each message is read only once: suspend it with SIGSTOP (if it is the only holder, killing it unregisters everything), or use --force",
+			    h->pid, h->fd, name ?: "it is not known which");
+	}
 	if (reader == READER_DELIVERED)
 		return check_delivered(h);
 	if (reader < 0)

@@ -50,15 +50,16 @@ static void add_counts(struct serve_worker *w, enum serve_op op, bool zeros)
 {
 	const struct tally *t = &w->c.tally;
 	struct serve_counts *n = &w->counts;
+	uint64_t *filled = w->prefetches ? &n->prefetch : w->prefaults ? &n->prefault : &n->demand;
 
 	if (op == SERVE_UNPROTECT_WP || op == SERVE_UNPROTECT_RWP)
 		serve_count(&n->unprotected, t->mapped);
 	else if (zeros)
 		serve_count(&n->zero, t->mapped);
 	else if (op == SERVE_COPY)
-		serve_count(w->prefaults ? &n->prefault : &n->demand, t->mapped);
+		serve_count(filled, t->mapped);
 	else
-		serve_count(w->prefaults ? &n->prefault : &n->demand, t->filled);
+		serve_count(filled, t->filled);
 	if (op == SERVE_CONTINUE || op == SERVE_CONTINUE_QUIETLY || op == SERVE_FILL)
 		serve_count(&n->mapped, t->mapped - t->filled);
 }

@@ -9,6 +9,7 @@
 
 #include "lib/drive/serve_event.h"
 #include "lib/drive/serve_fault.h"
+#include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_work.h"
 #include "lib/log.h"
@@ -47,8 +48,9 @@ static void add_fault(struct serve_worker *w, const struct uffd_msg *msg)
 {
 	enum uffdctl_kind kind = kind_of_message(msg->event, msg->arg.pagefault.flags);
 	uint64_t page = base_page_size();
+	bool write = msg->arg.pagefault.flags & UFFD_PAGEFAULT_FLAG_WRITE;
 
-	w->faults[w->nr_faults++] = (struct serve_fault){ round_down(msg->arg.pagefault.address, page), kind };
+	w->faults[w->nr_faults++] = (struct serve_fault){ round_down(msg->arg.pagefault.address, page), kind, write };
 	/* Kinds of faults have the order of modes. */
 	serve_count(&w->counts.faults[kind - UFFDCTL_KIND_MISSING], 1);
 }
@@ -81,7 +83,7 @@ static int fail_reading(struct serve_worker *w, int err)
 static int read_now(struct serve_worker *w)
 {
 	struct serve_memory *m = w->m;
-	unsigned int room = SERVE_BATCH - w->nr_faults;
+	unsigned int room = purpose_delays(m->s) ? 1 : SERVE_BATCH - w->nr_faults;
 	int nr;
 
 	if (m->has_events) {
@@ -226,7 +228,8 @@ static void serve_deferred(struct serve_worker *w)
 /* Must the next messages be read by another worker, because this one will be busy? */
 static bool gives_lead(const struct serve_worker *w)
 {
-	return memory_nr_workers(w->m) > 1 && (w->m->s->source->slow || w->nr_faults >= MANY);
+	return memory_nr_workers(w->m) > 1 &&
+	       (w->m->s->source->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
 }
 
 static void *work(void *arg)

@@ -71,6 +71,7 @@ enum serve_op {
 struct serve_fault {
 	uint64_t addr;
 	enum uffdctl_kind kind;
+	bool write;
 };
 
 struct serve_memory {
@@ -105,7 +106,7 @@ struct serve_memory {
 
 struct serve_counts {
 	uint64_t faults[UFFDCTL_MAX_MODES];
-	uint64_t events, demand, prefault, zero, mapped, unprotected, errors;
+	uint64_t events, demand, prefault, prefetch, late, zero, mapped, unprotected, errors;
 };
 
 struct serve_worker {
@@ -113,7 +114,8 @@ struct serve_worker {
 	pthread_t thread;
 	bool started, ended;
 	bool leads;
-	bool prefaults;
+	bool prefaults;	  /* or prefetches */
+	bool prefetches;
 	bool wakes_later; /* all whose faults are resolved at a time, once */
 	bool told;	  /* that a page could not be prefaulted */
 	bool busy;	  /* has messages that are not resolved */
@@ -133,8 +135,8 @@ struct serve_source {
 	bool slow;  /* read() may wait */
 	/* Before anything is served; may be NULL. Failures are logged. @need: bytes of the image */
 	int (*open)(struct uffdctl_serve *s, uint64_t need);
-	/* Any number of workers call it at the same time. @at: from the beginning of the image */
-	int (*read)(struct uffdctl_serve *s, uint64_t at, void *buf, uint64_t len, uint64_t *done);
+	/* Any number of workers call it at the same time. @from: s->contents or s->background; @at: in the image */
+	int (*read)(const struct contents *from, uint64_t at, void *buf, uint64_t len, uint64_t *done);
 };
 
 /* NULL: no such source. */
@@ -157,12 +159,14 @@ struct uffdctl_serve {
 	const struct serve_source *source;
 	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
+	struct plan poison; /* what is made to fail */
 	struct filling *filling; /* the fill job's */
-	struct contents contents;
+	struct contents contents, background; /* the same: who reads the second can wait */
 	int pagemap;
 	bool locked, reading;
 	struct serve_store *stores;
 	uint64_t total_bytes, already_bytes;
+	uint64_t put_back; /* threads whose messages were read before us */
 	uint64_t began_ns;
 
 	int state_fd;
@@ -186,6 +190,8 @@ struct uffdctl_serve {
 	bool has_control, has_prefault;
 	pthread_t control;
 	struct serve_worker *prefaulter;
+	struct serve_set *set;	     /* NULL: none is recorded or prefetched */
+	struct serve_before *before; /* for verifying */
 };
 
 /* Hold the gate with others. */

@@ -417,7 +417,7 @@ def errors_arguments_are_escaped():
                 [evil], ["1", evil], [f"--{evil}"], [f"-{evil}"], [f"-q{evil}"], [f"--co={evil}"], [f"--no-such={evil}"],
                 ["-o", evil, "1", "all"], [f"--help={evil}"])]
             lines += [[command, f"--{name}={evil}"] for name in re.findall(r"--([a-z-]+)=", text)
-                      if name not in ("from", "output", "openmetrics", "record", "state")]
+                      if name not in ("from", "output", "openmetrics", "prefetch-set", "record", "record-set", "state")]
         for command in ("report", "set"):  # which miss their first argument first
             lines.remove([command, "1", evil])
         for args in lines:

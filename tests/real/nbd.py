@@ -1,44 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """continue and copy with contents from nbdkit: an image on a server, which may be slow, fail, stop or go away."""
-import contextlib
 import os
-import shutil
 import signal
-import subprocess
 import sys
-import tempfile
 
 sys.path[0] += "/.."
-from harness import PAGE, contains, eq, main, ok, run, skip, spawn, target, test, wait_until
-
-SIZE = 8 << 20
-
-
-@contextlib.contextmanager
-def image(size=SIZE):
-    """A folder with an image of random bytes."""
-    if not shutil.which("nbdkit"):
-        skip("nbdkit is not installed; Debian's package nbdkit, which make check installs, runs this")
-    with tempfile.TemporaryDirectory(prefix="uffdctl-nbd.") as d:
-        with open(f"{d}/image", "wb") as f:
-            f.write(os.urandom(size))
-        yield d
-
-
-@contextlib.contextmanager
-def server(d, *args, filters=(), plugin="file"):
-    """The URI of a server of that image, and its process."""
-    socket = f"{d}/socket"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(socket)
-    p = subprocess.Popen(["nbdkit", "-f", "-U", socket, *(f"--filter={f}" for f in filters), plugin, f"{d}/image", *args],
-                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_until(lambda: os.path.exists(socket), "it listens")
-        yield f"nbd+unix:///?socket={socket}", p
-    finally:
-        p.kill()
-        p.wait()
+from harness import contains, eq, main, ok, run, spawn, target, test, wait_until
+from harness.nbd import NBD_SIZE as SIZE, nbd_image as image, nbd_server as server
 
 
 def same(d, t, m):

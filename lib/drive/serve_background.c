@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: LGPL-2.1-or-later
+/* Serving: what those have in common who bring in what nobody waits for. */
+#include <poll.h>
+#include <time.h>
+
+#include "lib/drive/serve_background.h"
+#include "lib/drive/serve_fault.h"
+#include "lib/drive/serve_store.h"
+
+/* How long a step waits for workers to be idle: threads that fault all the time must not keep it from going on. */
+#define YIELD_NS UINT64_C(10000000)
+#define LOOK_NS (100 * 1000L)
+
+/* ---- room for others ---- */
+
+static bool any_is_busy(const struct serve_memory *m)
+{
+	for (size_t i = 0; i < memory_nr_workers(m); i++)
+		if (__atomic_load_n(&m->workers[i].busy, __ATOMIC_RELAXED))
+			return true;
+	return false;
+}
+
+void background_yield(struct serve_memory *m)
+{
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + YIELD_NS;
+
+	while (any_is_busy(m) && !serve_stopping(m->s) && now_ns(CLOCK_MONOTONIC) < until)
+		nanosleep(&(struct timespec){ .tv_nsec = LOOK_NS }, NULL);
+}
+
+void background_sleep(const struct uffdctl_serve *s, int ms)
+{
+	struct pollfd stop = { .fd = s->stop_fd, .events = POLLIN };
+
+	poll(&stop, 1, ms);
+}
+
+void background_keep_rate(const struct uffdctl_serve *s, uint64_t began_ns, uint64_t bytes)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC), due;
+
+	if (!s->opts.rate)
+		return;
+	due = began_ns + (uint64_t)((double)bytes / (double)s->opts.rate * 1e9);
+	if (due > now)
+		background_sleep(s, (int)MIN((due - now) / 1000000 + 1, UINT64_C(3600000)));
+}
+
+/* ---- pages ---- */
+
+enum uffdctl_kind background_kind(const struct serve_part *p)
+{
+	if (p->vma.modes & UFFDCTL_MODE_MINOR)
+		return UFFDCTL_KIND_MINOR;
+	return p->vma.modes & UFFDCTL_MODE_MISSING ? UFFDCTL_KIND_MISSING : UFFDCTL_KIND_UNKNOWN;
+}
+
+void background_range(struct serve_worker *w, struct uffdctl_range range)
+{
+	struct serve_memory *m = w->m;
+
+	while (range.start < range.end && !serve_stopping(m->s)) {
+		const struct serve_part *p;
+		struct uffdctl_range r = range;
+		enum uffdctl_kind kind = UFFDCTL_KIND_UNKNOWN;
+
+		serve_enter(m);
+		p = memory_part(m, r.start);
+		if (p) {
+			r.end = MIN(r.end, p->part->seg.range.end);
+			kind = part_run(p, &r) == SERVE_NEW ? background_kind(p) : kind;
+		}
+		serve_leave(m);
+		range.start = p ? r.end : range.end;
+		if (kind == UFFDCTL_KIND_UNKNOWN)
+			continue;
+		/* A server is asked by several at a time, who are urgent first. */
+		if (!m->s->contents.nbd)
+			background_yield(m);
+		serve_range(w, kind, r);
+	}
+}
