@@ -43,13 +43,15 @@ static void put_bytes(FILE *f, const struct serve_metrics *m)
 	} ways[] = {
 		{ "demand", offsetof(struct uffdctl_serve_stats, demand_bytes) },
 		{ "prefault", offsetof(struct uffdctl_serve_stats, prefault_bytes) },
+		{ "prefetch", offsetof(struct uffdctl_serve_stats, prefetch_bytes) },
 		{ "zero", offsetof(struct uffdctl_serve_stats, zero_bytes) },
 		{ "keep", offsetof(struct uffdctl_serve_stats, mapped_bytes) },
 	};
 	const char *name = "uffd_filled_bytes_total";
 
-	metrics_family(f, name, "counter",
-		       "Bytes that are there now: filled on demand or in the background, zeros, or kept as they were.");
+	metrics_family(
+		f, name, "counter",
+		"Bytes resolved since the start: filled on demand, in the background or from a working set, zeros, or kept as they were.");
 	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
 		put_name(f, m, name, "by", ways[i].by);
 		fprintf(f, "%" PRIu64 "\n", *(const uint64_t *)((const char *)m->stats + ways[i].at));
@@ -67,6 +69,8 @@ void serve_metrics_put(FILE *f, void *data)
 		   st->events);
 	put_number(f, m, "uffd_serve_errors_total", "counter", "Pages that could not be resolved, each time.",
 		   st->errors);
+	put_number(f, m, "uffd_prefetch_late_total", "counter",
+		   "Pages of the working set that were asked for before they were there.", st->late);
 	put_number(f, m, "uffd_serve_held_pages", "gauge", "Pages whose waiters are held now.", st->held);
 	if (st->done_bytes == UFFDCTL_UNKNOWN || !st->total_bytes)
 		return;

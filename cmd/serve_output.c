@@ -81,7 +81,7 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 		json_number(o, "done", st->done_bytes);
 		json_number(o, "total", st->total_bytes);
 		put(o);
-	} else if (!is_quiet(out)) {
+	} else {
 		printf("serving %d: fd %d, source %s, %" PRIu64 " %s, %" PRIu64 " bytes\n", pid,
 		       uffdctl_handle_fd(d->handle), out->source, st->nr_ranges,
 		       st->nr_ranges == 1 ? "range" : "ranges", st->total_bytes);
@@ -177,7 +177,7 @@ void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats 
 		o = numbers("end", st);
 		json_text(o, "reason", reason);
 		put(o);
-	} else if (!is_quiet(out)) {
+	} else {
 		printf("%s after %.3f s\n", reason, (double)st->passed_ns / 1e9);
 		print_faults(st);
 		print_bytes(out, st);
