@@ -15,8 +15,4 @@ void serve_faults(struct serve_worker *w);
 #define SERVE_RUN_BYTES CONTENTS_BYTES
 void serve_range(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_range range);
 
-/* For a thread outside of its memory's changes: hold the gate with others. */
-void serve_enter(struct serve_memory *m);
-void serve_leave(struct serve_memory *m);
-
 #endif

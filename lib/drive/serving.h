@@ -187,6 +187,19 @@ struct uffdctl_serve {
 	struct serve_worker *prefaulter;
 };
 
+/* Hold the gate with others. */
+static inline void serve_enter(struct serve_memory *m)
+{
+	if (m->has_events)
+		pthread_rwlock_rdlock(&m->gate);
+}
+
+static inline void serve_leave(struct serve_memory *m)
+{
+	if (m->has_events)
+		pthread_rwlock_unlock(&m->gate);
+}
+
 static inline size_t memory_nr_workers(const struct serve_memory *m)
 {
 	return __atomic_load_n(&m->nr_workers, __ATOMIC_ACQUIRE);
