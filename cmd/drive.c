@@ -56,6 +56,10 @@ static error_t add_all(struct drive_options *o, const struct argp_state *state)
 
 static error_t check_arguments(struct drive_options *o, const struct argp_state *state)
 {
+	if (o->finds_no_target)
+		return o->pid || o->name
+			       ? usage_error(state, "a PID and ranges were given, and no process is looked for")
+			       : 0;
 	if (!o->pid && !o->name)
 		return usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
 	if (!o->ranges && o->all_by_default)

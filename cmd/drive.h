@@ -11,6 +11,7 @@ struct drive_options {
 	const char *name; /* %NAME: its PID is still to be found */
 	struct uffdctl_ranges *ranges;
 	bool all_by_default;	 /* RANGE may be missing; the command's parser sets it */
+	bool finds_no_target;	 /* there is no PID and no RANGE; the command's parser sets it, too */
 	bool has_fd;		 /* -f */
 	pid_t holder;		 /* -f PID:FD; 0: the process itself */
 	const char *holder_name; /* -f %NAME:FD */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/contents.h"
 #include "cmd/interrupt.h"
 #include "cmd/serve.h"
 #include "cmd/serve_output.h"
@@ -23,6 +22,9 @@ enum {
 	OPT_ON_ERROR,
 	OPT_STATE,
 	OPT_FORCE,
+	OPT_INJECT,
+	OPT_HANDOFF,
+	OPT_ONCE,
 };
 
 static const struct argp_option serve_options[] = {
@@ -40,20 +42,16 @@ static const struct argp_option serve_options[] = {
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
+	{ "inject", OPT_INJECT, NULL, 0,
+	  "Register the ranges first; if the process has no userfaultfd, make one inside of it by ptrace(2)", 30 },
+	{ "mode", 'm', "MODES", 0,
+	  "With --inject: register for minor faults (the default), missing, wp, rwp, or several, separated by commas",
+	  30 },
+	{ "handoff", OPT_HANDOFF, "SOCKET", 0,
+	  "Listen on SOCKET, and serve each process that hands its userfaultfd over there, as Firecracker does", 40 },
+	{ "once", OPT_ONCE, NULL, 0, "With --handoff: serve the first process only, and end with it", 40 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
-};
-
-struct serve_options {
-	struct drive_options drive;
-	struct progress progress;
-	struct contents_options contents;
-	bool keep;
-	uint64_t flags; /* UFFDCTL_SERVE_* */
-	uint64_t rate;
-	const char *state;
-	unsigned int nr_threads;
-	enum uffdctl_on_error on_error;
 };
 
 const char *const on_error_words[] = {
@@ -65,6 +63,29 @@ const char *const on_error_words[] = {
 };
 
 /* ---- options ---- */
+
+static error_t check_inject(const struct serve_options *o, const struct argp_state *state)
+{
+	if (o->has_modes && !o->drive.inject)
+		return usage_error(state, "--mode needs --inject: only then are ranges registered");
+	if (o->drive.inject && o->drive.has_fd)
+		return usage_error(state, "--inject is for a process without a userfaultfd: --fd names one");
+	return 0;
+}
+
+static error_t check_handoff(const struct serve_options *o, const struct argp_state *state)
+{
+	const struct drive_options *d = &o->drive;
+
+	if (o->once && !o->handoff)
+		return usage_error(state, "--once needs --handoff");
+	if (!o->handoff)
+		return 0;
+	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
+		return usage_error(state,
+				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
+	return 0;
+}
 
 static error_t check(const struct serve_options *o, const struct argp_state *state)
 {
@@ -80,7 +101,7 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 		return usage_error(state, "--rate needs --prefault");
 	if (o->keep && ends && !prefaults)
 		return usage_error(state, "with --keep, --until-complete needs --prefault");
-	return 0;
+	return check_inject(o, state) ?: check_handoff(o, state);
 }
 
 static error_t parse_threads(struct serve_options *o, const char *arg, const struct argp_state *state)
@@ -113,8 +134,35 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		return 0;
 	case 't':
 		return parse_threads(o, arg, state);
+	case 'm':
+		o->has_modes = true;
+		if (uffdctl_modes_parse(arg, &o->modes) < 0)
+			return usage_error(state,
+					   "--mode=%s: write minor, missing, wp, rwp, or several, separated by commas",
+					   arg);
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Other ways to a userfaultfd. */
+static error_t parse_way(struct serve_options *o, int key, char *arg, const struct argp_state *state)
+{
+	switch (key) {
+	case OPT_INJECT:
+		o->drive.inject = true;
+		o->drive.all_by_default = false;
+		return 0;
+	case OPT_HANDOFF:
+		o->handoff = arg;
+		o->drive.finds_no_target = true;
+		return 0;
+	case OPT_ONCE:
+		o->once = true;
+		return 0;
+	default:
+		return parse_value(o, key, arg, state);
 	}
 }
 
@@ -125,6 +173,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case ARGP_KEY_INIT:
 		o->drive.all_by_default = true;
+		o->modes = UFFDCTL_MODE_MINOR;
 		return 0;
 	case OPT_FROM:
 		o->contents.from = arg;
@@ -150,7 +199,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		return check(o, state);
 	default:
-		return parse_value(o, key, arg, state);
+		return parse_way(o, key, arg, state);
 	}
 }
 
@@ -176,6 +225,11 @@ static int is_interrupted(void *data)
 	return interrupted();
 }
 
+const char *serve_source_name(const struct serve_options *o)
+{
+	return o->keep ? "keep" : o->contents.from_zero ? "zero" : "file";
+}
+
 static enum uffdctl_serve_source source(const struct serve_options *o)
 {
 	if (o->keep)
@@ -183,28 +237,31 @@ static enum uffdctl_serve_source source(const struct serve_options *o)
 	return o->contents.from_zero ? UFFDCTL_SERVE_ZERO : UFFDCTL_SERVE_FD;
 }
 
-static int open_serve(struct serving *sv)
+struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
-	static const char *const names[] = {
-		[UFFDCTL_SERVE_KEEP] = "keep", [UFFDCTL_SERVE_FD] = "file", [UFFDCTL_SERVE_ZERO] = "zero"
-	};
-	const struct serve_options *o = sv->options;
-	const struct uffdctl_serve_opts opts = {
-		.size = sizeof(opts),
+	return (struct uffdctl_serve_opts){
+		.size = sizeof(struct uffdctl_serve_opts),
 		.flags = o->flags | UFFDCTL_SERVE_LOCK_MEMORY |
 			 (o->drive.flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_SERVE_DRY_RUN : 0),
 		.source = source(o),
-		.from_fd = sv->contents.from_fd,
-		.from_offset = sv->contents.from_offset,
+		.from_fd = contents->from_fd,
+		.from_offset = contents->from_offset,
 		.rate = o->rate,
 		.state = o->state,
+		.register_modes = o->drive.inject ? o->modes : 0,
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
 		.on_error = o->on_error,
 	};
+}
 
-	sv->out.source = names[opts.source];
+static int open_serve(struct serving *sv)
+{
+	const struct serve_options *o = sv->options;
+	const struct uffdctl_serve_opts opts = serve_opts(o, &sv->contents);
+
+	sv->out.source = serve_source_name(o);
 	return uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
 
@@ -233,19 +290,6 @@ static int follow(struct serving *sv)
 	return 0;
 }
 
-static void sum_up(struct serving *sv)
-{
-	struct messages *m = &sv->drive.inv->messages;
-	const struct uffdctl_serve_stats *st = &sv->stats;
-
-	serve_print_end(&sv->out, st);
-	if (st->lost_notes)
-		note(m, "%d: %" PRIu64 " messages were dropped, because nobody read the output fast enough",
-		     sv->drive.options->pid, st->lost_notes);
-	if (st->end == UFFDCTL_SERVE_FAILED || (st->end != UFFDCTL_SERVE_GONE && st->held))
-		sv->drive.failed = true;
-}
-
 static int do_serve(struct drive *d)
 {
 	struct serving *sv = (struct serving *)d;
@@ -263,8 +307,11 @@ static int do_serve(struct drive *d)
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
 	r = follow(sv);
-	if (r >= 0)
-		sum_up(sv);
+	if (r >= 0) {
+		serve_print_end(&sv->out, &sv->stats);
+		serve_print_lost(&sv->out, &sv->stats);
+		d->failed |= serve_has_failed(&sv->stats);
+	}
 out:
 	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
@@ -282,12 +329,16 @@ static int run_serve(struct invocation *inv)
 	};
 	int status;
 
+	if (o->drive.inject)
+		sv.drive.if_interrupted =
+			"interrupted: no range stays registered; if a userfaultfd was made in it, that stays";
 	sv.out.d = &sv.drive;
 	sv.out.progress = o->progress;
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
-	status = run_drive(&sv.drive, do_serve);
+	status = o->handoff ? sv.opened < 0 ? EXIT_UNDONE : run_handoff(inv, &sv.contents)
+			    : run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
@@ -306,7 +357,7 @@ static const struct option_group serve_groups[] = {
 const struct cmd cmd_serve = {
 	.name = "serve",
 	.summary = "Be the handler: resolve faults as they come, and in the background",
-	.args = "PID [RANGE...]",
+	.args = "PID [RANGE...]\n--handoff=SOCKET",
 	.options = serve_options,
 	.parse = parse_serve,
 	.groups = serve_groups,

@@ -1,7 +1,35 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What others than serve need of its options. */
+/* uffdctl serve: its options, and what its parts share. */
 #ifndef CMD_SERVE_H
 #define CMD_SERVE_H
+
+#include "cmd/contents.h"
+#include "cmd/drive.h"
+#include "cmd/progress.h"
+
+struct serve_options {
+	struct drive_options drive;
+	struct progress progress;
+	struct contents_options contents;
+	bool keep;
+	uint64_t flags; /* UFFDCTL_SERVE_* */
+	uint64_t modes; /* with --inject: register for these */
+	bool has_modes;
+	uint64_t rate;
+	const char *state;
+	unsigned int nr_threads;
+	enum uffdctl_on_error on_error;
+	const char *handoff; /* a socket */
+	bool once;
+};
+
+/* What the options mean to the library. @contents: opened, if there are any */
+struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents);
+/* "keep", "file" or "zero" */
+const char *serve_source_name(const struct serve_options *o);
+
+/* serve_handoff.c: --handoff. Returns an exit status. */
+int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents);
 
 extern const char *const on_error_words[]; /* ended by NULL */
 

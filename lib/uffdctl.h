@@ -1152,7 +1152,7 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_FORCE = 1 << 1,	       /* although another process reads the messages, or may read them */
 	UFFDCTL_SERVE_PREFAULT = 1 << 2,       /* also bring in what nobody has asked for */
 	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
-	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
+	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4, /* mlockall(2), as far as memory is in use; only a warning if that fails */
 };
 
 /* What faults are resolved with. */
@@ -1170,17 +1170,24 @@ enum uffdctl_on_error {
 	UFFDCTL_ON_ERROR_RELEASE, /* end, and unregister all ranges: the process goes on with what is there, or zeros */
 };
 
+struct uffdctl_handoff_region;
+
 struct uffdctl_serve_opts {
 	size_t size;
 	uint64_t flags; /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
 	enum uffdctl_serve_source source;
-	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
-	uint64_t from_offset;	  /* where the image begins in it */
-	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
-	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
-	int (*stop)(void *data);  /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
-	void *data;		  /* for it */
-	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least */
+	int from_fd;	      /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
+	uint64_t from_offset; /* where the image begins in it */
+	uint64_t rate;	      /* prefault: bytes a second; 0: no limit */
+	const char *state;    /* file in which it is recorded what was filled; NULL: none; stays the caller's */
+	/* Register the ranges for these first, unless that is 0; see below for what becomes of it at the end. */
+	uint64_t register_modes;
+	/* Where each range is in the image; without any, files are in it by offset, and anonymous memory in sequence. */
+	const struct uffdctl_handoff_region *regions;
+	size_t nr_regions;
+	int (*stop)(void *data); /* called once a second, and while a pipe is read; non-zero: stop; may be NULL */
+	void *data;		 /* for it */
+	unsigned int nr_threads; /* 0: one for each CPU that may be used, two at least */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
 	enum uffdctl_on_error on_error;
 	unsigned int spare; /* 0 */
@@ -1209,10 +1216,10 @@ struct uffdctl_serve_stats {
 	uint64_t errors;		    /* pages that could not be resolved, each time */
 	uint64_t held;			    /* pages whose waiters are held now */
 	uint64_t lost_notes;		    /* there was no room for */
-	uint64_t done_bytes;		    /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
-	uint64_t total_bytes;		    /* of the ranges */
-	uint64_t nr_ranges;		    /* parts of mappings */
-	uint64_t memories;		    /* userfaultfds: that of the process, and those of children */
+	uint64_t done_bytes;  /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
+	uint64_t total_bytes; /* of the ranges */
+	uint64_t nr_ranges;   /* parts of mappings */
+	uint64_t memories;    /* userfaultfds: that of the process, and those of children */
 	uint64_t passed_ns;
 	uint64_t end; /* enum uffdctl_serve_end */
 };
@@ -1232,6 +1239,8 @@ struct uffdctl_serve;
  * Become the handler of a userfaultfd: check the ranges and lock the userfaultfd against other handlers, and with
  * contents also against other changes of its memory. No message is read before uffdctl_serve_start().
  * @ranges: what is served; all that faults outside is held
+ * What was registered because of register_modes, and had not been before, is unregistered again when it fails, and, with
+ * UFFDCTL_SERVE_KEEP, when it is stopped. With contents it then stays registered, which a note says.
  * @ret: out, close with uffdctl_serve_close() before the handle
  * -EBUSY: another process reads the messages, or has locked the memory; -EOPNOTSUPP: the userfaultfd has an event that
  * can't be followed with this source; -ENOENT: there is nothing to serve; -ENODATA: from_fd is too short; -EINVAL;
@@ -1303,7 +1312,8 @@ struct uffdctl_handoff_region {
 
 /*
  * @socket: connected; belongs to the result, also when the peer keeps it open. After a failure it is still the caller's
- * -ESRCH: the peer is not in our PID namespace. Since 0.1.
+ * -ESRCH: the peer is not in our PID namespace; -EPERM: it is neither our user's nor root's. Root may have all.
+ * Since 0.1.
  */
 int uffdctl_handoff_begin(struct uffdctl *u, int socket, struct uffdctl_handoff **ret);
 void uffdctl_handoff_free(struct uffdctl_handoff *h);
@@ -1313,12 +1323,28 @@ void uffdctl_handoff_free(struct uffdctl_handoff *h);
  * 1: all is there; 0: more must come; -EBADMSG: no known protocol; -EPIPE: the peer has closed it. Since 0.1.
  */
 int uffdctl_handoff_step(struct uffdctl_handoff *h);
-/* Who has connected; the socket; the userfaultfd, which stays h's, or -1; "firecracker", or NULL; by address, or NULL. */
+/* Who has connected; the socket; the userfaultfd, which stays h's, or -1; "firecracker", or NULL; by
+ * address, as an array, or NULL. Since 0.1. */
 pid_t uffdctl_handoff_pid(const struct uffdctl_handoff *h);
 int uffdctl_handoff_socket(const struct uffdctl_handoff *h);
 int uffdctl_handoff_uffd(const struct uffdctl_handoff *h);
 const char *uffdctl_handoff_protocol(const struct uffdctl_handoff *h);
 const struct uffdctl_handoff_region *uffdctl_handoff_region(const struct uffdctl_handoff *h, size_t i);
+
+/* A Unix socket on which processes hand userfaultfds over. */
+struct uffdctl_listener;
+
+/*
+ * @path: made with mode 0600, less the umask; a socket on which nobody listens is replaced
+ * @ret: out, free with uffdctl_handoff_unlisten(), which removes the socket
+ * -EADDRINUSE: somebody listens there; -EEXIST: path is no socket; -ENAMETOOLONG. Since 0.1.
+ */
+int uffdctl_handoff_listen(struct uffdctl *u, const char *path, struct uffdctl_listener **ret);
+void uffdctl_handoff_unlisten(struct uffdctl_listener *l);
+/* For poll(2). */
+int uffdctl_handoff_listener_socket(const struct uffdctl_listener *l);
+/* Who has connected, without waiting: 1: *ret is set; 0: nobody; those of uffdctl_handoff_begin(). Since 0.1. */
+int uffdctl_handoff_accept(struct uffdctl_listener *l, struct uffdctl_handoff **ret);
 
 /* ---- working sets ---- */
 

@@ -158,6 +158,7 @@ static int make_and_take(struct inject *in, void *arg)
 		return r;
 	m->h->pid = m->h->t->pid;
 	m->h->fd = (int)m->uffd;
+	m->h->is_new = true;
 	log_info(m->h->t->u, "%d: made a userfaultfd in it, fd %d", m->h->pid, m->h->fd);
 	return 0;
 }

@@ -162,6 +162,8 @@ struct uffdctl_serve {
 	int pagemap;
 	bool locked, reading;
 	struct serve_store *stores;
+	struct uffdctl_range *own; /* what we have registered */
+	size_t nr_own, own_alloc;
 	uint64_t total_bytes, already_bytes;
 	uint64_t began_ns;
 
