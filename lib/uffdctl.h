@@ -1039,6 +1039,7 @@ enum uffdctl_action_flags {
 	UFFDCTL_ACTION_BY_OFFSET = 1 << 4, /* continue, copy: take contents at the offset of each page in the mapped
 					      file */
 	UFFDCTL_ACTION_OFF = 1 << 5,	   /* writeprotect, rwprotect: remove the marks */
+	UFFDCTL_ACTION_HANDLED = 1 << 6,   /* register: the caller resolves the faults: no warning that nobody does */
 };
 
 /* What pages are filled with. */

@@ -119,7 +119,8 @@ static int take(struct inject *in, struct making *m)
 	int r = pidfd_take_fd(t->pid, t->pidfd, (int)m->uffd, &h->uffd);
 
 	if (r >= 0)
-		r = uffd_handshake(h->uffd, features(), &h->features);
+		r = uffd_handshake(h->uffd, features(), NULL);
+	h->features = features();
 	if (r >= 0)
 		return 0;
 	cleanup_close(&h->uffd);
@@ -210,7 +211,8 @@ int inject_uffd_dry(struct uffdctl_handle *h)
 		return r;
 	r = uffd_create(&h->uffd);
 	if (r >= 0)
-		r = uffd_handshake(h->uffd, features(), &h->features);
+		r = uffd_handshake(h->uffd, features(), NULL);
+	h->features = features();
 	if (r < 0)
 		return fail(h->t->u, r, "%d: a userfaultfd of our own, for a dry run: %s", h->t->pid, strerror(-r));
 	h->pid = h->t->pid;

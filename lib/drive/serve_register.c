@@ -47,7 +47,7 @@ int serve_register(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 {
 	const struct uffdctl_action_opts opts = {
 		.size = sizeof(opts),
-		.flags = s->opts.flags & UFFDCTL_SERVE_DRY_RUN ? UFFDCTL_ACTION_DRY_RUN : 0,
+		.flags = UFFDCTL_ACTION_HANDLED | (s->opts.flags & UFFDCTL_SERVE_DRY_RUN ? UFFDCTL_ACTION_DRY_RUN : 0),
 		.result = on_result,
 		.data = &(struct registering){ .s = s },
 	};

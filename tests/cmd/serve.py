@@ -16,6 +16,7 @@ import time
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
                      pattern_page, run, skip, spawn, target, test, wait_until)
+from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
 SEED, STALE = 9, 1
@@ -25,71 +26,9 @@ KINDS = {"anon": ("anon", PAGE, True), "shmem": ("memfd", PAGE, True), "private"
          "hugetlb-private": ("hugetlb", HUGE, False)}
 
 
-class Serve:
-    """A serve -J that reads messages: .start, and after stop() .objects, .end and .err."""
-
-    def __init__(self, pid, *args, **popen):
-        self.proc = spawn("serve", "-J", pid, *args, **popen)
-        line = self.proc.stdout.readline()
-        if not line:
-            raise Failure(f"serve does not start: {self.proc.stderr.read().decode()}")
-        self.start = json.loads(line)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *exc):
-        self.proc.kill()
-        self.proc.wait()
-
-    def ended(self, rc=0):
-        """Waits for its end; the last object."""
-        out, err = self.proc.communicate(timeout=30 * SLOW)
-        self.err = err.decode()
-        self.objects = [json.loads(line) for line in out.splitlines()]
-        eq(self.proc.returncode, rc, f"exit status; {self.objects[-1:]}; {self.err}")
-        self.end = self.objects[-1]
-        eq(self.end["type"], "end", "the last object")
-        return self.end
-
-    def stop(self, rc=0, sig=signal.SIGINT):
-        self.proc.send_signal(sig)
-        end = self.ended(rc)
-        eq(end["reason"], "stopped", "reason")
-        return end
-
-    def errors(self):
-        return [o["message"] for o in self.objects if o["type"] == "error"]
-
-    def error(self):
-        """The next one, while it runs."""
-        for line in self.proc.stdout:
-            o = json.loads(line)
-            if o["type"] == "error":
-                return o["message"]
-        raise Failure("no error came")
-
-
 def pages(kind, nr):
     """Huge pages for it, and for copies of private ones."""
     return hugepages(2 * nr + 2) if kind == "hugetlb" else contextlib.nullcontext()
-
-
-def touch(t, m, threads=8, **how):
-    return t.touch(id=m["id"], threads=threads, order="random", **{"access": "read", **how})["threads"]
-
-
-def joined(t, threads, timeout_ms=20000):
-    for th in threads:
-        j = t.join(thread=th, timeout_ms=timeout_ms * SLOW)
-        eq((j["done"], j["mismatches"], j["errors"]), (True, 0, 0), "thread")
-
-
-def zeros(t, m, offset=0, size=PAGE, what="zeros"):
-    """These mapped pages are; nobody faults."""
-    with open(f"/proc/{t.pid}/mem", "rb", 0) as mem:
-        mem.seek(m["start"] + offset)
-        eq(mem.read(size) == bytes(size), True, what)
 
 
 # ---- what is resolved, and with what ----
