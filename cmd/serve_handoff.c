@@ -130,8 +130,9 @@ static int serve_guest(struct reception *rc, struct uffdctl_handoff *handoff)
 	g->due_ns = SECOND_NS;
 	r = open_guest(g, rc);
 	if (r < 0) {
-		error(&rc->inv->messages, "%d: the process is not served: its threads that fault wait, or it ends",
-		      g->options.pid);
+		note(&rc->inv->messages,
+		     "%d: the process is not served: threads that fault wait as long as it holds its userfaultfd",
+		     g->options.pid);
 		guest_free(g);
 		return r;
 	}
