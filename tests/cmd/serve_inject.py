@@ -6,9 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 sys.path[0] += "/.."
-from harness import (PAGE, SLOW, Target, contains, eq, fdinfo, image, main, ok, run, skip, spawn, target, test, wait_until)
+from harness import (BUILD, PAGE, SLOW, Target, contains, eq, fdinfo, image, main, ok, run, skip, target, test, wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
@@ -38,11 +39,10 @@ def serve_inject_from(kind, mode, shared=True):
     with plain(kind, shared=shared) as (t, m), image(NR) as img:
         files = len(os.listdir(f"/proc/{t.pid}/fd"))
         args = ("--inject", "-m", mode, "--from", img.name, "--until-complete", t.pid, area(m))
-        for _ in range(1):
-            with Serve(*args) as s:
-                eq((s.start["holder"], s.start["done"]), (t.pid, 0), "start")
-                joined(t, touch(t, m, seed=SEED))
-                end = s.ended(0)
+        with Serve(*args) as s:
+            eq((s.start["holder"], s.start["done"]), (t.pid, 0), "start")
+            joined(t, touch(t, m, seed=SEED))
+            end = s.ended(0)
         eq((end["reason"], end["demand"]), ("complete", NR * PAGE), f"end: {end}")
         eq(registered(t.pid), [], "nothing is registered")
         eq(len(os.listdir(f"/proc/{t.pid}/fd")), files + 1, "one descriptor")
@@ -56,7 +56,7 @@ def serve_inject_from(kind, mode, shared=True):
 def serve_inject_keep_stopped():
     """Ctrl-C: what it has registered is unregistered, what was registered before stays; the process goes on."""
     with plain() as (t, m):
-        n = t.memory("anon", NR * PAGE)
+        n = t.memory("memfd", NR * PAGE)
         run("register", "-q", "--inject", "-m", "missing", t.pid, area(n), check=0)
         with Serve("--inject", "-m", "missing", "--keep", t.pid, area(m), area(n)) as s:
             joined(t, touch(t, m, len=NR // 2 * PAGE) + touch(t, n, len=PAGE))
@@ -69,12 +69,11 @@ def serve_inject_keep_stopped():
 
 @test
 def serve_inject_keep_changed():
-    """Half of it has been replaced by memory that can't be registered, a part is moved: the rest is unregistered all the same."""
-    with plain() as (t, m):
+    """Half of it has been replaced by memory that can't be registered: the rest is unregistered all the same."""
+    with plain() as (t, m), tempfile.NamedTemporaryFile(dir=BUILD) as f:
         with Serve("--inject", "-m", "missing", "--keep", t.pid, area(m)) as s:
             t.munmap(id=m["id"], offset=NR // 4 * PAGE, len=NR // 4 * PAGE)
-            t.map(kind="file", size=NR // 4 * PAGE, path="/proc/self/exe", writable=False, shared=False,
-                  addr=hex(m["start"] + NR // 4 * PAGE))
+            t.map(kind="file", size=NR // 4 * PAGE, path=f.name, shared=False, addr=hex(m["start"] + NR // 4 * PAGE))
             s.stop()
         eq((registered(t.pid), s.err), ([], ""), "nothing is registered")
         joined(t, touch(t, m, len=NR // 4 * PAGE) + touch(t, m, offset=NR // 2 * PAGE, len=NR // 2 * PAGE))
