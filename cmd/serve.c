@@ -45,7 +45,7 @@ static const struct argp_option serve_options[] = {
 	{ "inject", OPT_INJECT, NULL, 0,
 	  "Register the ranges first; if the process has no userfaultfd, make one inside of it by ptrace(2)", 30 },
 	{ "mode", 'm', "MODES", 0,
-	  "With --inject: register for minor faults (the default), missing, wp, rwp, or several, separated by commas",
+	  "With --inject and a command: register for minor, missing, wp, rwp, or several, separated by commas; by default minor, and with a command missing",
 	  30 },
 	{ "handoff", OPT_HANDOFF, "SOCKET", 0,
 	  "Listen on SOCKET, and serve each process that hands its userfaultfd over there, as Firecracker does", 40 },
@@ -66,8 +66,13 @@ const char *const on_error_words[] = {
 
 static error_t check_inject(const struct serve_options *o, const struct argp_state *state)
 {
-	if (o->has_modes && !o->drive.inject)
-		return usage_error(state, "--mode needs --inject: only then are ranges registered");
+	const struct drive_options *d = &o->drive;
+
+	if (o->has_modes && !d->inject && !d->command)
+		return usage_error(state, "--mode needs --inject or a command: only then are ranges registered");
+	if (d->command && (d->has_fd || d->inject || d->flags || o->handoff || o->state))
+		return usage_error(state,
+				   "a command goes with none of --fd, --inject, --handoff, --dry-run and --state");
 	if (o->drive.inject && o->drive.has_fd)
 		return usage_error(state, "--inject is for a process without a userfaultfd: --fd names one");
 	return 0;
@@ -172,8 +177,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		o->drive.all_by_default = true;
-		o->modes = UFFDCTL_MODE_MINOR;
+		o->drive.all_by_default = o->drive.takes_command = true;
 		return 0;
 	case OPT_FROM:
 		o->contents.from = arg;
@@ -209,16 +213,6 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 #define BAR_MS 200
 #define SECOND_NS UINT64_C(1000000000)
 
-struct serving {
-	struct drive drive; /* must be first: do_serve() gets a pointer to it and casts it back */
-	const struct serve_options *options;
-	struct uffdctl_action_opts contents; /* only what describes them */
-	int opened;			     /* the contents: 0, or a negative errno, reported */
-	struct serve_output out;
-	struct uffdctl_serve *serve;
-	struct uffdctl_serve_stats stats;
-};
-
 static int is_interrupted(void *data)
 {
 	(void)data;
@@ -237,6 +231,14 @@ static enum uffdctl_serve_source source(const struct serve_options *o)
 	return o->contents.from_zero ? UFFDCTL_SERVE_ZERO : UFFDCTL_SERVE_FD;
 }
 
+/* What they are registered for; 0: they are registered already. */
+static uint64_t modes(const struct serve_options *o)
+{
+	if (o->has_modes)
+		return o->modes;
+	return o->drive.command ? UFFDCTL_MODE_MISSING : o->drive.inject ? UFFDCTL_MODE_MINOR : 0;
+}
+
 struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
 	return (struct uffdctl_serve_opts){
@@ -248,7 +250,7 @@ struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct
 		.from_offset = contents->from_offset,
 		.rate = o->rate,
 		.state = o->state,
-		.register_modes = o->drive.inject ? o->modes : 0,
+		.register_modes = modes(o),
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
@@ -290,7 +292,16 @@ static int follow(struct serving *sv)
 	return 0;
 }
 
-static int do_serve(struct drive *d)
+static int let_command_go(struct drive *d)
+{
+	int r = uffdctl_child_let_go(d->child);
+
+	if (r >= 0)
+		interrupts_forward(d->options->pid);
+	return r;
+}
+
+int do_serve(struct drive *d)
 {
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
@@ -299,14 +310,20 @@ static int do_serve(struct drive *d)
 		r = open_serve(sv);
 	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
 		goto out;
-	interrupts_ignore_stop();
+	/* A program of ours stops with us, and nobody waits then. */
+	if (!d->child)
+		interrupts_ignore_stop();
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
-	interrupts_call(stop_serve, sv->serve);
+	if (!d->child)
+		interrupts_call(stop_serve, sv->serve);
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
-	r = follow(sv);
+	if (d->child)
+		r = let_command_go(d);
+	if (r >= 0)
+		r = follow(sv);
 	if (r >= 0) {
 		serve_print_end(&sv->out, &sv->stats);
 		serve_print_lost(&sv->out, &sv->stats);
@@ -337,8 +354,11 @@ static int run_serve(struct invocation *inv)
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
-	status = o->handoff ? sv.opened < 0 ? EXIT_UNDONE : run_handoff(inv, &sv.contents)
-			    : run_drive(&sv.drive, do_serve);
+	if (o->drive.command)
+		status = run_command_served(&sv);
+	else
+		status = o->handoff ? sv.opened < 0 ? EXIT_UNDONE : run_handoff(inv, &sv.contents)
+				    : run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
@@ -357,7 +377,7 @@ static const struct option_group serve_groups[] = {
 const struct cmd cmd_serve = {
 	.name = "serve",
 	.summary = "Be the handler: resolve faults as they come, and in the background",
-	.args = "PID [RANGE...]\n--handoff=SOCKET",
+	.args = "PID [RANGE...]\n[RANGE...] -- COMMAND [ARG...]\n--handoff=SOCKET",
 	.options = serve_options,
 	.parse = parse_serve,
 	.groups = serve_groups,

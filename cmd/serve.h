@@ -6,6 +6,7 @@
 #include "cmd/contents.h"
 #include "cmd/drive.h"
 #include "cmd/progress.h"
+#include "cmd/serve_output.h"
 
 struct serve_options {
 	struct drive_options drive;
@@ -13,7 +14,7 @@ struct serve_options {
 	struct contents_options contents;
 	bool keep;
 	uint64_t flags; /* UFFDCTL_SERVE_* */
-	uint64_t modes; /* with --inject: register for these */
+	uint64_t modes; /* register for these */
 	bool has_modes;
 	uint64_t rate;
 	const char *state;
@@ -27,6 +28,22 @@ struct serve_options {
 struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents);
 /* "keep", "file" or "zero" */
 const char *serve_source_name(const struct serve_options *o);
+
+/* The process is d's. */
+int do_serve(struct drive *d);
+
+struct serving {
+	struct drive drive; /* must be first: do_serve() gets a pointer to it and casts it back */
+	const struct serve_options *options;
+	struct uffdctl_action_opts contents; /* only what describes them */
+	int opened;			     /* the contents: 0, or a negative errno, reported */
+	struct serve_output out;
+	struct uffdctl_serve *serve;
+	struct uffdctl_serve_stats stats;
+};
+
+/* serve_command.c: serve -- COMMAND. Returns an exit status. */
+int run_command_served(struct serving *sv);
 
 /* serve_handoff.c: --handoff. Returns an exit status. */
 int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents);

@@ -1300,6 +1300,30 @@ struct uffdctl_zap_opts {
  */
 int uffdctl_zap(struct uffdctl_target *t, const struct uffdctl_ranges *ranges, const struct uffdctl_zap_opts *opts);
 
+/* ---- a program that is started ---- */
+
+/*
+ * A child process, held before its first instruction. Then its stack and what its ELF file and the dynamic linker's have
+ * is mapped, and nothing else. All these functions are for one thread.
+ */
+struct uffdctl_child;
+
+/*
+ * @argv: ended by NULL; argv[0] is looked for in PATH
+ * @ret: out, end with uffdctl_child_end()
+ * Errors of execve(2); -EOPNOTSUPP: it is no 64-bit program, or the processor is another one than x86-64; -EPERM.
+ * Beneath: fork(2), ptrace(2): a program that is set-user-ID runs without that, as under strace(1). Since 0.1.
+ */
+int uffdctl_child_start(struct uffdctl *u, char *const argv[], struct uffdctl_child **ret);
+pid_t uffdctl_child_pid(const struct uffdctl_child *c);
+/* As uffdctl_target_open(); with UFFDCTL_HANDLE_INJECT on it, the child makes the userfaultfd. Close it before c. */
+int uffdctl_child_target(struct uffdctl_child *c, struct uffdctl_target **ret);
+int uffdctl_child_let_go(struct uffdctl_child *c);
+/* Wait until it has ended; its PID is not used again until uffdctl_child_end(). */
+int uffdctl_child_wait(struct uffdctl_child *c);
+/* Free it, and wait for its end; kill it if it is held still. Returns its exit status, or 128 and the signal. */
+int uffdctl_child_end(struct uffdctl_child *c);
+
 /* ---- a userfaultfd that is handed over ---- */
 
 /* What a process sends through a Unix socket: a userfaultfd, and which memory it governs, such as Firecracker does. */
