@@ -67,7 +67,7 @@ void interrupts_forward(pid_t pid)
 			sigaction(sigs[i], &sa, NULL);
 	}
 	/* One that came before, when nothing was to be handed on yet. */
-	if (pid && interrupted())
+	if (pid && __atomic_exchange_n(&has_come, 0, __ATOMIC_RELAXED))
 		kill(pid, SIGTERM);
 }
 

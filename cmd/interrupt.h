@@ -21,7 +21,10 @@ void interrupts_ignore_stop(void);
  */
 void interrupts_call(void (*fn)(void *data), void *data);
 
-/* Hand them on to this process from now on, those of the terminal aside, which it gets by itself. 0: to nobody. */
+/*
+ * Hand them on to this process from now on, those of the terminal aside, which it gets by itself. One that has come
+ * before is handed on as SIGTERM, and forgotten. 0: to nobody.
+ */
 void interrupts_forward(pid_t pid);
 
 /* Has one come? */
