@@ -170,7 +170,7 @@ int launch_call(struct launched *l, long nr, const uint64_t args[6], int64_t *re
 {
 	const struct gadgets g = { .call = l->call };
 	const struct way_back back = { .addr = regs_sp(&l->regs) };
-	struct regs regs;
+	struct regs regs = l->regs;
 	int r;
 
 	regs_call(&l->regs, &g, &back, nr, args, &regs);
