@@ -150,6 +150,8 @@ static uint64_t handle_flags(const struct drive_options *o)
 		flags |= dry ? UFFDCTL_HANDLE_HANDSHAKE_DRY : UFFDCTL_HANDLE_HANDSHAKE;
 	if (o->inject)
 		flags |= dry ? UFFDCTL_HANDLE_INJECT_DRY : UFFDCTL_HANDLE_INJECT;
+	if (o->inject_own)
+		flags |= UFFDCTL_HANDLE_INJECT_OWN;
 	return flags;
 }
 

@@ -21,6 +21,7 @@ struct drive_options {
 	int fd;
 	bool handshake;
 	bool inject;	    /* if there is no userfaultfd */
+	bool inject_own;    /* and only we hold it */
 	unsigned int flags; /* UFFDCTL_ACTION_* */
 	uint64_t wait_lock_ns;
 };

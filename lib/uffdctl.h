@@ -980,6 +980,7 @@ enum uffdctl_handle_flags {
 	UFFDCTL_HANDLE_HANDSHAKE_DRY = 1 << 2, /* for a dry run: accept a userfaultfd without UFFDIO_API */
 	UFFDCTL_HANDLE_INJECT = 1 << 3,	       /* if there is none, make one inside the process, which keeps it */
 	UFFDCTL_HANDLE_INJECT_DRY = 1 << 4,    /* for a dry run: find out whether that can be done */
+	UFFDCTL_HANDLE_INJECT_OWN = 1 << 5,    /* with _INJECT: the process does not keep it: it ends with the handle */
 };
 
 struct uffdctl_handle_opts {
@@ -1009,7 +1010,7 @@ void uffdctl_handle_close(struct uffdctl_handle *h);
  * closing a handle releases the locks of another handle in the same process. Since 0.1.
  */
 void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data), void *data);
-/* The holder of the descriptor, and its number there; -1: with UFFDCTL_HANDLE_INJECT_DRY there is none. */
+/* The holder of the descriptor, which is the caller with UFFDCTL_HANDLE_INJECT_OWN, and its number there; -1: with UFFDCTL_HANDLE_INJECT_DRY there is none. */
 pid_t uffdctl_handle_pid(const struct uffdctl_handle *h);
 int uffdctl_handle_fd(const struct uffdctl_handle *h);
 

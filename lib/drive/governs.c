@@ -142,7 +142,8 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	_cleanup_free_ char *fd = NULL;
 	int r;
 
-	if (h->uffd_id || !segs->nr)
+	/* One that was made inside of the target governs its memory. */
+	if (h->uffd_id || h->is_new || !segs->nr)
 		return 0;
 	fd = handle_describe(h);
 	s.hidden = !sees_all_processes();

@@ -32,6 +32,7 @@
 
 struct making {
 	struct uffdctl_handle *h;
+	bool own;	  /* the target does not keep it */
 	const char *step; /* what has failed in the target */
 	int64_t uffd;	  /* its number there, or a negative errno */
 };
@@ -157,16 +158,18 @@ static int make_and_take(struct inject *in, void *arg)
 		r = take(in, m);
 	if (r < 0)
 		return r;
-	m->h->pid = m->h->t->pid;
-	m->h->fd = (int)m->uffd;
+	m->h->pid = m->own ? getpid() : m->h->t->pid;
+	m->h->fd = m->own ? m->h->uffd : (int)m->uffd;
 	m->h->is_new = true;
+	if (m->own)
+		close_there(in, m->uffd);
 	log_info(m->h->t->u, "%d: made a userfaultfd in it, fd %d", m->h->pid, m->h->fd);
 	return 0;
 }
 
-int inject_uffd(struct uffdctl_handle *h)
+int inject_uffd(struct uffdctl_handle *h, bool own)
 {
-	struct making m = { .h = h };
+	struct making m = { .h = h, .own = own };
 	int r = inject_run(h->t, make_and_take, &m);
 
 	/* The list is older than this userfaultfd. */

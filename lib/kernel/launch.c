@@ -19,14 +19,16 @@
 /* ---- the child ---- */
 
 /* It begins when it is traced. What execve(2) says goes through the other pipe, which it closes if it works. */
-static _Noreturn void be_child(char *const argv[], int begin, int say)
+static _Noreturn void be_child(char *const argv[], const int begin[2], int say)
 {
 	char byte;
 	int err;
 
+	/* If our parent is killed, we read the end of it. */
+	close(begin[1]);
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
-	if (read(begin, &byte, 1) == 1)
+	if (read(begin[0], &byte, 1) == 1)
 		execvp(argv[0], argv);
 	err = errno;
 	if (write(say, &err, sizeof(err)) < 0)
@@ -151,7 +153,7 @@ int launch(char *const argv[], struct launched *ret, const char **step)
 	*step = "fork";
 	ret->pid = fork();
 	if (ret->pid == 0)
-		be_child(argv, begin_pipe[0], say_pipe[1]);
+		be_child(argv, begin_pipe, say_pipe[1]);
 	r = ret->pid < 0 ? -errno : 0;
 	close(begin_pipe[0]);
 	close(say_pipe[1]);

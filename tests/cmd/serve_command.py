@@ -5,9 +5,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 
 sys.path[0] += "/.."
-from harness import HELPERS, PAGE, SLOW, contains, eq, image, main, run, skip, spawn, test
+from harness import HELPERS, PAGE, SLOW, UFFDCTL, contains, eq, image, main, ok, run, skip, spawn, test
 
 NR = 256
 SEED = 9
@@ -61,6 +62,36 @@ def serve_command_program(name, source):
     eq((p.returncode, out, err), (want.returncode, want.stdout, want.stderr), "quiet, and found in PATH")
 
 
+@test
+def serve_command_killed():
+    """With --keep, the program runs on when serve is killed."""
+    p = spawn("serve", "-q", "--keep", "--prefault", "--", "sh", "-c", "echo $$; read x; echo $x; f() { [ $1 = 0 ] || f $(($1 - 1)); }; f 500; echo deep")
+    pid = int(p.stdout.readline())
+    p.kill()
+    p.wait()
+    p.stdin.write(b"line\n")
+    p.stdin.close()
+    eq(p.stdout.read(), b"line\ndeep\n", f"{pid} goes on")
+
+
+@test(limit=200)
+def serve_command_killed_while_held():
+    """Killed at any ptrace call: the program has not begun, and is gone, or it runs."""
+    if not shutil.which("strace"):
+        skip("needs strace")
+    args = ("serve", "-q", "--keep", "--", "sh", "-c", "echo begun")
+    # Not its children: they can't be traced twice.
+    with tempfile.NamedTemporaryFile("r") as f:
+        subprocess.run(["strace", "-qq", "-o", f.name, "-e", "trace=ptrace", UFFDCTL, *args], capture_output=True)
+        calls = f.read().count("ptrace(")
+    ok(calls > 10, f"calls: {calls}")
+    for nr in range(1, calls + 1):
+        r = subprocess.run(["strace", "-qq", "-o", "/dev/null", "-e", f"inject=ptrace:signal=KILL:when={nr}", UFFDCTL, *args],
+                           capture_output=True, timeout=30 * SLOW)
+        # All that holds its stdout has ended.
+        ok(r.stdout in (b"", b"begun\n") and (nr == calls or r.stdout == b""), f"at {nr} of {calls}: {r}")
+
+
 # ---- how it ends ----
 
 @test
@@ -91,9 +122,10 @@ def serve_command_signals(sig):
 
 @test
 def serve_command_as_without():
-    """Signals, working directory and descriptors are what they would be, one descriptor aside."""
+    """Signals, working directory and descriptors are what they would be, with contents one descriptor aside."""
     code = "import os; print([l for l in open('/proc/self/status') if 'Sig' in l and 'SigQ' not in l], os.getcwd(), os.getppid() > 1, sorted(os.listdir('/proc/self/fd')))"
     want = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    eq(run("serve", "-q", "--keep", "--", sys.executable, "-c", code, check=0).out, want.stdout, "with --keep all")
     got = run("serve", "-q", "--zero", "--", sys.executable, "-c", code, check=0)
     eq(eval_list(got.out), sorted([*eval_list(want.stdout), str(len(eval_list(want.stdout)))]), "one more")
     eq(got.out.split("[", 2)[1], want.stdout.split("[", 2)[1], "the rest")

@@ -67,6 +67,25 @@ def serve_inject_keep_stopped():
         zeros(t, m, size=NR * PAGE)
 
 
+@test(each={"int": (signal.SIGINT,), "kill": (signal.SIGKILL,)})
+def serve_inject_keep_ends(sig):
+    """Its userfaultfd is its own: nothing is left in the process, who waits goes on, also when it is killed."""
+    with plain() as (t, m):
+        files = sorted(os.listdir(f"/proc/{t.pid}/fd"))
+        with Serve("--inject", "-m", "missing", "--keep", t.pid, area(m)) as s:
+            eq((s.start["holder"], sorted(os.listdir(f"/proc/{t.pid}/fd"))), (s.proc.pid, files), "who holds it")
+            joined(t, touch(t, m, len=NR // 2 * PAGE))
+            s.proc.send_signal(signal.SIGSTOP)
+            ths = touch(t, m)
+            wait_until(lambda: run("pending", "-J", t.pid).json()["pending"], "they wait")
+            s.proc.send_signal(sig)
+            s.proc.send_signal(signal.SIGCONT)
+            s.proc.wait(timeout=30 * SLOW)
+        joined(t, ths)
+        eq((registered(t.pid), sorted(os.listdir(f"/proc/{t.pid}/fd"))), ([], files), "as before")
+        zeros(t, m, size=NR * PAGE)
+
+
 @test
 def serve_inject_keep_changed():
     """Half of it has been replaced by memory that can't be registered: the rest is unregistered all the same."""
