@@ -121,7 +121,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 X86 := $(filter x86_64,$(shell uname -m))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
 TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults $(if $(X86),target32 steady)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss $(if $(X86),target32 steady)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))

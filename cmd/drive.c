@@ -40,7 +40,13 @@ static error_t parse_fd(struct drive_options *o, char *arg, const struct argp_st
 
 static error_t parse_argument(struct drive_options *o, const char *arg, const struct argp_state *state)
 {
-	if (state->arg_num == 0)
+	bool is_command = o->takes_command && state->quoted && o->nr_quoted;
+
+	if (is_command && state->next > state->argc - o->nr_quoted) {
+		o->command = o->command ?: &state->argv[state->next - 1];
+		return 0;
+	}
+	if (state->arg_num == 0 && !is_command)
 		return parse_pid(state, arg, &o->pid, &o->name);
 	if (!o->ranges && uffdctl_ranges_new(invocation_of(state)->context, &o->ranges) < 0)
 		return ENOMEM;
@@ -56,7 +62,11 @@ static error_t add_all(struct drive_options *o, const struct argp_state *state)
 
 static error_t check_arguments(struct drive_options *o, const struct argp_state *state)
 {
-	if (!o->pid && !o->name)
+	if (o->finds_no_target)
+		return o->pid || o->name
+			       ? usage_error(state, "a PID and ranges were given, and no process is looked for")
+			       : 0;
+	if (!o->pid && !o->name && !o->command)
 		return usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
 	if (!o->ranges && o->all_by_default)
 		return add_all(o, state);
@@ -66,11 +76,23 @@ static error_t check_arguments(struct drive_options *o, const struct argp_state 
 	return 0;
 }
 
+/* Arguments behind "--": argp moves those before it behind it, too. */
+static int count_quoted(const struct argp_state *state)
+{
+	for (int i = 1; i < state->argc; i++)
+		if (!strcmp(state->argv[i], "--"))
+			return state->argc - i - 1;
+	return 0;
+}
+
 static error_t parse_drive(int key, char *arg, struct argp_state *state)
 {
 	struct drive_options *o = state->input;
 
 	switch (key) {
+	case ARGP_KEY_INIT:
+		o->nr_quoted = count_quoted(state);
+		return 0;
 	case 'f':
 		return parse_fd(o, arg, state);
 	case OPT_DRY_RUN:
@@ -128,6 +150,8 @@ static uint64_t handle_flags(const struct drive_options *o)
 		flags |= dry ? UFFDCTL_HANDLE_HANDSHAKE_DRY : UFFDCTL_HANDLE_HANDSHAKE;
 	if (o->inject)
 		flags |= dry ? UFFDCTL_HANDLE_INJECT_DRY : UFFDCTL_HANDLE_INJECT;
+	if (o->inject_own)
+		flags |= UFFDCTL_HANDLE_INJECT_OWN;
 	return flags;
 }
 
@@ -135,7 +159,8 @@ static int open_handle(struct drive *d)
 {
 	const struct drive_options *o = d->options;
 	const struct uffdctl_handle_opts opts = { sizeof(opts), o->ranges, handle_flags(o), o->holder, o->fd };
-	int r = uffdctl_target_open(d->inv->context, o->pid, &d->target);
+	int r = d->child ? uffdctl_child_target(d->child, &d->target)
+			 : uffdctl_target_open(d->inv->context, o->pid, &d->target);
 
 	if (r < 0 || d->needs_no_uffd)
 		return r;

@@ -11,12 +11,17 @@ struct drive_options {
 	const char *name; /* %NAME: its PID is still to be found */
 	struct uffdctl_ranges *ranges;
 	bool all_by_default;	 /* RANGE may be missing; the command's parser sets it */
+	bool takes_command;	 /* RANGE... -- COMMAND [ARG...] is another form; the command's parser sets it */
+	int nr_quoted;		 /* arguments behind "--" */
+	char **command;		 /* NULL: not in this form; ended by NULL */
+	bool finds_no_target;	 /* there is no PID and no RANGE; the command's parser sets it, too */
 	bool has_fd;		 /* -f */
 	pid_t holder;		 /* -f PID:FD; 0: the process itself */
 	const char *holder_name; /* -f %NAME:FD */
 	int fd;
 	bool handshake;
 	bool inject;	    /* if there is no userfaultfd */
+	bool inject_own;    /* and only we hold it */
 	unsigned int flags; /* UFFDCTL_ACTION_* */
 	uint64_t wait_lock_ns;
 };
@@ -32,6 +37,7 @@ struct drive {
 	struct drive_options *options;
 	const char *if_interrupted; /* its meaning, unless the work reports it */
 	bool needs_no_uffd;
+	struct uffdctl_child *child; /* that is held: the process; NULL: it is found by its PID */
 	struct uffdctl_target *target;
 	struct uffdctl_handle *handle; /* NULL: needs_no_uffd */
 	bool failed;

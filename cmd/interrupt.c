@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Ctrl-C and the like. */
+#include <errno.h>
 #include <signal.h>
 #include <stddef.h>
 
@@ -38,6 +39,36 @@ void interrupts_catch(bool changes_nothing)
 		    (old.sa_handler != SIG_IGN || (changes_nothing && sigs[i] == SIGINT)))
 			sigaction(sigs[i], &sa, NULL);
 	}
+}
+
+static pid_t forward_to;
+
+static void on_forward(int sig, siginfo_t *si, void *context)
+{
+	pid_t pid = __atomic_load_n(&forward_to, __ATOMIC_ACQUIRE);
+	int saved = errno;
+
+	(void)context;
+	if (pid && si->si_code != SI_KERNEL)
+		kill(pid, sig);
+	errno = saved;
+}
+
+void interrupts_forward(pid_t pid)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct sigaction sa = { .sa_sigaction = on_forward, .sa_flags = SA_RESTART | SA_SIGINFO };
+
+	__atomic_store_n(&forward_to, pid, __ATOMIC_RELEASE);
+	for (size_t i = 0; pid && i < sizeof(sigs) / sizeof(sigs[0]); i++) {
+		struct sigaction old;
+
+		if (sigaction(sigs[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			sigaction(sigs[i], &sa, NULL);
+	}
+	/* One that came before, when nothing was to be handed on yet. */
+	if (pid && __atomic_exchange_n(&has_come, 0, __ATOMIC_RELAXED))
+		kill(pid, SIGTERM);
 }
 
 void interrupts_ignore_stop(void)

@@ -4,6 +4,7 @@
 #define CMD_INTERRUPT_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 /*
  * From now on these signals stop the work cleanly instead of killing us.
@@ -19,6 +20,12 @@ void interrupts_ignore_stop(void);
  * this is called by the thread that gets the signals.
  */
 void interrupts_call(void (*fn)(void *data), void *data);
+
+/*
+ * Hand them on to this process from now on, those of the terminal aside, which it gets by itself. One that has come
+ * before is handed on as SIGTERM, and forgotten. 0: to nobody.
+ */
+void interrupts_forward(pid_t pid);
 
 /* Has one come? */
 bool interrupted(void);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/contents.h"
 #include "cmd/interrupt.h"
 #include "cmd/metrics_file.h"
 #include "cmd/serve.h"
@@ -29,6 +28,9 @@ enum {
 	OPT_METRICS,
 	OPT_FORCE,
 	OPT_ADOPT,
+	OPT_INJECT,
+	OPT_HANDOFF,
+	OPT_ONCE,
 };
 
 static const struct argp_option serve_options[] = {
@@ -51,22 +53,16 @@ static const struct argp_option serve_options[] = {
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
 	{ "adopt", OPT_ADOPT, NULL, 0, "Take over from a handler that has died or hangs, and say what it has left",
 	  20 },
+	{ "inject", OPT_INJECT, NULL, 0,
+	  "Register the ranges first; if the process has no userfaultfd, make one inside of it by ptrace(2)", 30 },
+	{ "mode", 'm', "MODES", 0,
+	  "With --inject and a command: register for minor, missing, wp, rwp, or several, separated by commas; by default minor, and with a command missing",
+	  30 },
+	{ "handoff", OPT_HANDOFF, "SOCKET", 0,
+	  "Listen on SOCKET, and serve each process that hands its userfaultfd over there, as Firecracker does", 40 },
+	{ "once", OPT_ONCE, NULL, 0, "With --handoff: serve the first process only, and end with it", 40 },
 	{ "force", OPT_FORCE, NULL, 0, "Serve although another process reads the messages, or may read them", 20 },
 	{}
-};
-
-struct serve_options {
-	struct drive_options drive;
-	struct progress progress;
-	struct contents_options contents;
-	struct serve_set_options set;
-	struct serve_trial_options trial;
-	bool keep;
-	uint64_t flags; /* UFFDCTL_SERVE_* */
-	uint64_t rate;
-	const char *state, *metrics;
-	unsigned int nr_threads;
-	enum uffdctl_on_error on_error;
 };
 
 const char *const on_error_words[] = {
@@ -78,6 +74,34 @@ const char *const on_error_words[] = {
 };
 
 /* ---- options ---- */
+
+static error_t check_inject(const struct serve_options *o, const struct argp_state *state)
+{
+	const struct drive_options *d = &o->drive;
+
+	if (o->has_modes && !d->inject && !d->command)
+		return usage_error(state, "--mode needs --inject or a command: only then are ranges registered");
+	if (d->command && (d->has_fd || d->inject || d->flags || o->handoff || o->state))
+		return usage_error(state,
+				   "a command goes with none of --fd, --inject, --handoff, --dry-run and --state");
+	if (o->drive.inject && o->drive.has_fd)
+		return usage_error(state, "--inject is for a process without a userfaultfd: --fd names one");
+	return 0;
+}
+
+static error_t check_handoff(const struct serve_options *o, const struct argp_state *state)
+{
+	const struct drive_options *d = &o->drive;
+
+	if (o->once && !o->handoff)
+		return usage_error(state, "--once needs --handoff");
+	if (!o->handoff)
+		return 0;
+	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
+		return usage_error(state,
+				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
+	return 0;
+}
 
 static error_t check(const struct serve_options *o, const struct argp_state *state)
 {
@@ -103,7 +127,7 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 		return usage_error(state, "--rate needs --prefault or --prefetch-set");
 	if (o->keep && ends && !prefaults)
 		return usage_error(state, "with --keep, --until-complete needs --prefault");
-	return 0;
+	return check_inject(o, state) ?: check_handoff(o, state);
 }
 
 static error_t parse_threads(struct serve_options *o, const char *arg, const struct argp_state *state)
@@ -136,8 +160,35 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		return 0;
 	case 't':
 		return parse_threads(o, arg, state);
+	case 'm':
+		o->has_modes = true;
+		if (uffdctl_modes_parse(arg, &o->modes) < 0)
+			return usage_error(state,
+					   "--mode=%s: write minor, missing, wp, rwp, or several, separated by commas",
+					   arg);
+		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* Other ways to a userfaultfd. */
+static error_t parse_way(struct serve_options *o, int key, char *arg, const struct argp_state *state)
+{
+	switch (key) {
+	case OPT_INJECT:
+		o->drive.inject = true;
+		o->drive.all_by_default = false;
+		return 0;
+	case OPT_HANDOFF:
+		o->handoff = arg;
+		o->drive.finds_no_target = true;
+		return 0;
+	case OPT_ONCE:
+		o->once = true;
+		return 0;
+	default:
+		return parse_value(o, key, arg, state);
 	}
 }
 
@@ -147,7 +198,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case ARGP_KEY_INIT:
-		o->drive.all_by_default = true;
+		o->drive.all_by_default = o->drive.takes_command = true;
 		return 0;
 	case OPT_FROM:
 		o->contents.from = arg;
@@ -179,7 +230,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_END:
 		return check(o, state);
 	default:
-		return parse_value(o, key, arg, state);
+		return parse_way(o, key, arg, state);
 	}
 }
 
@@ -189,63 +240,65 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 #define BAR_MS 200
 #define SECOND_NS UINT64_C(1000000000)
 
-struct serving {
-	struct drive drive; /* must be first: do_serve() gets a pointer to it and casts it back */
-	const struct serve_options *options;
-	struct uffdctl_action_opts contents; /* only what describes them */
-	int opened;			     /* the contents: 0, or a negative errno, reported */
-	struct serve_output out;
-	struct metrics_file metrics;
-	struct uffdctl_serve *serve;
-	struct uffdctl_serve_stats stats;
-	struct uffdctl_workset *prefetch; /* or NULL */
-	uint8_t *stale;			  /* likewise */
-	bool records;			  /* what is touched is still to be written */
-};
-
 static int is_interrupted(void *data)
 {
 	(void)data;
 	return interrupted();
 }
 
-static enum uffdctl_serve_source source(const struct serving *sv)
+const char *serve_source_name(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
-	if (sv->options->keep)
-		return UFFDCTL_SERVE_KEEP;
-	if (sv->options->contents.from_zero)
-		return UFFDCTL_SERVE_ZERO;
-	return sv->contents.contents == UFFDCTL_CONTENTS_URI ? UFFDCTL_SERVE_URI : UFFDCTL_SERVE_FD;
+	if (contents->contents == UFFDCTL_CONTENTS_URI)
+		return "server";
+	return o->keep ? "keep" : o->contents.from_zero ? "zero" : "file";
 }
 
-static int open_serve(struct serving *sv)
+static enum uffdctl_serve_source source(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
-	static const char *const names[] = { [UFFDCTL_SERVE_KEEP] = "keep",
-					     [UFFDCTL_SERVE_FD] = "file",
-					     [UFFDCTL_SERVE_ZERO] = "zero",
-					     [UFFDCTL_SERVE_URI] = "server" };
-	const struct serve_options *o = sv->options;
-	struct uffdctl_serve_opts opts = {
-		.size = sizeof(opts),
+	if (o->keep)
+		return UFFDCTL_SERVE_KEEP;
+	if (o->contents.from_zero)
+		return UFFDCTL_SERVE_ZERO;
+	return contents->contents == UFFDCTL_CONTENTS_URI ? UFFDCTL_SERVE_URI : UFFDCTL_SERVE_FD;
+}
+
+/* What they are registered for; 0: they are registered already. */
+static uint64_t modes(const struct serve_options *o)
+{
+	if (o->has_modes)
+		return o->modes;
+	return o->drive.command ? UFFDCTL_MODE_MISSING : o->drive.inject ? UFFDCTL_MODE_MINOR : 0;
+}
+
+struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents)
+{
+	return (struct uffdctl_serve_opts){
+		.size = sizeof(struct uffdctl_serve_opts),
 		.flags = o->flags | UFFDCTL_SERVE_LOCK_MEMORY |
 			 (o->drive.flags & UFFDCTL_ACTION_DRY_RUN ? UFFDCTL_SERVE_DRY_RUN : 0),
-		.source = source(sv),
-		.from_uri = sv->contents.from_uri,
-		.from_fd = sv->contents.from_fd,
-		.from_offset = sv->contents.from_offset,
+		.source = source(o, contents),
+		.from_uri = contents->from_uri,
+		.from_fd = contents->from_fd,
+		.from_offset = contents->from_offset,
 		.rate = o->rate,
 		.state = o->state,
+		.register_modes = modes(o),
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
 		.on_error = o->on_error,
 	};
+}
 
+static int open_serve(struct serving *sv)
+{
+	const struct serve_options *o = sv->options;
+	struct uffdctl_serve_opts opts = serve_opts(o, &sv->contents);
 	int r = serve_set_open(sv->drive.inv, &o->set, &opts, &sv->prefetch);
 
 	if (r >= 0)
 		r = serve_trial_open(sv->drive.inv, &o->trial, &opts, &sv->stale);
-	sv->out.source = names[opts.source];
+	sv->out.source = serve_source_name(o, &sv->contents);
 	return r < 0 ? r : uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
 
@@ -294,21 +347,16 @@ static int follow(struct serving *sv)
 	return 0;
 }
 
-static void sum_up(struct serving *sv)
+static int let_command_go(struct drive *d)
 {
-	struct messages *m = &sv->drive.inv->messages;
-	const struct uffdctl_serve_stats *st = &sv->stats;
+	int r = uffdctl_child_let_go(d->child);
 
-	serve_print_end(&sv->out, st);
-	write_metrics(sv);
-	if (st->lost_notes)
-		note(m, "%d: %" PRIu64 " messages were dropped, because nobody read the output fast enough",
-		     sv->drive.options->pid, st->lost_notes);
-	if (st->end == UFFDCTL_SERVE_FAILED || (st->end != UFFDCTL_SERVE_GONE && st->held))
-		sv->drive.failed = true;
+	if (r >= 0)
+		interrupts_forward(d->options->pid);
+	return r;
 }
 
-static int do_serve(struct drive *d)
+int do_serve(struct drive *d)
 {
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
@@ -319,20 +367,30 @@ static int do_serve(struct drive *d)
 		r = open_serve(sv);
 	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
 		goto out;
-	interrupts_ignore_stop();
+	/* A program of ours stops with us, and nobody waits then. */
+	if (!d->child)
+		interrupts_ignore_stop();
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
 	sv->records = sv->options->set.record;
-	interrupts_call(stop_serve, sv->serve);
+	if (!d->child)
+		interrupts_call(stop_serve, sv->serve);
 	uffdctl_serve_stats(sv->serve, &sv->stats);
 	serve_print_start(&sv->out, &sv->stats);
 	write_metrics(sv);
-	r = follow(sv);
-	if (r >= 0 && sv->options->trial.verify && serve_verify(&sv->out, sv->serve) < 0)
-		d->failed = true;
+	if (d->child)
+		r = let_command_go(d);
 	if (r >= 0)
-		sum_up(sv);
+		r = follow(sv);
+	if (r >= 0) {
+		if (sv->options->trial.verify && serve_verify(&sv->out, sv->serve) < 0)
+			d->failed = true;
+		serve_print_end(&sv->out, &sv->stats);
+		write_metrics(sv);
+		serve_print_lost(&sv->out, &sv->stats);
+		d->failed |= serve_has_failed(&sv->stats);
+	}
 out:
 	interrupts_call(NULL, NULL);
 	uffdctl_serve_close(sv->serve);
@@ -353,13 +411,22 @@ static int run_serve(struct invocation *inv)
 	};
 	int status;
 
+	/* If we are killed, the kernel unregisters all, and that is right where nothing is filled. */
+	o->drive.inject_own = o->keep;
+	if (o->drive.inject)
+		sv.drive.if_interrupted =
+			"interrupted: no range stays registered; if a userfaultfd was made in it, that stays";
 	sv.out.d = &sv.drive;
 	sv.out.progress = o->progress;
 	sv.out.has_set = o->set.record || o->set.prefetch;
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
-	status = run_drive(&sv.drive, do_serve);
+	if (o->drive.command)
+		status = run_command_served(&sv);
+	else
+		status = o->handoff ? sv.opened < 0 ? EXIT_UNDONE : run_handoff(inv, &sv.contents)
+				    : run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
 	uffdctl_ranges_free(o->trial.fail);
 	if (contents_given(&o->contents))
@@ -381,7 +448,7 @@ static const struct option_group serve_groups[] = {
 const struct cmd cmd_serve = {
 	.name = "serve",
 	.summary = "Be the handler: resolve faults as they come, and with --prefault all others",
-	.args = "PID [RANGE...]",
+	.args = "PID [RANGE...]\n[RANGE...] -- COMMAND [ARG...]\n--handoff=SOCKET",
 	.options = serve_options,
 	.parse = parse_serve,
 	.groups = serve_groups,

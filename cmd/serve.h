@@ -1,7 +1,61 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What others than serve need of its options. */
+/* uffdctl serve: its options, and what its parts share. */
 #ifndef CMD_SERVE_H
 #define CMD_SERVE_H
+
+#include "cmd/contents.h"
+#include "cmd/drive.h"
+#include "cmd/metrics_file.h"
+#include "cmd/progress.h"
+#include "cmd/serve_output.h"
+#include "cmd/serve_set.h"
+#include "cmd/serve_trial.h"
+
+struct serve_options {
+	struct drive_options drive;
+	struct progress progress;
+	struct contents_options contents;
+	struct serve_set_options set;
+	struct serve_trial_options trial;
+	bool keep;
+	uint64_t flags; /* UFFDCTL_SERVE_* */
+	uint64_t modes; /* register for these */
+	bool has_modes;
+	uint64_t rate;
+	const char *state, *metrics;
+	unsigned int nr_threads;
+	enum uffdctl_on_error on_error;
+	const char *handoff; /* a socket */
+	bool once;
+};
+
+/* What the options mean to the library. @contents: opened, if there are any */
+struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents);
+/* "keep", "file", "server" or "zero" */
+const char *serve_source_name(const struct serve_options *o, const struct uffdctl_action_opts *contents);
+
+/* The process is d's. */
+int do_serve(struct drive *d);
+
+struct serving {
+	struct drive drive; /* must be first: do_serve() gets a pointer to it and casts it back */
+	const struct serve_options *options;
+	struct uffdctl_action_opts contents; /* only what describes them */
+	int opened;			     /* the contents: 0, or a negative errno, reported */
+	struct serve_output out;
+	struct metrics_file metrics;
+	struct uffdctl_serve *serve;
+	struct uffdctl_serve_stats stats;
+	struct uffdctl_workset *prefetch; /* or NULL */
+	uint8_t *stale;			  /* likewise */
+	bool records;			  /* what is touched is still to be written */
+};
+
+/* serve_command.c: serve -- COMMAND. Returns an exit status. */
+int run_command_served(struct serving *sv);
+
+/* serve_handoff.c: --handoff. Returns an exit status. */
+int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents);
 
 extern const char *const on_error_words[]; /* ended by NULL */
 

@@ -17,6 +17,12 @@ static bool is_quiet(const struct serve_output *out)
 	return out->d->inv->messages.quiet;
 }
 
+/* Beside the output of a command, -q is for these lines, too. */
+static bool prints_lines(const struct serve_output *out)
+{
+	return !is_quiet(out) || !out->d->options->command;
+}
+
 /* A script waits for lines: each is written at once. */
 static void put(json_object *o)
 {
@@ -35,11 +41,12 @@ static void add_faults(json_object *o, const struct uffdctl_serve_stats *st)
 		json_number(faults, name, st->faults[i]);
 }
 
-static json_object *numbers(const char *type, const struct uffdctl_serve_stats *st)
+static json_object *numbers(const struct serve_output *out, const char *type, const struct uffdctl_serve_stats *st)
 {
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", type);
+	json_pid(o, "pid", out->d->options->pid);
 	json_number(o, "duration_ns", st->passed_ns);
 	add_faults(o, st);
 	json_number(o, "events", st->events);
@@ -81,7 +88,7 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 		json_number(o, "done", st->done_bytes);
 		json_number(o, "total", st->total_bytes);
 		put(o);
-	} else {
+	} else if (prints_lines(out)) {
 		printf("serving %d: fd %d, source %s, %" PRIu64 " %s, %" PRIu64 " bytes\n", pid,
 		       uffdctl_handle_fd(d->handle), out->source, st->nr_ranges,
 		       st->nr_ranges == 1 ? "range" : "ranges", st->total_bytes);
@@ -91,11 +98,12 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 
 /* ---- notes ---- */
 
-static void print_object(const struct uffdctl_serve_note *n)
+static void print_object(const struct serve_output *out, const struct uffdctl_serve_note *n)
 {
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", "note");
+	json_pid(o, "pid", out->d->options->pid);
 	json_text(o, "message", n->text);
 	put(o);
 }
@@ -108,7 +116,7 @@ void serve_print_note(void *data, const struct uffdctl_serve_note *n)
 	progress_end(&out->progress);
 	if (n->level > UFFDCTL_LOG_ERROR) {
 		if (is_json(out))
-			print_object(n);
+			print_object(out, n);
 		if (n->level <= UFFDCTL_LOG_NOTICE || out->d->inv->verbose)
 			note(m, "%s", n->text);
 		return;
@@ -126,7 +134,7 @@ void serve_print_note(void *data, const struct uffdctl_serve_note *n)
 void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
 	if (is_json(out))
-		put(numbers("progress", st));
+		put(numbers(out, "progress", st));
 }
 
 bool serve_shows_bar(const struct serve_output *out)
@@ -142,10 +150,17 @@ void serve_show_progress(struct serve_output *out, const struct uffdctl_serve_st
 
 /* ---- the end ---- */
 
-static void print_faults(const struct uffdctl_serve_stats *st)
+static void print_pid(const struct serve_output *out)
+{
+	if (out->of_several)
+		printf("%d: ", out->d->options->pid);
+}
+
+static void print_faults(const struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
 	const char *name, *before = "";
 
+	print_pid(out);
 	fputs("faults: ", stdout);
 	for (unsigned int i = 0; (name = uffdctl_mode_name(i)); i++, before = ", ")
 		printf("%s%s %" PRIu64, before, name, st->faults[i]);
@@ -154,17 +169,24 @@ static void print_faults(const struct uffdctl_serve_stats *st)
 
 static void print_bytes(const struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
+	print_pid(out);
 	printf("bytes: filled on demand %" PRIu64 ", in the background %" PRIu64 "; zeros %" PRIu64
 	       "; mapped as they were %" PRIu64 "; unprotected %" PRIu64 "\n",
 	       st->demand_bytes, st->prefault_bytes, st->zero_bytes, st->mapped_bytes, st->unprotected_bytes);
-	if (st->done_bytes != UFFDCTL_UNKNOWN)
+	if (st->done_bytes != UFFDCTL_UNKNOWN) {
+		print_pid(out);
 		printf("there: %" PRIu64 " of %" PRIu64 " bytes\n", st->done_bytes, st->total_bytes);
-	if (out->has_set)
+	}
+	if (out->has_set) {
+		print_pid(out);
 		printf("working set: %" PRIu64 " bytes recorded, %" PRIu64
 		       " prefetched; pages that came too late: %" PRIu64 "\n",
 		       st->touched_bytes, st->prefetch_bytes, st->late);
-	if (st->errors)
-		printf("errors: %" PRIu64 "; pages that threads may wait for: %" PRIu64 "\n", st->errors, st->held);
+	}
+	if (!st->errors)
+		return;
+	print_pid(out);
+	printf("errors: %" PRIu64 "; pages that threads may wait for: %" PRIu64 "\n", st->errors, st->held);
 }
 
 void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats *st)
@@ -174,12 +196,27 @@ void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats 
 
 	progress_end(&out->progress);
 	if (is_json(out)) {
-		o = numbers("end", st);
+		o = numbers(out, "end", st);
 		json_text(o, "reason", reason);
 		put(o);
-	} else {
+	} else if (prints_lines(out)) {
+		print_pid(out);
 		printf("%s after %.3f s\n", reason, (double)st->passed_ns / 1e9);
-		print_faults(st);
+		print_faults(out, st);
 		print_bytes(out, st);
 	}
+	fflush(stdout);
+}
+
+void serve_print_lost(const struct serve_output *out, const struct uffdctl_serve_stats *st)
+{
+	if (st->lost_notes)
+		note(&out->d->inv->messages,
+		     "%d: %" PRIu64 " messages were dropped, because nobody read the output fast enough",
+		     out->d->options->pid, st->lost_notes);
+}
+
+bool serve_has_failed(const struct uffdctl_serve_stats *st)
+{
+	return st->end == UFFDCTL_SERVE_FAILED || (st->end != UFFDCTL_SERVE_GONE && st->held);
 }

@@ -10,6 +10,7 @@ struct serve_output {
 	struct drive *d;
 	const char *source; /* "keep", "file", "zero", "server" */
 	bool has_set;	    /* one is recorded or prefetched */
+	bool of_several;    /* lines say which process they are about */
 	struct progress progress;
 	struct uffdctl_serve_stats last; /* what was printed */
 };
@@ -24,5 +25,9 @@ void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_s
 bool serve_shows_bar(const struct serve_output *out);
 void serve_show_progress(struct serve_output *out, const struct uffdctl_serve_stats *st);
 void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats *st);
+/* After that: notes that were dropped. */
+void serve_print_lost(const struct serve_output *out, const struct uffdctl_serve_stats *st);
+/* Is the exit status 1 because of it? */
+bool serve_has_failed(const struct uffdctl_serve_stats *st);
 
 #endif

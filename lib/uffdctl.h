@@ -980,6 +980,7 @@ enum uffdctl_handle_flags {
 	UFFDCTL_HANDLE_HANDSHAKE_DRY = 1 << 2, /* for a dry run: accept a userfaultfd without UFFDIO_API */
 	UFFDCTL_HANDLE_INJECT = 1 << 3,	       /* if there is none, make one inside the process, which keeps it */
 	UFFDCTL_HANDLE_INJECT_DRY = 1 << 4,    /* for a dry run: find out whether that can be done */
+	UFFDCTL_HANDLE_INJECT_OWN = 1 << 5,    /* with _INJECT: the process does not keep it: it ends with the handle */
 };
 
 struct uffdctl_handle_opts {
@@ -1009,7 +1010,7 @@ void uffdctl_handle_close(struct uffdctl_handle *h);
  * closing a handle releases the locks of another handle in the same process. Since 0.1.
  */
 void uffdctl_handle_wait_lock(struct uffdctl_handle *h, uint64_t wait_ns, int (*stop)(void *data), void *data);
-/* The holder of the descriptor, and its number there; -1: with UFFDCTL_HANDLE_INJECT_DRY there is none. */
+/* The holder of the descriptor, which is the caller with UFFDCTL_HANDLE_INJECT_OWN, and its number there; -1: with UFFDCTL_HANDLE_INJECT_DRY there is none. */
 pid_t uffdctl_handle_pid(const struct uffdctl_handle *h);
 int uffdctl_handle_fd(const struct uffdctl_handle *h);
 
@@ -1039,6 +1040,7 @@ enum uffdctl_action_flags {
 	UFFDCTL_ACTION_BY_OFFSET = 1 << 4, /* continue, copy: take contents at the offset of each page in the mapped
 					      file */
 	UFFDCTL_ACTION_OFF = 1 << 5,	   /* writeprotect, rwprotect: remove the marks */
+	UFFDCTL_ACTION_HANDLED = 1 << 6,   /* register: the caller resolves the faults: no warning that nobody does */
 };
 
 /* What pages are filled with. */
@@ -1154,10 +1156,10 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_FORCE = 1 << 1,	       /* although another process reads the messages, or may read them */
 	UFFDCTL_SERVE_PREFAULT = 1 << 2,       /* also bring in what nobody has asked for */
 	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
-	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
-	UFFDCTL_SERVE_RECORD_SET = 1 << 5,     /* record what is touched, for uffdctl_serve_workset() */
-	UFFDCTL_SERVE_VERIFY = 1 << 6,	       /* uffdctl_serve_verify() will be called */
-	UFFDCTL_SERVE_ADOPT = 1 << 7,	       /* report what another handler has left, and who it is */
+	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4, /* mlockall(2), as far as memory is in use; only a warning if that fails */
+	UFFDCTL_SERVE_RECORD_SET = 1 << 5,  /* record what is touched, for uffdctl_serve_workset() */
+	UFFDCTL_SERVE_VERIFY = 1 << 6,	    /* uffdctl_serve_verify() will be called */
+	UFFDCTL_SERVE_ADOPT = 1 << 7,	    /* report what another handler has left, and who it is */
 };
 
 /* What faults are resolved with. */
@@ -1176,21 +1178,28 @@ enum uffdctl_on_error {
 	UFFDCTL_ON_ERROR_RELEASE, /* end, and unregister all ranges: the process goes on with what is there, or zeros */
 };
 
+struct uffdctl_handoff_region;
+
 struct uffdctl_serve_opts {
 	size_t size;
 	uint64_t flags; /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
 	enum uffdctl_serve_source source;
-	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
-	uint64_t from_offset;	  /* where the image begins in it */
-	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
-	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
+	int from_fd;	      /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
+	uint64_t from_offset; /* where the image begins in it */
+	uint64_t rate;	      /* prefault: bytes a second; 0: no limit */
+	const char *state;    /* file in which it is recorded what was filled; NULL: none; stays the caller's */
+	/* Register the ranges for these first, unless that is 0; see below for what becomes of it at the end. */
+	uint64_t register_modes;
+	/* Where each range is in the image; without any, files are in it by offset, and anonymous memory in sequence. */
+	const struct uffdctl_handoff_region *regions;
+	size_t nr_regions;
 	/* Called once a second, and while a pipe is read or a server is waited for; non-zero: stop. May be NULL. */
 	int (*stop)(void *data);
-	void *data;		  /* for it */
-	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least, or eight with a server */
+	void *data;		 /* for it */
+	unsigned int nr_threads; /* 0: one for each CPU that may be used, two at least, or eight with a server */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
 	enum uffdctl_on_error on_error;
-	unsigned int spare; /* 0 */
+	unsigned int spare;   /* 0 */
 	const char *from_uri; /* with UFFDCTL_SERVE_URI; stays the caller's */
 	/* Bring this in first, in its order, in threads of its own; NULL: none; stays the caller's. */
 	const struct uffdctl_workset *prefetch;
@@ -1229,12 +1238,12 @@ struct uffdctl_serve_stats {
 	uint64_t errors;		    /* pages that could not be resolved, each time */
 	uint64_t held;			    /* pages whose waiters are held now */
 	uint64_t lost_notes;		    /* there was no room for */
-	uint64_t done_bytes;		    /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
-	uint64_t total_bytes;		    /* of the ranges */
-	uint64_t nr_ranges;		    /* parts of mappings */
-	uint64_t memories;		    /* userfaultfds: that of the process, and those of children */
+	uint64_t done_bytes;  /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
+	uint64_t total_bytes; /* of the ranges */
+	uint64_t nr_ranges;   /* parts of mappings */
+	uint64_t memories;    /* userfaultfds: that of the process, and those of children */
 	uint64_t passed_ns;
-	uint64_t end; /* enum uffdctl_serve_end */
+	uint64_t end;		 /* enum uffdctl_serve_end */
 	uint64_t prefetch_bytes; /* filled because of opts.prefetch, in none of the others */
 	uint64_t late;		 /* pages of that set that were asked for before they were there */
 	uint64_t touched_bytes;	 /* recorded */
@@ -1257,6 +1266,8 @@ struct uffdctl_serve;
  * Become the handler of a userfaultfd: check the ranges and lock the userfaultfd against other handlers, and with
  * contents also against other changes of its memory. No message is read before uffdctl_serve_start().
  * @ranges: what is served; all that faults outside is held
+ * What was registered because of register_modes, and had not been before, is unregistered again when it fails, and, with
+ * UFFDCTL_SERVE_KEEP, when it is stopped. With contents it then stays registered, which a note says.
  * @ret: out, close with uffdctl_serve_close() before the handle
  * -EBUSY: another process reads the messages, or has locked the memory; -EOPNOTSUPP: the userfaultfd has an event that
  * can't be followed with this source; -ENOENT: there is nothing to serve; -ENODATA: from_fd is too short; -EINVAL;
@@ -1340,6 +1351,30 @@ struct uffdctl_zap_opts {
  */
 int uffdctl_zap(struct uffdctl_target *t, const struct uffdctl_ranges *ranges, const struct uffdctl_zap_opts *opts);
 
+/* ---- a program that is started ---- */
+
+/*
+ * A child process, held before its first instruction. Then its stack and what its ELF file and the dynamic linker's have
+ * is mapped, and nothing else. All these functions are for one thread.
+ */
+struct uffdctl_child;
+
+/*
+ * @argv: ended by NULL; argv[0] is looked for in PATH
+ * @ret: out, end with uffdctl_child_end()
+ * Errors of execve(2); -EOPNOTSUPP: it is no 64-bit program, or the processor is another one than x86-64; -EPERM.
+ * Beneath: fork(2), ptrace(2): a program that is set-user-ID runs without that, as under strace(1). Since 0.1.
+ */
+int uffdctl_child_start(struct uffdctl *u, char *const argv[], struct uffdctl_child **ret);
+pid_t uffdctl_child_pid(const struct uffdctl_child *c);
+/* As uffdctl_target_open(); with UFFDCTL_HANDLE_INJECT on it, the child makes the userfaultfd. Close it before c. */
+int uffdctl_child_target(struct uffdctl_child *c, struct uffdctl_target **ret);
+int uffdctl_child_let_go(struct uffdctl_child *c);
+/* Wait until it has ended; its PID is not used again until uffdctl_child_end(). */
+int uffdctl_child_wait(struct uffdctl_child *c);
+/* Free it, and wait for its end; kill it if it is held still. Returns its exit status, or 128 and the signal. */
+int uffdctl_child_end(struct uffdctl_child *c);
+
 /* ---- a userfaultfd that is handed over ---- */
 
 /* What a process sends through a Unix socket: a userfaultfd, and which memory it governs, such as Firecracker does. */
@@ -1353,7 +1388,8 @@ struct uffdctl_handoff_region {
 
 /*
  * @socket: connected; belongs to the result, also when the peer keeps it open. After a failure it is still the caller's
- * -ESRCH: the peer is not in our PID namespace. Since 0.1.
+ * -ESRCH: the peer is not in our PID namespace; -EPERM: it is neither our user's nor root's. Root may have all.
+ * Since 0.1.
  */
 int uffdctl_handoff_begin(struct uffdctl *u, int socket, struct uffdctl_handoff **ret);
 void uffdctl_handoff_free(struct uffdctl_handoff *h);
@@ -1363,12 +1399,28 @@ void uffdctl_handoff_free(struct uffdctl_handoff *h);
  * 1: all is there; 0: more must come; -EBADMSG: no known protocol; -EPIPE: the peer has closed it. Since 0.1.
  */
 int uffdctl_handoff_step(struct uffdctl_handoff *h);
-/* Who has connected; the socket; the userfaultfd, which stays h's, or -1; "firecracker", or NULL; by address, or NULL. */
+/* Who has connected; the socket; the userfaultfd, which stays h's, or -1; "firecracker", or NULL; by
+ * address, as an array, or NULL. Since 0.1. */
 pid_t uffdctl_handoff_pid(const struct uffdctl_handoff *h);
 int uffdctl_handoff_socket(const struct uffdctl_handoff *h);
 int uffdctl_handoff_uffd(const struct uffdctl_handoff *h);
 const char *uffdctl_handoff_protocol(const struct uffdctl_handoff *h);
 const struct uffdctl_handoff_region *uffdctl_handoff_region(const struct uffdctl_handoff *h, size_t i);
+
+/* A Unix socket on which processes hand userfaultfds over. */
+struct uffdctl_listener;
+
+/*
+ * @path: made with mode 0600, less the umask; a socket on which nobody listens is replaced
+ * @ret: out, free with uffdctl_handoff_unlisten(), which removes the socket
+ * -EADDRINUSE: somebody listens there; -EEXIST: path is no socket; -ENAMETOOLONG. Since 0.1.
+ */
+int uffdctl_handoff_listen(struct uffdctl *u, const char *path, struct uffdctl_listener **ret);
+void uffdctl_handoff_unlisten(struct uffdctl_listener *l);
+/* For poll(2). */
+int uffdctl_handoff_listener_socket(const struct uffdctl_listener *l);
+/* Who has connected, without waiting: 1: *ret is set; 0: nobody; those of uffdctl_handoff_begin(). Since 0.1. */
+int uffdctl_handoff_accept(struct uffdctl_listener *l, struct uffdctl_handoff **ret);
 
 /* ---- working sets ---- */
 

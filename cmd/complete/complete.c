@@ -122,7 +122,7 @@ static void offer_commands(const struct offer *o)
 /* @what: as --help names it: PID, RANGE, FILE and so on. Returns false for another thing. */
 static bool offer_named(struct offer *o, const char *what)
 {
-	if (!strncmp(what, "FILE", 4))
+	if (!strncmp(what, "FILE", 4) || !strcmp(what, "SOCKET"))
 		offer_files();
 	else if (!strncmp(what, "PID", 3))
 		offer_pids(o);

@@ -99,22 +99,41 @@ static bool has_called_exec(struct uffdctl_target *t)
 	       !(st.flags & PF_FORKNOEXEC);
 }
 
+static int is_this_one(uint32_t fd, void *arg)
+{
+	const struct uffdctl_handle *h = arg;
+
+	return kcmp_same_file(h->t->pid, (int)fd, getpid(), h->uffd) == 1 ? (int)fd + 1 : 0;
+}
+
+/* The target's own descriptor of it; -1: none, or it is not known. */
+static int own_descriptor(struct uffdctl_handle *h)
+{
+	int r = h->fd;
+
+	if (h->pid != h->t->pid)
+		r = proc_each_number(h->t->procfd, "fd", is_this_one, h) - 1;
+	return r < 0 ? -1 : r;
+}
+
 /* Is the target's descriptor close-on-exec? */
-static bool is_cloexec(const struct uffdctl_handle *h)
+static bool is_cloexec(const struct uffdctl_handle *h, int fd)
 {
 	char path[64], buf[1024];
 	const char *flags;
 
-	snprintf(path, sizeof(path), "fdinfo/%d", h->fd);
+	snprintf(path, sizeof(path), "fdinfo/%d", fd);
 	if (proc_read(h->t->procfd, path, buf, sizeof(buf)) < 0)
 		return false;
 	flags = strstr(buf, "flags:");
 	return flags && strtoul(flags + strlen("flags:"), NULL, 8) & O_CLOEXEC;
 }
 
-static bool can_be_inherited(const struct uffdctl_handle *h)
+static bool can_be_inherited(struct uffdctl_handle *h)
 {
-	return h->pid != h->t->pid || !is_cloexec(h) || !has_called_exec(h->t);
+	int fd = own_descriptor(h);
+
+	return fd < 0 || !is_cloexec(h, fd) || !has_called_exec(h->t);
 }
 
 int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by_deed)
@@ -123,7 +142,8 @@ int governs_check(struct uffdctl_handle *h, const struct segments *segs, bool by
 	_cleanup_free_ char *fd = NULL;
 	int r;
 
-	if (h->uffd_id || !segs->nr)
+	/* One that was made inside of the target governs its memory. */
+	if (h->uffd_id || h->is_new || !segs->nr)
 		return 0;
 	fd = handle_describe(h);
 	s.hidden = !sees_all_processes();

@@ -26,6 +26,7 @@ struct uffdctl_handle {
 	uint64_t uffd_id; /* ctx of bpf/event.h; 0 without BPF */
 	uint64_t mm;	  /* likewise: the target's memory */
 	uint64_t features;
+	bool is_new; /* it was injected for this handle */
 	enum uffdctl_source source;
 	struct uffdctl_list *list; /* handle_look()'s */
 	bool list_has_all;

@@ -142,7 +142,8 @@ static int inject(struct uffdctl_handle *h, const struct uffdctl_handle_opts *op
 	r = choose_check_ranges(h, opts->ranges);
 	if (r < 0)
 		return r;
-	return opts->flags & UFFDCTL_HANDLE_INJECT_DRY ? inject_uffd_dry(h) : inject_uffd(h);
+	return opts->flags & UFFDCTL_HANDLE_INJECT_DRY ? inject_uffd_dry(h)
+						       : inject_uffd(h, opts->flags & UFFDCTL_HANDLE_INJECT_OWN);
 }
 
 static int obtain(struct uffdctl_handle *h, const struct uffdctl_handle_opts *opts)
@@ -236,7 +237,7 @@ OPTS_CHECK(uffdctl_handle_opts, fd);
 UFFDCTL_EXPORT int uffdctl_handle_open(struct uffdctl_target *t, const struct uffdctl_handle_opts *opts,
 				       struct uffdctl_handle **ret)
 {
-	uint64_t inject = UFFDCTL_HANDLE_INJECT | UFFDCTL_HANDLE_INJECT_DRY,
+	uint64_t inject = UFFDCTL_HANDLE_INJECT | UFFDCTL_HANDLE_INJECT_DRY | UFFDCTL_HANDLE_INJECT_OWN,
 		 flags = UFFDCTL_HANDLE_FD | UFFDCTL_HANDLE_HANDSHAKE | UFFDCTL_HANDLE_HANDSHAKE_DRY | inject;
 	struct uffdctl_handle_opts o;
 	int r = OPTS_GET(t->u, opts, &o);

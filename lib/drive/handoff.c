@@ -32,19 +32,23 @@ struct uffdctl_handoff {
 UFFDCTL_EXPORT int uffdctl_handoff_begin(struct uffdctl *u, int socket, struct uffdctl_handoff **ret)
 {
 	struct uffdctl_handoff *h = calloc(1, sizeof(*h));
-	pid_t pid = 0;
-	int r = h ? handover_peer(socket, &pid) : log_oom(u);
+	struct ucred peer = {};
+	int r = h ? handover_peer(socket, &peer) : log_oom(u);
 
 	if (h && r < 0)
 		fail(u, r, "hand-over: who has connected is not known: %s", strerror(-r));
-	if (h && r >= 0 && !pid)
+	if (h && r >= 0 && !peer.pid)
 		r = fail(u, -ESRCH,
 			 "hand-over: who has connected is not in the PID namespace of this process: it must be");
+	else if (h && r >= 0 && geteuid() && peer.uid && peer.uid != geteuid())
+		r = fail(u, -EPERM,
+			 "hand-over by %d: it is user %u's: only processes of this user and of root are served",
+			 peer.pid, peer.uid);
 	if (r < 0) {
 		free(h);
 		return r;
 	}
-	*h = (struct uffdctl_handoff){ .u = u, .socket = socket, .uffd = -1, .pid = pid };
+	*h = (struct uffdctl_handoff){ .u = u, .socket = socket, .uffd = -1, .pid = peer.pid };
 	*ret = h;
 	return 0;
 }

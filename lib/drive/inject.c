@@ -12,6 +12,7 @@
 #include "lib/drive/inject.h"
 #include "lib/drive/inject_place.h"
 #include "lib/drive/inject_threads.h"
+#include "lib/kernel/launch.h"
 #include "lib/kernel/mem.h"
 #include "lib/kernel/ptrace.h"
 #include "lib/kernel/seccomp.h"
@@ -230,11 +231,23 @@ static int run_to_stop(struct inject *in, int n)
 	return 0;
 }
 
+/* It is ours, and has one thread, which is stopped: nothing has to be prepared. */
+static bool is_held(const struct uffdctl_target *t)
+{
+	return t->held && t->held->held;
+}
+
 int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret)
 {
 	struct regs regs;
 	int r;
 
+	if (is_held(in->t)) {
+		r = launch_call(in->t->held, nr, args, ret);
+		return r < 0 ? fail(in->t->u, r, "%d: a system call (%ld) before its first instruction: %s", in->t->pid,
+				    nr, strerror(-r))
+			     : 0;
+	}
 	if (seccomp_ask(&in->filters, nr, regs_call_ip(&in->gadgets), args) == SECCOMP_HARMS)
 		return fail(in->t->u, -EPERM,
 			    "%d: its seccomp filter would kill it for system call %ld (%s) if this program were killed meanwhile: it is not made",
@@ -343,8 +356,11 @@ int inject_check(struct uffdctl_target *t)
 int inject_run(struct uffdctl_target *t, int (*fn)(struct inject *in, void *arg), void *arg)
 {
 	struct inject in = { .t = t, .mem = -1, .fn = fn, .arg = arg };
-	int r = begin(t, &in);
+	int r = is_held(t) ? 0 : begin(t, &in);
 	long pause_ns = 500000;
+
+	if (is_held(t))
+		return fn(&in, arg);
 
 	for (int tries = 0; r >= 0; tries++) {
 		r = run_session(&in);

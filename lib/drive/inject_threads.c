@@ -251,6 +251,7 @@ static int wait_for(struct threads *ts, struct traced *thread)
 			trace_continue(thread->tid, stop.sig);
 			break;
 		case TRACE_SYSCALL:
+		case TRACE_EXEC:
 			trace_continue(thread->tid, 0);
 			break;
 		}

@@ -32,6 +32,7 @@
 
 struct making {
 	struct uffdctl_handle *h;
+	bool own;	  /* the target does not keep it */
 	const char *step; /* what has failed in the target */
 	int64_t uffd;	  /* its number there, or a negative errno */
 };
@@ -119,7 +120,8 @@ static int take(struct inject *in, struct making *m)
 	int r = pidfd_take_fd(t->pid, t->pidfd, (int)m->uffd, &h->uffd);
 
 	if (r >= 0)
-		r = uffd_handshake(h->uffd, features(), &h->features);
+		r = uffd_handshake(h->uffd, features(), NULL);
+	h->features = features();
 	if (r >= 0)
 		return 0;
 	cleanup_close(&h->uffd);
@@ -156,15 +158,18 @@ static int make_and_take(struct inject *in, void *arg)
 		r = take(in, m);
 	if (r < 0)
 		return r;
-	m->h->pid = m->h->t->pid;
-	m->h->fd = (int)m->uffd;
+	m->h->pid = m->own ? getpid() : m->h->t->pid;
+	m->h->fd = m->own ? m->h->uffd : (int)m->uffd;
+	m->h->is_new = true;
+	if (m->own)
+		close_there(in, m->uffd);
 	log_info(m->h->t->u, "%d: made a userfaultfd in it, fd %d", m->h->pid, m->h->fd);
 	return 0;
 }
 
-int inject_uffd(struct uffdctl_handle *h)
+int inject_uffd(struct uffdctl_handle *h, bool own)
 {
-	struct making m = { .h = h };
+	struct making m = { .h = h, .own = own };
 	int r = inject_run(h->t, make_and_take, &m);
 
 	/* The list is older than this userfaultfd. */
@@ -209,7 +214,8 @@ int inject_uffd_dry(struct uffdctl_handle *h)
 		return r;
 	r = uffd_create(&h->uffd);
 	if (r >= 0)
-		r = uffd_handshake(h->uffd, features(), &h->features);
+		r = uffd_handshake(h->uffd, features(), NULL);
+	h->features = features();
 	if (r < 0)
 		return fail(h->t->u, r, "%d: a userfaultfd of our own, for a dry run: %s", h->t->pid, strerror(-r));
 	h->pid = h->t->pid;

@@ -10,7 +10,7 @@
  * asks for no events.
  * -EEXIST: it has one meanwhile; nothing was done, and nothing is logged; other errors are logged, as inject_run().
  */
-int inject_uffd(struct uffdctl_handle *h);
+int inject_uffd(struct uffdctl_handle *h, bool own);
 
 /* For a dry run: check whether that can be done, and have h->uffd be one of our own, which governs nothing. */
 int inject_uffd_dry(struct uffdctl_handle *h);

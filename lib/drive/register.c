@@ -155,7 +155,7 @@ static int before_register(struct action *a, const struct segments *segs)
 		if (can_have(seg->vma, seg->owner, a))
 			passing.segs[passing.nr++] = *seg;
 	}
-	if (passing.nr) {
+	if (passing.nr && !(a->opts.flags & UFFDCTL_ACTION_HANDLED)) {
 		warn_handler(a->h, a->maps, registering(a)->modes);
 		warn_own_memory(a->h, &passing);
 		warn_same_file(a->h, &passing);
@@ -231,7 +231,7 @@ UFFDCTL_EXPORT int uffdctl_register(struct uffdctl_handle *h, const struct uffdc
 		.each = register_segment,
 		.op_data = &reg,
 	};
-	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN, false, &a.opts);
+	int r = action_opts(h, opts, UFFDCTL_ACTION_DRY_RUN | UFFDCTL_ACTION_HANDLED, false, &a.opts);
 
 	return r < 0 ? r : action_run(&a, ranges);
 }

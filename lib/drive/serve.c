@@ -17,6 +17,7 @@
 #include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_reader.h"
+#include "lib/drive/serve_register.h"
 #include "lib/drive/serve_set.h"
 #include "lib/drive/serve_stale.h"
 #include "lib/drive/serve_state.h"
@@ -88,19 +89,23 @@ static void set_actions(struct uffdctl_serve *s)
 	s->fill.data = s;
 }
 
+static int lock_messages(struct uffdctl_serve *s)
+{
+	int r = s->opts.flags & UFFDCTL_SERVE_DRY_RUN ? 0 : lock_take_messages(s->h);
+
+	s->reading = r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_DRY_RUN);
+	return r;
+}
+
 /* With contents nobody else may change the memory; without, others may also mark pages, or continue them. */
-static int lock(struct uffdctl_serve *s)
+static int lock_memory(struct uffdctl_serve *s)
 {
 	int r;
 
-	if (s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
+	if (s->opts.flags & UFFDCTL_SERVE_DRY_RUN || !s->source->fills)
 		return 0;
-	r = lock_take_messages(s->h);
-	s->reading = r >= 0;
-	if (r >= 0 && s->source->fills) {
-		r = lock_take(s->h);
-		s->locked = r >= 0;
-	}
+	r = lock_take(s->h);
+	s->locked = r >= 0;
 	return r;
 }
 
@@ -120,9 +125,18 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 	set_actions(s);
 	r = open_events(s);
 	if (r >= 0)
-		r = lock(s);
-	if (r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_FORCE))
+		r = lock_messages(s);
+	/* Nobody knows of one that was made just now. */
+	if (r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_FORCE) && !s->h->is_new)
 		r = serve_check_reader(s->h);
+	if (r >= 0 && s->opts.register_modes) {
+		r = serve_register(s, ranges);
+		/* What is not registered can't be looked at any further. */
+		if (r < 0 || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
+			return r;
+	}
+	if (r >= 0)
+		r = lock_memory(s);
 	if (r >= 0)
 		r = adopt_look(s);
 	if (r >= 0)
@@ -334,7 +348,12 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	if (s->has_control) {
 		uffdctl_serve_stop(s);
 		pthread_join(s->control, NULL);
+	} else if (serve_unregister(s) < 0) {
+		log_error(s->h->t->u,
+			  "%d: the ranges that were registered can't be unregistered: type uffdctl unregister %d all",
+			  s->h->t->pid, s->h->t->pid);
 	}
+	free(s->own);
 	free_memories(s);
 	free(s->prefaulter);
 	set_close(s);

@@ -9,6 +9,7 @@
 #include "lib/drive/serve_hold.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_prefetch.h"
+#include "lib/drive/serve_register.h"
 #include "lib/drive/serve_state.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_work.h"
@@ -90,6 +91,7 @@ static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 		unregister_all(s);
 	if (end == UFFDCTL_SERVE_FAILED && s->opts.on_error == UFFDCTL_ON_ERROR_KILL)
 		err = pidfd_kill(s->h->t->pidfd, SIGKILL);
+	serve_register_end(s, end);
 	if (err < 0)
 		serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere, "%d: killing the process: %s", s->h->t->pid,
 			   strerror(-err));

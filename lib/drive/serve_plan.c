@@ -8,6 +8,7 @@
 #include "lib/drive/fill_choose.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
+#include "lib/drive/serve_regions.h"
 #include "lib/drive/serve_store.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/log.h"
@@ -360,7 +361,7 @@ int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 	froms = calloc(s->plan.segs.nr, sizeof(*froms));
 	if (!froms)
 		return log_oom(s->h->t->u);
-	r = find_contents(s, froms, &need);
+	r = s->opts.nr_regions ? serve_regions_find(s, froms, &need) : find_contents(s, froms, &need);
 	if (r >= 0)
 		r = open_source(s, ranges, need);
 	if (r >= 0)

@@ -165,6 +165,8 @@ struct uffdctl_serve {
 	int pagemap;
 	bool locked, reading;
 	struct serve_store *stores;
+	struct uffdctl_range *own; /* what we have registered */
+	size_t nr_own, own_alloc;
 	uint64_t total_bytes, already_bytes;
 	uint64_t put_back; /* threads whose messages were read before us */
 	uint64_t began_ns;

@@ -8,15 +8,11 @@
 #include "lib/cleanup.h"
 #include "lib/kernel/handover.h"
 
-int handover_peer(int socket, pid_t *ret)
+int handover_peer(int socket, struct ucred *ret)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	socklen_t len = sizeof(*ret);
 
-	if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return -errno;
-	*ret = peer.pid;
-	return 0;
+	return getsockopt(socket, SOL_SOCKET, SO_PEERCRED, ret, &len) < 0 ? -errno : 0;
 }
 
 static void take_fds(struct msghdr *msg, struct handover_part *ret)

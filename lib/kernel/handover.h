@@ -4,6 +4,7 @@
 #define UFFDCTL_HANDOVER_H
 
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #define HANDOVER_MAX_FDS 16
@@ -15,8 +16,8 @@ struct handover_part {
 	size_t nr_fds;
 };
 
-/* Who was at the other end when it connected; 0: not in our PID namespace. */
-int handover_peer(int socket, pid_t *ret);
+/* Who was at the other end when it connected; pid 0: not in our PID namespace. */
+int handover_peer(int socket, struct ucred *ret);
 /* What there is now. -EAGAIN: nothing; -EPIPE: nothing will come; -E2BIG: too many descriptors. */
 int handover_receive(int socket, struct handover_part *ret);
 /* Close the descriptors that nobody has taken. */

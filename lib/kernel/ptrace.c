@@ -32,6 +32,11 @@ int trace_seize(pid_t tid, bool no_filters)
 	return do_ptrace(PTRACE_SEIZE, tid, 0, PTRACE_O_TRACESYSGOOD | (no_filters ? SUSPEND_SECCOMP : 0));
 }
 
+int trace_seize_child(pid_t pid)
+{
+	return do_ptrace(PTRACE_SEIZE, pid, 0, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+}
+
 int trace_interrupt(pid_t tid)
 {
 	return do_ptrace(PTRACE_INTERRUPT, tid, 0, 0);
@@ -62,6 +67,8 @@ static struct trace_stop stop_of(const siginfo_t *si)
 		stop.event = TRACE_STOPPED;
 	else if (si->si_status == SYSCALL_SIGNAL)
 		stop.event = TRACE_SYSCALL;
+	else if (si->si_status >> 8 == PTRACE_EVENT_EXEC)
+		stop.event = TRACE_EXEC;
 	return stop;
 }
 

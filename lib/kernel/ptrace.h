@@ -13,6 +13,8 @@
 
 /* @no_filters: suspend its seccomp filters while it is traced; -EPERM without CAP_SYS_ADMIN, or with filters of our own */
 int trace_seize(pid_t tid, bool no_filters);
+/* A child of ours: it stops at execve(2), too, and dies with us until it is let go. */
+int trace_seize_child(pid_t pid);
 /* Make it stop. */
 int trace_interrupt(pid_t tid);
 
@@ -26,6 +28,7 @@ enum trace_event {
 	TRACE_STOPPED, /* as trace_interrupt() wanted, or by job control */
 	TRACE_SYSCALL, /* at the beginning or the end of a system call */
 	TRACE_SIGNAL,  /* a signal is to be delivered */
+	TRACE_EXEC,    /* within an execve(2) that works: trace_seize_child() */
 	TRACE_ENDED,
 };
 

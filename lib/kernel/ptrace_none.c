@@ -93,6 +93,12 @@ bool gadget_is_load(const void *text)
 	return false;
 }
 
+uint64_t regs_find_call(const void *text, size_t len, uint64_t addr)
+{
+	(void)text, (void)len, (void)addr;
+	return 0;
+}
+
 uint64_t regs_call_ip(const struct gadgets *g)
 {
 	(void)g;

@@ -49,6 +49,8 @@ bool gadgets_suffice(const struct gadgets *g);
 bool gadget_is_call(const void *text);
 bool gadget_is_restore(const void *text);
 bool gadget_is_load(const void *text);
+/* Any instruction that makes a system call, whatever follows it; 0: none. */
+uint64_t regs_find_call(const void *text, size_t len, uint64_t addr);
 /* Where a thread is when it has made a system call by them. */
 uint64_t regs_call_ip(const struct gadgets *g);
 /*

@@ -124,6 +124,11 @@ bool gadgets_find(struct gadgets *g, const void *text, size_t len, uint64_t addr
 	return g->call && g->restore;
 }
 
+uint64_t regs_find_call(const void *text, size_t len, uint64_t addr)
+{
+	return find(text, len, addr, call_text, sizeof(call_text) - 1);
+}
+
 bool gadgets_suffice(const struct gadgets *g)
 {
 	return g->call && (g->restore || g->load);

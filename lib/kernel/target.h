@@ -10,14 +10,17 @@
 	"needs ptrace access: run as root or, for a dumpable process, as its user; or setcap cap_sys_ptrace+ep on this " \
 	"program"
 
+struct launched;
+
 struct uffdctl_target {
 	struct uffdctl *u;
 	pid_t pid;
 	pid_t tid; /* the thread whose files are used: the first one, or another one if that has ended */
 	int pidfd;
-	int procfd; /* /proc/TID */
-	int mapsfd; /* pins the memory that existed when it was opened; reads as empty after execve(2) */
-	char *comm; /* escaped */
+	int procfd;	       /* /proc/TID */
+	int mapsfd;	       /* pins the memory that existed when it was opened; reads as empty after execve(2) */
+	char *comm;	       /* escaped */
+	struct launched *held; /* a child that is held before its first instruction, or was; NULL: none of ours */
 };
 
 /*

@@ -92,7 +92,7 @@ def completion_values():
             nr += len(words)
             if words:
                 eq(sorted(got), sorted(words), f"{c} --{option}={value}")
-            elif not re.match(r"FILE|RANGE|PID|COMMAND|COLS|PID:\]FD", kind):
+            elif not re.match(r"FILE|SOCKET|RANGE|PID|COMMAND|COLS|PID:\]FD", kind):
                 ok(kind in FREE, f"{c} --{option}={value}: nothing is offered: {got}")
     ok(nr > 30, f"words are found: {nr}")
     eq(offered("uffdctl watch -k minor,mi"), ["minor,missing"], "a list, without what it has")

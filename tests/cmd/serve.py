@@ -17,7 +17,7 @@ import time
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
                      pattern_page, run, skip, spawn, target, test, wait_until)
-from harness.serve import Serve, joined, touch
+from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
 SEED, STALE = 9, 1
@@ -30,13 +30,6 @@ KINDS = {"anon": ("anon", PAGE, True), "shmem": ("memfd", PAGE, True), "private"
 def pages(kind, nr):
     """Huge pages for it, and for copies of private ones."""
     return hugepages(2 * nr + 2) if kind == "hugetlb" else contextlib.nullcontext()
-
-
-def zeros(t, m, offset=0, size=PAGE, what="zeros"):
-    """These mapped pages are; nobody faults."""
-    with open(f"/proc/{t.pid}/mem", "rb", 0) as mem:
-        mem.seek(m["start"] + offset)
-        eq(mem.read(size) == bytes(size), True, what)
 
 
 # ---- what is resolved, and with what ----

@@ -4,6 +4,7 @@ import json
 import signal
 
 from .check import SLOW, Failure, eq
+from .memory import PAGE
 from .run import spawn
 
 
@@ -60,3 +61,10 @@ def joined(t, threads, timeout_ms=20000):
     for th in threads:
         j = t.join(thread=th, timeout_ms=timeout_ms * SLOW)
         eq((j["done"], j["mismatches"], j["errors"]), (True, 0, 0), "thread")
+
+
+def zeros(t, m, offset=0, size=PAGE, what="zeros"):
+    """These mapped pages are; nobody faults."""
+    with open(f"/proc/{t.pid}/mem", "rb", 0) as mem:
+        mem.seek(m["start"] + offset)
+        eq(mem.read(size) == bytes(size), True, what)

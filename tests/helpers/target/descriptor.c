@@ -13,11 +13,11 @@
 #include "tests/helpers/target/commands.h"
 #include "tests/helpers/target/request.h"
 
-/* Puts a userfaultfd in flight over a socket: in no process's table once it is closed here. */
-static int cmd_send_uffd(struct json_object *req, struct json_object *res)
+/* @fd: goes with it, unless that is -1 */
+static int send_text(int to, const char *text, size_t len, int fd)
 {
-	char byte = 0, control[CMSG_SPACE(sizeof(int))] = {};
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	char control[CMSG_SPACE(sizeof(int))] = {};
+	struct iovec iov = { .iov_base = (char *)text, .iov_len = len };
 	struct msghdr msg = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -25,18 +25,36 @@ static int cmd_send_uffd(struct json_object *req, struct json_object *res)
 		.msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
-	int fd, pair[2], err = need_uffd(req, &fd);
 
-	if (err)
-		return err;
 	cmsg->cmsg_level = SOL_SOCKET;
 	cmsg->cmsg_type = SCM_RIGHTS;
 	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
 	memcpy(CMSG_DATA(cmsg), &fd, sizeof(fd));
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) || sendmsg(pair[0], &msg, 0) != 1)
+	if (fd < 0)
+		msg.msg_controllen = 0;
+	return sendmsg(to, &msg, MSG_NOSIGNAL) != (ssize_t)len ? fail_errno("sendmsg") : 0;
+}
+
+/* Puts a userfaultfd in flight over a socket: in no process's table once it is closed here. */
+static int cmd_send_uffd(struct json_object *req, struct json_object *res)
+{
+	int fd, pair[2], err = need_uffd(req, &fd);
+
+	if (err)
+		return err;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
 		return fail_errno("socket");
 	put_int(res, "socket", pair[1]);
-	return 0;
+	return send_text(pair[0], "", 1, fd);
+}
+
+/* As a VMM hands its userfaultfd over; without one, only the text. */
+static int cmd_send(struct json_object *req, struct json_object *res)
+{
+	const char *text = arg_str(req, "text", "");
+
+	(void)res;
+	return send_text(arg_int(req, "fd", -1), text, strlen(text), arg_int(req, "uffd", -1));
 }
 
 static int cmd_recv_uffd(struct json_object *req, struct json_object *res)
@@ -119,6 +137,7 @@ static int cmd_connect(struct json_object *req, struct json_object *res)
 
 const struct command descriptor_commands[] = {
 	{ "send_uffd", cmd_send_uffd, "uffd" },
+	{ "send", cmd_send, "fd text uffd" },
 	{ "recv_uffd", cmd_recv_uffd, "socket" },
 	{ "close", cmd_close, "fd" },
 	{ "dup", cmd_dup, "fd" },
