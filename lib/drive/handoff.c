@@ -110,20 +110,31 @@ static int take_descriptors(struct uffdctl_handoff *h, struct handover_part *par
 	return r;
 }
 
-static int parse(struct uffdctl_handoff *h)
+static int parse_text(struct uffdctl_handoff *h, size_t len, const char **why)
 {
-	const char *why = "";
 	int r = -EBADMSG;
 
 	for (size_t i = 0; i < ARRAY_SIZE(protocols) && r == -EBADMSG; i++) {
-		r = protocols[i].parse(h->text, h->len, &h->regions, &why);
+		r = protocols[i].parse(h->text, len, &h->regions, why);
 		h->protocol = r == 1 ? &protocols[i] : NULL;
 	}
 	h->complete = r == 1;
+	return r;
+}
+
+/* @filler: the last byte may be that of a descriptor, which the kernel has appended to the text before it */
+static int parse(struct uffdctl_handoff *h, bool filler)
+{
+	const char *why = "", *ignored;
+	int r = parse_text(h, h->len, &why);
+
+	if (r == -EBADMSG && filler && parse_text(h, h->len - 1, &ignored) == 1)
+		return 0;
 	return r == -EBADMSG ? fail(h->u, r, "hand-over by %d: %s", h->pid, why) : r == -ENOMEM ? log_oom(h->u) : 0;
 }
 
-static int add_text(struct uffdctl_handoff *h, const struct handover_part *part)
+/* @has_fds: descriptors came with it */
+static int add_text(struct uffdctl_handoff *h, const struct handover_part *part, bool has_fds)
 {
 	char *text;
 
@@ -139,7 +150,7 @@ static int add_text(struct uffdctl_handoff *h, const struct handover_part *part)
 	h->text = text;
 	memcpy(text + h->len, part->text, part->len);
 	h->len += part->len;
-	return parse(h);
+	return parse(h, has_fds && part->len > 1);
 }
 
 UFFDCTL_EXPORT int uffdctl_handoff_step(struct uffdctl_handoff *h)
@@ -147,6 +158,7 @@ UFFDCTL_EXPORT int uffdctl_handoff_step(struct uffdctl_handoff *h)
 	while (!h->complete || h->uffd < 0) {
 		struct handover_part part;
 		int r = handover_receive(h->socket, &part);
+		bool has_fds = part.nr_fds;
 
 		if (r == -EAGAIN)
 			return 0;
@@ -155,7 +167,7 @@ UFFDCTL_EXPORT int uffdctl_handoff_step(struct uffdctl_handoff *h)
 				    r == -EPIPE ? "it closed the socket before all was sent" : strerror(-r));
 		r = take_descriptors(h, &part);
 		if (r >= 0)
-			r = add_text(h, &part);
+			r = add_text(h, &part, has_fds);
 		if (r < 0)
 			return r;
 	}

@@ -85,7 +85,7 @@ TEST("handoff-orders")
 		return;
 	before = open_files();
 	several[0] = null, several[1] = uffd, several[2] = null;
-	for (int order = 0; order < 5; order++) {
+	for (int order = 0; order < 6; order++) {
 		begin();
 		NUM(uffdctl_handoff_step(h), 0);
 		if (order == 0) {
@@ -100,6 +100,9 @@ TEST("handoff-orders")
 			send_all(&ONE[1], NULL, 0);
 		} else if (order == 3) {
 			send_all(ONE, several, 3); /* others among them */
+		} else if (order == 5) {
+			send_all(ONE, NULL, 0); /* the kernel may append the byte of the descriptor to it */
+			send_all("x", &uffd, 1);
 		} else {
 			send_all("[{\"base_host_virt_addr\":4096,", several, 1);
 			NUM(uffdctl_handoff_step(h), 0);
