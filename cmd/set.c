@@ -8,7 +8,7 @@
 #include "cmd/options.h"
 
 struct set_options {
-	const char *action; /* NULL: not given so far */
+	const struct action *action; /* NULL: not given so far */
 	bool runs;
 	const char **files; /* free with free() */
 	size_t nr_files;
@@ -174,11 +174,13 @@ static int combine_all(struct invocation *inv, enum uffdctl_workset_op op)
 	return r;
 }
 
-static const struct action {
+struct action {
 	const char *name;
 	bool shows;
 	enum uffdctl_workset_op op;
-} actions[] = {
+};
+
+static const struct action actions[] = {
 	{ "show", true, 0 },
 	{ "union", false, UFFDCTL_WORKSET_UNION },
 	{ "intersect", false, UFFDCTL_WORKSET_INTERSECT },
@@ -196,8 +198,7 @@ static const struct action *find_action(const char *name)
 static int run_set(struct invocation *inv)
 {
 	struct set_options *o = inv->options;
-	const struct action *a = find_action(o->action);
-	int r = a->shows ? show_all(inv) : combine_all(inv, a->op);
+	int r = o->action->shows ? show_all(inv) : combine_all(inv, o->action->op);
 
 	free(o->files);
 	return stdout_failed(&inv->messages) || r < 0 ? EXIT_UNDONE : EXIT_DONE;
@@ -228,7 +229,7 @@ static error_t add_file(struct set_options *o, const char *path)
 
 static error_t check(const struct set_options *o, const struct argp_state *state)
 {
-	const struct action *a = o->action ? find_action(o->action) : NULL;
+	const struct action *a = o->action;
 
 	if (!a)
 		return usage_error(state, "write what to do: show, union, intersect or diff");
@@ -253,8 +254,8 @@ static error_t parse_set(int key, char *arg, struct argp_state *state)
 	case ARGP_KEY_ARG:
 		if (o->action)
 			return add_file(o, arg);
-		o->action = arg;
-		return find_action(arg) ? 0 : usage_error(state, "%s: write show, union, intersect or diff", arg);
+		o->action = find_action(arg);
+		return o->action ? 0 : usage_error(state, "%s: write show, union, intersect or diff", arg);
 	case ARGP_KEY_ERROR:
 		free(o->files);
 		return 0;

@@ -1154,10 +1154,10 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_FORCE = 1 << 1,	       /* although another process reads the messages, or may read them */
 	UFFDCTL_SERVE_PREFAULT = 1 << 2,       /* also bring in what nobody has asked for */
 	UFFDCTL_SERVE_UNTIL_COMPLETE = 1 << 3, /* unregister the ranges and end when all is there */
-	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4,    /* mlockall(2), as far as memory is in use; only a warning if that fails */
-	UFFDCTL_SERVE_RECORD_SET = 1 << 5,     /* record what is touched, for uffdctl_serve_workset() */
-	UFFDCTL_SERVE_VERIFY = 1 << 6,	       /* uffdctl_serve_verify() will be called */
-	UFFDCTL_SERVE_ADOPT = 1 << 7,	       /* report what another handler has left, and who it is */
+	UFFDCTL_SERVE_LOCK_MEMORY = 1 << 4, /* mlockall(2), as far as memory is in use; only a warning if that fails */
+	UFFDCTL_SERVE_RECORD_SET = 1 << 5,  /* record what is touched, for uffdctl_serve_workset() */
+	UFFDCTL_SERVE_VERIFY = 1 << 6,	    /* uffdctl_serve_verify() will be called */
+	UFFDCTL_SERVE_ADOPT = 1 << 7,	    /* report what another handler has left, and who it is */
 };
 
 /* What faults are resolved with. */
@@ -1180,17 +1180,17 @@ struct uffdctl_serve_opts {
 	size_t size;
 	uint64_t flags; /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
 	enum uffdctl_serve_source source;
-	int from_fd;		  /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
-	uint64_t from_offset;	  /* where the image begins in it */
-	uint64_t rate;		  /* prefault: bytes a second; 0: no limit */
-	const char *state;	  /* file in which it is recorded what was filled; NULL: none; stays the caller's */
+	int from_fd;	      /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
+	uint64_t from_offset; /* where the image begins in it */
+	uint64_t rate;	      /* prefault: bytes a second; 0: no limit */
+	const char *state;    /* file in which it is recorded what was filled; NULL: none; stays the caller's */
 	/* Called once a second, and while a pipe is read or a server is waited for; non-zero: stop. May be NULL. */
 	int (*stop)(void *data);
-	void *data;		  /* for it */
-	unsigned int nr_threads;  /* 0: one for each CPU that may be used, two at least, or eight with a server */
+	void *data;		 /* for it */
+	unsigned int nr_threads; /* 0: one for each CPU that may be used, two at least, or eight with a server */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
 	enum uffdctl_on_error on_error;
-	unsigned int spare; /* 0 */
+	unsigned int spare;   /* 0 */
 	const char *from_uri; /* with UFFDCTL_SERVE_URI; stays the caller's */
 	/* Bring this in first, in its order, in threads of its own; NULL: none; stays the caller's. */
 	const struct uffdctl_workset *prefetch;
@@ -1201,9 +1201,10 @@ struct uffdctl_serve_opts {
 	 */
 	const uint8_t *stale;
 	uint64_t stale_bytes;
-	/* For software under test: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
+	const struct uffdctl_ranges
+		*poison; /* for software under test: pages that fail, as with uffdctl_poison(); NULL: none */
+	/* Likewise: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
 	uint64_t delay_ns, jitter_ns;
-	const struct uffdctl_ranges *poison; /* likewise: pages that fail, as with uffdctl_poison(); NULL: none */
 };
 
 /* Why it has ended. */
@@ -1229,12 +1230,12 @@ struct uffdctl_serve_stats {
 	uint64_t errors;		    /* pages that could not be resolved, each time */
 	uint64_t held;			    /* pages whose waiters are held now */
 	uint64_t lost_notes;		    /* there was no room for */
-	uint64_t done_bytes;		    /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
-	uint64_t total_bytes;		    /* of the ranges */
-	uint64_t nr_ranges;		    /* parts of mappings */
-	uint64_t memories;		    /* userfaultfds: that of the process, and those of children */
+	uint64_t done_bytes;  /* of total_bytes: they are there, or need nothing; UFFDCTL_UNKNOWN with _KEEP */
+	uint64_t total_bytes; /* of the ranges */
+	uint64_t nr_ranges;   /* parts of mappings */
+	uint64_t memories;    /* userfaultfds: that of the process, and those of children */
 	uint64_t passed_ns;
-	uint64_t end; /* enum uffdctl_serve_end */
+	uint64_t end;		 /* enum uffdctl_serve_end */
 	uint64_t prefetch_bytes; /* filled because of opts.prefetch, in none of the others */
 	uint64_t late;		 /* pages of that set that were asked for before they were there */
 	uint64_t touched_bytes;	 /* recorded */

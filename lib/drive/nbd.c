@@ -25,19 +25,19 @@
 
 /* ---- the library ---- */
 
-#define FUNCTIONS(X)                                                                                              \
-	X(create)                                                                                                 \
-	X(close)                                                                                                  \
-	X(get_error)                                                                                              \
-	X(get_errno)                                                                                              \
-	X(set_uri_allow_local_file)                                                                               \
-	X(aio_connect_uri)                                                                                        \
-	X(aio_pread) X(aio_command_completed) X(aio_is_ready) X(aio_is_dead) X(aio_is_closed) X(poll) X(get_size) \
-		X(can_multi_conn)
+#define FUNCTIONS(X)                \
+	X(create)                   \
+	X(close)                    \
+	X(get_error)                \
+	X(get_errno)                \
+	X(set_uri_allow_local_file) \
+	X(aio_connect_uri)          \
+	X(aio_pread)                \
+	X(aio_command_completed) X(aio_is_ready) X(aio_is_dead) X(aio_is_closed) X(poll) X(get_size) X(can_multi_conn)
 
 struct library {
 	void *handle;
-#define FIELD(name) __typeof__(nbd_##name) *name;
+#define FIELD(name) __typeof__(nbd_##name) *(name);
 	FUNCTIONS(FIELD)
 #undef FIELD
 };

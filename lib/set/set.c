@@ -146,7 +146,7 @@ static int add_all(struct uffdctl_workset *to, const struct uffdctl_workset *fro
 UFFDCTL_EXPORT int uffdctl_workset_combine(const struct uffdctl_workset *a, enum uffdctl_workset_op op,
 					   const struct uffdctl_workset *b, struct uffdctl_workset **ret)
 {
-	static const struct uffdctl_workset nothing = {};
+	const struct uffdctl_workset nothing = { .u = a->u };
 	struct uffdctl_workset *s = NULL;
 	int r;
 

@@ -168,11 +168,12 @@ static int check_items(const struct reader *rd, const struct uffdctl_workset *s)
 
 UFFDCTL_EXPORT int uffdctl_workset_read(struct uffdctl *u, const char *path, struct uffdctl_workset **ret)
 {
-	struct reader rd = { .u = u, .path = path, .f = fopen(path, "re") };
+	FILE *f = fopen(path, "re");
+	struct reader rd = { .u = u, .path = path, .f = f };
 	struct uffdctl_workset *s = NULL;
 	int r;
 
-	if (!rd.f)
+	if (!f)
 		return fail(u, -errno, "%s: %s", path, strerror(errno));
 	r = uffdctl_workset_new(u, 0, 0, &s);
 	if (r >= 0)
@@ -183,7 +184,7 @@ UFFDCTL_EXPORT int uffdctl_workset_read(struct uffdctl *u, const char *path, str
 		r = fail_line(&rd, "something follows the end");
 	if (r >= 0)
 		r = check_items(&rd, s);
-	fclose(rd.f);
+	fclose(f);
 	if (r < 0)
 		uffdctl_workset_free(s);
 	else
