@@ -43,8 +43,8 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve", "gmem",
-         "lock", "story")
+NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve", "serve_set",
+         "serve_trial", "serve_adopt", "gmem", "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
