@@ -174,13 +174,11 @@ static int combine_all(struct invocation *inv, enum uffdctl_workset_op op)
 	return r;
 }
 
-struct action {
+static const struct action {
 	const char *name;
 	bool shows;
 	enum uffdctl_workset_op op;
-};
-
-static const struct action actions[] = {
+} actions[] = {
 	{ "show", true, 0 },
 	{ "union", false, UFFDCTL_WORKSET_UNION },
 	{ "intersect", false, UFFDCTL_WORKSET_INTERSECT },

@@ -25,21 +25,42 @@
 
 /* ---- the library ---- */
 
-#define FUNCTIONS(X)                \
-	X(create)                   \
-	X(close)                    \
-	X(get_error)                \
-	X(get_errno)                \
-	X(set_uri_allow_local_file) \
-	X(aio_connect_uri)          \
-	X(aio_pread)                \
-	X(aio_command_completed) X(aio_is_ready) X(aio_is_dead) X(aio_is_closed) X(poll) X(get_size) X(can_multi_conn)
-
 struct library {
 	void *handle;
-#define FIELD(name) __typeof__(nbd_##name) *(name);
-	FUNCTIONS(FIELD)
-#undef FIELD
+	__typeof__(nbd_create) *create;
+	__typeof__(nbd_close) *close;
+	__typeof__(nbd_get_error) *get_error;
+	__typeof__(nbd_get_errno) *get_errno;
+	__typeof__(nbd_set_uri_allow_local_file) *set_uri_allow_local_file;
+	__typeof__(nbd_aio_connect_uri) *aio_connect_uri;
+	__typeof__(nbd_aio_pread) *aio_pread;
+	__typeof__(nbd_aio_command_completed) *aio_command_completed;
+	__typeof__(nbd_aio_is_ready) *aio_is_ready;
+	__typeof__(nbd_aio_is_dead) *aio_is_dead;
+	__typeof__(nbd_aio_is_closed) *aio_is_closed;
+	__typeof__(nbd_poll) *poll;
+	__typeof__(nbd_get_size) *get_size;
+	__typeof__(nbd_can_multi_conn) *can_multi_conn;
+};
+
+static const struct {
+	const char *name;
+	size_t at;
+} functions[] = {
+	{ "nbd_create", offsetof(struct library, create) },
+	{ "nbd_close", offsetof(struct library, close) },
+	{ "nbd_get_error", offsetof(struct library, get_error) },
+	{ "nbd_get_errno", offsetof(struct library, get_errno) },
+	{ "nbd_set_uri_allow_local_file", offsetof(struct library, set_uri_allow_local_file) },
+	{ "nbd_aio_connect_uri", offsetof(struct library, aio_connect_uri) },
+	{ "nbd_aio_pread", offsetof(struct library, aio_pread) },
+	{ "nbd_aio_command_completed", offsetof(struct library, aio_command_completed) },
+	{ "nbd_aio_is_ready", offsetof(struct library, aio_is_ready) },
+	{ "nbd_aio_is_dead", offsetof(struct library, aio_is_dead) },
+	{ "nbd_aio_is_closed", offsetof(struct library, aio_is_closed) },
+	{ "nbd_poll", offsetof(struct library, poll) },
+	{ "nbd_get_size", offsetof(struct library, get_size) },
+	{ "nbd_can_multi_conn", offsetof(struct library, can_multi_conn) },
 };
 
 static int load(struct uffdctl *u, struct library *ret)
@@ -47,12 +68,13 @@ static int load(struct uffdctl *u, struct library *ret)
 	ret->handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (!ret->handle)
 		return fail(u, -ENOTSUP, "contents of servers need " LIBRARY " (" REMEDY "): %s", dlerror() ?: "?");
-#define LOAD(name)                                               \
-	*(void **)&ret->name = dlsym(ret->handle, "nbd_" #name); \
-	if (!ret->name)                                          \
-		return fail(u, -ENOTSUP, LIBRARY " has no nbd_" #name " (" REMEDY ")");
-	FUNCTIONS(LOAD)
-#undef LOAD
+	for (size_t i = 0; i < ARRAY_SIZE(functions); i++) {
+		void **f = (void **)((char *)ret + functions[i].at);
+
+		*f = dlsym(ret->handle, functions[i].name);
+		if (!*f)
+			return fail(u, -ENOTSUP, LIBRARY " has no %s (" REMEDY ")", functions[i].name);
+	}
 	return 0;
 }
 

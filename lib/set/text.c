@@ -168,7 +168,7 @@ static int check_items(const struct reader *rd, const struct uffdctl_workset *s)
 
 UFFDCTL_EXPORT int uffdctl_workset_read(struct uffdctl *u, const char *path, struct uffdctl_workset **ret)
 {
-	FILE *f = fopen(path, "re");
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
 	struct reader rd = { .u = u, .path = path, .f = f };
 	struct uffdctl_workset *s = NULL;
 	int r;
@@ -180,11 +180,10 @@ UFFDCTL_EXPORT int uffdctl_workset_read(struct uffdctl *u, const char *path, str
 		r = read_head(&rd, s);
 	if (r >= 0)
 		r = read_items(&rd, s);
-	if (r >= 0 && fgetc(rd.f) != EOF)
+	if (r >= 0 && fgetc(f) != EOF)
 		r = fail_line(&rd, "something follows the end");
 	if (r >= 0)
 		r = check_items(&rd, s);
-	fclose(f);
 	if (r < 0)
 		uffdctl_workset_free(s);
 	else
