@@ -1210,9 +1210,10 @@ struct uffdctl_serve_opts {
 	 */
 	const uint8_t *stale;
 	uint64_t stale_bytes;
-	/* For software under test: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
+	const struct uffdctl_ranges
+		*poison; /* for software under test: pages that fail, as with uffdctl_poison(); NULL: none */
+	/* Likewise: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
 	uint64_t delay_ns, jitter_ns;
-	const struct uffdctl_ranges *poison; /* likewise: pages that fail, as with uffdctl_poison(); NULL: none */
 };
 
 /* Why it has ended. */

@@ -30,7 +30,7 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, poison);
+OPTS_CHECK(uffdctl_serve_opts, jitter_ns);
 
 static int check_opts(struct uffdctl_serve *s)
 {

@@ -56,28 +56,54 @@ enum uffdctl_kind background_kind(const struct serve_part *p)
 	return p->vma.modes & UFFDCTL_MODE_MISSING ? UFFDCTL_KIND_MISSING : UFFDCTL_KIND_UNKNOWN;
 }
 
-void background_range(struct serve_worker *w, struct uffdctl_range range)
+/* The next pages that are alike. The kind of faults with which they are brought in; UFFDCTL_KIND_UNKNOWN: they are not. */
+static enum uffdctl_kind find_pages(struct serve_memory *m, struct uffdctl_range *r, bool tries_held)
+{
+	const struct serve_part *p;
+	enum uffdctl_kind kind = UFFDCTL_KIND_UNKNOWN;
+	enum serve_state state;
+
+	serve_enter(m);
+	p = memory_part(m, r->start);
+	if (p) {
+		r->end = MIN(r->end, p->part->seg.range.end);
+		state = part_run(p, r);
+		kind = state == SERVE_NEW || (state == SERVE_HELD && tries_held) ? background_kind(p) : kind;
+	}
+	serve_leave(m);
+	return kind;
+}
+
+/* Nobody has brought it in, nor does now. */
+static bool is_left(struct serve_memory *m, uint64_t addr)
+{
+	const struct serve_part *p;
+	bool left;
+
+	serve_enter(m);
+	p = memory_part(m, addr);
+	left = p && (part_get(p, addr) == SERVE_HELD || part_get(p, addr) == SERVE_NEW);
+	serve_leave(m);
+	return left;
+}
+
+bool background_range(struct serve_worker *w, struct uffdctl_range range, bool tries_held)
 {
 	struct serve_memory *m = w->m;
+	bool done = true;
 
 	while (range.start < range.end && !serve_stopping(m->s)) {
-		const struct serve_part *p;
 		struct uffdctl_range r = range;
-		enum uffdctl_kind kind = UFFDCTL_KIND_UNKNOWN;
+		enum uffdctl_kind kind = find_pages(m, &r, tries_held);
 
-		serve_enter(m);
-		p = memory_part(m, r.start);
-		if (p) {
-			r.end = MIN(r.end, p->part->seg.range.end);
-			kind = part_run(p, &r) == SERVE_NEW ? background_kind(p) : kind;
-		}
-		serve_leave(m);
-		range.start = p ? r.end : range.end;
+		range.start = r.end;
 		if (kind == UFFDCTL_KIND_UNKNOWN)
 			continue;
 		/* A server is asked by several at a time, who are urgent first. */
 		if (!m->s->contents.nbd)
 			background_yield(m);
 		serve_range(w, kind, r);
+		done &= !is_left(m, r.start) && !is_left(m, r.end - 1);
 	}
+	return done;
 }

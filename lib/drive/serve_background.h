@@ -14,7 +14,11 @@ void background_sleep(const struct uffdctl_serve *s, int ms);
 
 /* The kind of faults with which pages of a part are brought in; UFFDCTL_KIND_UNKNOWN: none. */
 enum uffdctl_kind background_kind(const struct serve_part *p);
-/* Bring in what of a range, at most SERVE_RUN_BYTES or one huge page, has not been filled. */
-void background_range(struct serve_worker *w, struct uffdctl_range range);
+/*
+ * Bring in what of a range, at most SERVE_RUN_BYTES or one huge page, has not been filled.
+ * @tries_held: also what could not be brought in before
+ * False: it can't be brought in now.
+ */
+bool background_range(struct serve_worker *w, struct uffdctl_range range, bool tries_held);
 
 #endif

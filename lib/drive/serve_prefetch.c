@@ -12,6 +12,7 @@
 /* They wait for the source most of the time. */
 #define NR_THREADS 4
 #define LOOK_MS 2
+#define RETRY_MS 2000
 
 static bool runs(const struct serve_set *set)
 {
@@ -93,21 +94,45 @@ static void warm(struct serve_worker *w)
 			      POSIX_FADV_WILLNEED);
 }
 
+static void go_through(struct serve_worker *w, uint64_t began_ns, bool tries_held)
+{
+	struct uffdctl_serve *s = w->m->s;
+	struct uffdctl_range r;
+	uint64_t taken;
+
+	while (!serve_stopping(s) && next_pages(w, &r, &taken)) {
+		if (!background_range(w, r, tries_held))
+			__atomic_store_n(&s->set->again, true, __ATOMIC_RELAXED);
+		background_keep_rate(s, began_ns, taken);
+	}
+}
+
+/* Some time later, if some could not be brought in. No other thread is at it any more. */
+static bool start_again(struct uffdctl_serve *s)
+{
+	if (!__atomic_exchange_n(&s->set->again, false, __ATOMIC_RELAXED))
+		return false;
+	background_sleep(s, RETRY_MS);
+	s->set->item = 0;
+	s->set->at = 0;
+	return !serve_stopping(s);
+}
+
 static void *prefetch(void *arg)
 {
 	struct serve_worker *w = arg;
 	struct uffdctl_serve *s = w->m->s;
-	uint64_t taken, began_ns = now_ns(CLOCK_MONOTONIC);
-	struct uffdctl_range r;
+	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
 
 	if (w == s->set->workers)
 		warm(w);
-	while (!serve_stopping(s) && next_pages(w, &r, &taken)) {
-		background_range(w, r);
-		background_keep_rate(s, began_ns, taken);
-	}
+	go_through(w, began_ns, false);
+	/* One of them tries again, unless that comes with all else. */
+	if (__atomic_sub_fetch(&s->set->nr_running, 1, __ATOMIC_ACQ_REL) == 0 &&
+	    !(s->opts.flags & UFFDCTL_SERVE_PREFAULT))
+		while (start_again(s))
+			go_through(w, began_ns, true);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
-	__atomic_sub_fetch(&s->set->nr_running, 1, __ATOMIC_RELEASE);
 	return NULL;
 }
 

@@ -17,18 +17,19 @@ static bool change_bits(uint8_t *bits, uint64_t at, uint64_t len, bool set)
 	bool changed = false;
 
 	for (; i < end; i++) {
-		uint8_t bit = 1 << i % 8, was;
+		uint8_t *byte = bits + i / 8, bit = 1 << i % 8, was;
 
-		was = set ? __atomic_fetch_or(&bits[i / 8], bit, __ATOMIC_RELAXED)
-			  : __atomic_fetch_and(&bits[i / 8], ~bit, __ATOMIC_RELAXED);
+		was = set ? __atomic_fetch_or(byte, bit, __ATOMIC_RELAXED)
+			  : __atomic_fetch_and(byte, ~bit, __ATOMIC_RELAXED);
 		changed |= !(was & bit) == set;
 	}
 	return changed;
 }
 
-static uint8_t *new_bits(const struct serve_set *set)
+static int new_bits(const struct serve_set *set, uint8_t **ret)
 {
-	return calloc(set->image_bytes / base_page_size() / 8 + 1, 1);
+	*ret = calloc(set->image_bytes / base_page_size() / 8 + 1, 1);
+	return *ret ? 0 : -ENOMEM;
 }
 
 /* ---- the image ---- */
@@ -78,15 +79,12 @@ static int check_image(struct uffdctl_serve *s)
 
 /* ---- opening ---- */
 
-static int make_bits(struct uffdctl_serve *s)
+static int make_bits(const struct uffdctl_serve *s, struct serve_set *set)
 {
-	struct serve_set *set = s->set;
 	const struct uffdctl_workset *w = s->opts.prefetch;
 
 	set->records = s->opts.flags & UFFDCTL_SERVE_RECORD_SET;
-	set->seen = set->records ? new_bits(set) : NULL;
-	set->due = w ? new_bits(set) : NULL;
-	if ((set->records && !set->seen) || (w && !set->due))
+	if ((set->records && new_bits(set, &set->seen) < 0) || (w && new_bits(set, &set->due) < 0))
 		return log_oom(s->h->t->u);
 	for (size_t i = 0; w && i < uffdctl_workset_count(w); i++) {
 		const struct uffdctl_workset_item *item = uffdctl_workset_get(w, i);
@@ -98,6 +96,7 @@ static int make_bits(struct uffdctl_serve *s)
 
 int set_open(struct uffdctl_serve *s)
 {
+	struct serve_set *set;
 	int r;
 
 	if (!s->opts.prefetch && !(s->opts.flags & UFFDCTL_SERVE_RECORD_SET))
@@ -105,15 +104,15 @@ int set_open(struct uffdctl_serve *s)
 	if (!s->source->open)
 		return fail(s->h->t->u, -EINVAL, "%d: a working set is of an image: it needs from_fd or from_uri",
 			    s->h->t->pid);
-	s->set = calloc(1, sizeof(*s->set));
-	if (!s->set)
+	s->set = set = calloc(1, sizeof(*set));
+	if (!set)
 		return log_oom(s->h->t->u);
-	pthread_mutex_init(&s->set->lock, NULL);
-	pthread_mutex_init(&s->set->next, NULL);
+	pthread_mutex_init(&set->lock, NULL);
+	pthread_mutex_init(&set->next, NULL);
 	r = identify(s);
 	if (r >= 0)
 		r = check_image(s);
-	return r < 0 ? r : make_bits(s);
+	return r < 0 ? r : make_bits(s, set);
 }
 
 void set_start(struct uffdctl_serve *s)

@@ -21,6 +21,7 @@ struct serve_set {
 	pthread_mutex_t next; /* for these */
 	size_t item;
 	uint64_t at, taken; /* bytes: of the item, of all */
+	bool again;	    /* atomic: some could not be brought in */
 	struct serve_worker *workers;
 	unsigned int nr_workers, nr_running; /* nr_running: atomic */
 };

@@ -162,4 +162,28 @@ def real_nbd_serve_set():
             contains(run("serve", t.pid, "--from", other, "--prefetch-set", f"{d}/set", check=1).err, "another image")
 
 
+@test(limit=60)
+def real_nbd_serve_set_comes_back():
+    """What of a set could not be brought in, because the server was away, comes later, though nobody asks for it."""
+    lines = [f"{i * 2 * PAGE:x} {PAGE:x} r {i}" for i in range(NR // 4)]
+    with nbd_image(contents=CONTENTS) as d, served() as (t, m):
+        with nbd_server(d) as (uri, _), served() as (u, n), Serve(u.pid, "--from", uri, "--record-set", f"{d}/set") as s:
+            joined(u, touch(u, n, threads=1, len=PAGE, seed=SEED))
+            s.stop()
+        with open(f"{d}/set") as f:
+            head = f.read().splitlines()[:2]
+        with open(f"{d}/set", "w") as f:
+            f.write("\n".join([*head, *lines, f"end {len(lines)}", ""]))
+        with nbd_server(d, "delay-read=30ms", filters=("delay",)) as (uri, p):
+            s = Serve(t.pid, "--from", uri, "--prefetch-set", f"{d}/set")
+            p.kill()
+            p.wait()
+        with s:
+            contains(s.error(), "can't be brought in")
+            with nbd_server(d) as (uri, _):
+                wait_until(lambda: mapped(t, m) == NR // 4 * PAGE, "all of it is there", 30)
+                end = s.stop()
+            eq((end["demand"], end["prefetch"], sum(end["faults"].values())), (0, NR // 4 * PAGE, 0), f"{end}")
+
+
 main()

@@ -47,7 +47,7 @@ SOME = {
         "leaves-*", "changed-while-*"))],
 }
 NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve",
-         "serve_inject", "serve_command", "handoff", "gmem", "lock", "story")
+         "serve_inject", "serve_command", "serve_set", "serve_trial", "serve_adopt", "handoff", "gmem", "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
