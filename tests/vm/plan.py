@@ -39,6 +39,10 @@ SOME = {
     "serve": [f"serve-{t}" for t in (
         "from-*", "keep-*", "zero-*", "wp-*", "minor-*", "blocking-*", "until-complete-*", "second-*", "removed", "moved",
         "unmapped-*", "fork-*", "state*", "target-goes-*")],
+    "serve_inject": ["serve-inject-from-*", "serve-inject-keep-*", "serve-inject-contents-*"],
+    "serve_command": ["serve-command-from-*", "serve-command-program-sh-*", "serve-command-statuses"],
+    "serve_trial": ["serve-fail-page-*", "serve-stale-shmem", "serve-stale-hugetlb"],
+    "handoff": ["handoff-one-*", "handoff-huge-pages"],
     "continue": [f"continue-{t}" for t in (
         "holes", "fallocated", "past-*", "dead-*", "only-*", "from-half*", "from-while-punched",
         "from-while-truncated", "while-mappings-*")],
@@ -47,7 +51,7 @@ SOME = {
         "leaves-*", "changed-while-*"))],
 }
 NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve",
-         "serve_inject", "serve_command", "serve_set", "serve_trial", "serve_adopt", "handoff", "gmem", "lock", "story")
+         "serve_inject", "serve_command", "serve_trial", "serve_adopt", "handoff", "gmem", "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "doctor", "record", "leader")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
