@@ -105,6 +105,11 @@ void hold_outside(struct serve_worker *w, uint64_t addr)
 	struct uffdctl_serve *s = w->m->s;
 	struct uffdctl_range page = { addr, addr + base_page_size() };
 
+	/* The message may be older than an event: the page was there, and its thread has gone on. If not, it faults again. */
+	if (w->changes != __atomic_load_n(&w->m->changes, __ATOMIC_ACQUIRE)) {
+		uffd_wake(w->m->h.uffd, page);
+		return;
+	}
 	serve_count(&w->counts.errors, 1);
 	if (remember(w->m, (struct serve_fault){ addr, UFFDCTL_KIND_UNKNOWN, false }))
 		serve_note(s, UFFDCTL_LOG_ERROR, -ENOENT, page,

@@ -58,11 +58,16 @@ static void add_fault(struct serve_worker *w, const struct uffd_msg *msg)
 /* Events first: the kernel puts faults before events that came before them. */
 static void take_in(struct serve_worker *w, int nr)
 {
+	uint64_t before = __atomic_load_n(&w->m->changes, __ATOMIC_ACQUIRE);
+
 	for (int i = 0; i < nr; i++)
 		if (w->msgs[i].event != UFFD_EVENT_PAGEFAULT) {
 			serve_count(&w->counts.events, 1);
 			serve_event(w, &w->msgs[i]);
+			__atomic_add_fetch(&w->m->changes, 1, __ATOMIC_RELEASE);
 		}
+	/* With an event among them, the faults differ from m->changes: some may be older than it. */
+	w->changes = before;
 	for (int i = 0; i < nr; i++)
 		if (w->msgs[i].event == UFFD_EVENT_PAGEFAULT)
 			add_fault(w, &w->msgs[i]);
@@ -170,6 +175,7 @@ static bool take_deferred(struct serve_worker *w)
 	had = m->nr_deferred;
 	while (m->nr_deferred && w->nr_faults < SERVE_BATCH)
 		w->faults[w->nr_faults++] = m->deferred[--m->nr_deferred];
+	w->changes = had ? UINT64_MAX : w->changes;
 	pthread_mutex_unlock(&m->lock);
 	return had;
 }

@@ -91,6 +91,7 @@ struct serve_memory {
 	pthread_mutex_t lead;
 	uint64_t spin_ns;     /* the leader's */
 	unsigned int in_vain; /* how often in a row spinning brought nothing */
+	uint64_t changes;     /* atomic: events that were taken in */
 
 	pthread_mutex_t lock; /* for these */
 	struct serve_fault *deferred;
@@ -114,7 +115,7 @@ struct serve_worker {
 	pthread_t thread;
 	bool started, ended;
 	bool leads;
-	bool prefaults;	  /* or prefetches */
+	bool prefaults; /* or prefetches */
 	bool prefetches;
 	bool wakes_later; /* all whose faults are resolved at a time, once */
 	bool told;	  /* that a page could not be prefaulted */
@@ -124,6 +125,7 @@ struct serve_worker {
 	struct uffd_msg msgs[SERVE_BATCH];
 	struct serve_fault faults[SERVE_BATCH];
 	size_t nr_faults;
+	uint64_t changes; /* m->changes before they were read; UINT64_MAX: not known */
 	uint8_t states[CONTENTS_CHUNK_BYTES / 4096];
 } __attribute__((aligned(64)));
 
@@ -159,8 +161,8 @@ struct uffdctl_serve {
 	const struct serve_source *source;
 	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
-	struct plan poison; /* what is made to fail */
-	struct filling *filling; /* the fill job's */
+	struct plan poison;		      /* what is made to fail */
+	struct filling *filling;	      /* the fill job's */
 	struct contents contents, background; /* the same: who reads the second can wait */
 	int pagemap;
 	bool locked, reading;
