@@ -30,9 +30,11 @@ int run_command_served(struct serving *sv)
 	bool served;
 	int r, status;
 
+	r = sv->opened < 0 ? sv->opened : start_command(sv);
+	if (r < 0)
+		uffdctl_ranges_free(sv->drive.options->ranges);
 	if (sv->opened < 0)
 		return EXIT_OURS;
-	r = start_command(sv);
 	if (r < 0)
 		return r == -ENOENT ? EXIT_NOT_FOUND : r == -EACCES || r == -ENOEXEC ? EXIT_NOT_RUN : EXIT_OURS;
 	/* What we print must not come into what the program prints. */
