@@ -412,7 +412,7 @@ static int run_serve(struct invocation *inv)
 	int status;
 
 	/* If we are killed, the kernel unregisters all, and that is right where nothing is filled. */
-	o->drive.inject_own = o->keep;
+	o->drive.inject_own = o->keep && (o->drive.inject || o->drive.command);
 	if (o->drive.inject)
 		sv.drive.if_interrupted =
 			"interrupted: no range stays registered; if a userfaultfd was made in it, that stays";
