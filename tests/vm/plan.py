@@ -93,8 +93,9 @@ class Plan:
     """boots: programs of each; rungs: what must be seen, by rung; skips: why a test may be skipped there (regex)."""
 
     def __init__(self, rungs=None, skips="", boots=(WATCH, REST), modules=()):
-        # A guest has no file system that holds swap files.
-        self.rungs, self.skips = {**DEBIAN, **(rungs or {})}, "|".join(filter(None, (skips, "swapon fails")))
+        # A guest has no file system that holds swap files, and none but tmpfs that can be written to.
+        self.rungs = {**DEBIAN, **(rungs or {})}
+        self.skips = "|".join(filter(None, (skips, "swapon fails", "a file on a file system that has no userfaultfd")))
         self.boots, self.modules = boots, modules
 
 
