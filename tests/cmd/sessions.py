@@ -21,7 +21,7 @@ def sessions():
     for part in re.split(r"^\.SS ", text, flags=re.M)[1:]:
         shown = "\n".join(re.findall(r"^\.EX\n(.*?)^\.EE$", part, re.M | re.S))
         shown = re.sub(r"\\f.", "", shown.replace("\\-", "-"))
-        commands = re.split(r"^\$ ", shown, flags=re.M)[1:]
+        commands = re.split(r"^\$ ", re.sub(r"\\e\n {6}", "", shown), flags=re.M)[1:]
         found[part.split("\n")[0].replace("\\-", "-")] = [(c.split("\n")[0], [line for line in c.split("\n")[1:] if line]) for c in commands]
     return found
 
@@ -186,6 +186,25 @@ def sessions_lazily():
         t.touch(id=m["id"], offset=5 * PAGE, len=PAGE, access="read")
         waits(t)
         s.step(2)
+        eq(list(s.commands), [], "commands that were not typed")
+
+
+@test(limit=120)
+def sessions_working_set():
+    """Two runs of a program; the second has what the first one touched."""
+    with tempfile.TemporaryDirectory() as d:
+        with open(f"{d}/guest.mem", "wb") as f:
+            for i in range(64):
+                f.write(i.to_bytes(4, "little") * (MIB // 4))
+        numbers = {}
+        s = Session("Recording a working set", numbers, d)
+        for pid, steps in (("4767", 2), ("4970", 1)):
+            with target(size=64 * MIB, name="guest", mode="minor,missing") as (t, m):
+                numbers[pid] = str(t.pid)
+                for at, access in ((40, "read"), (3, "read"), (50, "read"), (60, "write")):
+                    t.touch(id=m["id"], offset=at * MIB, len=64 * PAGE, access=access)
+                waits(t, 4)
+                s.step(steps)
         eq(list(s.commands), [], "commands that were not typed")
 
 
