@@ -170,10 +170,14 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/harness $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
 
+# What waits for the most part, or kills what it runs.
+NOT_ASAN := tests/cmd/stall.py tests/cmd/completion.py tests/cmd/zap.py
+
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
-	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(CMD_TESTS)
+	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(filter-out $(NOT_ASAN),$(CMD_TESTS)) \
+		'tests/cmd/zap.py zap-* inject-unnoticed-* inject-s*'
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.

@@ -50,10 +50,10 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
-NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "zap", "serve",
-         "serve_inject", "serve_command", "serve_trial", "serve_adopt", "handoff", "gmem", "lock", "story")
+NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "serve", "gmem",
+         "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
-OFTEN = (*NAMES, "doctor", "record", "leader")
+OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "handoff", "doctor", "record", "leader")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
 
 
