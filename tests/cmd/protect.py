@@ -4,8 +4,8 @@ import errno
 import sys
 
 sys.path[0] += "/.."
-from harness import (FEATURES, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, target, test,
-                     wait_until)
+from harness import (FEATURES, HUGE, PAGE, Target, TargetError, contains, eq, fdinfo, hugepages, main, ok, run, skip, smaps_flags, swap, target,
+                     test, wait_until)
 
 NR = 8
 KINDS = {"anon": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlb": ("hugetlb", HUGE)}
@@ -16,7 +16,7 @@ def totals(t, m, page):
     r = run("pages", "-J", t.pid, f"{m['addr']}+{NR * page}", check=0).json()["pages"]
     if any(x["wp"] is None for x in r):
         skip("the marks of huge pages can't be seen; Linux 6.7 runs this")
-    return {k: sum(x[k] for x in r) for k in ("mapped", "minor", "absent", "wp", "rwp", "poisoned")}
+    return {k: sum(x[k] for x in r) for k in ("mapped", "minor", "absent", "swapped", "wp", "rwp", "poisoned")}
 
 
 def pending(t):
@@ -91,6 +91,42 @@ def protect_write(kind, page, how):
         eq(totals(t, m, page)["wp"], 0, "none is marked")
         if how == "handled":
             eq(t.handler_stats(uffd=t.u)["wp"], 1, "the handler was told once")
+
+
+@test(each={k: KINDS[k] for k in ("anon", "shmem")})
+def protect_survives_swap(kind, page):
+    """A page that is swapped out keeps its mark, and its next writer waits."""
+    with swap(64 << 20), target(kind, NR * page, mode="wp") as (t, m):
+        t.fill(id=m["id"], seed=1, through="self")
+        run("writeprotect", "-q", t.pid, "all", check=0)
+        t.madvise(id=m["id"], advice="pageout")
+        got = totals(t, m, page)
+        if not got["swapped"]:
+            skip("nothing was swapped out")
+        eq(got["wp"], NR * page, f"all are marked still: {got}")
+        eq(t.check(id=m["id"], len=page, seed=1)["differ"], 0, "read in again")
+        eq(totals(t, m, page)["wp"], NR * page, "with their marks")
+        th = t.touch(id=m["id"], offset=2 * page, len=page, access="write", value=1)["threads"][0]
+        wait_until(lambda: pending(t) == [("wp", hex(m["start"] + 2 * page))], "a writer waits")
+        run("writeprotect", "--off", "-q", t.pid, "all", check=0)
+        ok(t.join(thread=th, timeout_ms=5000)["done"], "it goes on")
+        eq(totals(t, m, page)["wp"], 0, "none is marked")
+
+
+@test(each={f"{k}-{e}": (*KINDS[k], e) for k in ("anon", "shmem") for e in ("followed", "unfollowed")})
+def protect_survives_fork(kind, page, event):
+    """A child has its parent's marks only where the event of its fork is asked for: then it is registered, too."""
+    features = [*FEATURES, "event_fork"] if event == "followed" else FEATURES
+    with target(kind, NR * page, mode="wp", features=features) as (t, m):
+        t.fill(id=m["id"], seed=1, through="self")
+        t.handler(uffd=t.u, action="count")
+        run("writeprotect", "-q", t.pid, "all", check=0)
+        child = t.fork()["pid"]
+        r = run("pages", "-J", child, f"{m['addr']}+{NR * page}", check=0).json()["pages"]
+        eq(sum(x["wp"] for x in r), NR * page if event == "followed" else 0, "marks of the child")
+        eq("uw" in smaps_flags(child, m["start"]), event == "followed", "uw of the child")
+        eq(totals(t, m, page)["wp"], NR * page, "marks of the parent")
+        t.kill_child(pid=child)
 
 
 @test(each={k: v for k, v in KINDS.items()})
