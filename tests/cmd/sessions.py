@@ -3,6 +3,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -116,6 +117,23 @@ def sessions_dead_handler():
         s.step(2)
         waits(t)
         s.step(4)
+        eq(list(s.commands), [], "commands that were not typed")
+
+
+@test(limit=120)
+def sessions_taking_over():
+    with tempfile.TemporaryDirectory() as d, target(size=64 * MIB, mode="missing", name="guest", timeout=60) as (t, m):
+        with open(f"{d}/guest.mem", "wb") as f:
+            for i in range(64):
+                f.write(i.to_bytes(4, "little") * (MIB // 4))
+        handler = t.child_handler(uffd=t.u, action="count")["pid"]
+        tids = [t.touch(id=m["id"], offset=i * 3 * MIB, len=PAGE, access="read", name=f"vcpu{i}")["tids"][0] for i in range(2)]
+        wait_until(lambda: fdinfo(t.pid, t.u) == {**fdinfo(t.pid, t.u), "pending": 0, "total": 2}, "both messages are read")
+        os.kill(handler, signal.SIGKILL)
+        s = Session("Taking over from a handler that died",
+                    {"12414": str(t.pid), "12417": str(tids[0]), "12418": str(tids[1]),
+                     **addresses("7f13bdd2e000", m["start"], 3 * MIB)}, d)
+        s.step(3)
         eq(list(s.commands), [], "commands that were not typed")
 
 
