@@ -28,11 +28,18 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
 
+# What it is built for; with SYSROOT=, from the libraries there.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
 	     -I. -I$(O) $(CMD_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
+ifdef SYSROOT
+ALL_CFLAGS += --sysroot=$(SYSROOT)
+ALL_LDFLAGS += --sysroot=$(SYSROOT)
+endif
 
 ifeq ($(V),0)
 Q := @
@@ -58,14 +65,14 @@ all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
 
 # asm/types.h of a multiarch system lies where the host's compiler finds it by itself.
 BPF_SYS = $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
 	$(CLANG) -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
 		-target bpf -mcpu=v3 \
 		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
-		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
+		$(if $(BPF_SYS),-isystem $(SYSROOT)/usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
 # What defines before what uses, as bpftool of Linux 6.1 needs it; and programs are attached in this order.
 WATCH_SCHED := governed messages sched sched_sleep sched_wake sched_read
@@ -118,10 +125,11 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 # ---- tests ----
 
-X86 := $(filter x86_64,$(shell uname -m))
+X86 := $(filter x86_64,$(MACHINE))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
 TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss $(if $(X86),target32 steady)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss \
+	$(if $(X86),target32) $(if $(filter x86_64 aarch64,$(MACHINE)),steady)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))
@@ -150,8 +158,8 @@ $(O)/tests/real/guest: tests/real/guest.S
 $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=gnu17 -g -O2 -fPIC -shared -Wl,-soname,libarena.so.1 -Wl,--build-id \
 		-Wl,--version-script=tests/helpers/libarena.map -o $@ $< && \
-	objcopy --only-keep-debug $@ $@.debug && strip --strip-all $@ && \
-	cd $(@D) && objcopy --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
+	$(OBJCOPY) --only-keep-debug $@ $@.debug && $(OBJCOPY) --strip-all $@ && \
+	cd $(@D) && $(OBJCOPY) --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
 
 $(O)/tests/lib/%: tests/lib/%.c $(O)/libuffdctl.a
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(O)/libuffdctl.a $(LIB_LIBS)
