@@ -56,7 +56,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm arm64 vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -134,7 +134,7 @@ TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stal
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))
 
-tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
+tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1 $(O)/tests/helpers/syscalls
 
 # The processes to work on are never sanitized: they are looked at as users' own are.
 HELPER_CFLAGS = $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic
@@ -153,6 +153,11 @@ $(O)/tests/helpers/target32: tests/helpers/target32.c
 # What runs in QEMU, loaded as multiboot.
 $(O)/tests/real/guest: tests/real/guest.S
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -m32 -nostdlib -static -Wl,-Ttext=0x100000,--build-id=none -o $@ $<
+
+# Names and numbers.
+$(O)/tests/helpers/syscalls: $(O)/syscalls.h
+	$(call say,GEN,$@)mkdir -p $(@D) && { echo '#include <asm/unistd.h>'; sed 's/\[\(__NR_\(.*\)\)\].*/\2 \1/' $<; } | \
+		$(CC) -E -P - | grep -E '^[a-z_0-9]+ [0-9]+$$' >$@
 
 # A versioned library, stripped, with its debug file beside it.
 $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map
@@ -199,9 +204,19 @@ check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
 check-vm: DEBS += $(REAL_DEBS)
 # Not every release has it.
 check-vm: MAY_DEBS := criu
+check-vm vm-kernels: DEBS += $(if $(ARM64),$(ARM64_DEBS))
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
+	$(if $(ARM64),$(Q)$(MAKE) --no-print-directory arm64)
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
+
+# For arm64, in $(O)/arm64, with Debian's libraries; kernels of that name run it.
+ARM64 := $(filter %-arm64,$(KERNELS))
+ARM64_DEBS := gcc-aarch64-linux-gnu qemu-system-arm
+arm64:
+	$(Q)root=$$($(PYTHON) tests/vm/vm.py 6.12-arm64 --root) && \
+	PKG_CONFIG_SYSROOT_DIR=$$root PKG_CONFIG_LIBDIR=$$root/usr/lib/aarch64-linux-gnu/pkgconfig:$$root/usr/share/pkgconfig \
+	$(MAKE) --no-print-directory O=$(O)/arm64 CC=aarch64-linux-gnu-gcc SYSROOT=$$root tests
 
 # Fetches and builds what is not in the cache.
 vm-kernels: deps
