@@ -28,11 +28,18 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
 
+# What it is built for; with SYSROOT=, from the libraries there.
+MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
 CFLAGS ?= -O2 -g
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
 	     -I. -I$(O) $(CMD_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
+ifdef SYSROOT
+ALL_CFLAGS += --sysroot=$(SYSROOT)
+ALL_LDFLAGS += --sysroot=$(SYSROOT)
+endif
 
 ifeq ($(V),0)
 Q := @
@@ -49,7 +56,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm arm64 vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -58,14 +65,14 @@ all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
 
 # asm/types.h of a multiarch system lies where the host's compiler finds it by itself.
 BPF_SYS = $(shell $(CC) -print-multiarch 2>/dev/null)
-BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(MACHINE)))
 
 $(O)/bpf/%.bpf.o: bpf/%.bpf.c
 	$(call say,BPF,$@)mkdir -p $(@D) && \
 	$(CLANG) -O2 -g -ffile-prefix-map=$(CURDIR)=. -Wall -Wextra -Wno-unused-parameter $(if $(WERROR),-Werror) \
 		-target bpf -mcpu=v3 \
 		-D__TARGET_ARCH_$(BPF_ARCH) -I. \
-		$(if $(BPF_SYS),-isystem /usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
+		$(if $(BPF_SYS),-isystem $(SYSROOT)/usr/include/$(BPF_SYS)) -MMD -MP -c -o $@ $<
 
 # What defines before what uses, as bpftool of Linux 6.1 needs it; and programs are attached in this order.
 WATCH_SCHED := governed messages sched sched_sleep sched_wake sched_read
@@ -118,15 +125,16 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 
 # ---- tests ----
 
-X86 := $(filter x86_64,$(shell uname -m))
+X86 := $(filter x86_64,$(MACHINE))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
 TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss $(if $(X86),target32 steady)) \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss \
+	$(if $(X86),target32) $(if $(filter x86_64 aarch64,$(MACHINE)),steady)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
 REAL_TESTS := $(sort $(wildcard tests/real/*.py))
 
-tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1
+tests: all $(TEST_PROGS) $(O)/tests/helpers/libarena.so.1 $(O)/tests/helpers/syscalls
 
 # The processes to work on are never sanitized: they are looked at as users' own are.
 HELPER_CFLAGS = $(filter-out -fvisibility=hidden $(SANITIZE),$(ALL_CFLAGS)) -rdynamic
@@ -146,12 +154,17 @@ $(O)/tests/helpers/target32: tests/helpers/target32.c
 $(O)/tests/real/guest: tests/real/guest.S
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -m32 -nostdlib -static -Wl,-Ttext=0x100000,--build-id=none -o $@ $<
 
+# Names and numbers.
+$(O)/tests/helpers/syscalls: $(O)/syscalls.h
+	$(call say,GEN,$@)mkdir -p $(@D) && { echo '#include <asm/unistd.h>'; sed 's/\[\(__NR_\(.*\)\)\].*/\2 \1/' $<; } | \
+		$(CC) -E -P - | grep -E '^[a-z_0-9]+ [0-9]+$$' >$@
+
 # A versioned library, stripped, with its debug file beside it.
 $(O)/tests/helpers/libarena.so.1: tests/helpers/libarena.c tests/helpers/libarena.map
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) -std=gnu17 -g -O2 -fPIC -shared -Wl,-soname,libarena.so.1 -Wl,--build-id \
 		-Wl,--version-script=tests/helpers/libarena.map -o $@ $< && \
-	objcopy --only-keep-debug $@ $@.debug && strip --strip-all $@ && \
-	cd $(@D) && objcopy --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
+	$(OBJCOPY) --only-keep-debug $@ $@.debug && $(OBJCOPY) --strip-all $@ && \
+	cd $(@D) && $(OBJCOPY) --add-gnu-debuglink=libarena.so.1.debug libarena.so.1
 
 $(O)/tests/lib/%: tests/lib/%.c $(O)/libuffdctl.a
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(ALL_CFLAGS) $(ALL_LDFLAGS) -MMD -MP -o $@ $< $(O)/libuffdctl.a $(LIB_LIBS)
@@ -191,9 +204,19 @@ check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
 check-vm: DEBS += $(REAL_DEBS)
 # Not every release has it.
 check-vm: MAY_DEBS := criu
+check-vm vm-kernels: DEBS += $(if $(ARM64),$(ARM64_DEBS))
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
+	$(if $(ARM64),$(Q)$(MAKE) --no-print-directory arm64)
 	$(Q)$(PYTHON) tests/vm/check.py '$(KERNELS)' $(VM_TESTS)
+
+# For arm64, in $(O)/arm64, with Debian's libraries; kernels of that name run it.
+ARM64 := $(filter %-arm64,$(KERNELS))
+ARM64_DEBS := gcc-aarch64-linux-gnu qemu-system-arm
+arm64:
+	$(Q)root=$$($(PYTHON) tests/vm/vm.py 6.12-arm64 --root) && \
+	PKG_CONFIG_SYSROOT_DIR=$$root PKG_CONFIG_LIBDIR=$$root/usr/lib/aarch64-linux-gnu/pkgconfig:$$root/usr/share/pkgconfig \
+	$(MAKE) --no-print-directory O=$(O)/arm64 CC=aarch64-linux-gnu-gcc SYSROOT=$$root tests
 
 # Fetches and builds what is not in the cache.
 vm-kernels: deps

@@ -1346,7 +1346,7 @@ struct uffdctl_zap_opts {
  * left as it was, also when the caller is killed meanwhile. "all" is what is registered for minor.
  * 0: everything was done; -EIO: some parts were not, see the results; -EINTR: stopped; -EBUSY: the process is traced
  * already, a thread does not stop, or the memory is locked; -EPERM: no ptrace access, or seccomp filters that can't be
- * suspended; -EOPNOTSUPP: no call can be run safely in it (another processor than x86-64, 32-bit code, shadow stacks, no
+ * suspended; -EOPNOTSUPP: no call can be run safely in it (another processor than x86-64 and arm64, 32-bit code, shadow stacks, no
  * fit thread); -ESRCH; others as uffdctl_register().
  * Beneath: ptrace(2); in the process, madvise(2) with MADV_DONTNEED. Since 0.1.
  */
@@ -1363,7 +1363,7 @@ struct uffdctl_child;
 /*
  * @argv: ended by NULL; argv[0] is looked for in PATH
  * @ret: out, end with uffdctl_child_end()
- * Errors of execve(2); -EOPNOTSUPP: it is no 64-bit program, or the processor is another one than x86-64; -EPERM.
+ * Errors of execve(2); -EOPNOTSUPP: it is no 64-bit program, or the processor is neither x86-64 nor arm64; -EPERM.
  * Beneath: fork(2), ptrace(2): a program that is set-user-ID runs without that, as under strace(1). Since 0.1.
  */
 int uffdctl_child_start(struct uffdctl *u, char *const argv[], struct uffdctl_child **ret);

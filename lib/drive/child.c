@@ -20,7 +20,7 @@ static int fail_start(struct uffdctl *u, int err, const char *name, const char *
 	_cleanup_free_ char *text = escaped(name);
 
 	if (err == -EOPNOTSUPP)
-		return fail(u, err, "%s: only a 64-bit program, on x86-64, can be held before it begins, so far", text);
+		return fail(u, err, "%s: only a 64-bit program, on x86-64 or arm64, can be held before it begins, so far", text);
 	return fail(u, err, "%s: %s%s%s", text, step ?: "", step ? ": " : "", strerror(-err));
 }
 

@@ -88,12 +88,73 @@ static const char *filters_objection(struct inject *in, pid_t tid)
 		       : NULL;
 }
 
+/*
+ * Run the thread to the n-th stop at a system call.
+ * @ours: signals are blocked, except SIGSTOP, which stops the process as if we were not there, and us neither: it is
+ * made to go on. Otherwise they are delivered.
+ */
+static int run_to_stop(pid_t tid, int n, bool ours)
+{
+	struct trace_stop stop = { .event = TRACE_STOPPED };
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + CALL_NS;
+	int r;
+
+	while (n) {
+		r = trace_to_syscall(tid, stop.event == TRACE_SIGNAL ? stop.sig : 0);
+		if (r >= 0)
+			r = trace_wait(tid, until, &stop);
+		if (r < 0)
+			return r;
+		if (stop.event == TRACE_ENDED)
+			return -ESRCH;
+		if (ours && stop.event == TRACE_SIGNAL && stop.sig != SIGSTOP)
+			return -EPROTO;
+		n -= stop.event == TRACE_SYSCALL;
+	}
+	return 0;
+}
+
+/* Enter the call at which the thread is, and interrupt it there. -EAGAIN: it would not come back. */
+static int leave_call(struct inject *in, pid_t tid)
+{
+	struct regs before = in->regs;
+	int r = run_to_stop(tid, 1, false);
+
+	if (r >= 0)
+		r = regs_get(tid, &in->regs);
+	if (r < 0 || !regs_enter_call(&in->regs))
+		return r < 0 ? r : -EAGAIN;
+	trace_interrupt(tid);
+	r = run_to_stop(tid, 1, false);
+	if (r >= 0)
+		r = regs_get(tid, &in->regs);
+	if (r >= 0)
+		regs_leave_call(&before, &in->regs);
+	return r;
+}
+
+static int read_regs(struct inject *in, struct traced *thread)
+{
+	char text[GADGET_BYTES] = {};
+	pid_t tid = thread->tid;
+	int r = regs_get(tid, &in->regs);
+
+	if (r >= 0 && mem_read(in->mem, regs_ip(&in->regs), text, sizeof(text)) >= 0 &&
+	    regs_hide_call(&in->regs, text)) {
+		r = leave_call(in, tid);
+		thread->stopped = r >= 0 || r == -EAGAIN;
+	}
+	return r < 0 ? r : trace_get_mask(tid, &in->mask);
+}
+
 /* Look whether the thread can run calls; nothing is changed. */
-static int examine(struct inject *in, pid_t tid)
+static int examine(struct inject *in, struct traced *thread)
 {
 	const char *objection;
+	pid_t tid = thread->tid;
+	int r;
 
-	if (regs_get(tid, &in->regs) < 0 || trace_get_mask(tid, &in->mask) < 0)
+	if (read_regs(in, thread) < 0)
 		return unfit(in, tid, true, "its registers can't be read");
 	objection = regs_objection(tid, &in->regs) ?: filters_objection(in, tid);
 	if (objection)
@@ -103,8 +164,9 @@ static int examine(struct inject *in, pid_t tid)
 			     "its system calls are dispatched to itself (PR_SET_SYSCALL_USER_DISPATCH)");
 	if (place_in_rseq(in->mem, tid, regs_ip(&in->regs)))
 		return unfit(in, tid, true, "it is within a restartable sequence (rseq)");
-	if (way_back_make(tid, &in->regs, in->mask, &in->gadgets, &in->back) < 0)
-		return unfit(in, tid, false, "its registers can't be saved");
+	r = way_back_make(tid, &in->regs, in->mask, &in->gadgets, &in->back);
+	if (r < 0)
+		return unfit(in, tid, r == -EBUSY, "its registers can't be saved");
 	in->below = malloc(in->back.len);
 	if (!in->below || !place_is_stack(in->t, in->back.addr, regs_sp(&in->regs)) ||
 	    mem_read(in->mem, in->back.addr, in->below, in->back.len) < 0)
@@ -143,12 +205,12 @@ static int prepare(struct inject *in, pid_t tid)
 static int choose_thread(struct inject *in)
 {
 	for (size_t i = 0; i < in->threads.nr; i++) {
-		const struct traced *thread = &in->threads.all[i];
+		struct traced *thread = &in->threads.all[i];
 		int r;
 
 		if (!thread->stopped)
 			continue;
-		r = examine(in, thread->tid);
+		r = examine(in, thread);
 		if (r >= 0)
 			r = prepare(in, thread->tid);
 		if (r >= 0)
@@ -158,32 +220,6 @@ static int choose_thread(struct inject *in)
 			return r;
 	}
 	return -EAGAIN;
-}
-
-/*
- * The kernel restarts the call in which the thread was, if it was in one, only when the registers are put back at such a
- * stop. Signals first: should we be killed now, the way back has both.
- */
-static void put_back(struct inject *in)
-{
-	struct trace_stop stop = { .event = TRACE_SYSCALL };
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + CALL_NS;
-
-	if (in->lost)
-		return;
-	trace_interrupt(in->tid);
-	do {
-		if (trace_continue(in->tid, stop.event == TRACE_SIGNAL ? stop.sig : 0) < 0 ||
-		    trace_wait(in->tid, until, &stop) < 0 || stop.event == TRACE_ENDED) {
-			in->lost = true;
-			return;
-		}
-	} while (stop.event != TRACE_STOPPED);
-	if (trace_set_mask(in->tid, in->mask) < 0 || regs_set(in->tid, &in->regs) < 0) {
-		in->lost = true;
-		return;
-	}
-	write_below(in, in->below);
 }
 
 /* ---- a call ---- */
@@ -204,31 +240,6 @@ static int fail_call(struct inject *in, long nr, int err)
 			    in->t->pid, in->tid, nr);
 	return fail(u, err, "%d: an injected system call (%ld) in thread %d: %s", in->t->pid, nr, in->tid,
 		    strerror(-err));
-}
-
-/*
- * Run the thread to the n-th stop at a system call. Signals are blocked, except SIGSTOP, which stops the process as if we
- * were not there, and us neither: it is made to go on.
- */
-static int run_to_stop(struct inject *in, int n)
-{
-	struct trace_stop stop = { .event = TRACE_STOPPED };
-	uint64_t until = now_ns(CLOCK_MONOTONIC) + CALL_NS;
-	int r;
-
-	while (n) {
-		r = trace_to_syscall(in->tid, stop.event == TRACE_SIGNAL ? stop.sig : 0);
-		if (r >= 0)
-			r = trace_wait(in->tid, until, &stop);
-		if (r < 0)
-			return r;
-		if (stop.event == TRACE_ENDED)
-			return -ESRCH;
-		if (stop.event == TRACE_SIGNAL && stop.sig != SIGSTOP)
-			return -EPROTO;
-		n -= stop.event == TRACE_SYSCALL;
-	}
-	return 0;
 }
 
 /* It is ours, and has one thread, which is stopped: nothing has to be prepared. */
@@ -257,13 +268,56 @@ int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret
 	regs_call(&in->regs, &in->gadgets, &in->back, nr, args, &regs);
 	r = regs_set(in->tid, &regs);
 	if (r >= 0)
-		r = run_to_stop(in, 2);
+		r = run_to_stop(in->tid, 2, true);
 	if (r >= 0)
 		r = regs_get(in->tid, &regs);
 	if (r < 0)
 		return fail_call(in, nr, r);
 	*ret = regs_result(&regs);
 	return 0;
+}
+
+/*
+ * The kernel restarts the call in which the thread was, if it was in one, only when the registers are put back at such a
+ * stop. Signals first: should we be killed now, the way back has both.
+ */
+static int stop_to_put_back(struct inject *in)
+{
+	struct trace_stop stop = { .event = TRACE_SYSCALL };
+	uint64_t until = now_ns(CLOCK_MONOTONIC) + CALL_NS;
+	int r;
+
+	trace_interrupt(in->tid);
+	do {
+		r = trace_continue(in->tid, stop.event == TRACE_SIGNAL ? stop.sig : 0);
+		if (r >= 0)
+			r = trace_wait(in->tid, until, &stop);
+	} while (r >= 0 && stop.event != TRACE_STOPPED && stop.event != TRACE_ENDED);
+	return r < 0 ? r : stop.event == TRACE_ENDED ? -ESRCH : 0;
+}
+
+/* It decides what becomes of that call at the end of this one, since somebody wants the thread to stop. */
+static int call_to_put_back(struct inject *in)
+{
+	const uint64_t args[6] = { regs_arg(&in->regs, 0) };
+	int64_t ignored;
+	int r = inject_call(in, SYS_getpid, args, &ignored);
+
+	return r < 0 ? r : trace_interrupt(in->tid);
+}
+
+/* If it can't be done, the thread goes back by itself. */
+static void put_back(struct inject *in)
+{
+	int r = in->lost ? -EBUSY : regs_are_restarted(&in->regs) ? call_to_put_back(in) : stop_to_put_back(in);
+
+	if (r >= 0)
+		r = trace_set_mask(in->tid, in->mask);
+	if (r >= 0)
+		r = regs_set(in->tid, &in->regs);
+	in->lost = r < 0;
+	if (!in->lost)
+		write_below(in, in->below);
 }
 
 /* ---- all of it ---- */

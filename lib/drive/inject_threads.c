@@ -92,7 +92,7 @@ int threads_check(struct uffdctl_target *t, struct threads *ret)
 
 	*ret = (struct threads){ .t = t };
 	if (!regs_supported())
-		return fail(t->u, -EOPNOTSUPP, "%d: system calls can be run inside a process on x86-64 only, so far",
+		return fail(t->u, -EOPNOTSUPP, "%d: system calls can be run inside a process on x86-64 and arm64 only, so far",
 			    t->pid);
 	if (is_32bit(t))
 		return fail(t->u, -EOPNOTSUPP, "%d: it runs 32-bit code, in which no system call can be run for us",

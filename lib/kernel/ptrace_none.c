@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The registers of a stopped thread, on processors for which nobody has written this yet. */
-#ifndef __x86_64__
+#if !defined(__x86_64__) && !defined(__aarch64__)
 #include <errno.h>
 
 #include "lib/kernel/ptrace_regs.h"

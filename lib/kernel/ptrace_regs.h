@@ -53,6 +53,23 @@ bool gadget_is_load(const void *text);
 uint64_t regs_find_call(const void *text, size_t len, uint64_t addr);
 /* Where a thread is when it has made a system call by them. */
 uint64_t regs_call_ip(const struct gadgets *g);
+/* Calls that are interrupted, on processors whose kernel hides them from us: why, ptrace_arm64.c tells. */
+#ifdef __aarch64__
+/* Is it at a system call, which is new or is restarted? @text: GADGET_BYTES bytes at its instruction pointer */
+bool regs_hide_call(const struct regs *regs, const void *text);
+/* At its beginning: will it have an end? */
+bool regs_enter_call(const struct regs *regs);
+/* At its end. @before: as they were before it was entered */
+void regs_leave_call(const struct regs *before, struct regs *regs);
+/* Are they to be put back at the end of a call that has the same first argument? */
+bool regs_are_restarted(const struct regs *regs);
+#else
+#define regs_hide_call(regs, text) ((void)(text), false)
+#define regs_enter_call(regs) true
+#define regs_leave_call(before, regs) ((void)(before))
+#define regs_are_restarted(regs) false
+#endif
+
 /*
  * What lies below the stack of a thread while its registers are changed. After each system call that it is made to run,
  * it comes to this, unless we stop it, and goes on where it was: by rt_sigreturn(2), with all registers.
@@ -65,7 +82,7 @@ struct way_back {
 
 /*
  * @mask: the blocked signals that it had
- * -ENOTSUP: its registers can't be saved on this processor; -ENOMEM.
+ * -ENOTSUP: its registers can't be saved on this processor; -EBUSY: at this moment; -ENOMEM.
  */
 int way_back_make(pid_t tid, const struct regs *regs, uint64_t mask, const struct gadgets *g, struct way_back *ret);
 

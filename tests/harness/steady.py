@@ -17,7 +17,7 @@ class Steady:
     def __init__(self, job=None, user=None, **popen):
         program = os.path.join(HELPERS, "steady")
         if not os.path.exists(program):
-            skip("no tests/helpers/steady here; x86-64 runs this")
+            skip("no tests/helpers/steady here; x86-64 and arm64 run this")
         self.proc = subprocess.Popen([program, *([job] if job else [])], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                      bufsize=0, **ids(user), **popen)
         pid, start = self.proc.stdout.readline().split()

@@ -23,12 +23,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#ifdef __aarch64__
+#include <sys/auxv.h>
+#endif
 #include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#ifdef __aarch64__
+#define IS_ARM64 true
+#else
+#define IS_ARM64 false
+#endif
 #define PAGE 4096
 #define SIZE (256 * PAGE)
 
@@ -77,17 +85,9 @@ static bool good(const char *name, long r, long wanted)
 
 /* ---- what stays in registers ---- */
 
-static void *keep_registers(void *arg)
-{
-	uint64_t in[8] __attribute__((aligned(64))), out[8] __attribute__((aligned(64)));
-	uint64_t n = 0, seen[6];
-	bool wide = __builtin_cpu_supports("avx512f");
-
-	(void)arg;
-	for (;; atomic_fetch_add(&rounds[REGISTERS], 1)) {
-		for (size_t i = 0; i < 8; i++)
-			in[i] = n * 0x9e3779b97f4a7c15 + i;
-		n++;
+/* Keep these in registers for a while: n to n + 5, and VECTOR_BYTES bytes. */
+#ifdef __x86_64__
+#define VECTOR_BYTES (__builtin_cpu_supports("avx512f") ? 64 : 32)
 #define LOOP "mov $20000, %%ecx\n1: dec %%ecx\n jnz 1b\n"
 #define GENERAL \
 	"mov %[n], %%r12\n lea 1(%%r12), %%r13\n lea 2(%%r12), %%r14\n lea 3(%%r12), %%r15\n lea 4(%%r12), %%r8\n lea 5(%%r12), %%r9\n"
@@ -95,18 +95,47 @@ static void *keep_registers(void *arg)
 	"mov %%r12, %[a]\n mov %%r13, %[b]\n mov %%r14, %[c]\n mov %%r15, %[d]\n mov %%r8, %[e]\n mov %%r9, %[f]\n"
 #define OUT \
 	[a] "=m"(seen[0]), [b] "=m"(seen[1]), [c] "=m"(seen[2]), [d] "=m"(seen[3]), [e] "=m"(seen[4]), [f] "=m"(seen[5])
-		if (wide)
-			__asm__ volatile(GENERAL "vmovdqu64 (%[in]), %%zmm17\n kmovw %k[n], %%k3\n" LOOP
-						 "vmovdqu64 %%zmm17, (%[out])\n" STORE:OUT
-					 : [n] "r"(n), [in] "r"(in), [out] "r"(out)
-					 : "rcx", "r8", "r9", "r12", "r13", "r14", "r15", "memory", "cc");
-		else
-			__asm__ volatile(GENERAL "movdqu (%[in]), %%xmm5\n movdqu 16(%[in]), %%xmm6\n" LOOP
-						 "movdqu %%xmm5, (%[out])\n movdqu %%xmm6, 16(%[out])\n" STORE:OUT
-					 : [n] "r"(n), [in] "r"(in), [out] "r"(out)
-					 : "rcx", "r8", "r9", "r12", "r13", "r14", "r15", "xmm5", "xmm6", "memory",
-					   "cc");
-		if (memcmp(in, out, wide ? 64 : 32))
+static void keep(uint64_t n, const uint64_t in[8], uint64_t out[8], uint64_t seen[6])
+{
+	if (VECTOR_BYTES == 64)
+		__asm__ volatile(GENERAL "vmovdqu64 (%[in]), %%zmm17\n kmovw %k[n], %%k3\n" LOOP
+					 "vmovdqu64 %%zmm17, (%[out])\n" STORE:OUT
+				 : [n] "r"(n), [in] "r"(in), [out] "r"(out)
+				 : "rcx", "r8", "r9", "r12", "r13", "r14", "r15", "memory", "cc");
+	else
+		__asm__ volatile(GENERAL "movdqu (%[in]), %%xmm5\n movdqu 16(%[in]), %%xmm6\n" LOOP
+					 "movdqu %%xmm5, (%[out])\n movdqu %%xmm6, 16(%[out])\n" STORE:OUT
+				 : [n] "r"(n), [in] "r"(in), [out] "r"(out)
+				 : "rcx", "r8", "r9", "r12", "r13", "r14", "r15", "xmm5", "xmm6", "memory", "cc");
+}
+#else
+#define VECTOR_BYTES 64
+static void keep(uint64_t n, const uint64_t in[8], uint64_t out[8], uint64_t seen[6])
+{
+	__asm__ volatile("add x0, %[n], #0\n add x7, %[n], #1\n add x8, %[n], #2\n add x18, %[n], #3\n"
+			 "add x28, %[n], #4\n add x30, %[n], #5\n"
+			 "ldp q5, q6, [%[in]]\n ldp q17, q31, [%[in], #32]\n"
+			 "mov w9, #20000\n1: subs w9, w9, #1\n b.ne 1b\n"
+			 "stp q5, q6, [%[out]]\n stp q17, q31, [%[out], #32]\n"
+			 "stp x0, x7, [%[seen]]\n stp x8, x18, [%[seen], #16]\n stp x28, x30, [%[seen], #32]\n" ::[n] "r"(
+				 n),
+			 [in] "r"(in), [out] "r"(out), [seen] "r"(seen)
+			 : "x0", "x7", "x8", "x9", "x18", "x28", "x30", "v5", "v6", "v17", "v31", "memory", "cc");
+}
+#endif
+
+static void *keep_registers(void *arg)
+{
+	uint64_t in[8] __attribute__((aligned(64))), out[8] __attribute__((aligned(64)));
+	uint64_t n = 0, seen[6];
+
+	(void)arg;
+	for (;; atomic_fetch_add(&rounds[REGISTERS], 1)) {
+		for (size_t i = 0; i < 8; i++)
+			in[i] = n * 0x9e3779b97f4a7c15 + i;
+		n++;
+		keep(n, in, out, seen);
+		if (memcmp(in, out, VECTOR_BYTES))
 			is_odd("a vector register has changed");
 		for (size_t i = 0; i < 6; i++)
 			if (seen[i] != n + i)
@@ -115,6 +144,7 @@ static void *keep_registers(void *arg)
 	return NULL;
 }
 
+#ifdef __x86_64__
 /* AMX: the kernel gives a thread room for 8 KiB more of registers when it uses them first. */
 static void *keep_tiles(void *arg)
 {
@@ -147,6 +177,30 @@ static void *keep_tiles(void *arg)
 	}
 	return NULL;
 }
+#else
+/* What of a vector is wider than 128 bits, where it is: system calls clear that. */
+static void *keep_tiles(void *arg)
+{
+	bool has = getauxval(AT_HWCAP) & HWCAP_SVE;
+	uint8_t in[256], out[256];
+
+	(void)arg;
+	for (unsigned long n = 0;; n++, atomic_fetch_add(&rounds[TILES], 1)) {
+		memset(in, (int)n, sizeof(in));
+		memcpy(out, in, sizeof(in));
+		if (has)
+			__asm__ volatile(".arch_extension sve\n ldr z9, [%0]\n mov w9, #20000\n1: subs w9, w9, #1\n b.ne 1b\n"
+					 "str z9, [%1]\n" ::"r"(in),
+					 "r"(out)
+					 : "x9", "v9", "memory", "cc");
+		if (memcmp(in, out, sizeof(in)))
+			is_odd("a wide vector has changed");
+		if (n % 2)
+			sched_yield();
+	}
+	return NULL;
+}
+#endif
 
 /* In the red zone, too: the compiler may put these there, since nothing is called. */
 static __attribute__((noinline)) uint64_t mix(uint64_t seed)
@@ -229,7 +283,7 @@ static void *poll_on(void *arg)
 	for (;; atomic_fetch_add(&rounds[POLLER], 1)) {
 		uint64_t began = now();
 
-		if (good("poll", syscall(SYS_poll, NULL, 0, 3), 0) && now() - began < 3000000)
+		if (good("poll", poll(NULL, 0, 3), 0) && now() - began < 3000000)
 			is_odd("poll came back early");
 	}
 	return NULL;
@@ -280,7 +334,12 @@ static void *wait_epoll(void *arg)
 	(void)arg;
 	epoll_ctl(ep, EPOLL_CTL_ADD, pipes[1][0], &ev);
 	for (;; atomic_fetch_add(&rounds[EPOLL], 1)) {
-		if (!good("epoll_wait", syscall(SYS_epoll_wait, ep, &ev, 1, -1), 1))
+		long r = syscall(SYS_epoll_pwait, ep, &ev, 1, -1, NULL, 8);
+
+		/* There, nobody can have it restarted. */
+		if (IS_ARM64 && r < 0 && errno == EINTR)
+			continue;
+		if (!good("epoll_pwait", r, 1))
 			continue;
 		if (read(pipes[1][0], &c, 1) != 1 || c != next)
 			is_odd("epoll: another byte");

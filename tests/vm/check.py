@@ -47,6 +47,8 @@ def boot(kernel, ready, programs, output):
     env = {"UFFDCTL_TEST_SLOW": "10",  # an emulated CPU
            "UFFDCTL_TEST_BACKENDS": p.rungs["watch"], **os.environ,
            "UFFDCTL_TEST_GUEST": "1", "UFFDCTL_TEST_KERNEL": kernel}
+    if kernel.endswith("-arm64"):
+        env["O"] = os.path.join(BUILD, "arm64")
     began = time.monotonic()
     say(f"{kernel}: boots for {', '.join(os.path.basename(p.split()[0]) for p in programs)}")
     status = vm(kernel, "--timeout", str(LIMIT), *(f"--module={m}" for m in p.modules), "--",

@@ -54,6 +54,7 @@ NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "c
          "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "handoff", "doctor", "record", "leader")
+ON_ARM64 = ("zap", "serve_inject", "serve_command")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
 
 
@@ -111,6 +112,9 @@ PLANS = {
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
                       f"|no pidfds of threads|{NEITHER}", boots=(watch(*counts("")), rest(OFTEN))),
     "6.12": Plan(skips=NEITHER, boots=(watch("*-fentry"), [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
+    # Another processor: what depends on that.
+    "6.12-arm64": Plan(skips=NEITHER, boots=(
+        [p.replace(f"{O}/tests", f"{O}/arm64/tests") for p in rest(("list", "pages", "pending", "register", *ON_ARM64))],)),
     "6.12-patched": Plan(OURS, skips=f"{NEITHER}|{PATCHED}", boots=(WATCH_PATCHED, REST)),
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(watch(*counts("-fentry", "-kprobe")), rest(LESS))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),

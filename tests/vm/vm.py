@@ -6,6 +6,7 @@
     python3 tests/vm/vm.py 6.12 --shell
     python3 tests/vm/vm.py 7.3-patched -- ls /sys/kernel/tracing/events/userfaultfd
     python3 tests/vm/vm.py path/to/linux -- uname -a       a kernel that was built there, without modules
+    python3 tests/vm/vm.py 6.12-arm64 -- build/arm64/uffdctl list     on another processor
 
 The guest's root is the build machine's own, read-only, with an empty /tmp and /run; the command sees its folder and
 the tree under the names that they have outside, and of the environment what PASSED matches. Exit status 125: the
@@ -32,8 +33,31 @@ TREE = os.path.dirname(os.path.dirname(HERE))
 ACCEL = os.environ.get("UFFDCTL_VM_ACCEL", "tcg,thread=single")
 # Without these modules no root and no file system on it; a kernel that has one built in needs it not.
 MODULES = ["virtio_pci", "9pnet_virtio", "9p"]
-PROGRAMS = {"qemu-system-x86_64": "qemu-system-x86", "busybox": "busybox-static", "xz": "xz-utils"}
+PROGRAMS = {"busybox": "busybox-static", "xz": "xz-utils"}
+
+
+class Machine:
+    """An emulated machine: root is what it has for the build machine's, if that is of another kind."""
+
+    def __init__(self, qemu, package, options, image, consoles, cmdline="", root=None):
+        self.qemu, self.package, self.options, self.image, self.cmdline = qemu, package, options, image, cmdline
+        self.console, self.output, self.root = *consoles, root
+
+
+MACHINES = {
+    "amd64": Machine("qemu-system-x86_64", "qemu-system-x86", ["-serial", "stdio"], "arch/x86/boot/bzImage",
+                     ("ttyS0", "ttyS1"), "no_timer_check mitigations=off"),
+    "arm64": Machine("qemu-system-aarch64", "qemu-system-arm",
+                     ["-machine", "virt", "-chardev", "stdio,id=out", "-device", "pci-serial,chardev=out"],
+                     "arch/arm64/boot/Image", ("ttyAMA0", "ttyS0"), root=debian.root),
+}
 PASSED = re.compile(r"O|PATH|LANG|TARGET|(UFFDCTL|TAP)(_.*)?")
+
+
+def machine_of(kernel):
+    """The machine that runs it, and the architecture."""
+    arch = debian.arch_of(kernel)[1]
+    return MACHINES[arch], arch
 
 
 class Died(Exception):
@@ -94,25 +118,27 @@ def _cpio(files):
     return out
 
 
-def _initramfs(folder, command, modules, share, hugepages, shell):
+def _initramfs(folder, command, modules, share, hugepages, shell, machine, root):
     """init, the modules and the command."""
     trees = [TREE, os.getcwd(), folder, *([os.path.abspath(os.environ["O"])] if os.environ.get("O") else [])]
-    settings = f"TREES={shlex.quote(' '.join(trees))} SHARE={shlex.quote(share or '')} HUGEPAGES={hugepages}\n"
+    settings = f"TREES={shlex.quote(' '.join(trees))} SHARE={shlex.quote(share or '')} HUGEPAGES={hugepages} FOREIGN={root or ''}\n"
+    for t in trees if root else ():
+        os.makedirs(root + t, exist_ok=True)
     variables = {k: v for k, v in os.environ.items() if PASSED.fullmatch(k)}
     variables.update(UFFDCTL_VM_FOLDER=folder, UFFDCTL_TERMINAL="1" if sys.stdout.isatty() else "", HOME="/tmp",
                      PYTHONDONTWRITEBYTECODE="1", PATH=variables["PATH"] + ":/usr/sbin:/sbin")
     script = "".join(f"export {k}={shlex.quote(v)}\n" for k, v in variables.items())
     script += f"cd {shlex.quote(os.getcwd())}\nulimit -n 65536\n"  # the kernel's own 1024 is less than any login's
     if shell:
-        script += "TERM=linux PS1='vm# ' setsid -c sh -i </dev/ttyS1 >/dev/ttyS1 2>&1\n"
+        script += "TERM=linux PS1='vm# ' setsid -c sh -i </dev/OUT >/dev/OUT 2>&1\n".replace("OUT", machine.output)
     else:  # raw: no \r before \n
-        script += "stty raw -echo -F /dev/ttyS1\n" \
-            f"{shlex.join(command)} </dev/null >/dev/ttyS1 2>&1\n"
+        script += f"stty raw -echo -F /dev/{machine.output}\n" \
+            f"{shlex.join(command)} </dev/null >/dev/{machine.output} 2>&1\n"
     # Through the kernel's log: one line, and it is out before the machine is.
     script += 'echo "<0>vm.py: exit $?" >/dev/kmsg\n/run/busybox reboot -f\n'
     files = {d: (0o40755, b"") for d in ("bin", "dev", "modules")}
     files.update({"init": (0o100755, _read(os.path.join(HERE, "init"))), "settings": (0o100644, settings.encode()),
-                  "command": (0o100644, script.encode()), "bin/busybox": (0o100755, _read("/bin/busybox"))})
+                  "command": (0o100644, script.encode()), "bin/busybox": (0o100755, _read((root or "") + "/bin/busybox"))})
     for number, (name, data) in enumerate(_modules(folder, [*MODULES, *modules]).items()):
         files[f"modules/{number:02}-{name}.ko"] = (0o100644, data)
     return _cpio(files)
@@ -127,16 +153,18 @@ def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None
     icount: one CPU whose clock counts instructions, one a nanosecond: what is measured inside, repeats.
     share: a folder that the command may write to. stdout: a file for the output, instead of returning it.
     """
-    for program, package in PROGRAMS.items():
+    machine, arch = machine_of(kernel)
+    for program, package in {**PROGRAMS, machine.qemu: machine.package}.items():
         if not shutil.which(program):
             raise SystemExit(f"vm.py: no {program}; Debian's package {package} has it (make check-vm installs it)")
     folder = kernel_folder(kernel)
-    image = os.path.join(folder, "arch/x86/boot/bzImage")
+    image = os.path.join(folder, machine.image)
     if not os.path.exists(image):
         image = _find(folder, r"vmlinuz(-.*)?")
     if not image:
-        raise SystemExit(f"vm.py: {folder}: no arch/x86/boot/bzImage and no vmlinuz in it")
-    cmdline = "console=ttyS0 panic=-1 no_timer_check mitigations=off"
+        raise SystemExit(f"vm.py: {folder}: no {machine.image} and no vmlinuz in it")
+    root = machine.root and machine.root(arch)
+    cmdline = f"console={machine.console} panic=-1 {machine.cmdline}"
     if icount:
         # Nothing that is drawn at random, else each boot is another one.
         cpu = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,align=off,sleep=off", "-seed", "1",
@@ -147,11 +175,12 @@ def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None
     with tempfile.TemporaryDirectory() as work:
         console, initrd = f"{work}/console", f"{work}/initrd"
         with open(initrd, "wb") as f:
-            f.write(_initramfs(folder, command, modules, share and os.path.abspath(share), hugepages, shell))
-        qemu = ["setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64", *cpu, "-cpu", "max", "-m", mem,
+            f.write(_initramfs(folder, command, modules, share and os.path.abspath(share), hugepages, shell, machine, root))
+        qemu = ["setpriv", "--pdeathsig", "KILL", machine.qemu, *cpu, "-cpu", "max", "-m", mem,
                 "-nodefaults", "-display", "none", "-no-reboot", "-kernel", image, "-initrd", initrd,
-                "-append", cmdline, "-serial", f"file:{console}", "-serial", "stdio",
-                "-virtfs", "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap"]
+                "-append", cmdline, "-serial", f"file:{console}", *machine.options]
+        for tag, path in {"host": "/", **({"root": root} if root else {})}.items():
+            qemu += ["-virtfs", f"local,path={path},mount_tag={tag},security_model=none,readonly=on,multidevs=remap"]
         if share:
             qemu += ["-virtfs", f"local,path={os.path.abspath(share)},mount_tag=share,security_model=none"]
         ended = ""
@@ -180,6 +209,7 @@ def main():
     p.add_argument("kernel", nargs="?", help="a version, or the folder of a kernel that was built")
     p.add_argument("--list", action="store_true", help="list the versions")
     p.add_argument("--get", action="store_true", help="only fetch or build it, and print its folder")
+    p.add_argument("--root", action="store_true", help="only fetch what its root is to have, if that is not this machine's own, and print the folder")
     p.add_argument("--update", action="store_true", help="likewise, but the newest of this version")
     p.add_argument("--shell", action="store_true", help="a shell instead of a command")
     p.add_argument("--icount", action="store_true", help="one CPU whose clock counts instructions")
@@ -200,8 +230,12 @@ def main():
             print(f"{name:12} {'built':17} {build.cached(name)}".rstrip())
         return 0
     get = a.get or a.update
-    if not a.kernel or not (command or a.shell or get):
+    if not a.kernel or not (command or a.shell or get or a.root):
         p.error("KERNEL -- COMMAND")
+    if a.root:
+        machine, arch = machine_of(a.kernel)
+        print(machine.root(arch) if machine.root else "/")
+        return 0
     if get:
         print(kernel_folder(a.kernel, a.update), flush=True)
     if not command and not a.shell:
