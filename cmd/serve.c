@@ -17,10 +17,13 @@
 
 enum {
 	OPT_FROM = 0x400,
+	OPT_MAP,
 	OPT_KEEP,
 	OPT_ZERO,
 	OPT_ELSEWHERE,
 	OPT_PREFAULT,
+	OPT_AROUND,
+	OPT_ORDER,
 	OPT_RATE,
 	OPT_UNTIL_COMPLETE,
 	OPT_ON_ERROR,
@@ -37,12 +40,18 @@ static const struct argp_option serve_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
 	  "Fill pages with contents from FILE, an image of the mapped file or of the range; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
 	  10 },
+	{ "map", OPT_MAP, "RANGE=SOURCE", 0,
+	  "Fill the pages of RANGE with contents from SOURCE, written as for --from; may be given several times", 10 },
 	{ "keep", OPT_KEEP, NULL, 0, "What is in the page cache is right, and what is not there is zeros", 10 },
 	{ "zero", OPT_ZERO, NULL, 0, "Fill pages with zeros", 10 },
 	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
 	  "What to do with pages that are mapped elsewhere: refuse (the default), overwrite or keep", 15 },
 	{ "prefault", OPT_PREFAULT, NULL, 0, "Also bring in, in the background, what nobody has asked for", 20 },
 	{ "rate", OPT_RATE, "BYTES", 0, "In the background, bring in at most BYTES a second (such as 100M)", 20 },
+	{ "order", OPT_ORDER, "WHAT", 0,
+	  "With --prefault and --prefetch-set, what comes first: set (the default) or address", 20 },
+	{ "around", OPT_AROUND, "N", 0,
+	  "At a fault, bring in the N pages around it, too: the aligned window of a power of 2, such as 16", 20 },
 	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
@@ -72,6 +81,8 @@ const char *const on_error_words[] = {
 	[UFFDCTL_ON_ERROR_RELEASE] = "release",
 	NULL,
 };
+
+const char *const order_words[] = { "set", "address", NULL };
 
 /* ---- options ---- */
 
@@ -103,12 +114,42 @@ static error_t check_handoff(const struct serve_options *o, const struct argp_st
 	return 0;
 }
 
+/* All of what is served is named by --map. */
+static bool only_maps(const struct serve_options *o)
+{
+	return o->maps.nr && !contents_given(&o->contents);
+}
+
+static error_t check_maps(struct serve_options *o, const struct argp_state *state)
+{
+	if (!o->maps.nr)
+		return 0;
+	if (o->keep)
+		return usage_error(state,
+				   "--map excludes --keep: leave ranges that are right as they are to another handler");
+	if (o->handoff)
+		return usage_error(state, "--map excludes --handoff: the process says where its contents are");
+	if (o->set.record || o->set.prefetch)
+		return usage_error(state,
+				   "--map excludes --record-set and --prefetch-set: a working set is of one image");
+	if (o->trial.stale)
+		return usage_error(state, "--map excludes --stale: a bitmap is about one image");
+	if (serve_map_uses_stdin(&o->maps) + (o->contents.from && !strcmp(o->contents.from, "-")) > 1)
+		return usage_error(state, "standard input is named as a source more than once: it can be read once");
+	if (!only_maps(o))
+		return 0;
+	if (o->drive.ranges)
+		return usage_error(state, "a RANGE needs --from or --zero: with --map alone, its ranges are served");
+	return serve_map_ranges(&o->maps, state, &o->drive.ranges);
+}
+
 static error_t check(const struct serve_options *o, const struct argp_state *state)
 {
 	bool prefaults = o->flags & UFFDCTL_SERVE_PREFAULT, ends = o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE;
 
-	if (!!o->contents.from + o->keep + o->contents.from_zero != 1)
-		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
+	if (!only_maps(o) && !!o->contents.from + o->keep + o->contents.from_zero != 1)
+		return usage_error(state,
+				   "write one of --from=FILE, --keep and --zero, or --map: what faults are resolved with");
 	if (o->trial.stale && !o->contents.from)
 		return usage_error(state, "--stale needs --from: what stale pages are filled with");
 	if (o->trial.stale && o->contents.elsewhere)
@@ -118,11 +159,13 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 	if (o->trial.fail && o->keep && prefaults)
 		return usage_error(state, "--fail-page excludes --keep with --prefault, which would map these pages");
 	if (o->contents.elsewhere && o->keep)
-		return usage_error(state, "--elsewhere needs --from or --zero");
+		return usage_error(state, "--elsewhere needs --from, --map or --zero");
 	if (o->state && o->keep)
 		return usage_error(state, "--state is for --from and --zero: --keep fills nothing");
 	if ((o->set.record || o->set.prefetch) && !o->contents.from)
 		return usage_error(state, "--record-set and --prefetch-set need --from: a working set is of an image");
+	if (o->has_order && (!prefaults || !o->set.prefetch))
+		return usage_error(state, "--order needs --prefault and --prefetch-set: which of both comes first");
 	if (o->rate && !prefaults && !o->set.prefetch)
 		return usage_error(state, "--rate needs --prefault or --prefetch-set");
 	if (o->keep && ends && !prefaults)
@@ -138,6 +181,28 @@ static error_t parse_threads(struct serve_options *o, const char *arg, const str
 		return usage_error(state, "--threads=%s: write a number from 1 to 4096", arg);
 	o->nr_threads = n;
 	return 0;
+}
+
+#define MAX_AROUND 4096
+
+static error_t parse_around(struct serve_options *o, const char *arg, const struct argp_state *state)
+{
+	int n;
+
+	if (parse_number(arg, &n) < 0 || n < 1 || n > MAX_AROUND || n & (n - 1))
+		return usage_error(state, "--around=%s: write a power of 2 from 1 to %d", arg, MAX_AROUND);
+	o->around = n;
+	return 0;
+}
+
+static error_t parse_order(struct serve_options *o, const char *arg, const struct argp_state *state)
+{
+	unsigned int word = 0;
+	error_t err = parse_word(state, "order", arg, order_words, &word);
+
+	o->has_order = true;
+	o->flags |= word ? UFFDCTL_SERVE_BY_ADDRESS : 0;
+	return err;
 }
 
 static error_t parse_value(struct serve_options *o, int key, char *arg, const struct argp_state *state)
@@ -160,6 +225,10 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		return 0;
 	case 't':
 		return parse_threads(o, arg, state);
+	case OPT_AROUND:
+		return parse_around(o, arg, state);
+	case OPT_ORDER:
+		return parse_order(o, arg, state);
 	case 'm':
 		o->has_modes = true;
 		if (uffdctl_modes_parse(arg, &o->modes) < 0)
@@ -202,7 +271,11 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_FROM:
 		o->contents.from = arg;
+		o->drive.needs_no_range = false;
 		return 0;
+	case OPT_MAP:
+		o->drive.needs_no_range = !contents_given(&o->contents);
+		return serve_map_add(&o->maps, arg, state);
 	case OPT_KEEP:
 		o->keep = true;
 		return 0;
@@ -214,6 +287,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
 	case OPT_ZERO:
 		o->contents.from_zero = true;
+		o->drive.needs_no_range = false;
 		return 0;
 	case OPT_PREFAULT:
 		o->flags |= UFFDCTL_SERVE_PREFAULT;
@@ -228,7 +302,10 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		o->flags |= UFFDCTL_SERVE_FORCE;
 		return 0;
 	case ARGP_KEY_END:
-		return check(o, state);
+		return check_maps(o, state) ?: check(o, state);
+	case ARGP_KEY_ERROR:
+		serve_map_free(&o->maps);
+		return 0;
 	default:
 		return parse_way(o, key, arg, state);
 	}
@@ -248,6 +325,8 @@ static int is_interrupted(void *data)
 
 const char *serve_source_name(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
+	if (o->maps.nr)
+		return "map";
 	if (contents->contents == UFFDCTL_CONTENTS_URI)
 		return "server";
 	return o->keep ? "keep" : o->contents.from_zero ? "zero" : "file";
@@ -255,6 +334,8 @@ const char *serve_source_name(const struct serve_options *o, const struct uffdct
 
 static enum uffdctl_serve_source source(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
+	if (only_maps(o))
+		return 0;
 	if (o->keep)
 		return UFFDCTL_SERVE_KEEP;
 	if (o->contents.from_zero)
@@ -281,12 +362,15 @@ struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct
 		.from_fd = contents->from_fd,
 		.from_offset = contents->from_offset,
 		.rate = o->rate,
+		.around = o->around,
 		.state = o->state,
 		.register_modes = modes(o),
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
 		.on_error = o->on_error,
+		.maps = o->maps.opened,
+		.nr_maps = o->maps.nr,
 	};
 }
 
@@ -422,6 +506,8 @@ static int run_serve(struct invocation *inv)
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
+	if (sv.opened >= 0)
+		sv.opened = serve_map_open(&o->maps, &inv->messages);
 	if (o->drive.command)
 		status = run_command_served(&sv);
 	else
@@ -429,6 +515,7 @@ static int run_serve(struct invocation *inv)
 				    : run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
 	uffdctl_ranges_free(o->trial.fail);
+	serve_map_free(&o->maps);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
 	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)

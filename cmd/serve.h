@@ -7,6 +7,7 @@
 #include "cmd/drive.h"
 #include "cmd/metrics_file.h"
 #include "cmd/progress.h"
+#include "cmd/serve_map.h"
 #include "cmd/serve_output.h"
 #include "cmd/serve_set.h"
 #include "cmd/serve_trial.h"
@@ -15,6 +16,7 @@ struct serve_options {
 	struct drive_options drive;
 	struct progress progress;
 	struct contents_options contents;
+	struct serve_map_options maps;
 	struct serve_set_options set;
 	struct serve_trial_options trial;
 	bool keep;
@@ -22,16 +24,18 @@ struct serve_options {
 	uint64_t modes; /* register for these */
 	bool has_modes;
 	uint64_t rate;
+	unsigned int around; /* pages */
 	const char *state, *metrics;
 	unsigned int nr_threads;
 	enum uffdctl_on_error on_error;
 	const char *handoff; /* a socket */
 	bool once;
+	bool has_order;
 };
 
 /* What the options mean to the library. @contents: opened, if there are any */
 struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct uffdctl_action_opts *contents);
-/* "keep", "file", "server" or "zero" */
+/* "keep", "file", "server", "zero" or "map" */
 const char *serve_source_name(const struct serve_options *o, const struct uffdctl_action_opts *contents);
 
 /* The process is d's. */
@@ -57,6 +61,6 @@ int run_command_served(struct serving *sv);
 /* serve_handoff.c: --handoff. Returns an exit status. */
 int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents);
 
-extern const char *const on_error_words[]; /* ended by NULL */
+extern const char *const on_error_words[], *const order_words[]; /* ended by NULL */
 
 #endif

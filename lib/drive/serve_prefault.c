@@ -90,7 +90,8 @@ void *serve_prefault(void *arg)
 	struct uffdctl_serve *s = w->m->s;
 	struct pass p = { .w = w, .retry_ms = RETRY_MS };
 
-	prefetch_wait(s);
+	if (!(s->opts.flags & UFFDCTL_SERVE_BY_ADDRESS))
+		prefetch_wait(s);
 	p.began_ns = now_ns(CLOCK_MONOTONIC);
 	/* A mapping that moves, and a page that an event has delayed, may be left out by the first one. */
 	do {
@@ -98,7 +99,7 @@ void *serve_prefault(void *arg)
 		p.tries_held = !p.left && p.held;
 		background_sleep(s, p.tries_held ? p.retry_ms : 1);
 		p.retry_ms = p.tries_held ? MIN(p.retry_ms * 2, MAX_RETRY_MS) : RETRY_MS;
-	} while (s->source->fills && (p.left || p.held) && !serve_stopping(s));
+	} while (s->fills && (p.left || p.held) && !serve_stopping(s));
 	__atomic_store_n(&s->prefault_ended, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
 	serve_poke(s);

@@ -85,13 +85,13 @@ static bool next_pages(struct serve_worker *w, struct uffdctl_range *ret, uint64
 static void warm(struct serve_worker *w)
 {
 	const struct uffdctl_serve *s = w->m->s;
+	const struct contents *c = &s->images->contents;
 	const struct uffdctl_workset_item *item;
 
-	if (s->contents.fd < 0 || s->contents.ours)
+	if (c->fd < 0 || c->ours)
 		return;
 	for (size_t i = 0; (item = uffdctl_workset_get(s->opts.prefetch, i)) && !serve_stopping(w->m->s); i++)
-		posix_fadvise(s->contents.fd, (off_t)(s->contents.offset + item->offset), (off_t)item->len,
-			      POSIX_FADV_WILLNEED);
+		posix_fadvise(c->fd, (off_t)(c->offset + item->offset), (off_t)item->len, POSIX_FADV_WILLNEED);
 }
 
 static void go_through(struct serve_worker *w, uint64_t began_ns, bool tries_held)

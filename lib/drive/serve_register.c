@@ -102,7 +102,7 @@ void serve_register_end(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 	pid_t pid = s->h->t->pid;
 	int r;
 
-	if (end == UFFDCTL_SERVE_STOPPED && !s->source->fills) {
+	if (end == UFFDCTL_SERVE_STOPPED && !s->fills) {
 		r = serve_unregister(s);
 		if (r < 0)
 			serve_note(s, UFFDCTL_LOG_ERROR, r, serve_nowhere,

@@ -17,14 +17,14 @@ static int check_part(struct uffdctl_serve *s, const struct serve_part *p)
 {
 	const struct segment *seg = &p->part->seg;
 	uint64_t page = p->vma.page_size, least = bytes_for(p->part->from + range_len(seg->range), page);
-	uint64_t most = round_up(bytes_for(s->contents.size, page), 8);
+	uint64_t most = round_up(bytes_for(p->image->contents.size, page), 8);
 
 	if (!(p->vma.modes & UFFDCTL_MODE_MINOR))
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: %" PRIx64 "-%" PRIx64
 			    ": not registered for minor: a bitmap of stale pages is about pages that are in the page cache",
 			    s->h->t->pid, seg->range.start, seg->range.end);
-	if (s->opts.stale_bytes < least || (s->contents.size && s->opts.stale_bytes > most))
+	if (s->opts.stale_bytes < least || (p->image->contents.size && s->opts.stale_bytes > most))
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: the bitmap of stale pages has %" PRIu64
 			    " bytes, and for this image, with a bit for each %" PRIu64 " bytes, it must have %" PRIu64

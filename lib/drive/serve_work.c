@@ -234,8 +234,7 @@ static void serve_deferred(struct serve_worker *w)
 /* Must the next messages be read by another worker, because this one will be busy? */
 static bool gives_lead(const struct serve_worker *w)
 {
-	return memory_nr_workers(w->m) > 1 &&
-	       (w->m->s->source->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
+	return memory_nr_workers(w->m) > 1 && (w->m->s->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
 }
 
 static void *work(void *arg)
