@@ -29,6 +29,7 @@ enum {
 	OPT_ON_ERROR,
 	OPT_STATE,
 	OPT_METRICS,
+	OPT_LISTEN,
 	OPT_FORCE,
 	OPT_ADOPT,
 	OPT_INJECT,
@@ -59,6 +60,8 @@ static const struct argp_option serve_options[] = {
 	  20 },
 	{ "openmetrics", OPT_METRICS, "FILE", 0,
 	  "Also write what was done to FILE, each second, for Prometheus' node_exporter", 20 },
+	{ "listen", OPT_LISTEN, "[ADDRESS:]PORT", 0, "Also answer HTTP requests for /metrics with the same numbers",
+	  20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
 	{ "adopt", OPT_ADOPT, NULL, 0, "Take over from a handler that has died or hangs, and say what it has left",
 	  20 },
@@ -108,9 +111,10 @@ static error_t check_handoff(const struct serve_options *o, const struct argp_st
 		return usage_error(state, "--once needs --handoff");
 	if (!o->handoff)
 		return 0;
-	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
-		return usage_error(state,
-				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
+	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state || o->metrics || o->listen)
+		return usage_error(
+			state,
+			"--handoff goes with none of --fd, --inject, --dry-run, --wait-lock, --state, --openmetrics and --listen");
 	return 0;
 }
 
@@ -285,6 +289,9 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case OPT_METRICS:
 		o->metrics = arg;
 		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
+	case OPT_LISTEN:
+		o->listen = arg;
+		return is_http_address(arg) ? 0 : usage_error(state, "--listen=%s: write " HTTP_ADDRESS, arg);
 	case OPT_ZERO:
 		o->contents.from_zero = true;
 		o->drive.needs_no_range = false;
@@ -399,6 +406,31 @@ static void write_metrics(struct serving *sv)
 		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
 }
 
+/* In a thread of the server's: neither a fault nor the output waits for who asks. */
+static int answer_metrics(FILE *f, void *data)
+{
+	struct serving *sv = data;
+	struct uffdctl_serve_stats st = { .size = sizeof(st) };
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = &st };
+	int r = __atomic_load_n(&sv->answers, __ATOMIC_ACQUIRE) ? uffdctl_serve_stats(sv->serve, &st) : -EAGAIN;
+
+	if (r >= 0)
+		serve_metrics_put(f, &m);
+	return r;
+}
+
+static int open_metrics(struct serving *sv)
+{
+	const struct serve_options *o = sv->options;
+	const struct http_metrics metrics = { "uffdctl serve: see /metrics\n", answer_metrics, sv };
+	struct messages *m = &sv->drive.inv->messages;
+	int r = o->metrics ? metrics_file_init(&sv->metrics, o->metrics, m) : 0;
+
+	if (r < 0 || !o->listen || o->drive.flags & UFFDCTL_ACTION_DRY_RUN)
+		return r;
+	return http_server_new(o->listen, &metrics, true, m, &sv->server);
+}
+
 /* When it is complete, once. */
 static void write_set(struct serving *sv, bool ended)
 {
@@ -445,8 +477,8 @@ int do_serve(struct drive *d)
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
 
-	if (r >= 0 && sv->options->metrics)
-		r = metrics_file_init(&sv->metrics, sv->options->metrics, &d->inv->messages);
+	if (r >= 0)
+		r = open_metrics(sv);
 	if (r >= 0)
 		r = open_serve(sv);
 	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
@@ -457,6 +489,7 @@ int do_serve(struct drive *d)
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
+	__atomic_store_n(&sv->answers, true, __ATOMIC_RELEASE);
 	sv->records = sv->options->set.record;
 	if (!d->child)
 		interrupts_call(stop_serve, sv->serve);
@@ -477,6 +510,7 @@ int do_serve(struct drive *d)
 	}
 out:
 	interrupts_call(NULL, NULL);
+	http_server_free(sv->server);
 	uffdctl_serve_close(sv->serve);
 	metrics_file_free(&sv->metrics);
 	uffdctl_workset_free(sv->prefetch);

@@ -5,6 +5,7 @@
 
 #include "cmd/contents.h"
 #include "cmd/drive.h"
+#include "cmd/http_server.h"
 #include "cmd/metrics_file.h"
 #include "cmd/progress.h"
 #include "cmd/serve_map.h"
@@ -25,7 +26,7 @@ struct serve_options {
 	bool has_modes;
 	uint64_t rate;
 	unsigned int around; /* pages */
-	const char *state, *metrics;
+	const char *state, *metrics, *listen;
 	unsigned int nr_threads;
 	enum uffdctl_on_error on_error;
 	const char *handoff; /* a socket */
@@ -48,6 +49,8 @@ struct serving {
 	int opened;			     /* the contents: 0, or a negative errno, reported */
 	struct serve_output out;
 	struct metrics_file metrics;
+	struct http_server *server;
+	bool answers; /* atomic: its thread may ask for numbers */
 	struct uffdctl_serve *serve;
 	struct uffdctl_serve_stats stats;
 	struct uffdctl_workset *prefetch; /* or NULL */

@@ -73,7 +73,8 @@ void serve_range(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_
 		t.p = memory_part(w->m, range.start);
 		if (!t.p) {
 			serve_leave(w->m);
-			hold_outside(w, range.start);
+			if (!w->around)
+				hold_outside(w, range.start);
 			range.start += base_page_size();
 			continue;
 		}

@@ -182,13 +182,13 @@ def bench_fill():
         row(f"continue --from, 1 GiB {what}, 2 threads", two, "dd and one ioctl", other, f"{two / other:.2f}")
 
 
-def served(threads, pages, cpu):
+def served(threads, pages, cpu, order="random", *options):
     """Seconds that the faults of a process took, for which serve is the handler, on the other CPU if one is named."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([FAULTS, str(threads), str(pages), "other", *cpu], stdin=pipe, stdout=pipe, text=True)
+    process = subprocess.Popen([FAULTS, str(threads), str(pages), "other", str(cpu), order], stdin=pipe, stdout=pipe, text=True)
     process.stdout.readline()
-    argv = [UFFDCTL, "serve", "-J", "--keep", str(process.pid)]
-    serve = subprocess.Popen(["taskset", "-c", str(1 - int(cpu[0])), *argv] if cpu else argv, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    argv = [UFFDCTL, "serve", "-J", "--keep", *options, str(process.pid)]
+    serve = subprocess.Popen(["taskset", "-c", str(1 - cpu), *argv] if cpu >= 0 else argv, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
     serve.stdout.readline()
     out = process.communicate("\n")[0]
     end = json.loads(serve.communicate()[0].splitlines()[-1])
@@ -197,14 +197,22 @@ def served(threads, pages, cpu):
     return int(out) / 1e9
 
 
+def looped(threads, pages, cpu, order="random"):
+    return int(Run(FAULTS, threads, pages, "own", cpu, order).out) / 1e9
+
+
 def bench_serve():
     """Beside a handler as the man page of userfaultfd has it, in a process of its own, too."""
     pages = 40000
-    for threads, cpu, aim in ((1, ["0"] if os.cpu_count() > 1 else [], 2.5), (8, [], 2)):
-        ours, loop = alternate(9, None, lambda: served(threads, pages, cpu),
-                               lambda: int(Run(FAULTS, threads, pages, "own", *cpu).out) / 1e9)
+    one = 0 if os.cpu_count() > 1 else -1
+    for threads, cpu, aim in ((1, one, 2.5), (8, -1, 2)):
+        ours, loop = alternate(9, None, lambda: served(threads, pages, cpu), lambda: looped(threads, pages, cpu))
         row(f"serve --keep, {pages:,} minor faults, {threads} thread{'s' if threads > 1 else ''}", ours, "poll, read, continue", loop,
             faster(ours, loop), f">= {aim}x", loop / ours >= aim)
+    for n in (64, 512):
+        ours, loop = alternate(9, None, lambda: served(1, pages, one, "order", "--around", str(n)), lambda: looped(1, pages, one, "order"))
+        row(f"serve --keep --around {n}, {pages:,} minor faults in order", ours, "poll, read, continue", loop, faster(ours, loop),
+            ">= 25x", loop / ours >= 25)
 
 
 # ---- (b) smaps ----

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Minor faults at random, as fast as they are resolved: faults THREADS PAGES own|other [CPU]
+ * Minor faults, as fast as they are resolved: faults THREADS PAGES own|other CPU random|order
  *
  * own: by a child that does what the man page userfaultfd(2) shows, poll, read one message, UFFDIO_CONTINUE. other: by
  * whoever takes the userfaultfd: prints "ready", and begins when a line comes on stdin. Then prints the nanoseconds that
- * the faults took. CPU: where all threads that fault run; the child runs on another one.
+ * the faults took. CPU: where all threads that fault run, the child runs on another one; -1: anywhere. order: each thread
+ * touches pages that follow each other.
  */
 #include <err.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,19 +86,21 @@ static void __attribute__((noreturn)) handle(void)
 
 static void *touch(void *arg)
 {
-	for (unsigned long i = (uintptr_t)arg; i < nr_pages; i += nr_threads)
+	unsigned long share = nr_pages / nr_threads, first = (uintptr_t)arg * share;
+
+	for (unsigned long i = first; i < first + share; i++)
 		(void)*(volatile char *)(pages + order[i] * PAGE);
 	return NULL;
 }
 
-static void shuffle(void)
+static void choose_order(bool shuffles)
 {
 	order = calloc(nr_pages, sizeof(*order));
 	if (!order)
 		err(1, "calloc");
 	srandom(1);
 	for (unsigned long i = 0; i < nr_pages; i++) {
-		unsigned long k = (unsigned long)random() % (i + 1);
+		unsigned long k = shuffles ? (unsigned long)random() % (i + 1) : i;
 
 		order[i] = order[k];
 		order[k] = (uint32_t)i;
@@ -105,16 +109,16 @@ static void shuffle(void)
 
 int main(int argc, char **argv)
 {
-	int cpu = argc > 4 ? atoi(argv[4]) : -1;
+	int cpu = argc == 6 ? atoi(argv[4]) : -1;
 	pthread_t *threads;
 	uint64_t began;
 
-	if (argc < 4)
-		errx(2, "usage: faults THREADS PAGES own|other [CPU]");
+	if (argc != 6)
+		errx(2, "usage: faults THREADS PAGES own|other CPU random|order");
 	nr_threads = strtoul(argv[1], NULL, 0);
 	nr_pages = strtoul(argv[2], NULL, 0);
 	threads = calloc(nr_threads, sizeof(*threads));
-	shuffle();
+	choose_order(!strcmp(argv[5], "random"));
 	register_pages();
 	if (!strcmp(argv[3], "own")) {
 		if (!fork()) {
