@@ -164,7 +164,7 @@ $(O)/tests/cmd/view_model: tests/cmd/view_model.c $(CMD_OBJS) $(O)/libuffdctl.a
 export O
 
 # Programs of others that tests/real/ is about, and strace, which counts for one of them.
-REAL_DEBS := stress-ng qemu-system-x86 strace
+REAL_DEBS := stress-ng qemu-system-x86 qemu-utils strace
 check check-asan picture: DEBS += $(REAL_DEBS)
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
@@ -327,7 +327,7 @@ deps:
 		     'json-c-devel libmicrohttpd-devel libnbd-devel nbdkit ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c libmicrohttpd libnbd nbdkit ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
-		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
+		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 qemu-utils (qemu-img on Fedora and Arch) strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \

@@ -227,6 +227,12 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		if (uffdctl_size_parse(arg, &o->rate) < 0 || !o->rate)
 			return usage_error(state, "--rate=%s: write bytes a second, such as 500K or 100M", arg);
 		return 0;
+	case OPT_METRICS:
+		o->metrics = arg;
+		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
+	case OPT_LISTEN:
+		o->listen = arg;
+		return is_http_address(arg) ? 0 : usage_error(state, "--listen=%s: write " HTTP_ADDRESS, arg);
 	case 't':
 		return parse_threads(o, arg, state);
 	case OPT_AROUND:
@@ -286,12 +292,6 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 	case OPT_STATE:
 		o->state = arg;
 		return 0;
-	case OPT_METRICS:
-		o->metrics = arg;
-		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
-	case OPT_LISTEN:
-		o->listen = arg;
-		return is_http_address(arg) ? 0 : usage_error(state, "--listen=%s: write " HTTP_ADDRESS, arg);
 	case OPT_ZERO:
 		o->contents.from_zero = true;
 		o->drive.needs_no_range = false;

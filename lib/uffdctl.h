@@ -1227,6 +1227,8 @@ struct uffdctl_serve_opts {
 	/* Ranges that have contents of their own; no two of them may have the same page. Not with UFFDCTL_SERVE_KEEP. */
 	const struct uffdctl_serve_map *maps;
 	size_t nr_maps;
+	/* With UFFDCTL_SERVE_URI, instead of stale: the server says it in this context: "qemu:dirty-bitmap:NAME". */
+	const char *stale_context;
 };
 
 /* Why it has ended. */

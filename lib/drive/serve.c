@@ -31,7 +31,7 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, nr_maps);
+OPTS_CHECK(uffdctl_serve_opts, stale_context);
 
 #define MAX_AROUND 4096
 
@@ -51,7 +51,7 @@ static int check_opts(struct uffdctl_serve *s)
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: what is kept is complete only when it was prefaulted: until-complete needs prefault",
 			    s->h->t->pid);
-	if ((o->stale && (!images_main(s) || o->nr_maps)) || (!s->fills && o->flags & UFFDCTL_SERVE_VERIFY))
+	if ((stale_is_given(s) && (!images_main(s) || o->nr_maps)) || (!s->fills && o->flags & UFFDCTL_SERVE_VERIFY))
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: uffdctl_serve_open: stale pages need one image, and verifying contents", s->h->t->pid);
 	return 0;
@@ -79,7 +79,7 @@ static void set_actions(struct uffdctl_serve *s)
 	/* That there are contents: each part has its own, and they are read before the job has them. */
 	s->fill.contents = s->fills ? UFFDCTL_CONTENTS_ZERO : UFFDCTL_CONTENTS_NONE;
 	/* The bitmap says which pages are older than the contents. */
-	s->fill.elsewhere = o->stale ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
+	s->fill.elsewhere = stale_is_given(s) ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
 	s->fill.progress = stop_spooling;
 	s->fill.data = s;
 }
@@ -358,6 +358,7 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	verify_close(s);
 	purpose_close(s);
 	stores_free(s, NULL);
+	free(s->dirty);
 	images_free(s);
 	plan_free(&s->plan);
 	if (s->locked)

@@ -97,6 +97,8 @@ int image_open(struct uffdctl_serve *s, struct serve_image *image)
 	opts.from_fd = map ? map->from_fd : s->opts.from_fd;
 	opts.from_uri = map ? map->from_uri : s->opts.from_uri;
 	opts.from_offset = map ? map->from_offset : s->opts.from_offset;
+	if (!map)
+		image->contents.context = s->opts.stale_context;
 	r = contents_open(s->h->t->u, &opts, image->need, &image->contents);
 	image->contents.stop = &s->stopping;
 	image->background = image->contents;

@@ -171,6 +171,7 @@ struct uffdctl_serve {
 	struct uffdctl_range *own; /* what we have registered */
 	size_t nr_own, own_alloc;
 	uint64_t total_bytes, already_bytes;
+	uint8_t *dirty;	   /* as opts.stale, but a bit for each small page; NULL: no server has said it */
 	uint64_t put_back; /* threads whose messages were read before us */
 	uint64_t began_ns;
 
