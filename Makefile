@@ -49,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large serve-killed picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -233,6 +233,11 @@ soak-%: deps
 serve-large: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)UFFDCTL_SERVE_BYTES=2147483648 $(PYTHON) tests/harness "tests/cmd/serve.py serve-hash-*"
+
+# Not in the gate: serve, killed at 50 random moments for each kind of memory, and started again.
+serve-killed: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)UFFDCTL_SERVE_KILLS=50 $(PYTHON) tests/harness "tests/cmd/serve_death.py serve-death-at-random-*"
 
 # The picture in README, from a real run.
 picture: deps

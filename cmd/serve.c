@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/interrupt.h"
 #include "cmd/metrics_file.h"
@@ -27,6 +28,7 @@ enum {
 	OPT_RATE,
 	OPT_UNTIL_COMPLETE,
 	OPT_ON_ERROR,
+	OPT_ON_DEATH,
 	OPT_STATE,
 	OPT_METRICS,
 	OPT_LISTEN,
@@ -56,6 +58,9 @@ static const struct argp_option serve_options[] = {
 	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
+	{ "on-death", OPT_ON_DEATH, "WHAT", 0,
+	  "With --inject or a command, what becomes of threads that fault when uffdctl ends or is killed: hold (the default with --from, --map and --zero) or release (with --keep)",
+	  30 },
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },
 	{ "openmetrics", OPT_METRICS, "FILE", 0,
@@ -85,6 +90,8 @@ const char *const on_error_words[] = {
 	NULL,
 };
 
+/* The first one is what is done when nothing is said. */
+const char *const on_death_words[] = { "hold", "release", NULL };
 const char *const order_words[] = { "set", "address", NULL };
 
 /* ---- options ---- */
@@ -98,6 +105,12 @@ static error_t check_inject(const struct serve_options *o, const struct argp_sta
 	if (d->command && (d->has_fd || d->inject || d->flags || o->handoff || o->state))
 		return usage_error(state,
 				   "a command goes with none of --fd, --inject, --handoff, --dry-run and --state");
+	if (o->on_death && !d->inject && !d->command)
+		return usage_error(
+			state,
+			"--on-death needs --inject or a command: a userfaultfd that the process has itself stays when we end");
+	if (o->on_death == ON_DEATH_RELEASE && o->state)
+		return usage_error(state, "--on-death=release excludes --state: nobody can go on after us");
 	if (o->drive.inject && o->drive.has_fd)
 		return usage_error(state, "--inject is for a process without a userfaultfd: --fd names one");
 	return 0;
@@ -218,6 +231,10 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 	case OPT_ELSEWHERE:
 		err = parse_word(state, "elsewhere", arg, elsewhere_words, &word);
 		o->contents.elsewhere = word;
+		return err;
+	case OPT_ON_DEATH:
+		err = parse_word(state, "on-death", arg, on_death_words, &word);
+		o->on_death = word ? ON_DEATH_RELEASE : ON_DEATH_HOLD;
 		return err;
 	case OPT_ON_ERROR:
 		err = parse_word(state, "on-error", arg, on_error_words, &word);
@@ -406,6 +423,11 @@ static void write_metrics(struct serving *sv)
 		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
 }
 
+static bool is_dry(const struct serving *sv)
+{
+	return sv->options->drive.flags & UFFDCTL_ACTION_DRY_RUN;
+}
+
 /* In a thread of the server's: neither a fault nor the output waits for who asks. */
 static int answer_metrics(FILE *f, void *data)
 {
@@ -426,7 +448,7 @@ static int open_metrics(struct serving *sv)
 	struct messages *m = &sv->drive.inv->messages;
 	int r = o->metrics ? metrics_file_init(&sv->metrics, o->metrics, m) : 0;
 
-	if (r < 0 || !o->listen || o->drive.flags & UFFDCTL_ACTION_DRY_RUN)
+	if (r < 0 || !o->listen || is_dry(sv))
 		return r;
 	return http_server_new(o->listen, &metrics, true, m, &sv->server);
 }
@@ -472,16 +494,39 @@ static int let_command_go(struct drive *d)
 	return r;
 }
 
+/* Only a userfaultfd that nobody else holds ends with us. */
+static int check_release(const struct serving *sv)
+{
+	const struct drive *d = &sv->drive;
+	pid_t holder = uffdctl_handle_pid(d->handle);
+
+	if (sv->options->on_death != ON_DEATH_RELEASE || is_dry(sv))
+		return 0;
+	if (holder != getpid()) {
+		error(&d->inv->messages,
+		      "%d: --on-death=release: there is a userfaultfd already, fd %d of process %d, which stays when we end: leave the option out; to let the process go on later, type uffdctl unregister %d all",
+		      d->options->pid, uffdctl_handle_fd(d->handle), holder, d->options->pid);
+		return -EEXIST;
+	}
+	if (!sv->options->keep)
+		note(&d->inv->messages,
+		     "%d: if this command ends before all is there, the process goes on with wrong contents: with what is in the page cache, or zeros",
+		     d->options->pid);
+	return 0;
+}
+
 int do_serve(struct drive *d)
 {
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
 
 	if (r >= 0)
+		r = check_release(sv);
+	if (r >= 0)
 		r = open_metrics(sv);
 	if (r >= 0)
 		r = open_serve(sv);
-	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
+	if (r < 0 || is_dry(sv))
 		goto out;
 	/* A program of ours stops with us, and nobody waits then. */
 	if (!d->child)
@@ -530,7 +575,8 @@ static int run_serve(struct invocation *inv)
 	int status;
 
 	/* If we are killed, the kernel unregisters all, and that is right where nothing is filled. */
-	o->drive.inject_own = o->keep && (o->drive.inject || o->drive.command);
+	o->drive.inject_own = (o->drive.inject || o->drive.command) &&
+			      (o->on_death == ON_DEATH_RELEASE || (o->keep && o->on_death != ON_DEATH_HOLD));
 	if (o->drive.inject)
 		sv.drive.if_interrupted =
 			"interrupted: no range stays registered; if a userfaultfd was made in it, that stays";

@@ -13,6 +13,13 @@
 #include "cmd/serve_set.h"
 #include "cmd/serve_trial.h"
 
+/* What becomes of the process when this command is no more. */
+enum on_death {
+	ON_DEATH_BY_SOURCE, /* release with --keep, otherwise hold */
+	ON_DEATH_HOLD,
+	ON_DEATH_RELEASE,
+};
+
 struct serve_options {
 	struct drive_options drive;
 	struct progress progress;
@@ -29,6 +36,7 @@ struct serve_options {
 	const char *state, *metrics, *listen;
 	unsigned int nr_threads;
 	enum uffdctl_on_error on_error;
+	enum on_death on_death;
 	const char *handoff; /* a socket */
 	bool once;
 	bool has_order;
@@ -64,6 +72,6 @@ int run_command_served(struct serving *sv);
 /* serve_handoff.c: --handoff. Returns an exit status. */
 int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents);
 
-extern const char *const on_error_words[], *const order_words[]; /* ended by NULL */
+extern const char *const on_error_words[], *const on_death_words[], *const order_words[]; /* ended by NULL */
 
 #endif

@@ -87,8 +87,9 @@ static const struct {
 	{ "color", when_words, NULL, false },	     { "elsewhere", elsewhere_words, NULL, false },
 	{ "flag", NULL, uffdctl_mode_flag, true },   { "kind", NULL, uffdctl_mode_name, true },
 	{ "map", map_forms, NULL, false },	     { "mode", NULL, uffdctl_mode_name, true },
-	{ "on-error", on_error_words, NULL, false }, { "order", order_words, NULL, false },
-	{ "progress", when_words, NULL, false },     { "source", source_words, NULL, false },
+	{ "on-death", on_death_words, NULL, false }, { "on-error", on_error_words, NULL, false },
+	{ "order", order_words, NULL, false },	     { "progress", when_words, NULL, false },
+	{ "source", source_words, NULL, false },
 };
 
 #define NR_CHOICES (sizeof(choices) / sizeof(choices[0]))
