@@ -49,7 +49,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm vm-demo vm-kernels vm-table bench soak serve-large serve-killed picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-tsan check-vm vm-demo vm-kernels vm-table bench soak serve-large serve-killed picture fuzz analyze install uninstall dist check-packages clean tests
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -178,6 +178,14 @@ check-asan: deps
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(filter-out $(NOT_ASAN),$(CMD_TESTS)) \
 		'tests/cmd/zap.py zap-* inject-unnoticed-* inject-s*'
+
+# What has threads that work together. -R: the sanitizer knows only some layouts of memory.
+TSAN_TESTS := serve serve_map serve_around serve_set serve_death serve_listen serve_trial handoff
+
+check-tsan: DEBS += $(REAL_DEBS)
+check-tsan: deps
+	$(Q)$(MAKE) --no-print-directory O=$(O)/tsan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=-fsanitize=thread tests
+	$(Q)O=$(O)/tsan TSAN_OPTIONS=exitcode=66 setarch -R $(PYTHON) tests/harness $(TSAN_TESTS:%=tests/cmd/%.py) tests/real/nbd_serve.py
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.

@@ -59,7 +59,7 @@ static const struct argp_option serve_options[] = {
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
 	{ "on-death", OPT_ON_DEATH, "WHAT", 0,
-	  "With --inject or a command, what becomes of threads that fault when uffdctl ends or is killed: hold (the default with --from, --map and --zero) or release (with --keep)",
+	  "With --inject or a command, what becomes of threads that fault when serve has ended or was killed: hold (the default with --from, --map and --zero) or release (with --keep)",
 	  30 },
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },

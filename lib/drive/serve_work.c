@@ -307,12 +307,14 @@ int worker_start(struct serve_worker *w, struct serve_memory *m, void *(*run)(vo
 	r = chunk_reserve(&w->c, buffer_bytes(m));
 	if (r < 0)
 		return r;
+	w->started = true;
 	mask_signals(m, &old);
 	r = -pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	w->started = r == 0;
-	if (r < 0)
+	if (r < 0) {
+		w->started = false;
 		chunk_free(&w->c);
+	}
 	return r;
 }
 
