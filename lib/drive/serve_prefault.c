@@ -7,6 +7,7 @@
 #include "lib/drive/serve_prefault.h"
 #include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_store.h"
+#include "lib/kernel/niceness.h"
 
 /* What can't be brought in is tried again, when all else is there, and less and less often. */
 #define RETRY_MS 2000
@@ -90,6 +91,8 @@ void *serve_prefault(void *arg)
 	struct uffdctl_serve *s = w->m->s;
 	struct pass p = { .w = w, .retry_ms = RETRY_MS };
 
+	/* A thread that faults would wait for the end of our time slice, which is some milliseconds. */
+	niceness_give_way();
 	if (!(s->opts.flags & UFFDCTL_SERVE_BY_ADDRESS))
 		prefetch_wait(s);
 	p.began_ns = now_ns(CLOCK_MONOTONIC);

@@ -8,6 +8,7 @@
 #include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_set.h"
 #include "lib/drive/serve_work.h"
+#include "lib/kernel/niceness.h"
 
 /* They wait for the source most of the time. */
 #define NR_THREADS 4
@@ -124,6 +125,7 @@ static void *prefetch(void *arg)
 	struct uffdctl_serve *s = w->m->s;
 	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
 
+	niceness_give_way();
 	if (w == s->set->workers)
 		warm(w);
 	go_through(w, began_ns, false);
