@@ -56,7 +56,7 @@ BPF_SKELS := $(LIBBPF_SKELS) $(addprefix $(O)/,iter.lskel.h pending.lskel.h alar
 MAN := $(wildcard man/*.[13])
 
 .DELETE_ON_ERROR:
-.PHONY: all deps demo check check-asan check-vm arm64 vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests
+.PHONY: all deps demo check check-asan check-vm arm64 vm-demo vm-kernels vm-table bench soak serve-large picture fuzz analyze install uninstall dist check-packages clean tests check-tsan serve-killed
 .SECONDARY:
 
 all: $(O)/uffdctl $(O)/libuffdctl.so.$(SOVERSION) $(O)/libuffdctl.pc
@@ -177,7 +177,7 @@ $(O)/tests/cmd/view_model: tests/cmd/view_model.c $(CMD_OBJS) $(O)/libuffdctl.a
 export O
 
 # Programs of others that tests/real/ is about, and strace, which counts for one of them.
-REAL_DEBS := stress-ng qemu-system-x86 strace
+REAL_DEBS := stress-ng qemu-system-x86 qemu-utils strace
 check check-asan picture: DEBS += $(REAL_DEBS)
 check: deps
 	$(Q)$(MAKE) --no-print-directory tests
@@ -191,6 +191,14 @@ check-asan: deps
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(filter-out $(NOT_ASAN),$(CMD_TESTS)) \
 		'tests/cmd/zap.py zap-* inject-unnoticed-* inject-s*'
+
+# What has threads that work together. -R: the sanitizer knows only some layouts of memory.
+TSAN_TESTS := serve serve_map serve_around serve_set serve_death serve_listen serve_trial handoff
+
+check-tsan: DEBS += $(REAL_DEBS)
+check-tsan: deps
+	$(Q)$(MAKE) --no-print-directory O=$(O)/tsan CFLAGS='-O1 -g -fno-omit-frame-pointer' SANITIZE=-fsanitize=thread tests
+	$(Q)O=$(O)/tsan TSAN_OPTIONS=exitcode=66 setarch -R $(PYTHON) tests/harness $(TSAN_TESTS:%=tests/cmd/%.py) tests/real/nbd_serve.py
 
 # Other kernels, in QEMU: make check-vm KERNELS="6.1 7.3-patched"; tests/vm/vm.py --list.
 # VM_TESTS: these programs only, instead of all that tests/vm/plan.py has for a kernel.
@@ -256,6 +264,11 @@ soak-%: deps
 serve-large: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)UFFDCTL_SERVE_BYTES=2147483648 $(PYTHON) tests/harness "tests/cmd/serve.py serve-hash-*"
+
+# Not in the gate: serve, killed at 50 random moments for each kind of memory, and started again.
+serve-killed: deps
+	$(Q)$(MAKE) --no-print-directory tests
+	$(Q)UFFDCTL_SERVE_KILLS=50 $(PYTHON) tests/harness "tests/cmd/serve_death.py serve-death-at-random-*"
 
 # The picture in README, from a real run.
 picture: deps
@@ -350,7 +363,7 @@ deps:
 		     'json-c-devel libmicrohttpd-devel libnbd-devel nbdkit ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c libmicrohttpd libnbd nbdkit ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
-		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 strace; for check-vm criu'; \
+		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 qemu-utils (qemu-img on Fedora and Arch) strace; for check-vm criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \

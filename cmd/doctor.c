@@ -172,7 +172,7 @@ static void check_http(struct uffdctl_check *ret, char *buf)
 	ret->ok = http_load(&lib, buf) == 0;
 	if (ret->ok) {
 		http_unload(&lib);
-		ret->detail = HTTP_LIBRARY " for watch --listen";
+		ret->detail = HTTP_LIBRARY " for watch --listen and serve --listen";
 		return;
 	}
 	ret->layers = UFFDCTL_LAYER_SETUP;

@@ -68,6 +68,8 @@ static error_t check_arguments(struct drive_options *o, const struct argp_state 
 			       : 0;
 	if (!o->pid && !o->name && !o->command)
 		return usage_error(state, "no PID given: write a PID or %%NAME, see uffdctl list");
+	if (!o->ranges && o->needs_no_range)
+		return 0;
 	if (!o->ranges && o->all_by_default)
 		return add_all(o, state);
 	if (!o->ranges)

@@ -10,6 +10,7 @@ struct drive_options {
 	pid_t pid;
 	const char *name; /* %NAME: its PID is still to be found */
 	struct uffdctl_ranges *ranges;
+	bool needs_no_range;	 /* the command has other ranges; its parser sets it */
 	bool all_by_default;	 /* RANGE may be missing; the command's parser sets it */
 	bool takes_command;	 /* RANGE... -- COMMAND [ARG...] is another form; the command's parser sets it */
 	int nr_quoted;		 /* arguments behind "--" */

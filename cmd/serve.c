@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/interrupt.h"
 #include "cmd/metrics_file.h"
@@ -17,15 +18,20 @@
 
 enum {
 	OPT_FROM = 0x400,
+	OPT_MAP,
 	OPT_KEEP,
 	OPT_ZERO,
 	OPT_ELSEWHERE,
 	OPT_PREFAULT,
+	OPT_AROUND,
+	OPT_ORDER,
 	OPT_RATE,
 	OPT_UNTIL_COMPLETE,
 	OPT_ON_ERROR,
+	OPT_ON_DEATH,
 	OPT_STATE,
 	OPT_METRICS,
+	OPT_LISTEN,
 	OPT_FORCE,
 	OPT_ADOPT,
 	OPT_INJECT,
@@ -37,19 +43,30 @@ static const struct argp_option serve_options[] = {
 	{ "from", OPT_FROM, "FILE[@OFFSET]", 0,
 	  "Fill pages with contents from FILE, an image of the mapped file or of the range; - is standard input, nbd://HOST/EXPORT and its kin are an image on a server",
 	  10 },
+	{ "map", OPT_MAP, "RANGE=SOURCE", 0,
+	  "Fill the pages of RANGE with contents from SOURCE, written as for --from; may be given several times", 10 },
 	{ "keep", OPT_KEEP, NULL, 0, "What is in the page cache is right, and what is not there is zeros", 10 },
 	{ "zero", OPT_ZERO, NULL, 0, "Fill pages with zeros", 10 },
 	{ "elsewhere", OPT_ELSEWHERE, "WHAT", 0,
 	  "What to do with pages that are mapped elsewhere: refuse (the default), overwrite or keep", 15 },
 	{ "prefault", OPT_PREFAULT, NULL, 0, "Also bring in, in the background, what nobody has asked for", 20 },
 	{ "rate", OPT_RATE, "BYTES", 0, "In the background, bring in at most BYTES a second (such as 100M)", 20 },
+	{ "order", OPT_ORDER, "WHAT", 0,
+	  "With --prefault and --prefetch-set, what comes first: set (the default) or address", 20 },
+	{ "around", OPT_AROUND, "N", 0,
+	  "At a fault, bring in the N pages around it, too: the aligned window of a power of 2, such as 16", 20 },
 	{ "until-complete", OPT_UNTIL_COMPLETE, NULL, 0, "When all is there, unregister the ranges and end", 20 },
 	{ "on-error", OPT_ON_ERROR, "WHAT", 0,
 	  "What to do if a page can't be resolved: hold (the default), stop, kill or release", 20 },
+	{ "on-death", OPT_ON_DEATH, "WHAT", 0,
+	  "With --inject or a command, what becomes of threads that fault when serve has ended or was killed: hold (the default with --from, --map and --zero) or release (with --keep)",
+	  30 },
 	{ "state", OPT_STATE, "FILE", 0, "Record in FILE what was filled, for a serve that is started after this one",
 	  20 },
 	{ "openmetrics", OPT_METRICS, "FILE", 0,
 	  "Also write what was done to FILE, each second, for Prometheus' node_exporter", 20 },
+	{ "listen", OPT_LISTEN, "[ADDRESS:]PORT", 0, "Also answer HTTP requests for /metrics with the same numbers",
+	  20 },
 	{ "threads", 't', "N", 0, "Use N threads; by default one for each CPU that may be used, at least two", 20 },
 	{ "adopt", OPT_ADOPT, NULL, 0, "Take over from a handler that has died or hangs, and say what it has left",
 	  20 },
@@ -73,6 +90,10 @@ const char *const on_error_words[] = {
 	NULL,
 };
 
+/* The first one is what is done when nothing is said. */
+const char *const on_death_words[] = { "hold", "release", NULL };
+const char *const order_words[] = { "set", "address", NULL };
+
 /* ---- options ---- */
 
 static error_t check_inject(const struct serve_options *o, const struct argp_state *state)
@@ -84,6 +105,12 @@ static error_t check_inject(const struct serve_options *o, const struct argp_sta
 	if (d->command && (d->has_fd || d->inject || d->flags || o->handoff || o->state))
 		return usage_error(state,
 				   "a command goes with none of --fd, --inject, --handoff, --dry-run and --state");
+	if (o->on_death && !d->inject && !d->command)
+		return usage_error(
+			state,
+			"--on-death needs --inject or a command: a userfaultfd that the process has itself stays when we end");
+	if (o->on_death == ON_DEATH_RELEASE && o->state)
+		return usage_error(state, "--on-death=release excludes --state: nobody can go on after us");
 	if (o->drive.inject && o->drive.has_fd)
 		return usage_error(state, "--inject is for a process without a userfaultfd: --fd names one");
 	return 0;
@@ -97,18 +124,49 @@ static error_t check_handoff(const struct serve_options *o, const struct argp_st
 		return usage_error(state, "--once needs --handoff");
 	if (!o->handoff)
 		return 0;
-	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
-		return usage_error(state,
-				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
+	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state || o->metrics || o->listen)
+		return usage_error(
+			state,
+			"--handoff goes with none of --fd, --inject, --dry-run, --wait-lock, --state, --openmetrics and --listen");
 	return 0;
+}
+
+/* All of what is served is named by --map. */
+static bool only_maps(const struct serve_options *o)
+{
+	return o->maps.nr && !contents_given(&o->contents);
+}
+
+static error_t check_maps(struct serve_options *o, const struct argp_state *state)
+{
+	if (!o->maps.nr)
+		return 0;
+	if (o->keep)
+		return usage_error(state,
+				   "--map excludes --keep: leave ranges that are right as they are to another handler");
+	if (o->handoff)
+		return usage_error(state, "--map excludes --handoff: the process says where its contents are");
+	if (o->set.record || o->set.prefetch)
+		return usage_error(state,
+				   "--map excludes --record-set and --prefetch-set: a working set is of one image");
+	if (o->trial.stale)
+		return usage_error(state, "--map excludes --stale: a bitmap is about one image");
+	if (serve_map_uses_stdin(&o->maps) + (o->contents.from && !strcmp(o->contents.from, "-")) > 1)
+		return usage_error(state, "standard input is named as a source more than once: it can be read once");
+	if (!only_maps(o))
+		return 0;
+	if (o->drive.ranges)
+		return usage_error(state, "a RANGE needs --from or --zero: with --map alone, its ranges are served");
+	return serve_map_ranges(&o->maps, state, &o->drive.ranges);
 }
 
 static error_t check(const struct serve_options *o, const struct argp_state *state)
 {
 	bool prefaults = o->flags & UFFDCTL_SERVE_PREFAULT, ends = o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE;
 
-	if (!!o->contents.from + o->keep + o->contents.from_zero != 1)
-		return usage_error(state, "write one of --from=FILE, --keep and --zero: what faults are resolved with");
+	if (!only_maps(o) && !!o->contents.from + o->keep + o->contents.from_zero != 1)
+		return usage_error(state,
+				   "write one of --from=FILE, --keep and --zero, or --map: what faults are resolved with");
 	if (o->trial.stale && !o->contents.from)
 		return usage_error(state, "--stale needs --from: what stale pages are filled with");
 	if (o->trial.stale && o->contents.elsewhere)
@@ -118,11 +176,13 @@ static error_t check(const struct serve_options *o, const struct argp_state *sta
 	if (o->trial.fail && o->keep && prefaults)
 		return usage_error(state, "--fail-page excludes --keep with --prefault, which would map these pages");
 	if (o->contents.elsewhere && o->keep)
-		return usage_error(state, "--elsewhere needs --from or --zero");
+		return usage_error(state, "--elsewhere needs --from, --map or --zero");
 	if (o->state && o->keep)
 		return usage_error(state, "--state is for --from and --zero: --keep fills nothing");
 	if ((o->set.record || o->set.prefetch) && !o->contents.from)
 		return usage_error(state, "--record-set and --prefetch-set need --from: a working set is of an image");
+	if (o->has_order && (!prefaults || !o->set.prefetch))
+		return usage_error(state, "--order needs --prefault and --prefetch-set: which of both comes first");
 	if (o->rate && !prefaults && !o->set.prefetch)
 		return usage_error(state, "--rate needs --prefault or --prefetch-set");
 	if (o->keep && ends && !prefaults)
@@ -140,6 +200,28 @@ static error_t parse_threads(struct serve_options *o, const char *arg, const str
 	return 0;
 }
 
+#define MAX_AROUND 4096
+
+static error_t parse_around(struct serve_options *o, const char *arg, const struct argp_state *state)
+{
+	int n;
+
+	if (parse_number(arg, &n) < 0 || n < 1 || n > MAX_AROUND || n & (n - 1))
+		return usage_error(state, "--around=%s: write a power of 2 from 1 to %d", arg, MAX_AROUND);
+	o->around = n;
+	return 0;
+}
+
+static error_t parse_order(struct serve_options *o, const char *arg, const struct argp_state *state)
+{
+	unsigned int word = 0;
+	error_t err = parse_word(state, "order", arg, order_words, &word);
+
+	o->has_order = true;
+	o->flags |= word ? UFFDCTL_SERVE_BY_ADDRESS : 0;
+	return err;
+}
+
 static error_t parse_value(struct serve_options *o, int key, char *arg, const struct argp_state *state)
 {
 	unsigned int word = 0;
@@ -150,6 +232,10 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		err = parse_word(state, "elsewhere", arg, elsewhere_words, &word);
 		o->contents.elsewhere = word;
 		return err;
+	case OPT_ON_DEATH:
+		err = parse_word(state, "on-death", arg, on_death_words, &word);
+		o->on_death = word ? ON_DEATH_RELEASE : ON_DEATH_HOLD;
+		return err;
 	case OPT_ON_ERROR:
 		err = parse_word(state, "on-error", arg, on_error_words, &word);
 		o->on_error = word;
@@ -158,8 +244,18 @@ static error_t parse_value(struct serve_options *o, int key, char *arg, const st
 		if (uffdctl_size_parse(arg, &o->rate) < 0 || !o->rate)
 			return usage_error(state, "--rate=%s: write bytes a second, such as 500K or 100M", arg);
 		return 0;
+	case OPT_METRICS:
+		o->metrics = arg;
+		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
+	case OPT_LISTEN:
+		o->listen = arg;
+		return is_http_address(arg) ? 0 : usage_error(state, "--listen=%s: write " HTTP_ADDRESS, arg);
 	case 't':
 		return parse_threads(o, arg, state);
+	case OPT_AROUND:
+		return parse_around(o, arg, state);
+	case OPT_ORDER:
+		return parse_order(o, arg, state);
 	case 'm':
 		o->has_modes = true;
 		if (uffdctl_modes_parse(arg, &o->modes) < 0)
@@ -202,18 +298,20 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_FROM:
 		o->contents.from = arg;
+		o->drive.needs_no_range = false;
 		return 0;
+	case OPT_MAP:
+		o->drive.needs_no_range = !contents_given(&o->contents);
+		return serve_map_add(&o->maps, arg, state);
 	case OPT_KEEP:
 		o->keep = true;
 		return 0;
 	case OPT_STATE:
 		o->state = arg;
 		return 0;
-	case OPT_METRICS:
-		o->metrics = arg;
-		return *arg ? 0 : usage_error(state, "--openmetrics=: write the path of a file");
 	case OPT_ZERO:
 		o->contents.from_zero = true;
+		o->drive.needs_no_range = false;
 		return 0;
 	case OPT_PREFAULT:
 		o->flags |= UFFDCTL_SERVE_PREFAULT;
@@ -228,7 +326,10 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		o->flags |= UFFDCTL_SERVE_FORCE;
 		return 0;
 	case ARGP_KEY_END:
-		return check(o, state);
+		return check_maps(o, state) ?: check(o, state);
+	case ARGP_KEY_ERROR:
+		serve_map_free(&o->maps);
+		return 0;
 	default:
 		return parse_way(o, key, arg, state);
 	}
@@ -248,6 +349,8 @@ static int is_interrupted(void *data)
 
 const char *serve_source_name(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
+	if (o->maps.nr)
+		return "map";
 	if (contents->contents == UFFDCTL_CONTENTS_URI)
 		return "server";
 	return o->keep ? "keep" : o->contents.from_zero ? "zero" : "file";
@@ -255,6 +358,8 @@ const char *serve_source_name(const struct serve_options *o, const struct uffdct
 
 static enum uffdctl_serve_source source(const struct serve_options *o, const struct uffdctl_action_opts *contents)
 {
+	if (only_maps(o))
+		return 0;
 	if (o->keep)
 		return UFFDCTL_SERVE_KEEP;
 	if (o->contents.from_zero)
@@ -281,12 +386,15 @@ struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct
 		.from_fd = contents->from_fd,
 		.from_offset = contents->from_offset,
 		.rate = o->rate,
+		.around = o->around,
 		.state = o->state,
 		.register_modes = modes(o),
 		.stop = is_interrupted,
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
 		.on_error = o->on_error,
+		.maps = o->maps.opened,
+		.nr_maps = o->maps.nr,
 	};
 }
 
@@ -313,6 +421,36 @@ static void write_metrics(struct serving *sv)
 
 	if (sv->options->metrics)
 		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
+}
+
+static bool is_dry(const struct serving *sv)
+{
+	return sv->options->drive.flags & UFFDCTL_ACTION_DRY_RUN;
+}
+
+/* In a thread of the server's: neither a fault nor the output waits for who asks. */
+static int answer_metrics(FILE *f, void *data)
+{
+	struct serving *sv = data;
+	struct uffdctl_serve_stats st = { .size = sizeof(st) };
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = &st };
+	int r = __atomic_load_n(&sv->answers, __ATOMIC_ACQUIRE) ? uffdctl_serve_stats(sv->serve, &st) : -EAGAIN;
+
+	if (r >= 0)
+		serve_metrics_put(f, &m);
+	return r;
+}
+
+static int open_metrics(struct serving *sv)
+{
+	const struct serve_options *o = sv->options;
+	const struct http_metrics metrics = { "uffdctl serve: see /metrics\n", answer_metrics, sv };
+	struct messages *m = &sv->drive.inv->messages;
+	int r = o->metrics ? metrics_file_init(&sv->metrics, o->metrics, m) : 0;
+
+	if (r < 0 || !o->listen || is_dry(sv))
+		return r;
+	return http_server_new(o->listen, &metrics, true, m, &sv->server);
 }
 
 /* When it is complete, once. */
@@ -356,16 +494,39 @@ static int let_command_go(struct drive *d)
 	return r;
 }
 
+/* Only a userfaultfd that nobody else holds ends with us. */
+static int check_release(const struct serving *sv)
+{
+	const struct drive *d = &sv->drive;
+	pid_t holder = uffdctl_handle_pid(d->handle);
+
+	if (sv->options->on_death != ON_DEATH_RELEASE || is_dry(sv))
+		return 0;
+	if (holder != getpid()) {
+		error(&d->inv->messages,
+		      "%d: --on-death=release: there is a userfaultfd already, fd %d of process %d, which stays when we end: leave the option out; to let the process go on later, type uffdctl unregister %d all",
+		      d->options->pid, uffdctl_handle_fd(d->handle), holder, d->options->pid);
+		return -EEXIST;
+	}
+	if (!sv->options->keep)
+		note(&d->inv->messages,
+		     "%d: if this command ends before all is there, the process goes on with wrong contents: with what is in the page cache, or zeros",
+		     d->options->pid);
+	return 0;
+}
+
 int do_serve(struct drive *d)
 {
 	struct serving *sv = (struct serving *)d;
 	int r = sv->opened;
 
-	if (r >= 0 && sv->options->metrics)
-		r = metrics_file_init(&sv->metrics, sv->options->metrics, &d->inv->messages);
+	if (r >= 0)
+		r = check_release(sv);
+	if (r >= 0)
+		r = open_metrics(sv);
 	if (r >= 0)
 		r = open_serve(sv);
-	if (r < 0 || d->options->flags & UFFDCTL_ACTION_DRY_RUN)
+	if (r < 0 || is_dry(sv))
 		goto out;
 	/* A program of ours stops with us, and nobody waits then. */
 	if (!d->child)
@@ -373,6 +534,7 @@ int do_serve(struct drive *d)
 	r = uffdctl_serve_start(sv->serve);
 	if (r < 0)
 		goto out;
+	__atomic_store_n(&sv->answers, true, __ATOMIC_RELEASE);
 	sv->records = sv->options->set.record;
 	if (!d->child)
 		interrupts_call(stop_serve, sv->serve);
@@ -393,6 +555,7 @@ int do_serve(struct drive *d)
 	}
 out:
 	interrupts_call(NULL, NULL);
+	http_server_free(sv->server);
 	uffdctl_serve_close(sv->serve);
 	metrics_file_free(&sv->metrics);
 	uffdctl_workset_free(sv->prefetch);
@@ -412,7 +575,8 @@ static int run_serve(struct invocation *inv)
 	int status;
 
 	/* If we are killed, the kernel unregisters all, and that is right where nothing is filled. */
-	o->drive.inject_own = o->keep && (o->drive.inject || o->drive.command);
+	o->drive.inject_own = (o->drive.inject || o->drive.command) &&
+			      (o->on_death == ON_DEATH_RELEASE || (o->keep && o->on_death != ON_DEATH_HOLD));
 	if (o->drive.inject)
 		sv.drive.if_interrupted =
 			"interrupted: no range stays registered; if a userfaultfd was made in it, that stays";
@@ -422,6 +586,8 @@ static int run_serve(struct invocation *inv)
 	/* Open the file first: if opening blocks, we do not hold the process's userfaultfd yet, and Ctrl-C ends us. */
 	if (contents_given(&o->contents))
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
+	if (sv.opened >= 0)
+		sv.opened = serve_map_open(&o->maps, &inv->messages);
 	if (o->drive.command)
 		status = run_command_served(&sv);
 	else
@@ -429,6 +595,7 @@ static int run_serve(struct invocation *inv)
 				    : run_drive(&sv.drive, do_serve);
 	json_put_errors(&inv->messages);
 	uffdctl_ranges_free(o->trial.fail);
+	serve_map_free(&o->maps);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
 	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)

@@ -54,6 +54,7 @@ static json_object *numbers(const struct serve_output *out, const char *type, co
 	json_number(o, "prefault", st->prefault_bytes);
 	json_number(o, "prefetch", st->prefetch_bytes);
 	json_number(o, "late", st->late);
+	json_number(o, "around", st->around_bytes);
 	json_number(o, "touched", st->touched_bytes);
 	json_number(o, "zero", st->zero_bytes);
 	json_number(o, "mapped", st->mapped_bytes);
@@ -182,6 +183,11 @@ static void print_bytes(const struct serve_output *out, const struct uffdctl_ser
 		printf("working set: %" PRIu64 " bytes recorded, %" PRIu64
 		       " prefetched; pages that came too late: %" PRIu64 "\n",
 		       st->touched_bytes, st->prefetch_bytes, st->late);
+	}
+	if (st->around_bytes) {
+		print_pid(out);
+		printf("around: %" PRIu64 " of these bytes are neighbours of pages that were asked for\n",
+		       st->around_bytes);
 	}
 	if (!st->errors)
 		return;

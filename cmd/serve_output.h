@@ -8,7 +8,7 @@
 
 struct serve_output {
 	struct drive *d;
-	const char *source; /* "keep", "file", "zero", "server" */
+	const char *source; /* "keep", "file", "zero", "server", "map" */
 	bool has_set;	    /* one is recorded or prefetched */
 	bool of_several;    /* lines say which process they are about */
 	struct progress progress;

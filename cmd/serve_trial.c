@@ -25,7 +25,8 @@ enum {
 
 static const struct argp_option trial_options[] = {
 	{ "stale", OPT_STALE, "FILE", 0,
-	  "With --from, fill only the pages whose bit is set in FILE, and map all others as they are", 16 },
+	  "With --from, fill only the pages whose bit is set in FILE, and map all others as they are; qemu:dirty-bitmap:NAME is a bitmap of a server that --from names",
+	  16 },
 	{ "delay", OPT_DELAY, "TIME", 0, "For trials: resolve each fault TIME later (such as 2ms)", 40 },
 	{ "jitter", OPT_JITTER, "TIME", 0, "For trials: and up to TIME, by chance, on top", 40 },
 	{ "fail-page", OPT_FAIL_PAGE, "RANGE", 0, "For trials: poison these pages: who touches them gets SIGBUS", 40 },
@@ -77,6 +78,8 @@ const struct argp serve_trial_argp = { .options = trial_options, .parser = parse
 
 /* ---- the bitmap ---- */
 
+/* The name of what qemu-nbd --bitmap offers; ./qemu:… is a file. */
+#define SERVER_BITMAP "qemu:dirty-bitmap:"
 /* A bit for each 4 KiB of 16 TiB. */
 #define MAX_BITMAP (INT64_C(512) << 20)
 
@@ -121,6 +124,10 @@ int serve_trial_open(struct invocation *inv, const struct serve_trial_options *o
 	opts->flags |= o->verify ? UFFDCTL_SERVE_VERIFY : 0;
 	if (!o->stale)
 		return 0;
+	if (!strncmp(o->stale, SERVER_BITMAP, strlen(SERVER_BITMAP))) {
+		opts->stale_context = o->stale;
+		return 0;
+	}
 	r = read_bitmap(o->stale, ret_stale, &opts->stale_bytes);
 	opts->stale = *ret_stale;
 	if (r < 0)

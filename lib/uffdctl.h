@@ -1160,6 +1160,7 @@ enum uffdctl_serve_flags {
 	UFFDCTL_SERVE_RECORD_SET = 1 << 5,  /* record what is touched, for uffdctl_serve_workset() */
 	UFFDCTL_SERVE_VERIFY = 1 << 6,	    /* uffdctl_serve_verify() will be called */
 	UFFDCTL_SERVE_ADOPT = 1 << 7,	    /* report what another handler has left, and who it is */
+	UFFDCTL_SERVE_BY_ADDRESS = 1 << 8,  /* prefault does not wait for prefetch */
 };
 
 /* What faults are resolved with. */
@@ -1168,6 +1169,15 @@ enum uffdctl_serve_source {
 	UFFDCTL_SERVE_FD,	/* what from_fd has */
 	UFFDCTL_SERVE_ZERO,
 	UFFDCTL_SERVE_URI, /* what a server has, through libnbd: from_uri; see uffdctl_is_uri() */
+};
+
+/* Some ranges have their contents elsewhere. */
+struct uffdctl_serve_map {
+	const struct uffdctl_ranges *ranges;
+	enum uffdctl_serve_source source; /* _FD, _ZERO or _URI */
+	int from_fd;			  /* these as in struct uffdctl_serve_opts */
+	uint64_t from_offset;
+	const char *from_uri;
 };
 
 /* What is done if a page can't be resolved. */
@@ -1182,8 +1192,8 @@ struct uffdctl_handoff_region;
 
 struct uffdctl_serve_opts {
 	size_t size;
-	uint64_t flags; /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
-	enum uffdctl_serve_source source;
+	uint64_t flags;			  /* UFFDCTL_SERVE_* of enum uffdctl_serve_flags */
+	enum uffdctl_serve_source source; /* 0: only what maps say is served */
 	int from_fd;	      /* with UFFDCTL_SERVE_FD: a file, a device or a pipe; the caller keeps it open */
 	uint64_t from_offset; /* where the image begins in it */
 	uint64_t rate;	      /* prefault: bytes a second; 0: no limit */
@@ -1199,7 +1209,7 @@ struct uffdctl_serve_opts {
 	unsigned int nr_threads; /* 0: one for each CPU that may be used, two at least, or eight with a server */
 	enum uffdctl_elsewhere elsewhere; /* filling pages that are mapped elsewhere, as uffdctl_continue() */
 	enum uffdctl_on_error on_error;
-	unsigned int spare;   /* 0 */
+	unsigned int around;  /* pages: bring in the aligned window around a fault, too; a power of 2; 0, 1: do not */
 	const char *from_uri; /* with UFFDCTL_SERVE_URI; stays the caller's */
 	/* Bring this in first, in its order, in threads of its own; NULL: none; stays the caller's. */
 	const struct uffdctl_workset *prefetch;
@@ -1214,6 +1224,11 @@ struct uffdctl_serve_opts {
 		*poison; /* for software under test: pages that fail, as with uffdctl_poison(); NULL: none */
 	/* Likewise: each fault is resolved that much later, and up to jitter_ns, by chance, on top. */
 	uint64_t delay_ns, jitter_ns;
+	/* Ranges that have contents of their own; no two of them may have the same page. Not with UFFDCTL_SERVE_KEEP. */
+	const struct uffdctl_serve_map *maps;
+	size_t nr_maps;
+	/* With UFFDCTL_SERVE_URI, instead of stale: the server says it in this context: "qemu:dirty-bitmap:NAME". */
+	const char *stale_context;
 };
 
 /* Why it has ended. */
@@ -1250,6 +1265,7 @@ struct uffdctl_serve_stats {
 	uint64_t touched_bytes;	 /* recorded */
 	uint64_t recording;	 /* 1: it goes on; 0: there is none, or it has reached a limit */
 	uint64_t put_back;	 /* threads that waited at the start and whose messages another handler had read */
+	uint64_t around_bytes;	 /* the part of demand, zero and mapped that nobody had asked for: opts.around */
 };
 
 /* Something that should be known. */
@@ -1266,7 +1282,7 @@ struct uffdctl_serve;
 /*
  * Become the handler of a userfaultfd: check the ranges and lock the userfaultfd against other handlers, and with
  * contents also against other changes of its memory. No message is read before uffdctl_serve_start().
- * @ranges: what is served; all that faults outside is held
+ * @ranges: what is served, with the ranges of opts.maps; all that faults outside is held. NULL if opts.source is 0
  * What was registered because of register_modes, and had not been before, is unregistered again when it fails, and, with
  * UFFDCTL_SERVE_KEEP, when it is stopped. With contents it then stays registered, which a note says.
  * @ret: out, close with uffdctl_serve_close() before the handle

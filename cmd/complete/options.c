@@ -87,15 +87,22 @@ static const struct {
 	{ "color", when_words, NULL, false },	     { "elsewhere", elsewhere_words, NULL, false },
 	{ "flag", NULL, uffdctl_mode_flag, true },   { "kind", NULL, uffdctl_mode_name, true },
 	{ "map", map_forms, NULL, false },	     { "mode", NULL, uffdctl_mode_name, true },
-	{ "on-error", on_error_words, NULL, false }, { "progress", when_words, NULL, false },
+	{ "on-death", on_death_words, NULL, false }, { "on-error", on_error_words, NULL, false },
+	{ "order", order_words, NULL, false },	     { "progress", when_words, NULL, false },
 	{ "source", source_words, NULL, false },
 };
 
 #define NR_CHOICES (sizeof(choices) / sizeof(choices[0]))
 
+/* --map of serve takes a range. */
+static bool takes_word(const struct argp_option *o)
+{
+	return o->arg && strncmp(o->arg, "RANGE", 5);
+}
+
 static size_t choice_of(const struct argp_option *o)
 {
-	size_t i = 0;
+	size_t i = takes_word(o) ? 0 : NR_CHOICES;
 
 	while (i < NR_CHOICES && strcmp(o->name, choices[i].option))
 		i++;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/http_server.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
 #include "cmd/watch/clock.h"
@@ -125,11 +126,8 @@ static bool set_path(void *field, const char *arg)
 /* PORT, ADDRESS:PORT, [ADDRESS]:PORT: whether it is an address is seen when it is used. */
 static bool set_listen(void *field, const char *arg)
 {
-	const char *colon = strrchr(arg, ':');
-	int port;
-
 	*(const char **)field = arg;
-	return colon != arg && parse_number(colon ? colon + 1 : arg, &port) == 0 && port <= UINT16_MAX;
+	return is_http_address(arg);
 }
 
 static bool set_backend(void *field, const char *arg)
@@ -154,7 +152,7 @@ static const struct setter {
 	{ OPT_LINE, FIELD(lines), set_flag, NULL, NULL },
 	{ OPT_SUMMARY, FIELD(summary_only), set_flag, NULL, NULL },
 	{ OPT_METRICS, FIELD(metrics), set_path, "openmetrics", "the path of a file" },
-	{ OPT_LISTEN, FIELD(listen), set_listen, "listen", "PORT, ADDRESS:PORT or [ADDRESS]:PORT" },
+	{ OPT_LISTEN, FIELD(listen), set_listen, "listen", HTTP_ADDRESS },
 	{ OPT_CONTROL, FIELD(control), set_flag, NULL, NULL },
 	{ OPT_BY_MAPPING, FIELD(by_mapping), set_flag, NULL, NULL },
 	{ OPT_CHILDREN, FIELD(children), set_flag, NULL, NULL },

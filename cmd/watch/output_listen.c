@@ -1,218 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Totals for Prometheus by HTTP, made anew for each request. */
+/* Totals for Prometheus by HTTP. */
 #include <errno.h>
-#include <inttypes.h>
-#include <netdb.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "cmd/http.h"
-#include "cmd/messages.h"
+#include "cmd/http_server.h"
 #include "cmd/watch/metrics.h"
-#include "lib/cleanup.h"
 
-#define MAX_CONNECTIONS 16u
-#define MAX_IDLE_S 10u
-
-struct server {
+struct output {
 	struct metrics metrics;
-	struct http_library lib;
-	struct MHD_Daemon *daemon; /* has the socket */
+	struct http_server *server;
 };
 
-/* ---- requests ---- */
-
-/* Takes over text; NULL: out of memory. */
-static enum MHD_Result answer(const struct server *s, struct MHD_Connection *c, unsigned int status, char *text,
-			      size_t len, const char *type)
-{
-	struct MHD_Response *r = text ? s->lib.create_response(len, text, MHD_RESPMEM_MUST_FREE) : NULL;
-	enum MHD_Result result = MHD_NO;
-
-	if (r && s->lib.add_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
-	    (status != MHD_HTTP_METHOD_NOT_ALLOWED ||
-	     s->lib.add_header(r, MHD_HTTP_HEADER_ALLOW, "GET, HEAD") == MHD_YES))
-		result = s->lib.queue_response(c, status, r);
-	if (r)
-		s->lib.destroy_response(r);
-	else
-		free(text);
-	return result;
-}
-
-static enum MHD_Result answer_metrics(struct server *s, struct MHD_Connection *c)
+static int put(FILE *f, void *data)
 {
 	struct uffdctl_watch_stats st = { .size = sizeof(st) };
-	char *text = NULL;
-	size_t len = 0;
-	FILE *f = uffdctl_watch_stats(s->metrics.session->watch, &st) < 0 ? NULL : open_memstream(&text, &len);
+	struct output *o = data;
+	int r = uffdctl_watch_stats(o->metrics.session->watch, &st);
 
-	if (f) {
-		metrics_put(f, &s->metrics, &st);
-		if (fclose(f)) {
-			free(text);
-			text = NULL;
-		}
-	}
-	return answer(s, c, MHD_HTTP_OK, text, len, "text/plain; version=0.0.4; charset=utf-8");
-}
-
-static enum MHD_Result on_request(void *data, struct MHD_Connection *c, const char *url, const char *method,
-				  const char *version, const char *upload, size_t *upload_size, void **of_request)
-{
-	static const char other[] = "uffdctl watch: see /metrics\n";
-	struct server *s = data;
-	char *text;
-
-	(void)version, (void)upload;
-	/* The first call has the headers alone; then come parts of a body, which is not read. */
-	if (!*of_request) {
-		*of_request = s;
-		return MHD_YES;
-	}
-	if (*upload_size) {
-		*upload_size = 0;
-		return MHD_YES;
-	}
-	if (strcmp(method, MHD_HTTP_METHOD_GET) && strcmp(method, MHD_HTTP_METHOD_HEAD)) {
-		text = strdup("only GET\n");
-		return answer(s, c, MHD_HTTP_METHOD_NOT_ALLOWED, text, text ? strlen(text) : 0, "text/plain");
-	}
-	if (!strcmp(url, "/metrics"))
-		return answer_metrics(s, c);
-	text = strdup(other);
-	return answer(s, c, strcmp(url, "/") ? MHD_HTTP_NOT_FOUND : MHD_HTTP_OK, text, sizeof(other) - 1, "text/plain");
-}
-
-/* ---- the socket ---- */
-
-/* "9000", "127.0.0.1:9000", "[::1]:9000", "*:9000" */
-static int split_address(const char *text, char **ret_host, const char **ret_port)
-{
-	const char *colon = strrchr(text, ':');
-	size_t len = colon ? (size_t)(colon - text) : 0;
-
-	*ret_port = colon ? colon + 1 : text;
-	if (!colon)
-		*ret_host = strdup("127.0.0.1");
-	else if (len >= 2 && text[0] == '[' && text[len - 1] == ']')
-		*ret_host = strndup(text + 1, len - 2);
-	else
-		*ret_host = strndup(text, len);
-	return *ret_host ? 0 : -ENOMEM;
-}
-
-static int listen_on(const struct addrinfo *a)
-{
-	_cleanup_close_ int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int one = 1;
-
-	if (fd < 0)
-		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, MAX_CONNECTIONS) < 0)
-		return -errno;
-	return steal_fd(fd);
-}
-
-static int open_socket(const char *address, struct messages *m)
-{
-	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
-					.ai_flags = AI_PASSIVE | AI_NUMERICHOST | AI_NUMERICSERV };
-	_cleanup_free_ char *host = NULL;
-	struct addrinfo *found = NULL;
-	const char *port;
-	int r = split_address(address, &host, &port), err;
-
-	if (r < 0)
-		return r;
-	err = getaddrinfo(strcmp(host, "*") ? host : NULL, port, &hints, &found);
-	if (err) {
-		error(m, "--listen=%s: %s; write the address in numbers", address, gai_strerror(err));
-		r = -EINVAL;
-	} else {
-		r = listen_on(found);
-		if (r < 0)
-			error(m, "--listen=%s: %s", address, strerror(-r));
-	}
-	if (found)
-		freeaddrinfo(found);
+	if (r >= 0)
+		metrics_put(f, &o->metrics, &st);
 	return r;
 }
-
-/* Port 0 is any: say which one it is. */
-static void say_where(int fd, struct messages *m)
-{
-	struct sockaddr_storage addr = {};
-	socklen_t len = sizeof(addr);
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-
-	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0 ||
-	    getnameinfo((struct sockaddr *)&addr, len, host, sizeof(host), port, sizeof(port),
-			NI_NUMERICHOST | NI_NUMERICSERV))
-		return;
-	note(m,
-	     addr.ss_family == AF_INET6 ? "listening on http://[%s]:%s/metrics" : "listening on http://%s:%s/metrics",
-	     host, port);
-}
-
-/* ---- the output form ---- */
 
 static bool fits(const struct watch_options *o)
 {
 	return o->listen;
 }
 
-static void server_free(struct server *s)
+static void output_free(struct output *o)
 {
-	if (s->daemon)
-		s->lib.stop(s->daemon);
-	http_unload(&s->lib);
-	metrics_end(&s->metrics);
-	free(s);
-}
-
-static int start_server(struct server *s, struct messages *m)
-{
-	char why[HTTP_WHY];
-	int fd;
-
-	if (http_load(&s->lib, why) < 0) {
-		error(m, "--listen needs " HTTP_LIBRARY " (Debian: " HTTP_REMEDY "): %s", why);
-		return -ENOENT;
-	}
-	fd = open_socket(s->metrics.session->options->listen, m);
-	if (fd < 0)
-		return fd;
-	s->daemon = s->lib.start(MHD_USE_EPOLL, 0, NULL, NULL, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
-				 MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT,
-				 MAX_IDLE_S, MHD_OPTION_END);
-	if (!s->daemon) {
-		close(fd);
-		error(m, "--listen: " HTTP_LIBRARY " can't start a server");
-		return -EIO;
-	}
-	say_where(fd, m);
-	return 0;
+	http_server_free(o->server);
+	metrics_end(&o->metrics);
+	free(o);
 }
 
 static int begin(struct watch_session *session, void **ret)
 {
-	struct server *s = calloc(1, sizeof(*s));
+	struct output *o = calloc(1, sizeof(*o));
+	const struct http_metrics metrics = { "uffdctl watch: see /metrics\n", put, o };
 	int r;
 
-	if (!s) {
+	if (!o) {
 		error(session->messages, "out of memory");
 		return -ENOMEM;
 	}
-	s->metrics.session = session;
-	r = start_server(s, session->messages);
+	o->metrics.session = session;
+	r = http_server_new(session->options->listen, &metrics, false, session->messages, &o->server);
 	if (r < 0)
-		server_free(s);
+		output_free(o);
 	else
-		*ret = s;
+		*ret = o;
 	return r;
 }
 
@@ -221,23 +58,23 @@ static void no_fault(void *data, const struct uffdctl_fault *f)
 	(void)data, (void)f;
 }
 
-static int serve(void *data, int timeout_ms)
+static int wait(void *data, int timeout_ms)
 {
-	struct server *s = data;
+	struct output *o = data;
 
-	return s->lib.run_wait(s->daemon, timeout_ms) == MHD_YES || errno == EINTR ? 0 : -EIO;
+	return http_server_wait(o->server, timeout_ms);
 }
 
 static void end(void *data, const struct uffdctl_watch_stats *st, uint64_t passed_ns)
 {
 	(void)st, (void)passed_ns;
-	server_free(data);
+	output_free(data);
 }
 
 const struct watch_output output_listen = {
 	.fits = fits,
 	.begin = begin,
 	.fault = no_fault,
-	.wait = serve,
+	.wait = wait,
 	.end = end,
 };

@@ -194,7 +194,7 @@ static int ask_to_stop(void *data)
 
 static int open_uri(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
 {
-	int r = nbd_image_open(u, opts->from_uri, ask_to_stop, (void *)opts, &ret->nbd);
+	int r = nbd_image_open(u, opts->from_uri, ret->context, ask_to_stop, (void *)opts, &ret->nbd);
 
 	if (r >= 0) {
 		ret->offset = opts->from_offset;
@@ -245,7 +245,7 @@ int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uin
 	struct stat st;
 	size_t i = 0;
 
-	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO };
+	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO, .context = ret->context };
 	if (opts->contents == UFFDCTL_CONTENTS_URI)
 		return open_uri(u, opts, need, ret);
 	if (opts->contents != UFFDCTL_CONTENTS_FD)

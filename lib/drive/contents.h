@@ -11,6 +11,7 @@ struct contents {
 	bool ours;		 /* fd is */
 	bool zero;		 /* no fd: all bytes are 0 */
 	struct nbd_image *nbd;	 /* likewise: a server has them; or NULL */
+	const char *context;	 /* of a server's metadata, see nbd.h; set before they are opened; NULL: none */
 	bool background;	 /* it is not urgent: others who read from the server come first */
 	const int *stop;	 /* non-zero: do not wait for the server any longer; NULL: wait */
 	uint64_t size;		 /* from offset on; 0: not known */
@@ -24,6 +25,7 @@ bool contents_are_piped(const struct uffdctl_action_opts *opts);
 /*
  * Make sure that need bytes from opts->from_offset on exist, and can be read in any order: the data of a pipe are
  * read into memory. A dry run does not read a pipe.
+ * @ret: in: context; all else is 0
  * -ENODATA: too short; -EOVERFLOW: beyond the largest file offset; -EINTR: stopped by opts->progress; errnos of
  * read(2); each is logged.
  */

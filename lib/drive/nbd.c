@@ -34,6 +34,9 @@ struct library {
 	__typeof__(nbd_set_uri_allow_local_file) *set_uri_allow_local_file;
 	__typeof__(nbd_aio_connect_uri) *aio_connect_uri;
 	__typeof__(nbd_aio_pread) *aio_pread;
+	__typeof__(nbd_add_meta_context) *add_meta_context;
+	__typeof__(nbd_can_meta_context) *can_meta_context;
+	__typeof__(nbd_aio_block_status) *aio_block_status;
 	__typeof__(nbd_aio_command_completed) *aio_command_completed;
 	__typeof__(nbd_aio_is_ready) *aio_is_ready;
 	__typeof__(nbd_aio_is_dead) *aio_is_dead;
@@ -54,6 +57,9 @@ static const struct {
 	{ "nbd_set_uri_allow_local_file", offsetof(struct library, set_uri_allow_local_file) },
 	{ "nbd_aio_connect_uri", offsetof(struct library, aio_connect_uri) },
 	{ "nbd_aio_pread", offsetof(struct library, aio_pread) },
+	{ "nbd_add_meta_context", offsetof(struct library, add_meta_context) },
+	{ "nbd_can_meta_context", offsetof(struct library, can_meta_context) },
+	{ "nbd_aio_block_status", offsetof(struct library, aio_block_status) },
 	{ "nbd_aio_command_completed", offsetof(struct library, aio_command_completed) },
 	{ "nbd_aio_is_ready", offsetof(struct library, aio_is_ready) },
 	{ "nbd_aio_is_dead", offsetof(struct library, aio_is_dead) },
@@ -94,6 +100,7 @@ struct nbd_image {
 	struct uffdctl *u;
 	struct library lib;
 	char *uri;
+	const char *context; /* of metadata, which each connection is to have; NULL: none */
 	uint64_t size;
 	pthread_mutex_t lock; /* for all below */
 	pthread_cond_t returned;
@@ -132,7 +139,8 @@ static int connect_it(struct nbd_image *n, struct connection *c, const struct st
 	c->nbd = n->lib.create();
 	if (!c->nbd)
 		return -ENOMEM;
-	if (n->lib.set_uri_allow_local_file(c->nbd, true) < 0 || n->lib.aio_connect_uri(c->nbd, n->uri) < 0)
+	if ((n->context && n->lib.add_meta_context(c->nbd, n->context) < 0) ||
+	    n->lib.set_uri_allow_local_file(c->nbd, true) < 0 || n->lib.aio_connect_uri(c->nbd, n->uri) < 0)
 		return nbd_error(n, -ENOTCONN);
 	while (!n->lib.aio_is_ready(c->nbd)) {
 		if (is_stopped(stop))
@@ -149,6 +157,20 @@ static int connect_again(struct nbd_image *n, struct connection *c, const struct
 	int r = connect_it(n, c, stop);
 
 	return r < 0 || n->lib.get_size(c->nbd) == (int64_t)n->size ? r : -ESTALE;
+}
+
+/* One that is to be used: make it, if it has broken. */
+static int prepare(struct nbd_image *n, struct connection *c, const struct stop *stop)
+{
+	int r = 0;
+
+	if (c->nbd && is_broken(n, c->nbd))
+		disconnect(n, c);
+	if (!c->nbd)
+		r = connect_again(n, c, stop);
+	if (r < 0)
+		disconnect(n, c);
+	return r;
 }
 
 static struct connection *find_unused(struct nbd_image *n, bool background)
@@ -202,11 +224,12 @@ static void return_connection(struct nbd_image *n, struct connection *c)
 
 /* ---- reading ---- */
 
-/* A request that is given up keeps the buffer: the connection is closed before the caller goes on. */
-static int request(struct nbd_image *n, struct connection *c, uint64_t at, void *buf, uint64_t len,
-		   const struct stop *stop)
+/*
+ * Wait for an answer. A request that is given up keeps the buffer: the connection is closed before the caller goes on.
+ * @cookie: negative: it could not be sent
+ */
+static int finish(struct nbd_image *n, struct connection *c, int64_t cookie, const struct stop *stop)
 {
-	int64_t cookie = n->lib.aio_pread(c->nbd, buf, len, at, NBD_NULL_COMPLETION, 0);
 	int r = cookie < 0 ? nbd_error(n, -EIO) : 0, done = 0;
 
 	while (r >= 0 && !done) {
@@ -225,6 +248,12 @@ static int request(struct nbd_image *n, struct connection *c, uint64_t at, void 
 	return r;
 }
 
+static int request(struct nbd_image *n, struct connection *c, uint64_t at, void *buf, uint64_t len,
+		   const struct stop *stop)
+{
+	return finish(n, c, n->lib.aio_pread(c->nbd, buf, len, at, NBD_NULL_COMPLETION, 0), stop);
+}
+
 int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, unsigned int flags,
 		   int (*stop)(void *data), void *data)
 {
@@ -237,18 +266,73 @@ int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, un
 	r = take_connection(n, flags & NBD_BACKGROUND, &s, &c);
 	if (r < 0)
 		return r;
-	if (c->nbd && is_broken(n, c->nbd))
-		disconnect(n, c);
-	if (!c->nbd)
-		r = connect_again(n, c, &s);
-	if (r < 0)
-		disconnect(n, c);
+	r = prepare(n, c, &s);
 	for (uint64_t done = 0; r >= 0 && done < len; done += MIN(MAX_REQUEST, len - done))
 		r = request(n, c, at + done, (char *)buf + done, MIN(MAX_REQUEST, len - done), &s);
 	if (r < 0 && c->nbd && is_broken(n, c->nbd))
 		disconnect(n, c);
 	return_connection(n, c);
 	return r;
+}
+
+/* ---- metadata ---- */
+
+#define MAX_EXTENTS_REQUEST (UINT64_C(1) << 30)
+
+struct extents {
+	struct nbd_image *n;
+	nbd_extent_fn fn;
+	void *data;
+	uint64_t end; /* what was told so far ends there */
+};
+
+/* Pairs of a length and flags. A server may have others than was asked for. */
+static int on_extents(void *data, const char *context, uint64_t at, uint32_t *entries, size_t nr, int *error)
+{
+	struct extents *e = data;
+
+	(void)error;
+	for (size_t i = 0; i + 1 < nr && !strcmp(context, e->n->context); i += 2) {
+		e->fn(e->data, at, entries[i], entries[i + 1]);
+		at += entries[i];
+		e->end = MAX(e->end, at);
+	}
+	return 0;
+}
+
+static int ask_extents(struct connection *c, struct extents *e, const struct stop *stop)
+{
+	struct nbd_image *n = e->n;
+	const nbd_extent_callback callback = { .callback = on_extents, .user_data = e };
+	int r = n->lib.can_meta_context(c->nbd, n->context) == 1 ? 0 : -ENOENT;
+
+	while (r >= 0 && e->end < n->size) {
+		uint64_t at = e->end, len = MIN(n->size - at, MAX_EXTENTS_REQUEST);
+
+		r = finish(n, c, n->lib.aio_block_status(c->nbd, len, at, callback, NBD_NULL_COMPLETION, 0), stop);
+		if (r >= 0 && e->end == at)
+			r = -EIO;
+	}
+	return r;
+}
+
+int nbd_image_extents(struct nbd_image *n, nbd_extent_fn fn, void *fn_data, int (*stop)(void *data), void *data)
+{
+	const struct stop s = { stop, data };
+	struct extents e = { .n = n, .fn = fn, .data = fn_data };
+	struct connection *c;
+	int r = take_connection(n, false, &s, &c);
+
+	if (r < 0)
+		return r;
+	r = prepare(n, c, &s);
+	if (r >= 0)
+		r = ask_extents(c, &e, &s);
+	return_connection(n, c);
+	if (r == -ENOENT)
+		return fail(n->u, r, "the contents: the server has no %s for them (qemu-nbd --bitmap=NAME offers one)",
+			    n->context);
+	return r >= 0 || r == -EINTR ? r : fail(n->u, r, "the contents: %s: %s", n->context, strerror(-r));
 }
 
 /* ---- opening ---- */
@@ -297,7 +381,8 @@ static int ask_server(struct nbd_image *n, const struct stop *stop)
 	return 0;
 }
 
-int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), void *data, struct nbd_image **ret)
+int nbd_image_open(struct uffdctl *u, const char *uri, const char *context, int (*stop)(void *data), void *data,
+		   struct nbd_image **ret)
 {
 	const struct stop s = { stop, data };
 	struct nbd_image *n = calloc(1, sizeof(*n));
@@ -306,6 +391,7 @@ int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), 
 	if (!n)
 		return log_oom(u);
 	n->u = u;
+	n->context = context;
 	pthread_mutex_init(&n->lock, NULL);
 	pthread_cond_init(&n->returned, NULL);
 	n->uri = strdup(uri);
@@ -331,9 +417,10 @@ UFFDCTL_EXPORT int uffdctl_uri_check(struct uffdctl *u)
 	return fail_without(u);
 }
 
-int nbd_image_open(struct uffdctl *u, const char *uri, int (*stop)(void *data), void *data, struct nbd_image **ret)
+int nbd_image_open(struct uffdctl *u, const char *uri, const char *context, int (*stop)(void *data), void *data,
+		   struct nbd_image **ret)
 {
-	(void)uri, (void)stop, (void)data, (void)ret;
+	(void)uri, (void)context, (void)stop, (void)data, (void)ret;
 	return fail_without(u);
 }
 
@@ -347,6 +434,12 @@ int nbd_image_read(struct nbd_image *n, uint64_t at, void *buf, uint64_t len, un
 		   int (*stop)(void *data), void *data)
 {
 	(void)n, (void)at, (void)buf, (void)len, (void)flags, (void)stop, (void)data;
+	return -ENOTSUP;
+}
+
+int nbd_image_extents(struct nbd_image *n, nbd_extent_fn fn, void *fn_data, int (*stop)(void *data), void *data)
+{
+	(void)n, (void)fn, (void)fn_data, (void)stop, (void)data;
 	return -ENOTSUP;
 }
 

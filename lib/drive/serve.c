@@ -11,6 +11,7 @@
 #include "lib/drive/lock.h"
 #include "lib/drive/serve_adopt.h"
 #include "lib/drive/serve_control.h"
+#include "lib/drive/serve_image.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_prefault.h"
@@ -30,28 +31,29 @@
 
 /* ---- opening ---- */
 
-OPTS_CHECK(uffdctl_serve_opts, jitter_ns);
+OPTS_CHECK(uffdctl_serve_opts, stale_context);
+
+#define MAX_AROUND 4096
 
 static int check_opts(struct uffdctl_serve *s)
 {
 	const struct uffdctl_serve_opts *o = &s->opts;
 	uint64_t flags = UFFDCTL_SERVE_DRY_RUN | UFFDCTL_SERVE_FORCE | UFFDCTL_SERVE_PREFAULT |
 			 UFFDCTL_SERVE_UNTIL_COMPLETE | UFFDCTL_SERVE_LOCK_MEMORY | UFFDCTL_SERVE_RECORD_SET |
-			 UFFDCTL_SERVE_VERIFY | UFFDCTL_SERVE_ADOPT;
+			 UFFDCTL_SERVE_VERIFY | UFFDCTL_SERVE_ADOPT | UFFDCTL_SERVE_BY_ADDRESS;
 
-	s->source = serve_source(o->source);
-	if (o->flags & ~flags || !s->source || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP ||
-	    o->on_error > UFFDCTL_ON_ERROR_RELEASE || o->spare || (o->source == UFFDCTL_SERVE_URI) != !!o->from_uri)
-		return fail(s->h->t->u, -EINVAL, "%d: uffdctl_serve_open: unknown flags, source, elsewhere or on_error",
+	if (o->flags & ~flags || o->elsewhere > UFFDCTL_ELSEWHERE_KEEP || o->on_error > UFFDCTL_ON_ERROR_RELEASE ||
+	    o->around & (o->around - 1) || o->around > MAX_AROUND)
+		return fail(s->h->t->u, -EINVAL, "%d: uffdctl_serve_open: unknown flags, elsewhere, on_error or around",
 			    s->h->t->pid);
-	if (!s->source->fills &&
+	if (!s->fills &&
 	    (o->flags & (UFFDCTL_SERVE_PREFAULT | UFFDCTL_SERVE_UNTIL_COMPLETE)) == UFFDCTL_SERVE_UNTIL_COMPLETE)
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: what is kept is complete only when it was prefaulted: until-complete needs prefault",
 			    s->h->t->pid);
-	if ((!s->source->open && o->stale) || (!s->source->fills && o->flags & UFFDCTL_SERVE_VERIFY))
+	if ((stale_is_given(s) && (!images_main(s) || o->nr_maps)) || (!s->fills && o->flags & UFFDCTL_SERVE_VERIFY))
 		return fail(s->h->t->u, -EINVAL,
-			    "%d: uffdctl_serve_open: stale pages need an image, and verifying contents", s->h->t->pid);
+			    "%d: uffdctl_serve_open: stale pages need one image, and verifying contents", s->h->t->pid);
 	return 0;
 }
 
@@ -65,11 +67,6 @@ static int stop_spooling(void *data, uint64_t done_bytes, uint64_t total_bytes)
 
 static void set_actions(struct uffdctl_serve *s)
 {
-	static const enum uffdctl_contents contents[] = {
-		[UFFDCTL_SERVE_FD] = UFFDCTL_CONTENTS_FD,
-		[UFFDCTL_SERVE_ZERO] = UFFDCTL_CONTENTS_ZERO,
-		[UFFDCTL_SERVE_URI] = UFFDCTL_CONTENTS_URI,
-	};
 	const struct uffdctl_serve_opts *o = &s->opts;
 	struct uffdctl_action_opts plain = { .size = sizeof(plain) };
 
@@ -79,12 +76,10 @@ static void set_actions(struct uffdctl_serve *s)
 	/* Who else reads is checked by ourselves, and the image may be longer than what is served. */
 	s->fill.flags = UFFDCTL_ACTION_FORCE | UFFDCTL_ACTION_BY_OFFSET |
 			(o->flags & UFFDCTL_SERVE_DRY_RUN ? UFFDCTL_ACTION_DRY_RUN : 0);
-	s->fill.contents = contents[o->source];
-	s->fill.from_fd = o->from_fd;
-	s->fill.from_uri = o->from_uri;
-	s->fill.from_offset = o->from_offset;
+	/* That there are contents: each part has its own, and they are read before the job has them. */
+	s->fill.contents = s->fills ? UFFDCTL_CONTENTS_ZERO : UFFDCTL_CONTENTS_NONE;
 	/* The bitmap says which pages are older than the contents. */
-	s->fill.elsewhere = o->stale ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
+	s->fill.elsewhere = stale_is_given(s) ? UFFDCTL_ELSEWHERE_OVERWRITE : o->elsewhere;
 	s->fill.progress = stop_spooling;
 	s->fill.data = s;
 }
@@ -102,7 +97,7 @@ static int lock_memory(struct uffdctl_serve *s)
 {
 	int r;
 
-	if (s->opts.flags & UFFDCTL_SERVE_DRY_RUN || !s->source->fills)
+	if (s->opts.flags & UFFDCTL_SERVE_DRY_RUN || !s->fills)
 		return 0;
 	r = lock_take(s->h);
 	s->locked = r >= 0;
@@ -118,8 +113,10 @@ static int open_events(struct uffdctl_serve *s)
 
 static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 {
-	int r = check_opts(s);
+	int r = images_new(s, ranges);
 
+	if (r >= 0)
+		r = check_opts(s);
 	if (r < 0)
 		return r;
 	set_actions(s);
@@ -130,7 +127,7 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 	if (r >= 0 && !(s->opts.flags & UFFDCTL_SERVE_FORCE) && !s->h->is_new)
 		r = serve_check_reader(s->h);
 	if (r >= 0 && s->opts.register_modes) {
-		r = serve_register(s, ranges);
+		r = serve_register(s, &s->ranges);
 		/* What is not registered can't be looked at any further. */
 		if (r < 0 || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 			return r;
@@ -140,7 +137,7 @@ static int open_all(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges
 	if (r >= 0)
 		r = adopt_look(s);
 	if (r >= 0)
-		r = serve_plan(s, ranges);
+		r = serve_plan(s);
 	if (r >= 0)
 		r = set_open(s);
 	if (r >= 0)
@@ -163,7 +160,7 @@ UFFDCTL_EXPORT int uffdctl_serve_open(struct uffdctl_handle *h, const struct uff
 	if (!s)
 		return log_oom(h->t->u);
 	s->h = h;
-	s->pagemap = s->state_fd = s->stop_fd = s->poke_fd = s->contents.fd = -1;
+	s->pagemap = s->state_fd = s->stop_fd = s->poke_fd = -1;
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_cond_init(&s->changed, NULL);
 	r = OPTS_GET(h->t->u, opts, &s->opts);
@@ -199,7 +196,7 @@ UFFDCTL_EXPORT void uffdctl_serve_stop(struct uffdctl_serve *s)
 
 static unsigned int nr_workers(const struct uffdctl_serve *s)
 {
-	int least = s->opts.source == UFFDCTL_SERVE_URI ? MIN_SERVER_WORKERS : MIN_WORKERS;
+	int least = s->asks_server ? MIN_SERVER_WORKERS : MIN_WORKERS;
 	cpu_set_t cpus;
 
 	if (s->opts.nr_threads)
@@ -269,10 +266,11 @@ static void put_counts(const struct serve_counts *n, struct uffdctl_serve_stats 
 	ret->zero_bytes = n->zero;
 	ret->mapped_bytes = n->mapped;
 	ret->unprotected_bytes = n->unprotected;
+	ret->around_bytes = n->around;
 	ret->errors = n->errors;
 }
 
-OPTS_CHECK(uffdctl_serve_stats, put_back);
+OPTS_CHECK(uffdctl_serve_stats, around_bytes);
 
 UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_serve_stats *ret)
 {
@@ -301,8 +299,8 @@ UFFDCTL_EXPORT int uffdctl_serve_stats(struct uffdctl_serve *s, struct uffdctl_s
 	put_counts(&sum, &st);
 	st.held = __atomic_load_n(&s->held, __ATOMIC_RELAXED);
 	st.total_bytes = s->total_bytes;
-	st.done_bytes = s->source->fills ? __atomic_load_n(&s->done_bytes, __ATOMIC_RELAXED) + s->already_bytes
-					 : UFFDCTL_UNKNOWN;
+	st.done_bytes = s->fills ? __atomic_load_n(&s->done_bytes, __ATOMIC_RELAXED) + s->already_bytes
+				 : UFFDCTL_UNKNOWN;
 	st.nr_ranges = s->plan.segs.nr;
 	st.put_back = s->put_back;
 	OUT_PUT(&st, ret);
@@ -360,7 +358,8 @@ UFFDCTL_EXPORT void uffdctl_serve_close(struct uffdctl_serve *s)
 	verify_close(s);
 	purpose_close(s);
 	stores_free(s, NULL);
-	contents_close(&s->contents);
+	free(s->dirty);
+	images_free(s);
 	plan_free(&s->plan);
 	if (s->locked)
 		lock_release(s->h);

@@ -100,7 +100,7 @@ bool background_range(struct serve_worker *w, struct uffdctl_range range, bool t
 		if (kind == UFFDCTL_KIND_UNKNOWN)
 			continue;
 		/* A server is asked by several at a time, who are urgent first. */
-		if (!m->s->contents.nbd)
+		if (!m->s->asks_server)
 			background_yield(m);
 		serve_range(w, kind, r);
 		done &= !is_left(m, r.start) && !is_left(m, r.end - 1);

@@ -168,7 +168,7 @@ static bool is_complete(struct uffdctl_serve *s)
 {
 	if (!(s->opts.flags & UFFDCTL_SERVE_UNTIL_COMPLETE))
 		return false;
-	if (!s->source->fills)
+	if (!s->fills)
 		return __atomic_load_n(&s->prefault_ended, __ATOMIC_ACQUIRE);
 	return __atomic_load_n(&s->done_bytes, __ATOMIC_ACQUIRE) + s->already_bytes >= s->total_bytes;
 }

@@ -31,20 +31,23 @@ static uint64_t serve_next(struct serve_worker *w, struct task t)
 
 	if (!t.p->store) {
 		choose_plain(w, &t, minor);
-		task_run(w, t);
+		if (w->around)
+			task_run_unmapped(w, &t);
+		else
+			task_run(w, t);
 		serve_leave(w->m);
 		return t.range.end;
 	}
 	state = part_run(t.p, &t.range);
-	claims = state == SERVE_NEW || state == SERVE_HELD || (state == SERVE_REMOVED && minor);
+	claims = state == SERVE_NEW || (!w->around && (state == SERVE_HELD || (state == SERVE_REMOVED && minor)));
 	/* Whoever fills it wakes all who wait for it. */
 	if (claims) {
 		t.op = minor ? SERVE_FILL : SERVE_COPY;
-		t.zeros = !minor && w->m->s->opts.source == UFFDCTL_SERVE_ZERO;
+		t.zeros = !minor && t.p->image->contents.zero;
 		part_claim(t.p, &t.range, state);
 		c = (struct claim){ t, state, vma_offset(&t.p->vma, t.range.start),
 				    t.p->part->from + (t.range.start - t.p->part->seg.range.start) };
-	} else if (state != SERVE_BUSY) {
+	} else if (state != SERVE_BUSY && !w->around) {
 		choose_plain(w, &t, minor);
 		task_run(w, t);
 	}
@@ -70,7 +73,8 @@ void serve_range(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_
 		t.p = memory_part(w->m, range.start);
 		if (!t.p) {
 			serve_leave(w->m);
-			hold_outside(w, range.start);
+			if (!w->around)
+				hold_outside(w, range.start);
 			range.start += base_page_size();
 			continue;
 		}
@@ -82,6 +86,62 @@ void serve_range(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_
 			range.start = serve_next(w, t);
 		}
 	}
+}
+
+/* ---- around them ---- */
+
+/* The one around an address, as far as it lies in one part; empty: there is none. @page: out, the size of its pages */
+static struct uffdctl_range window_at(struct serve_memory *m, uint64_t addr, uint64_t *page)
+{
+	struct uffdctl_range r = {};
+	const struct serve_part *p;
+	uint64_t bytes;
+
+	serve_enter(m);
+	p = memory_part(m, addr);
+	if (p) {
+		*page = p->vma.page_size;
+		bytes = m->s->opts.around * *page;
+		r.start = round_down(addr, bytes);
+		r = range_common((struct uffdctl_range){ r.start, r.start + bytes }, p->part->seg.range);
+	}
+	serve_leave(m);
+	return r;
+}
+
+static void bring_in(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_range r, uint64_t page)
+{
+	uint64_t step = MAX(SERVE_RUN_BYTES, page);
+
+	while (r.start < r.end && !serve_stopping(w->m->s)) {
+		uint64_t end = MIN(r.start + step, r.end);
+
+		serve_range(w, kind, (struct uffdctl_range){ r.start, end });
+		r.start = end;
+	}
+}
+
+/*
+ * Bring in the neighbours of w->faults, which are in order and are resolved: the aligned windows of opts.around pages
+ * around them. What fails is left as it was.
+ */
+static void serve_around(struct serve_worker *w)
+{
+	struct uffdctl_range r, last = {};
+	uint64_t page = 0;
+
+	w->around = true;
+	for (size_t i = 0; i < w->nr_faults; i++) {
+		const struct serve_fault *f = &w->faults[i];
+
+		if ((f->kind != UFFDCTL_KIND_MINOR && f->kind != UFFDCTL_KIND_MISSING) ||
+		    (f->addr >= last.start && f->addr < last.end))
+			continue;
+		r = window_at(w->m, f->addr, &page);
+		bring_in(w, f->kind, r, page);
+		last = r;
+	}
+	w->around = false;
 }
 
 /* ---- faults ---- */
@@ -123,8 +183,8 @@ static struct serve_fault *next_run(struct serve_memory *m, struct serve_fault *
 }
 
 /*
- * With --keep, several faults are resolved before their threads are woken, all at once: one that is woken in between
- * would take our CPU. A thread in between whose fault is newer is woken, too, and faults again.
+ * With --keep, several faults, and their neighbours, are resolved before their threads are woken, all at once: one that
+ * is woken in between would take our CPU, or fault again. A thread in between whose fault is newer is woken, too, and faults again.
  */
 void serve_faults(struct serve_worker *w)
 {
@@ -135,7 +195,7 @@ void serve_faults(struct serve_worker *w)
 		set_touch(w);
 	if (w->nr_faults > 1)
 		qsort(f, w->nr_faults, sizeof(*f), by_place);
-	w->wakes_later = w->nr_faults > 1 && !w->m->s->source->fills;
+	w->wakes_later = (w->nr_faults > 1 || w->m->s->opts.around) && !w->m->s->fills;
 	while (f < end) {
 		enum uffdctl_kind kind = f->kind;
 
@@ -146,6 +206,8 @@ void serve_faults(struct serve_worker *w)
 		woken.start = MIN(woken.start, r.start);
 		woken.end = MAX(woken.end, r.end);
 	}
+	if (w->m->s->opts.around)
+		serve_around(w);
 	if (w->wakes_later)
 		uffd_wake(w->m->h.uffd, woken);
 	w->wakes_later = false;

@@ -26,17 +26,20 @@ static void release(const struct claim *c, struct uffdctl_range r, enum serve_st
 /* @done: out, bytes in whole pages, also after an error */
 static int read_contents(struct serve_worker *w, const struct claim *c, uint64_t *done)
 {
+	const struct serve_image *image = c->task.p->image;
 	struct uffdctl_serve *s = w->m->s;
+	bool can_wait = w->prefaults || w->around;
 	uint64_t len = range_len(c->task.range);
-	int r = 0;
+	int tries = w->around ? 1 : READ_TRIES, r = 0;
 
-	for (int i = 0; i < READ_TRIES && !serve_stopping(s); i++) {
-		r = s->source->read(w->prefaults ? &s->background : &s->contents, c->from, w->c.contents.bytes, len,
-				    done);
+	for (int i = 0; i < tries && !serve_stopping(s); i++) {
+		r = contents_read(can_wait ? &image->background : &image->contents, c->from, w->c.contents.bytes, len,
+				  done);
 		*done = round_down(*done, c->task.p->vma.page_size);
 		if (r >= 0 || *done)
 			return r;
-		pause_ns(READ_PAUSE_NS);
+		if (i + 1 < tries)
+			pause_ns(READ_PAUSE_NS);
 	}
 	return r;
 }
@@ -110,7 +113,7 @@ static void fill_claimed(struct serve_worker *w, struct claim *c, uint64_t len)
 			continue;
 		/* Its state first: whoever is told of the page may look at it. */
 		run = (struct uffdctl_range){ run.end, run.end + page };
-		release(c, run, o == HOLD ? SERVE_HELD : c->was);
+		release(c, run, o == HOLD && !w->around ? SERVE_HELD : c->was);
 		t.range = run;
 		task_settle(w, &t, o);
 		left.start = run.end;
@@ -128,6 +131,11 @@ static void end_claim(struct serve_worker *w, struct claim *c, uint64_t done, in
 	/* It was not tried to the end: who waits is for the next handler. */
 	if (serve_stopping(w->m->s)) {
 		release(c, rest, c->was);
+		return;
+	}
+	if (w->around) {
+		release(c, rest, c->was);
+		uffd_wake(w->m->h.uffd, rest);
 		return;
 	}
 	/* In the background the next place comes first. */

@@ -72,6 +72,10 @@ void hold_page(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_ra
 {
 	struct uffdctl_serve *s = w->m->s;
 
+	if (w->around) {
+		uffd_wake(w->m->h.uffd, page);
+		return;
+	}
 	serve_count(&w->counts.errors, 1);
 	if (w->prefaults) {
 		leave(w, page, err, text);

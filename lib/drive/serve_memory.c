@@ -119,6 +119,7 @@ void part_set(struct serve_part *p, const struct serve_part *like, struct uffdct
 {
 	p->vma = like->vma;
 	p->store = like->store;
+	p->image = like->image;
 	*p->part = (struct part){
 		.seg = { .range = range, .vma = &p->vma, .owner = like->part->seg.owner },
 		.from = like->part->from + (range.start - like->part->seg.range.start),

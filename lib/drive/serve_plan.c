@@ -6,9 +6,9 @@
 
 #include "lib/drive/fill.h"
 #include "lib/drive/fill_choose.h"
+#include "lib/drive/serve_image.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
-#include "lib/drive/serve_regions.h"
 #include "lib/drive/serve_store.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/log.h"
@@ -31,6 +31,14 @@ static int by_address(const void *a, const void *b)
 	return x->range.start < y->range.start ? -1 : x->range.start > y->range.start;
 }
 
+static int refuse_overlap(const struct uffdctl_serve *s, const struct segment *seg, const struct segment *before)
+{
+	return fail(s->h->t->u, -EINVAL,
+		    "%d: %" PRIx64 "-%" PRIx64 ": the ranges %s and %s overlap there: name each page once",
+		    s->h->t->pid, seg->range.start, MIN(seg->range.end, before->range.end), before->spec->text,
+		    seg->spec->text);
+}
+
 static int check_segment(struct uffdctl_serve *s, const struct segment *seg, const struct segment *before)
 {
 	_cleanup_free_ char *text = NULL;
@@ -44,9 +52,7 @@ static int check_segment(struct uffdctl_serve *s, const struct segment *seg, con
 	case OWNER_US:
 		break;
 	}
-	if (before && before->range.end > seg->range.start)
-		return objection(s, seg, "two of the ranges overlap there: name each page once", -EINVAL);
-	return 0;
+	return before && before->range.end > seg->range.start ? refuse_overlap(s, seg, before) : 0;
 }
 
 /* Threads that fault there would be left waiting, since only one can read the messages. */
@@ -89,53 +95,16 @@ int serve_plan_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *rang
 	return r;
 }
 
-/* ---- where contents come from ---- */
-
-/* What "all" or a glob selects may be less next time: then all behind it would get other contents. */
-static int check_sequence(struct uffdctl_serve *s, const struct segment *seg, const struct segment *before)
-{
-	if (!before || before->range.end == seg->range.start || seg->spec->kind == RANGE_ADDRESS ||
-	    seg->spec->kind == RANGE_PAGE || seg->spec->kind == RANGE_SYMBOL)
-		return 0;
-	return objection(
-		s, seg,
-		"there are several anonymous mappings, and so it is not certain which of them gets which contents: give each as START-END, in the order of the contents",
-		-EINVAL);
-}
-
-/* A page of a file is found at its offset in the file; anonymous memory uses the contents in sequence. */
-static int find_contents(struct uffdctl_serve *s, uint64_t *froms, uint64_t *ret_need)
-{
-	const struct segments *segs = &s->plan.segs;
-	const struct segment *before = NULL;
-	uint64_t at = 0;
-	bool files = false;
-	int r = 0;
-
-	for (size_t i = 0; r >= 0 && i < segs->nr; i++) {
-		const struct segment *seg = &segs->segs[i];
-
-		if (seg->vma->inode) {
-			files = true;
-			froms[i] = vma_offset(seg->vma, seg->range.start);
-			*ret_need = MAX(*ret_need, vma_offset(seg->vma, seg->range.end));
-			continue;
-		}
-		froms[i] = at;
-		at += range_len(seg->range);
-		*ret_need = MAX(*ret_need, at);
-		r = s->source->open ? check_sequence(s, seg, before) : 0;
-		before = seg;
-	}
-	if (r >= 0 && files && before && s->source->open)
-		r = objection(
-			s, before,
-			"anonymous memory takes the contents in sequence, mapped files take them by their offsets: serve them from one image only if it is one kind",
-			-EINVAL);
-	return r;
-}
-
 /* ---- what can't be served ---- */
+
+static int refuse_two_images(const struct uffdctl_serve *s, const struct segment *a, const struct segment *b)
+{
+	return fail(s->h->t->u, -EINVAL,
+		    "%d: %" PRIx64 "-%" PRIx64 " and %" PRIx64 "-%" PRIx64
+		    " show the same pages of a file, and the ranges %s and %s have different sources: give both the same",
+		    s->h->t->pid, a->range.start, a->range.end, b->range.start, b->range.end, a->spec->text,
+		    b->spec->text);
+}
 
 static int check_shared_pages(struct uffdctl_serve *s, const struct serve_memory *m)
 {
@@ -143,8 +112,11 @@ static int check_shared_pages(struct uffdctl_serve *s, const struct serve_memory
 		for (size_t k = 0; k < i; k++) {
 			const struct part *p = m->parts[i]->part, *q = m->parts[k]->part;
 
-			if (p->seg.vma->inode && parts_share_pages(p, p->seg.range, q) &&
-			    !(vma_is_shared(p->seg.vma) && vma_is_shared(q->seg.vma)))
+			if (!p->seg.vma->inode || !parts_share_pages(p, p->seg.range, q))
+				continue;
+			if (m->parts[i]->image != m->parts[k]->image)
+				return refuse_two_images(s, &p->seg, &q->seg);
+			if (!(vma_is_shared(p->seg.vma) && vma_is_shared(q->seg.vma)))
 				return objection(
 					s, &p->seg,
 					"a private mapping of pages that another one of the ranges has, too: it is not certain who is to be filled",
@@ -157,7 +129,7 @@ static int check_events(struct uffdctl_serve *s, const struct serve_part *p)
 {
 	uint64_t has = s->h->features, modes = p->vma.modes;
 
-	if (s->source->fills && modes & UFFDCTL_MODE_MINOR && has & EVENTS_OF_MAPPINGS)
+	if (s->fills && modes & UFFDCTL_MODE_MINOR && has & EVENTS_OF_MAPPINGS)
 		return objection(
 			s, &p->part->seg,
 			"the userfaultfd has event_fork or event_remap, and with these no minor faults can be filled: use --keep, or have it registered for missing",
@@ -181,7 +153,7 @@ static int check_parts(struct uffdctl_serve *s, const struct serve_memory *m)
 			    s->h->pid, s->h->fd);
 	for (size_t i = 0; r >= 0 && i < m->nr; i++)
 		r = check_events(s, m->parts[i]);
-	return r >= 0 && s->source->fills ? check_shared_pages(s, m) : r;
+	return r >= 0 && s->fills ? check_shared_pages(s, m) : r;
 }
 
 /* ---- states ---- */
@@ -213,7 +185,7 @@ static struct serve_store *file_store(struct uffdctl_serve *s, const struct serv
 
 static int add_stores(struct uffdctl_serve *s, const struct serve_memory *m)
 {
-	for (size_t i = 0; s->source->fills && i < m->nr; i++) {
+	for (size_t i = 0; s->fills && i < m->nr; i++) {
 		struct serve_part *p = m->parts[i];
 		struct uffdctl_range r = p->part->seg.range;
 
@@ -234,7 +206,7 @@ static int add_filling(struct uffdctl_serve *s, struct serve_memory *m)
 
 	for (size_t i = 0; i < m->nr; i++)
 		minor |= m->parts[i]->vma.modes & UFFDCTL_MODE_MINOR;
-	if (!s->source->fills || !minor)
+	if (!s->fills || !minor)
 		return 0;
 	r = fill_prepare(job, s->plan.maps, &s->plan.segs);
 	s->filling = job->op_data;
@@ -271,10 +243,13 @@ static int add_parts(struct uffdctl_serve *s, struct serve_memory *m, const uint
 		m->jobs[i].parts = m->first_parts;
 	for (size_t i = 0; i < segs->nr; i++) {
 		struct part *p = &m->first_parts[i];
+		struct serve_part *added;
 
 		*p = (struct part){ .seg = segs->segs[i], .from = froms[i] };
-		if (!memory_add(m, p))
+		added = memory_add(m, p);
+		if (!added)
 			return log_oom(s->h->t->u);
+		added->image = s->fills ? image_of(s, &p->seg) : NULL;
 		s->total_bytes += range_len(p->seg.range);
 	}
 	memory_sort(m);
@@ -297,17 +272,43 @@ static int check_order(struct uffdctl_serve *s)
 	return r;
 }
 
+/* @froms: out, where the contents of each segment are; free with free() */
+static int find_segments(struct uffdctl_serve *s, uint64_t **froms)
+{
+	int r = serve_plan_ranges(s, &s->ranges, &s->plan);
+
+	if (r >= 0 && !s->plan.segs.nr)
+		r = fail(s->h->t->u, -ENOENT, "%d: nothing is registered there: nothing to serve", s->h->t->pid);
+	if (r >= 0)
+		r = images_place(s, &s->plan, froms);
+	return r < 0 ? r : check_order(s);
+}
+
+static int open_images(struct uffdctl_serve *s, bool *piped)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && s->fills && i < s->nr_images; i++)
+		if (s->images[i].source) {
+			r = image_open(s, &s->images[i]);
+			*piped |= s->images[i].contents.ours;
+		}
+	return r;
+}
+
 /* Reading a pipe may have taken hours: look up everything again. */
-static int open_source(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, uint64_t need)
+static int open_source(struct uffdctl_serve *s)
 {
 	struct job job = { .h = s->h, .recheck = { .lock = PTHREAD_MUTEX_INITIALIZER } };
+	_cleanup_free_ uint64_t *froms = NULL;
 	struct plan old = s->plan;
-	int r = s->source->open ? s->source->open(s, need) : 0;
+	bool piped = false;
+	int r = open_images(s, &piped);
 
-	if (r < 0 || !s->contents.ours)
+	if (r < 0 || !piped)
 		return r;
 	s->plan = (struct plan){};
-	r = serve_plan_ranges(s, ranges, &s->plan);
+	r = find_segments(s, &froms);
 	if (r >= 0 && (s->plan.segs.nr != old.segs.nr || !plan_is_same(&job, &old, &s->plan)))
 		r = fail(s->h->t->u, -ENOENT,
 			 "%d: the mappings of these ranges changed while the contents were read: nothing was done (see uffdctl smaps)",
@@ -318,7 +319,7 @@ static int open_source(struct uffdctl_serve *s, const struct uffdctl_ranges *ran
 
 static int open_pagemap(struct uffdctl_serve *s)
 {
-	bool needed = s->source->fills;
+	bool needed = s->fills;
 	int r = pagemap_open(s->h->t, &s->pagemap);
 
 	for (size_t i = 0; i < s->plan.segs.nr; i++)
@@ -346,24 +347,13 @@ static int make_memory(struct uffdctl_serve *s, const uint64_t *froms)
 	return r < 0 ? r : add_filling(s, m);
 }
 
-int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
+int serve_plan(struct uffdctl_serve *s)
 {
 	_cleanup_free_ uint64_t *froms = NULL;
-	uint64_t need = 0;
-	int r = serve_plan_ranges(s, ranges, &s->plan);
+	int r = find_segments(s, &froms);
 
-	if (r >= 0 && !s->plan.segs.nr)
-		r = fail(s->h->t->u, -ENOENT, "%d: nothing is registered there: nothing to serve", s->h->t->pid);
 	if (r >= 0)
-		r = check_order(s);
-	if (r < 0)
-		return r;
-	froms = calloc(s->plan.segs.nr, sizeof(*froms));
-	if (!froms)
-		return log_oom(s->h->t->u);
-	r = s->opts.nr_regions ? serve_regions_find(s, froms, &need) : find_contents(s, froms, &need);
-	if (r >= 0)
-		r = open_source(s, ranges, need);
+		r = open_source(s);
 	if (r >= 0)
 		r = open_pagemap(s);
 	if (r >= 0)

@@ -6,7 +6,7 @@
 #include "lib/drive/serving.h"
 
 /* Make the memory of the target, with its parts, and open the contents. Failures are logged. */
-int serve_plan(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges);
+int serve_plan(struct uffdctl_serve *s);
 
 /* Parts of mappings that this userfaultfd governs. Failures are logged. @plan: out, free with plan_free() */
 int serve_plan_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, struct plan *plan);

@@ -7,6 +7,7 @@
 #include "lib/drive/serve_prefault.h"
 #include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_store.h"
+#include "lib/kernel/niceness.h"
 
 /* What can't be brought in is tried again, when all else is there, and less and less often. */
 #define RETRY_MS 2000
@@ -90,7 +91,10 @@ void *serve_prefault(void *arg)
 	struct uffdctl_serve *s = w->m->s;
 	struct pass p = { .w = w, .retry_ms = RETRY_MS };
 
-	prefetch_wait(s);
+	/* A thread that faults would wait for the end of our time slice, which is some milliseconds. */
+	niceness_give_way();
+	if (!(s->opts.flags & UFFDCTL_SERVE_BY_ADDRESS))
+		prefetch_wait(s);
 	p.began_ns = now_ns(CLOCK_MONOTONIC);
 	/* A mapping that moves, and a page that an event has delayed, may be left out by the first one. */
 	do {
@@ -98,7 +102,7 @@ void *serve_prefault(void *arg)
 		p.tries_held = !p.left && p.held;
 		background_sleep(s, p.tries_held ? p.retry_ms : 1);
 		p.retry_ms = p.tries_held ? MIN(p.retry_ms * 2, MAX_RETRY_MS) : RETRY_MS;
-	} while (s->source->fills && (p.left || p.held) && !serve_stopping(s));
+	} while (s->fills && (p.left || p.held) && !serve_stopping(s));
 	__atomic_store_n(&s->prefault_ended, 1, __ATOMIC_RELEASE);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
 	serve_poke(s);

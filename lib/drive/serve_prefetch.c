@@ -8,6 +8,7 @@
 #include "lib/drive/serve_prefetch.h"
 #include "lib/drive/serve_set.h"
 #include "lib/drive/serve_work.h"
+#include "lib/kernel/niceness.h"
 
 /* They wait for the source most of the time. */
 #define NR_THREADS 4
@@ -85,13 +86,13 @@ static bool next_pages(struct serve_worker *w, struct uffdctl_range *ret, uint64
 static void warm(struct serve_worker *w)
 {
 	const struct uffdctl_serve *s = w->m->s;
+	const struct contents *c = &s->images->contents;
 	const struct uffdctl_workset_item *item;
 
-	if (s->contents.fd < 0 || s->contents.ours)
+	if (c->fd < 0 || c->ours)
 		return;
 	for (size_t i = 0; (item = uffdctl_workset_get(s->opts.prefetch, i)) && !serve_stopping(w->m->s); i++)
-		posix_fadvise(s->contents.fd, (off_t)(s->contents.offset + item->offset), (off_t)item->len,
-			      POSIX_FADV_WILLNEED);
+		posix_fadvise(c->fd, (off_t)(c->offset + item->offset), (off_t)item->len, POSIX_FADV_WILLNEED);
 }
 
 static void go_through(struct serve_worker *w, uint64_t began_ns, bool tries_held)
@@ -124,6 +125,7 @@ static void *prefetch(void *arg)
 	struct uffdctl_serve *s = w->m->s;
 	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
 
+	niceness_give_way();
 	if (w == s->set->workers)
 		warm(w);
 	go_through(w, began_ns, false);

@@ -17,10 +17,10 @@ static const struct uffdctl_handoff_region *region_of(const struct uffdctl_serve
 	return NULL;
 }
 
-int serve_regions_find(struct uffdctl_serve *s, uint64_t *froms, uint64_t *ret_need)
+int serve_regions_find(struct uffdctl_serve *s, const struct segments *segs, uint64_t *froms)
 {
-	for (size_t i = 0; i < s->plan.segs.nr; i++) {
-		const struct segment *seg = &s->plan.segs.segs[i];
+	for (size_t i = 0; i < segs->nr; i++) {
+		const struct segment *seg = &segs->segs[i];
 		const struct uffdctl_handoff_region *g = region_of(s, seg->range);
 
 		if (!g)
@@ -32,7 +32,6 @@ int serve_regions_find(struct uffdctl_serve *s, uint64_t *froms, uint64_t *ret_n
 				    " bytes, but they have %" PRIu64,
 				    s->h->t->pid, seg->range.start, seg->range.end, g->page_size, seg->vma->page_size);
 		froms[i] = g->offset + (seg->range.start - g->start);
-		*ret_need = MAX(*ret_need, froms[i] + range_len(seg->range));
 	}
 	return 0;
 }

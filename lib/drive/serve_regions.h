@@ -5,10 +5,7 @@
 
 #include "lib/drive/serving.h"
 
-/*
- * For each segment of s->plan, its offset in the image, as s->opts.regions say. Failures are logged.
- * @need: out, bytes of the image
- */
-int serve_regions_find(struct uffdctl_serve *s, uint64_t *froms, uint64_t *ret_need);
+/* For each segment, its offset in the image, as s->opts.regions say. Failures are logged. */
+int serve_regions_find(struct uffdctl_serve *s, const struct segments *segs, uint64_t *froms);
 
 #endif

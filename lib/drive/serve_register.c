@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/drive/serve_register.h"
 #include "lib/kernel/proc.h"
@@ -97,17 +98,29 @@ int serve_unregister(struct uffdctl_serve *s)
 	return r == -ENOMEM || r == -ESRCH || r == -ENOENT || uffd_memory_is_gone(s->h->uffd) ? 0 : r;
 }
 
+/* It was made for us, and the process has not kept it. */
+static bool is_ours_alone(const struct uffdctl_serve *s)
+{
+	return s->h->is_new && s->h->pid == getpid();
+}
+
 void serve_register_end(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 {
 	pid_t pid = s->h->t->pid;
 	int r;
 
-	if (end == UFFDCTL_SERVE_STOPPED && !s->source->fills) {
+	if (end == UFFDCTL_SERVE_STOPPED && !s->fills) {
 		r = serve_unregister(s);
 		if (r < 0)
 			serve_note(s, UFFDCTL_LOG_ERROR, r, serve_nowhere,
 				   "%d: unregistering: %s: threads that fault there will wait: type uffdctl unregister %d all",
 				   pid, strerror(-r), pid);
+	} else if (end == UFFDCTL_SERVE_STOPPED && s->nr_own && is_ours_alone(s)) {
+		if (s->done_bytes + s->already_bytes < s->total_bytes)
+			serve_note(s, UFFDCTL_LOG_WARNING, 0, serve_nowhere,
+				   "%d: nobody else holds the userfaultfd: the process goes on with what is there, or zeros, for %" PRIu64
+				   " bytes that were not filled",
+				   pid, s->total_bytes - s->done_bytes - s->already_bytes);
 	} else if (s->nr_own && (end == UFFDCTL_SERVE_STOPPED ||
 				 (end == UFFDCTL_SERVE_FAILED && s->opts.on_error != UFFDCTL_ON_ERROR_KILL &&
 				  s->opts.on_error != UFFDCTL_ON_ERROR_RELEASE))) {

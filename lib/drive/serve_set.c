@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "lib/drive/serve_image.h"
 #include "lib/drive/serve_set.h"
 #include "lib/drive/serve_store.h"
 #include "lib/log.h"
@@ -41,24 +42,25 @@ static int read_image(void *data, uint64_t at, void *buf, uint64_t len)
 
 	if (s->opts.stop && s->opts.stop(s->opts.data))
 		return -EINTR;
-	return s->source->read(&s->contents, at, buf, len, &done);
+	return contents_read(&s->images->contents, at, buf, len, &done);
 }
 
 /* No worker runs yet: only the caller can stop this. */
 static int identify(struct uffdctl_serve *s)
 {
+	struct contents *c = &s->images->contents;
 	struct serve_set *set = s->set;
 	int r;
 
-	set->image_bytes = s->contents.size;
+	set->image_bytes = c->size;
 	if (!set->image_bytes)
 		return fail(s->h->t->u, -EOPNOTSUPP,
 			    "%d: a working set needs an image that has a size: a file, a block device, a pipe or a server",
 			    s->h->t->pid);
-	s->contents.asks = s->opts.stop;
-	s->contents.data = s->opts.data;
+	c->asks = s->opts.stop;
+	c->data = s->opts.data;
 	r = uffdctl_workset_identify(s->h->t->u, read_image, s, set->image_bytes, &set->image_id);
-	s->contents.asks = NULL;
+	c->asks = NULL;
 	return r;
 }
 
@@ -101,8 +103,9 @@ int set_open(struct uffdctl_serve *s)
 
 	if (!s->opts.prefetch && !(s->opts.flags & UFFDCTL_SERVE_RECORD_SET))
 		return 0;
-	if (!s->source->open)
-		return fail(s->h->t->u, -EINVAL, "%d: a working set is of an image: it needs from_fd or from_uri",
+	if (!images_main(s) || s->opts.nr_maps)
+		return fail(s->h->t->u, -EINVAL,
+			    "%d: a working set is of one image: it needs from_fd or from_uri, and no maps",
 			    s->h->t->pid);
 	s->set = set = calloc(1, sizeof(*set));
 	if (!set)

@@ -8,4 +8,9 @@
 /* After the states were found: all pages that are not marked need nothing. Failures are logged. */
 int stale_apply(struct uffdctl_serve *s);
 
+static inline bool stale_is_given(const struct uffdctl_serve *s)
+{
+	return s->opts.stale || s->opts.stale_context;
+}
+
 #endif

@@ -5,6 +5,7 @@
 
 #include "lib/drive/serve_hold.h"
 #include "lib/drive/serve_task.h"
+#include "lib/kernel/pagemap.h"
 #include "lib/kernel/uffd.h"
 
 /* ---- one ioctl, or filling ---- */
@@ -60,6 +61,7 @@ static void add_counts(struct serve_worker *w, enum serve_op op, bool zeros)
 		serve_count(filled, t->mapped);
 	else
 		serve_count(filled, t->filled);
+	serve_count(&n->around, w->around ? t->mapped : 0);
 	if (op == SERVE_CONTINUE || op == SERVE_CONTINUE_QUIETLY || op == SERVE_FILL)
 		serve_count(&n->mapped, t->mapped - t->filled);
 }
@@ -148,8 +150,8 @@ bool task_settle(struct serve_worker *w, const struct task *t, enum outcome o)
 	case RESOLVED:
 		return false;
 	case AGAIN:
-		/* The prefaulter comes by once more. */
-		if (w->prefaults)
+		/* The prefaulter comes by once more; nobody waits for a neighbour. */
+		if (w->prefaults || w->around)
 			uffd_wake(w->m->h.uffd, t->range);
 		else
 			hold_put_off(w->m, t->kind, t->range, page);
@@ -176,4 +178,37 @@ void task_run(struct serve_worker *w, struct task t)
 			return;
 		t.range.start += t.p->vma.page_size;
 	}
+}
+
+/* ---- neighbours ---- */
+
+/* At a page that is not there, or that another thread maps just now, the rest is not worth the trouble. */
+static bool map_run(struct serve_worker *w, const struct task *t, struct uffdctl_range run)
+{
+	struct task part = *t;
+
+	part.range = run;
+	return task_do(w, &part) == RESOLVED && w->c.tally.mapped == range_len(run);
+}
+
+void task_run_unmapped(struct serve_worker *w, const struct task *t)
+{
+	uint64_t page = t->p->vma.page_size, at = t->range.start;
+	uint8_t states[CONTENTS_BYTES / 4096];
+	struct uffdctl_range run = { at, at };
+	int pagemap = w->m->jobs[t->op].pagemap;
+
+	if (pagemap < 0 || pagemap_read(pagemap, &t->p->vma, t->range, states) < 0)
+		return;
+	for (uint64_t i = 0; at < t->range.end; at += page, i++) {
+		if (!(states[i] & PTE_MAPPED)) {
+			run.end = at + page;
+			continue;
+		}
+		if (run.start < run.end && !map_run(w, t, run))
+			return;
+		run.start = run.end = at + page;
+	}
+	if (run.start < run.end)
+		map_run(w, t, run);
 }

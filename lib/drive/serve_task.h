@@ -32,6 +32,11 @@ enum outcome task_do(struct serve_worker *w, struct task *t);
 bool task_settle(struct serve_worker *w, const struct task *t, enum outcome o);
 /* Both, for all of it. */
 void task_run(struct serve_worker *w, struct task t);
+/*
+ * For pages that nobody has asked for, and that have no states: those of a task's range, at most CONTENTS_BYTES or one
+ * huge page, that the process does not have. At one that is not simple, the rest is left.
+ */
+void task_run_unmapped(struct serve_worker *w, const struct task *t);
 
 /* The worker's buffer has the contents from this address on. */
 void task_give(struct serve_worker *w, uint64_t addr);

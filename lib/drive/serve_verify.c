@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/drive/serve_image.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_verify.h"
 #include "lib/log.h"
@@ -109,7 +110,7 @@ static int read_source(struct verifying *v, struct uffdctl_range r)
 	}
 	if (!v->buf)
 		return log_oom(v->s->h->t->u);
-	err = v->s->source->read(&v->s->contents, at, v->buf, len, &done);
+	err = contents_read(&v->part->image->contents, at, v->buf, len, &done);
 	return err < 0 ? fail(v->s->h->t->u, err, "the contents can't be read again: offset %" PRIx64 ": %s", at,
 			      strerror(-err))
 		       : 0;
@@ -195,7 +196,7 @@ UFFDCTL_EXPORT int uffdctl_serve_verify(struct uffdctl_serve *s, uffdctl_serve_d
 		return fail(s->h->t->u, -EINVAL, "%d: uffdctl_serve_verify: it still runs, or was not asked for",
 			    s->h->t->pid);
 	/* It has ended, and this is wanted all the same. */
-	s->contents.stop = NULL;
+	images_stop(s, NULL);
 	while (m->is_child)
 		m = m->next;
 	for (size_t i = 0; r >= 0 && i < m->nr; i++)

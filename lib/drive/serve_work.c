@@ -234,8 +234,7 @@ static void serve_deferred(struct serve_worker *w)
 /* Must the next messages be read by another worker, because this one will be busy? */
 static bool gives_lead(const struct serve_worker *w)
 {
-	return memory_nr_workers(w->m) > 1 &&
-	       (w->m->s->source->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
+	return memory_nr_workers(w->m) > 1 && (w->m->s->slow || purpose_delays(w->m->s) || w->nr_faults >= MANY);
 }
 
 static void *work(void *arg)
@@ -308,12 +307,14 @@ int worker_start(struct serve_worker *w, struct serve_memory *m, void *(*run)(vo
 	r = chunk_reserve(&w->c, buffer_bytes(m));
 	if (r < 0)
 		return r;
+	w->started = true;
 	mask_signals(m, &old);
 	r = -pthread_create(&w->thread, NULL, run, w);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	w->started = r == 0;
-	if (r < 0)
+	if (r < 0) {
+		w->started = false;
 		chunk_free(&w->c);
+	}
 	return r;
 }
 

@@ -49,6 +49,7 @@ struct serve_store {
 /* A part of a mapping. REMAP changes its addresses. */
 struct serve_part {
 	struct serve_part *next; /* in all */
+	const struct serve_image *image; /* its contents; NULL: what is there is kept */
 	struct part *part;	 /* with vma as its mapping */
 	struct part own;	 /* part, unless that is one of the job's */
 	struct uffdctl_vma vma;
@@ -107,7 +108,7 @@ struct serve_memory {
 
 struct serve_counts {
 	uint64_t faults[UFFDCTL_MAX_MODES];
-	uint64_t events, demand, prefault, prefetch, late, zero, mapped, unprotected, errors;
+	uint64_t events, demand, prefault, prefetch, late, zero, mapped, unprotected, around, errors;
 };
 
 struct serve_worker {
@@ -118,6 +119,7 @@ struct serve_worker {
 	bool prefaults; /* or prefetches */
 	bool prefetches;
 	bool wakes_later; /* all whose faults are resolved at a time, once */
+	bool around;	  /* at neighbours of faults: nobody waits for them */
 	bool told;	  /* that a page could not be prefaulted */
 	bool busy;	  /* has messages that are not resolved */
 	struct serve_counts counts;
@@ -131,18 +133,13 @@ struct serve_worker {
 
 /* ---- where contents come from ---- */
 
-struct serve_source {
-	const char *name;
-	bool fills; /* pages have contents other than what the page cache has */
-	bool slow;  /* read() may wait */
-	/* Before anything is served; may be NULL. Failures are logged. @need: bytes of the image */
-	int (*open)(struct uffdctl_serve *s, uint64_t need);
-	/* Any number of workers call it at the same time. @from: s->contents or s->background; @at: in the image */
-	int (*read)(const struct contents *from, uint64_t at, void *buf, uint64_t len, uint64_t *done);
+/* Those of opts, and of each of opts.maps. */
+struct serve_image {
+	const struct uffdctl_serve_map *map;  /* NULL: it is that of opts */
+	enum uffdctl_serve_source source;     /* 0: there is none */
+	struct contents contents, background; /* the same: who reads the second can wait */
+	uint64_t need;			      /* bytes that its pages need */
 };
-
-/* NULL: no such source. */
-const struct serve_source *serve_source(enum uffdctl_serve_source source);
 
 /* ---- all of it ---- */
 
@@ -158,18 +155,23 @@ struct serve_note {
 struct uffdctl_serve {
 	struct uffdctl_handle *h;
 	struct uffdctl_serve_opts opts;
-	const struct serve_source *source;
+	bool fills; /* pages have contents other than what the page cache has */
+	bool slow;  /* reading them may wait */
+	bool asks_server;
+	struct serve_image *images; /* the first one is that of opts */
+	size_t nr_images;
+	struct uffdctl_ranges ranges; /* those of the maps, and all others; its specs are the caller's */
 	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
 	struct plan poison;		      /* what is made to fail */
 	struct filling *filling;	      /* the fill job's */
-	struct contents contents, background; /* the same: who reads the second can wait */
 	int pagemap;
 	bool locked, reading;
 	struct serve_store *stores;
 	struct uffdctl_range *own; /* what we have registered */
 	size_t nr_own, own_alloc;
 	uint64_t total_bytes, already_bytes;
+	uint8_t *dirty;	   /* as opts.stale, but a bit for each small page; NULL: no server has said it */
 	uint64_t put_back; /* threads whose messages were read before us */
 	uint64_t began_ns;
 

@@ -182,29 +182,103 @@ def bench_fill():
         row(f"continue --from, 1 GiB {what}, 2 threads", two, "dd and one ioctl", other, f"{two / other:.2f}")
 
 
-def served(threads, pages, cpu):
+def served(threads, pages, cpu, order="random", *options):
     """Seconds that the faults of a process took, for which serve is the handler, on the other CPU if one is named."""
     pipe = subprocess.PIPE
-    process = subprocess.Popen([FAULTS, str(threads), str(pages), "other", *cpu], stdin=pipe, stdout=pipe, text=True)
+    process = subprocess.Popen([FAULTS, str(threads), str(pages), "other", str(cpu), order], stdin=pipe, stdout=pipe, text=True)
     process.stdout.readline()
-    argv = [UFFDCTL, "serve", "-J", "--keep", str(process.pid)]
-    serve = subprocess.Popen(["taskset", "-c", str(1 - int(cpu[0])), *argv] if cpu else argv, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    argv = [UFFDCTL, "serve", "-J", "--keep", *options, str(process.pid)]
+    serve = subprocess.Popen(["taskset", "-c", str(1 - cpu), *argv] if cpu >= 0 else argv, stdout=pipe, stderr=subprocess.DEVNULL, text=True)
     serve.stdout.readline()
     out = process.communicate("\n")[0]
     end = json.loads(serve.communicate()[0].splitlines()[-1])
     if end["mapped"] != pages * PAGE:
         raise Unmeasured(f"serve mapped not all of it: {end}")
-    return int(out) / 1e9
+    return int(out.split()[0]) / 1e9
+
+
+def looped(threads, pages, cpu, order="random"):
+    return int(Run(FAULTS, threads, pages, "own", cpu, order).out.split()[0]) / 1e9
+
+
+@contextlib.contextmanager
+def image_of(size):
+    """A file in the page cache."""
+    path = os.path.join(SCRATCH, "image")
+    with open(path, "wb") as f:
+        for _ in range(0, size, 16 << 20):
+            f.write(os.urandom(1 << 20) * 16)
+    try:
+        Run("cat", path)
+        yield path
+    finally:
+        os.unlink(path)
+
+
+def bench_populate():
+    """All of it from a file in the page cache. Beside a copy of the file in /dev/shm, and mapping that at once."""
+    size = large()
+    copy = f"/dev/shm/uffdctl-bench-{os.getpid()}"
+
+    def by_hand(t, m):
+        try:
+            with open(copy, "wb") as f:
+                began = time.monotonic()
+                subprocess.run(["cat", image], stdout=f, check=True)
+                copied = time.monotonic() - began
+        finally:
+            os.unlink(copy)
+        t.fallocate(id=m["id"], mode="alloc")
+        return copied + float(Run(LOOP, t.pid, t.u, m["addr"], size, size).out)
+
+    with image_of(size) as image:
+        for mode in ("missing", "minor", "minor,missing"):
+            with target(size=size, mode=mode, timeout=60) as (t, m), target(size=size, mode="minor", timeout=60) as (u, n):
+                def empty():
+                    t.madvise(id=m["id"], advice="remove")
+                    t.register(uffd=t.u, id=m["id"], mode=mode.split(","))  # --until-complete has ended that
+                    u.madvise(id=n["id"], advice="remove")
+
+                ours, other = alternate(
+                    3, empty, lambda: Run(UFFDCTL, "serve", "-q", "--from", image, "--prefault", "--until-complete", t.pid).seconds,
+                    lambda: by_hand(u, n))
+            row(f"serve --prefault, {size // GIB} GiB from a file, {mode}", ours, "cat to /dev/shm, continue", other, f"{ours / other:.2f}",
+                "<= 1.15", ours / other <= 1.15)
+
+
+def waited(image, size, touches, *options):
+    """The 99th percentile of what a thread waits for pages at random, which come from an image."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([FAULTS, "1", str(size // PAGE), "other", "-1", "random", str(touches)], stdin=pipe, stdout=pipe, text=True)
+    process.stdout.readline()
+    serve = subprocess.Popen([UFFDCTL, "serve", "-J", "--from", image, *options, str(process.pid)], stdout=pipe, stderr=subprocess.DEVNULL, text=True)
+    serve.stdout.readline()
+    out = process.communicate("\n")[0].split()
+    serve.communicate()
+    if int(out[2]) < touches // 50:
+        raise Unmeasured(f"a thread waited {out[2]} times only")
+    return int(out[1]) / 1e9
+
+
+def bench_waits():
+    size, touches = 2 * GIB, 10000
+    with image_of(size) as image:
+        busy, idle = alternate(5, None, lambda: waited(image, size, touches, "--prefault"), lambda: waited(image, size, touches))
+    row("serve --from --prefault, p99 of a wait meanwhile", busy, "without --prefault", idle, f"{busy / idle:.2f}", "<= 3", busy / idle <= 3)
 
 
 def bench_serve():
     """Beside a handler as the man page of userfaultfd has it, in a process of its own, too."""
     pages = 40000
-    for threads, cpu, aim in ((1, ["0"] if os.cpu_count() > 1 else [], 2.5), (8, [], 2)):
-        ours, loop = alternate(9, None, lambda: served(threads, pages, cpu),
-                               lambda: int(Run(FAULTS, threads, pages, "own", *cpu).out) / 1e9)
+    one = 0 if os.cpu_count() > 1 else -1
+    for threads, cpu, aim in ((1, one, 2.5), (8, -1, 2)):
+        ours, loop = alternate(9, None, lambda: served(threads, pages, cpu), lambda: looped(threads, pages, cpu))
         row(f"serve --keep, {pages:,} minor faults, {threads} thread{'s' if threads > 1 else ''}", ours, "poll, read, continue", loop,
             faster(ours, loop), f">= {aim}x", loop / ours >= aim)
+    for n in (64, 512):
+        ours, loop = alternate(9, None, lambda: served(1, pages, one, "order", "--around", str(n)), lambda: looped(1, pages, one, "order"))
+        row(f"serve --keep --around {n}, {pages:,} minor faults in order", ours, "poll, read, continue", loop, faster(ours, loop),
+            ">= 25x", loop / ours >= 25)
 
 
 # ---- (b) smaps ----
@@ -567,7 +641,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_serve, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_serve, bench_populate, bench_waits, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

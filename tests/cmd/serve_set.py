@@ -126,6 +126,29 @@ def serve_set_prefetch(mode):
 
 
 @test
+def serve_set_order():
+    """By address, all else need not wait for the set; without that it does."""
+    with image(NR) as img, tempfile.TemporaryDirectory() as d:
+        with served() as (t, m), Serve(t.pid, "--from", img.name, "--record-set", f"{d}/set") as s:
+            for i in range(0, NR, 2):
+                touch_page(t, m, i)
+            s.stop()
+        # The set is brought in with 1 page a second; so is the rest, which is the first thing then, or comes after it.
+        for order, first in (("address", True), ("set", False)):
+            with served() as (t, m):
+                args = ("--prefetch-set", f"{d}/set", "--prefault", "--rate=4K", "--order", order)
+                with Serve(t.pid, "--from", img.name, *args) as s:
+                    wait_until(lambda: run("pages", "-J", t.pid, m["addr"] + f"+{NR * PAGE}", check=0).json()["pages"][0]["mapped"] > PAGE,
+                               "it begins", 20)
+                    end = s.stop()
+                eq(end["prefault"] > 0, first, f"{order}: {end}")
+        with served() as (t, m):
+            for args in (("--from", img.name, "--order=set"), ("--from", img.name, "--order=address", "--prefault")):
+                contains(run("serve", t.pid, *args, check=2).err, "--order needs")
+            contains(run("serve", t.pid, "--zero", "--order=x", check=2).err, "write set or address")
+
+
+@test
 def serve_set_huge():
     with hugepages(18), image(8, SEED, HUGE) as img, tempfile.TemporaryDirectory() as d:
         with target("hugetlb", 8 * HUGE, mode="missing") as (t, m):

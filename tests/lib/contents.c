@@ -52,7 +52,7 @@ TEST("contents-pipe-progress")
 					    .data = &seen,
 					    .contents = UFFDCTL_CONTENTS_FD,
 					    .from_offset = SKIP };
-	struct contents c;
+	struct contents c = {};
 	pthread_t thread;
 	int fds[2];
 
