@@ -47,12 +47,13 @@ def boot(kernel, ready, programs, output):
     env = {"UFFDCTL_TEST_SLOW": "10",  # an emulated CPU
            "UFFDCTL_TEST_BACKENDS": p.rungs["watch"], **os.environ,
            "UFFDCTL_TEST_GUEST": "1", "UFFDCTL_TEST_KERNEL": kernel}
-    if kernel.endswith("-arm64"):
-        env["O"] = os.path.join(BUILD, "arm64")
+    python = sys.executable
+    if kernel.endswith("-arm64"):  # its programs are others
+        env["O"], python = os.path.join(BUILD, "arm64"), "python3"
     began = time.monotonic()
     say(f"{kernel}: boots for {', '.join(os.path.basename(p.split()[0]) for p in programs)}")
     status = vm(kernel, "--timeout", str(LIMIT), *(f"--module={m}" for m in p.modules), "--",
-                sys.executable, os.path.join(ROOT, "tests/harness"), *programs, stdout=output, env=env)
+                python, os.path.join(ROOT, "tests/harness"), *programs, stdout=output, env=env)
     say(f"{kernel}: ended after {time.monotonic() - began:.0f} s, exit {status}")
     return status
 
