@@ -124,10 +124,9 @@ static error_t check_handoff(const struct serve_options *o, const struct argp_st
 		return usage_error(state, "--once needs --handoff");
 	if (!o->handoff)
 		return 0;
-	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state || o->metrics || o->listen)
-		return usage_error(
-			state,
-			"--handoff goes with none of --fd, --inject, --dry-run, --wait-lock, --state, --openmetrics and --listen");
+	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
+		return usage_error(state,
+				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
 	return 0;
 }
 
@@ -417,10 +416,11 @@ static void stop_serve(void *data)
 
 static void write_metrics(struct serving *sv)
 {
-	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = &sv->stats };
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = sv->stats };
 
 	if (sv->options->metrics)
-		metrics_file_replace(&sv->metrics, serve_metrics_put, &m, &sv->drive.inv->messages);
+		metrics_file_replace(&sv->metrics, serve_metrics_put, &(struct serve_metrics_list){ &m, 1 },
+				     &sv->drive.inv->messages);
 }
 
 static bool is_dry(const struct serving *sv)
@@ -432,12 +432,11 @@ static bool is_dry(const struct serving *sv)
 static int answer_metrics(FILE *f, void *data)
 {
 	struct serving *sv = data;
-	struct uffdctl_serve_stats st = { .size = sizeof(st) };
-	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = &st };
-	int r = __atomic_load_n(&sv->answers, __ATOMIC_ACQUIRE) ? uffdctl_serve_stats(sv->serve, &st) : -EAGAIN;
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = { sizeof(m.stats) } };
+	int r = __atomic_load_n(&sv->answers, __ATOMIC_ACQUIRE) ? uffdctl_serve_stats(sv->serve, &m.stats) : -EAGAIN;
 
 	if (r >= 0)
-		serve_metrics_put(f, &m);
+		serve_metrics_put(f, &(struct serve_metrics_list){ &m, 1 });
 	return r;
 }
 

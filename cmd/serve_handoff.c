@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -11,6 +12,7 @@
 #include "cmd/interrupt.h"
 #include "cmd/json.h"
 #include "cmd/serve.h"
+#include "cmd/serve_metrics.h"
 #include "cmd/serve_output.h"
 
 #define MAX_PEERS 64
@@ -46,7 +48,11 @@ struct reception {
 	uint64_t deaf_until_ns;		   /* accepting has failed */
 	struct peer peers[MAX_PEERS];
 	size_t nr_peers;
+	pthread_mutex_t lock; /* who answers requests for metrics holds it: guests stay then */
 	struct guest *guests;
+	struct metrics_file metrics;
+	struct http_server *server;
+	uint64_t metrics_due_ns;
 	bool failed;
 };
 
@@ -138,8 +144,10 @@ static int serve_guest(struct reception *rc, struct uffdctl_handoff *handoff)
 	}
 	uffdctl_serve_stats(g->serve, &g->stats);
 	serve_print_start(&g->out, &g->stats);
+	pthread_mutex_lock(&rc->lock);
 	g->next = rc->guests;
 	rc->guests = g;
+	pthread_mutex_unlock(&rc->lock);
 	return 0;
 }
 
@@ -177,9 +185,80 @@ static void look_at_guests(struct reception *rc)
 			at = &g->next;
 			continue;
 		}
+		pthread_mutex_lock(&rc->lock);
 		*at = g->next;
+		pthread_mutex_unlock(&rc->lock);
 		guest_free(g);
 	}
+}
+
+/* ---- metrics ---- */
+
+/* The numbers of all that are served now. With the lock, which also keeps their names. -ENOMEM. */
+static int collect(const struct reception *rc, struct serve_metrics_list *ret)
+{
+	size_t nr = 0;
+
+	for (const struct guest *g = rc->guests; g; g = g->next)
+		nr++;
+	ret->items = calloc(nr + 1, sizeof(*ret->items));
+	if (!ret->items)
+		return -ENOMEM;
+	for (const struct guest *g = rc->guests; g; g = g->next) {
+		struct serve_metrics *m = &ret->items[ret->nr++];
+
+		*m = (struct serve_metrics){ .process = uffdctl_target_comm(g->d.target),
+					     .pid = g->options.pid,
+					     .stats = { sizeof(m->stats) } };
+		uffdctl_serve_stats(g->serve, &m->stats);
+	}
+	return 0;
+}
+
+/* In a thread of the server's. */
+static int answer_metrics(FILE *f, void *data)
+{
+	struct reception *rc = data;
+	struct serve_metrics_list l = {};
+	int r;
+
+	pthread_mutex_lock(&rc->lock);
+	r = collect(rc, &l);
+	if (r >= 0)
+		serve_metrics_put(f, &l);
+	pthread_mutex_unlock(&rc->lock);
+	free(l.items);
+	return r;
+}
+
+static void write_metrics(struct reception *rc)
+{
+	struct serve_metrics_list l = {};
+
+	if (!rc->options->metrics || now() < rc->metrics_due_ns)
+		return;
+	rc->metrics_due_ns = now() + SECOND_NS;
+	/* Nobody else changes the list. */
+	if (collect(rc, &l) >= 0)
+		metrics_file_replace(&rc->metrics, serve_metrics_put, &l, &rc->inv->messages);
+	free(l.items);
+}
+
+static int open_metrics(struct reception *rc)
+{
+	const struct http_metrics metrics = { "uffdctl serve: see /metrics\n", answer_metrics, rc };
+	const struct serve_options *o = rc->options;
+	struct messages *m = &rc->inv->messages;
+	int r = o->metrics ? metrics_file_init(&rc->metrics, o->metrics, m) : 0;
+
+	return r < 0 || !o->listen ? r : http_server_new(o->listen, &metrics, true, m, &rc->server);
+}
+
+static void close_metrics(struct reception *rc)
+{
+	http_server_free(rc->server);
+	metrics_file_free(&rc->metrics);
+	pthread_mutex_destroy(&rc->lock);
 }
 
 /* ---- those that have connected ---- */
@@ -272,6 +351,7 @@ static void receive(struct reception *rc)
 			accept_all(rc);
 		look_at_peers(rc);
 		look_at_guests(rc);
+		write_metrics(rc);
 	} while (!interrupted() && (rc->listener || rc->guests));
 }
 
@@ -317,17 +397,24 @@ static int check_contents(struct reception *rc)
 int run_handoff(struct invocation *inv, const struct uffdctl_action_opts *contents)
 {
 	const struct serve_options *o = inv->options;
-	struct reception rc = { .inv = inv, .options = o, .contents = contents };
+	struct reception rc = { .inv = inv, .options = o, .contents = contents, .lock = PTHREAD_MUTEX_INITIALIZER };
 	int r = check_contents(&rc);
 
 	interrupts_catch(false);
 	if (r >= 0)
+		r = open_metrics(&rc);
+	if (r >= 0)
 		r = uffdctl_handoff_listen(inv->context, o->handoff, &rc.listener);
-	if (r < 0)
+	if (r < 0) {
+		close_metrics(&rc);
 		return EXIT_UNDONE;
+	}
 	interrupts_ignore_stop();
 	print_listening(&rc);
 	receive(&rc);
 	end_all(&rc);
+	rc.metrics_due_ns = 0;
+	write_metrics(&rc);
+	close_metrics(&rc);
 	return rc.failed ? EXIT_UNDONE : EXIT_DONE;
 }

@@ -7,12 +7,19 @@
 
 #include "lib/uffdctl.h"
 
+/* A process that is served. */
 struct serve_metrics {
-	const char *process; /* the name of the target */
-	const struct uffdctl_serve_stats *stats;
+	const char *process; /* its name */
+	pid_t pid;	     /* 0: there is only one, and the name says it */
+	struct uffdctl_serve_stats stats;
 };
 
-/* @data: a struct serve_metrics */
+struct serve_metrics_list {
+	struct serve_metrics *items;
+	size_t nr;
+};
+
+/* @data: a struct serve_metrics_list */
 void serve_metrics_put(FILE *f, void *data);
 
 #endif

@@ -291,8 +291,11 @@ static int on_extents(void *data, const char *context, uint64_t at, uint32_t *en
 {
 	struct extents *e = data;
 
-	(void)error;
-	for (size_t i = 0; i + 1 < nr && !strcmp(context, e->n->context); i += 2) {
+	if (nr % 2) {
+		*error = EIO;
+		return -1;
+	}
+	for (size_t i = 0; i < nr && !strcmp(context, e->n->context); i += 2) {
 		e->fn(e->data, at, entries[i], entries[i + 1]);
 		at += entries[i];
 		e->end = MAX(e->end, at);

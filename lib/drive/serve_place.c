@@ -10,7 +10,8 @@
 struct placing {
 	struct uffdctl_serve *s;
 	const struct segments *segs;
-	uint64_t *froms; /* parallel to them */
+	uint64_t *froms;  /* parallel to them */
+	size_t nr_mapped; /* how many of them are a map's: the first ones */
 };
 
 struct serve_image *image_of(const struct uffdctl_serve *s, const struct segment *seg)
@@ -81,10 +82,10 @@ static const struct segment *find_mapped(const struct placing *p, struct uffdctl
 {
 	const struct segment *first = NULL;
 
-	for (size_t i = 0; i < p->segs->nr; i++) {
+	for (size_t i = 0; i < p->nr_mapped; i++) {
 		const struct segment *seg = &p->segs->segs[i];
 
-		if (seg->range.start < r.end && seg->range.end > r.start && image_of(p->s, seg)->map &&
+		if (seg->range.start < r.end && seg->range.end > r.start &&
 		    (!first || seg->range.start < first->range.start))
 			first = seg;
 	}
@@ -122,7 +123,7 @@ static int cut(struct pieces *to, const struct placing *p, size_t i)
 	while (r >= 0 && left.start < left.end) {
 		uint64_t end;
 
-		hole = image_of(p->s, seg)->map ? NULL : find_mapped(p, left);
+		hole = i < p->nr_mapped ? NULL : find_mapped(p, left);
 		end = hole ? hole->range.start : left.end;
 		if (left.start < end)
 			r = add_piece(to, p, i, (struct uffdctl_range){ left.start, end });
@@ -133,10 +134,12 @@ static int cut(struct pieces *to, const struct placing *p, size_t i)
 
 int images_place(struct uffdctl_serve *s, struct plan *plan, uint64_t **ret)
 {
-	struct placing p = { s, &plan->segs, calloc(plan->segs.nr + 1, sizeof(uint64_t)) };
+	struct placing p = { s, &plan->segs, calloc(plan->segs.nr + 1, sizeof(uint64_t)), 0 };
 	struct pieces to = {};
 	int r = p.froms ? 0 : log_oom(s->h->t->u);
 
+	while (p.nr_mapped < plan->segs.nr && image_of(s, &plan->segs.segs[p.nr_mapped])->map)
+		p.nr_mapped++;
 	if (r >= 0 && s->opts.nr_regions)
 		r = serve_regions_find(s, &plan->segs, p.froms);
 	for (size_t i = 0; r >= 0 && !s->opts.nr_regions && i < s->nr_images; i++)

@@ -109,10 +109,10 @@ static int refuse_two_images(const struct uffdctl_serve *s, const struct segment
 static int check_shared_pages(struct uffdctl_serve *s, const struct serve_memory *m)
 {
 	for (size_t i = 0; i < m->nr; i++)
-		for (size_t k = 0; k < i; k++) {
+		for (size_t k = 0; m->parts[i]->vma.inode && k < i; k++) {
 			const struct part *p = m->parts[i]->part, *q = m->parts[k]->part;
 
-			if (!p->seg.vma->inode || !parts_share_pages(p, p->seg.range, q))
+			if (!parts_share_pages(p, p->seg.range, q))
 				continue;
 			if (m->parts[i]->image != m->parts[k]->image)
 				return refuse_two_images(s, &p->seg, &q->seg);

@@ -268,7 +268,13 @@ def bench_waits():
 
 
 def bench_serve():
-    """Beside a handler as the man page of userfaultfd has it, in a process of its own, too."""
+    """Beside a handler as the man page of userfaultfd has it, in a process of its own, too.
+
+    With 8 threads on 2 CPUs, a fault takes 3 us of CPU time in the thread (exception, falling asleep, waking up), which
+    no handler changes, 2.9 in the loop's handler and 1.8 in serve: most of that is the kernel's waking, and all code of
+    ours is under 5 % of it. So with both CPUs busy, serve should be 5.9 / 4.8 = 1.2 times as fast. Waking each thread at
+    once is slower, and so is not spinning.
+    """
     pages = 40000
     one = 0 if os.cpu_count() > 1 else -1
     for threads, cpu, aim in ((1, one, 2.5), (8, -1, 2)):

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import queue
+import re
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn,
@@ -114,6 +116,41 @@ def handoff_one(apart, key):
         end = s.next("end", t.pid)
         eq((end["reason"], end["demand"], end["errors"]), ("gone", 2 * NR * PAGE, 0), f"end: {end}")
         s.stop()
+
+
+@test(limit=60)
+def handoff_metrics():
+    """Of all that are served now, by name and PID, by HTTP and as a file; they come and go while somebody asks."""
+    with vm() as (t, m), vm() as (u, n), image((1, NR, PAGE)) as img, tempfile.TemporaryFile() as err, tempfile.TemporaryDirectory() as d, \
+            Reception("--from", img.name, "--listen=0", "--openmetrics", f"{d}/prom", stderr=err) as s:
+        url = wait_until(lambda: re.search(r"http://[0-9.:]+/metrics", os.pread(err.fileno(), 4096, 0).decode()), "it listens")[0]
+
+        def filled(text):
+            return {int(pid): int(nr) for pid, nr in re.findall(r'uffd_filled_bytes_total\{process="target",pid="(\d+)",by="demand"\} (\d+)', text)}
+
+        def asked():
+            with urllib.request.urlopen(url, timeout=20) as r:
+                return filled(r.read().decode())
+
+        def written():
+            with open(f"{d}/prom") as f:
+                return filled(f.read())
+
+        eq(asked(), {}, "nobody is served")
+        for x, y in ((t, m), (u, n)):
+            hand_over(x, s.path, message((y, NR * PAGE, 0, PAGE)))
+            s.next("start", x.pid)
+        asking = threading.Thread(target=lambda: [asked() for _ in range(50)])
+        asking.start()
+        joined(t, touch(t, m, seed=1) + touch(t, m, seed=1, len=PAGE))
+        wait_until(lambda: asked() == {t.pid: NR * PAGE, u.pid: 0}, "both are there")
+        wait_until(lambda: os.path.exists(f"{d}/prom") and written() == {t.pid: NR * PAGE, u.pid: 0}, "in the file, too", 20)
+        t.kill()
+        s.next("end", t.pid)
+        wait_until(lambda: asked() == {u.pid: 0}, "one has gone", 20)
+        asking.join()
+        s.stop()
+        eq(written(), {}, "at the end, nobody is served")
 
 
 @test(limit=120)

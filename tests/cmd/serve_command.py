@@ -39,6 +39,16 @@ def serve_command_from(options):
     ok(end["reason"] in ("gone", "complete" if "--until-complete" in options else "gone"), f"end: {end}")
 
 
+@test
+def serve_command_map():
+    """--map names the ranges, and none is given besides."""
+    with image(NR, SEED) as img:
+        out, objects = started("--map", f":arena={img.name}")
+        with open(img.name, "rb") as f:
+            eq(out == f.read(), True, "what it has seen")
+    eq((objects[0]["source"], objects[0]["total"]), ("map", NR * PAGE), "start")
+
+
 PYTHON = "import sys; print(sys.stdin.readline(), sum(len(str(i)) for i in range(100000)), sys.argv[1:]); sys.exit(3)"
 
 

@@ -40,6 +40,8 @@ SOME = {
         "from-*", "keep-*", "zero-*", "wp-*", "minor-*", "blocking-*", "until-complete-*", "second-*", "removed", "moved",
         "unmapped-*", "fork-*", "state*", "target-goes-*")],
     "serve_inject": ["serve-inject-from-*", "serve-inject-keep-*", "serve-inject-contents-*"],
+    "serve_around": ["serve-around-from-*", "serve-around-keep-*", "serve-around-huge", "serve-around-wp", "serve-around-removed"],
+    "serve_death": ["serve-death-holds-*", "serve-death-releases-*", "serve-death-command"],
     "serve_command": ["serve-command-from-*", "serve-command-program-sh-*", "serve-command-statuses"],
     "serve_trial": ["serve-fail-page-*", "serve-stale-shmem", "serve-stale-hugetlb"],
     "handoff": ["handoff-one-*", "handoff-huge-pages"],
@@ -53,7 +55,8 @@ SOME = {
 NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "serve", "gmem",
          "lock", "story")
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
-OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "handoff", "doctor", "record", "leader")
+OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "serve_around", "serve_death", "handoff", "doctor",
+         "record", "leader")
 ON_ARM64 = ("zap", "serve_inject", "serve_command")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
 
