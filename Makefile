@@ -184,7 +184,7 @@ check: deps
 	$(Q)$(PYTHON) tests/harness $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
 
 # What waits for the most part, or kills what it runs.
-NOT_ASAN := tests/cmd/stall.py tests/cmd/completion.py tests/cmd/zap.py
+NOT_ASAN := tests/cmd/stall.py tests/cmd/notices.py tests/cmd/completion.py tests/cmd/zap.py
 
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
