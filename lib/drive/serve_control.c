@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/drive/serve_control.h"
+#include "lib/drive/serve_grown.h"
 #include "lib/drive/serve_hold.h"
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_prefetch.h"
@@ -37,8 +38,11 @@ static void unregister_all(struct uffdctl_serve *s)
 	for (struct serve_memory *m = serve_memories(s); m; m = m->next)
 		for (size_t i = 0; i < m->nr; i++) {
 			struct uffdctl_range r = m->parts[i]->part->seg.range;
-			int err = uffd_unregister(m->h.uffd, r);
+			int err;
 
+			if (grown_is_served(m))
+				r = grown_around(s, r);
+			err = uffd_unregister(m->h.uffd, r);
 			uffd_wake(m->h.uffd, r);
 			if (err < 0 && err != -ENOMEM && err != -ESRCH && !uffd_memory_is_gone(m->h.uffd))
 				serve_note(s, UFFDCTL_LOG_ERROR, err, r, "%d: unregistering: %s", s->h->t->pid,

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/drive/serve_grown.h"
 #include "lib/drive/serve_register.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
@@ -76,6 +77,7 @@ static int unregister_mapping(const struct maps_line *l, void *arg)
 
 		if (r.start >= r.end)
 			continue;
+		r = grown_range(s, r, l->range);
 		err = uffd_unregister(s->h->uffd, r);
 		uffd_wake(s->h->uffd, r);
 		/* EINVAL: memory that has come there since then, and that can't be registered. */

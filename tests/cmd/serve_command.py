@@ -63,6 +63,15 @@ def serve_command_program(name, source):
     eq((p.returncode, out, err), (want.returncode, want.stdout, want.stderr), "quiet, and found in PATH")
 
 
+@test(each={"keep": ("--keep",), "zero": ("--zero",), "complete": ("--zero", "--prefault", "--until-complete")})
+def serve_command_stack_grows(*options):
+    """The stack of a program is served; what it grows by is registered, too."""
+    p = spawn("serve", "-q", *options, "--", "sh", "-c", "f() { [ $1 = 0 ] || f $(($1 - 1)); }; f 900; grep VmStk /proc/$$/status")
+    out, err = p.communicate(timeout=30 * SLOW)
+    eq((p.returncode, err), (0, b""), "it goes on")
+    ok(int(out.split()[1]) > 200, f"it has grown: {out}")
+
+
 @test
 def serve_command_killed():
     """With --keep, the program runs on when serve is killed."""
