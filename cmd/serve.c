@@ -308,7 +308,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_STATE:
 		o->state = arg;
-		return 0;
+		return *arg ? 0 : usage_error(state, "--state=: write the path of a file");
 	case OPT_ZERO:
 		o->contents.from_zero = true;
 		o->drive.needs_no_range = false;
