@@ -142,6 +142,8 @@ int serve_set_write(struct invocation *inv, const struct serve_set_options *o, s
 
 	if (r >= 0)
 		r = write_file(inv, o->record, set);
+	if (r < 0)
+		error(&inv->messages, "%s: not written: what was recorded is lost", o->record);
 	uffdctl_workset_free(set);
 	return r;
 }

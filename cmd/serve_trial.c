@@ -119,8 +119,6 @@ int serve_trial_open(struct invocation *inv, const struct serve_trial_options *o
 {
 	int r;
 
-	opts->delay_ns = o->delay_ns;
-	opts->jitter_ns = o->jitter_ns;
 	opts->poison = o->fail;
 	opts->flags |= o->verify ? UFFDCTL_SERVE_VERIFY : 0;
 	if (!o->stale)

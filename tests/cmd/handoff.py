@@ -15,6 +15,7 @@ import time
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn,
                      take_fd, target, test, wait_until)
+from harness.nbd import nbd_image, nbd_server
 from harness.serve import joined, touch, zeros
 
 NR = 256
@@ -113,6 +114,21 @@ def handoff_one(apart, key):
         t.kill()
         end = s.next("end", t.pid)
         eq((end["reason"], end["demand"], end["errors"]), ("gone", 2 * NR * PAGE, 0), f"end: {end}")
+        s.stop()
+
+
+@test
+def handoff_server():
+    """The image may be on a server; faults may be delayed."""
+    with nbd_image(contents=b"".join(pattern_page(1, i) for i in range(NR))) as d, nbd_server(d) as (uri, _), vm() as (t, m), \
+            Reception("--from", uri, "--delay=300ms", "--threads=8") as s:
+        hand_over(t, s.path, message((m, NR * PAGE, 0, PAGE)))
+        eq(s.next("start", t.pid)["source"], "server", "source")
+        joined(t, touch(t, m, seed=1, threads=1, len=PAGE))
+        t.kill()
+        end = s.next("end", t.pid)
+        eq((end["demand"], end["errors"]), (PAGE, 0), f"end: {end}")
+        ok(end["duration_ns"] >= 300e6, f"it took its time: {end}")
         s.stop()
 
 
@@ -289,7 +305,10 @@ def handoff_socket():
 @test
 def handoff_usage():
     for args, text in (((), "write one of --from"), (("--zero", 1), "no process is looked for"), (("--zero", "-f", 3), "goes with none of"),
-                       (("--zero", "--dry-run"), "goes with none of"), (("--zero", "--state", "x"), "goes with none of")):
+                       (("--zero", "--dry-run"), "goes with none of"), (("--zero", "--state", "x"), "goes with none of"),
+                       *((("--from", "x", option, "0-1000"), "about one process")
+                         for option in ("--record-set", "--prefetch-set", "--stale", "--fail-page")),
+                       (("--zero", "--verify"), "about one process")):
         contains(run("serve", "--handoff", "x", *args, check=2).err, text)
     contains(run("serve", "--zero", "--once", 1, check=2).err, "--once needs --handoff")
     contains(run("serve", "--from", "-", "--handoff", "x", stdin="x", check=1).err, "a pipe can be read once")

@@ -190,6 +190,22 @@ def serve_set_refused():
             contains(run("serve", t.pid, *args, check=2).err, text)
 
 
+@test
+def serve_set_lost():
+    """What can't be written at the end is an error about this file, before the last object."""
+    with served() as (t, m), image(NR) as img, tempfile.TemporaryDirectory() as d:
+        os.mkdir(f"{d}/a")
+        with Serve(t.pid, "--from", img.name, "--record-set", f"{d}/a/set", "--openmetrics", f"{d}/a/prom") as s:
+            touch_page(t, m, 3)
+            for name in os.listdir(f"{d}/a"):
+                os.unlink(f"{d}/a/{name}")
+            os.rmdir(f"{d}/a")
+            s.stop(1)
+        text = " ".join(s.errors())
+        contains(text, f"{d}/a/set: not written")
+        contains(text, f"{d}/a/prom")
+
+
 @test(each={"set": ("--record-set",), "metrics": ("--openmetrics",)})
 def serve_set_replaces_files_only(option):
     """What is renamed into place must not take the place of a device, or fail at the end only."""
