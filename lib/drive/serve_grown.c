@@ -81,22 +81,6 @@ static const struct serve_part *grown_from(const struct serve_memory *m, uint64_
 	return NULL;
 }
 
-struct uffdctl_range grown_around(const struct uffdctl_serve *s, struct uffdctl_range own)
-{
-	struct uffdctl_range first = mapping_at(s, own.start), last = mapping_at(s, own.end - 1), r = own;
-
-	if (first.end > own.start)
-		r.start = grown_range(s, range_common(own, first), first).start;
-	if (last.end > own.start)
-		r.end = grown_range(s, range_common(own, last), last).end;
-	return r;
-}
-
-bool grown_is_served(const struct serve_memory *m)
-{
-	return m->s->opts.register_modes && !m->is_child && !m->has_events;
-}
-
 /* ---- serving it ---- */
 
 static void choose(struct task *t)
@@ -117,7 +101,7 @@ bool grown_serve(struct serve_worker *w, enum uffdctl_kind kind, uint64_t addr)
 	struct task t = { .p = &part, .kind = kind };
 	const struct serve_part *from;
 
-	from = grown_is_served(m) ? grown_from(m, addr) : NULL;
+	from = m->s->serves_grown ? grown_from(m, addr) : NULL;
 	if (!from)
 		return false;
 	t.range = (struct uffdctl_range){ addr, addr + from->vma.page_size };

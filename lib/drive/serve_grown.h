@@ -12,12 +12,7 @@
  */
 bool grown_serve(struct serve_worker *w, enum uffdctl_kind kind, uint64_t addr);
 
-/* A process that has a userfaultfd of its own may have registered it itself, for contents that we don't know. */
-bool grown_is_served(const struct serve_memory *m);
-
 /* A range of ours, with what of this mapping has grown from it. */
 struct uffdctl_range grown_range(const struct uffdctl_serve *s, struct uffdctl_range own, struct uffdctl_range mapping);
-/* A range of ours, with what has grown from it at both ends. */
-struct uffdctl_range grown_around(const struct uffdctl_serve *s, struct uffdctl_range own);
 
 #endif

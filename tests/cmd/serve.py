@@ -15,7 +15,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
+from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
                      pattern_page, run, skip, spawn, target, test, wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
@@ -504,16 +504,35 @@ def serve_target_goes(goes, text):
         contains(s.err, text)
 
 
-@test(each={"with-event": (["event_unmap"],), "without": ([],)})
-def serve_unmapped(features):
+@test(each={f"{kind}-{mode}-{'with' if features else 'without'}-event": (kind, mode, features)
+            for kind, mode in (("anon", "missing"), ("memfd", "minor")) for features in (["event_unmap"], [])})
+def serve_unmapped(kind, mode, features):
     """What is unmapped is not missed, and the rest comes."""
-    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *features]) as (t, m), image(NR) as img:
+    with target(kind, NR * PAGE, mode=mode, seed=STALE if mode == "minor" else None, features=[*FEATURES, *features]) as (t, m), \
+            image(NR) as img:
         with Serve(t.pid, "--from", img.name) as s:
             joined(t, touch(t, m, threads=2, len=NR // 4 * PAGE, seed=SEED))
             t.munmap(id=m["id"], offset=NR // 2 * PAGE, len=NR // 4 * PAGE)
             joined(t, touch(t, m, threads=2, len=NR // 2 * PAGE, seed=SEED))
             joined(t, touch(t, m, threads=2, offset=NR * 3 // 4 * PAGE, len=NR // 4 * PAGE, seed=SEED))
             s.stop()
+
+
+@test(each={"with-event": (["event_unmap"],), "without": ([],)})
+def serve_replaced(features):
+    """Memory that can't be registered has come into a range: all that was registered is unregistered in the end."""
+    if not os.access(BUILD, os.W_OK):
+        skip("needs a file on a file system that has no userfaultfd; a build folder that can be written to runs this")
+    quarter = NR // 4 * PAGE
+    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *features]) as (t, m), image(NR) as img, \
+            tempfile.NamedTemporaryFile(dir=BUILD) as f:
+        with Serve(t.pid, "--from", img.name, "--until-complete") as s:
+            joined(t, touch(t, m, threads=1, len=NR * PAGE - PAGE, seed=SEED))
+            t.munmap(id=m["id"], offset=quarter, len=quarter)
+            t.map(kind="file", size=quarter, path=f.name, shared=False, addr=hex(m["start"] + quarter))
+            joined(t, touch(t, m, threads=1, offset=NR * PAGE - PAGE, len=PAGE, seed=SEED))
+            eq((s.ended()["reason"], s.errors(), s.err), ("complete", [], ""), "reason")
+        eq(run("smaps", "-J", t.pid, check=0).json()["smaps"], [], "nothing is registered")
 
 
 @test
