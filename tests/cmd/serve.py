@@ -477,12 +477,14 @@ def serve_source_fails_in_the_background():
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 
 
-@test(each={"stop": ("stop",), "kill": ("kill",), "release": ("release",)})
-def serve_on_error(what):
+@test(each={"stop": ("stop", "wait for another handler"), "kill": ("kill", "the process is killed"),
+            "release": ("release", "goes on with what is there, or zeros")})
+def serve_on_error(what, text):
     with short_image() as (t, m, img), Serve(t.pid, "--from", img.name, f"--on-error={what}") as s:
         os.truncate(img.name, NR // 2 * PAGE)
         th = touch(t, m, threads=1, offset=NR // 2 * PAGE, len=PAGE)
         eq(s.ended(1)["reason"], "failed", "reason")
+        contains(s.errors()[0], text)
         if what == "kill":
             eq(t.proc.wait(timeout=10 * SLOW), -signal.SIGKILL, "the process")
             return

@@ -109,6 +109,9 @@ def serve_command_statuses():
     for args, status in ((["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137), (["no-such-program"], 127), (["/"], 126),
                          (["/dev/null"], 126)):
         eq(run("serve", "-q", "--zero", "--", *args).rc, status, f"{args}")
+        r = run("serve", "-J", "--zero", "--", *args)
+        eq(r.out, "", "nothing of ours is in its output")
+        ok(json.loads(r.err[r.err.index("{"):].splitlines()[-1])["type"] in ("error", "end"), "JSON is beside it")
     eq(run("serve", "--zero", "-m", "minor", "all", "--", "true").rc, 125, "nothing can be registered for minor")
     eq(run("serve", "--zero", "@nothing", "--", "sh", "-c", "echo started").out, "", "it has not run")
     contains(run("serve", "--from", "/nonexistent", "--", "true", check=125).err, "No such file")
