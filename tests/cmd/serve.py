@@ -307,6 +307,12 @@ def serve_state():
         with open(f"{folder}/other", "w") as f:
             f.write("x" * 9999)
         contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
+        for at in (1, 4500):
+            with open(f"{folder}/small", "wb") as f:
+                f.write(bytes(at) + b"data")
+            contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
+            with open(f.name, "rb") as f:
+                eq(f.read(), bytes(at) + b"data", "a small file that begins with zeros")
         with Serve(t.pid, *args, "--prefault", "--until-complete") as s:
             eq(s.ended(0)["done"], NR * PAGE, "done")
         ok(not os.path.exists(f"{folder}/state"), "it is removed")
