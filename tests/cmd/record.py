@@ -147,10 +147,11 @@ def record_killed():
         s = Storm("-t", "2", "-s", "3600")
         w = Watch("--record", path, s.pid)
         s.go()
-        # Two blocks that were written because time had passed, or because they were full.
-        wait_until(lambda: size_of(path) > 100000, "faults are written", timeout=30)
-        size = size_of(path)
-        wait_until(lambda: size_of(path) > size, "more are written", timeout=30)
+        # Three blocks with faults, written because time had passed or because they were full: two are cut off below.
+        size = 100000
+        for _ in range(3):
+            wait_until(lambda: size_of(path) > size, "more faults are written", timeout=30)
+            size = size_of(path)
         w.p.kill()
         w.p.wait()
         s.kill()
