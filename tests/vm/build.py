@@ -45,8 +45,9 @@ def _read(path):
 
 
 def _patches(version):
-    """The series, without its cover letter."""
-    found = sorted(glob.glob(f"{TREE}/kernel-patches/{version}/*.patch"))
+    """The series, without their cover letters."""
+    found = [p for series in ("", "guest_memfd/") for p in
+             sorted(glob.glob(f"{TREE}/kernel-patches/{version}/{series}*.patch"))]
     return [p for p in found if not os.path.basename(p).startswith("0000")]
 
 
