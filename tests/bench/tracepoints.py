@@ -5,8 +5,8 @@
     python3 tests/bench/tracepoints.py path/to/linux path/to/linux-patched
 
 Each is a kernel for vm.py. A fault here is the whole of it: two system calls of the handler and two task switches
-included; an ioctl does one page that nobody waits for; 1,000 threads wait when the last close comes. The last column
-but one: all events; the last: sched_waking in their place, which names a waiter as well.
+included; an ioctl does one page that nobody waits for; 1,000 threads wait when the last close comes. "on": all events;
+"waking": sched_waking in their place, which names who is woken as well.
 """
 import os
 import sys

@@ -149,7 +149,7 @@ static bool all_wait(void)
 	if (!f)
 		err(1, "%s", path);
 	while (fgets(line, sizeof(line), f))
-		sscanf(line, "total: %u", &total); /* NOLINT(cert-err34-c) */
+		sscanf(line, "total: %u", &total);
 	fclose(f);
 	return total == NR_WAITERS;
 }
