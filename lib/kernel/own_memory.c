@@ -187,5 +187,7 @@ int own_guest_memfd_registers(uint64_t modes)
 		return r;
 	r = uffd_register(uffd, (struct uffdctl_range){ (uintptr_t)m.start, (uintptr_t)m.start + m.len }, modes, NULL);
 	own_memory_close(&m);
-	return r < 0 ? r == -EINVAL ? 0 : r : 1;
+	if (r == -EINVAL)
+		return 0;
+	return r < 0 ? r : 1;
 }
