@@ -7,11 +7,16 @@
 #include <unistd.h>
 
 #include "cmd/metrics_file.h"
+#include "cmd/replace.h"
 #include "lib/cleanup.h"
 
 int metrics_file_init(struct metrics_file *m, const char *path, struct messages *messages)
 {
+	int r = check_replaceable(path, messages);
+
 	*m = (struct metrics_file){ .path = path };
+	if (r < 0)
+		return r;
 	if (asprintf(&m->temporary, "%s.%d", path, getpid()) < 0) {
 		m->temporary = NULL;
 		error(messages, "out of memory");

@@ -13,7 +13,7 @@ struct metrics_file {
 	bool failed;	 /* said already */
 };
 
-/* -ENOMEM, reported. @path: must outlive it */
+/* -ENOMEM, or what is there is not a regular file; reported. @path: must outlive it */
 int metrics_file_init(struct metrics_file *m, const char *path, struct messages *messages);
 void metrics_file_free(struct metrics_file *m);
 

@@ -13,6 +13,7 @@
 #include "cmd/options.h"
 #include "cmd/pages_map.h"
 #include "cmd/place.h"
+#include "cmd/replace.h"
 #include "cmd/source.h"
 #include "cmd/values.h"
 #include "lib/cleanup.h"
@@ -334,8 +335,10 @@ static int draw_to_file(const struct look *l, const char *path)
 {
 	_cleanup_free_ char *temporary = NULL;
 	FILE *f;
-	int err = 0;
+	int err = check_replaceable(path, &l->inv->messages);
 
+	if (err < 0)
+		return err;
 	if (asprintf(&temporary, "%s.%d", path, getpid()) < 0)
 		return -ENOMEM;
 	f = fopen(temporary, "wxe");

@@ -127,6 +127,10 @@ static error_t check_handoff(const struct serve_options *o, const struct argp_st
 	if (d->has_fd || d->inject || d->flags || d->wait_lock_ns || o->state)
 		return usage_error(state,
 				   "--handoff goes with none of --fd, --inject, --dry-run, --wait-lock and --state");
+	if (o->set.record || o->set.prefetch || o->trial.stale || o->trial.fail || o->trial.verify)
+		return usage_error(
+			state,
+			"--handoff goes with none of --record-set, --prefetch-set, --stale, --fail-page and --verify, which are about one process");
 	return 0;
 }
 
@@ -307,7 +311,7 @@ static error_t parse_serve(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_STATE:
 		o->state = arg;
-		return 0;
+		return *arg ? 0 : usage_error(state, "--state=: write the path of a file");
 	case OPT_ZERO:
 		o->contents.from_zero = true;
 		o->drive.needs_no_range = false;
@@ -392,6 +396,8 @@ struct uffdctl_serve_opts serve_opts(const struct serve_options *o, const struct
 		.nr_threads = o->nr_threads,
 		.elsewhere = o->contents.elsewhere,
 		.on_error = o->on_error,
+		.delay_ns = o->trial.delay_ns,
+		.jitter_ns = o->trial.jitter_ns,
 		.maps = o->maps.opened,
 		.nr_maps = o->maps.nr,
 	};
@@ -547,9 +553,9 @@ int do_serve(struct drive *d)
 	if (r >= 0) {
 		if (sv->options->trial.verify && serve_verify(&sv->out, sv->serve) < 0)
 			d->failed = true;
-		serve_print_end(&sv->out, &sv->stats);
 		write_metrics(sv);
 		serve_print_lost(&sv->out, &sv->stats);
+		serve_print_end(&sv->out, &sv->stats);
 		d->failed |= serve_has_failed(&sv->stats);
 	}
 out:

@@ -31,14 +31,14 @@ int run_command_served(struct serving *sv)
 	int r, status;
 
 	r = sv->opened < 0 ? sv->opened : start_command(sv);
+	/* What we print must not come into what the program prints. */
+	dup2(STDERR_FILENO, STDOUT_FILENO);
 	if (r < 0)
 		uffdctl_ranges_free(sv->drive.options->ranges);
 	if (sv->opened < 0)
 		return EXIT_OURS;
 	if (r < 0)
 		return r == -ENOENT ? EXIT_NOT_FOUND : r == -EACCES || r == -ENOEXEC ? EXIT_NOT_RUN : EXIT_OURS;
-	/* What we print must not come into what the program prints. */
-	dup2(STDERR_FILENO, STDOUT_FILENO);
 	run_drive(&sv->drive, do_serve);
 	served = sv->stats.end != UFFDCTL_SERVE_RUNS;
 	if (served)

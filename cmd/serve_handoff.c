@@ -386,7 +386,8 @@ static void print_listening(const struct reception *rc)
 /* The first process would take all of its bytes. */
 static int check_contents(struct reception *rc)
 {
-	if (!rc->options->contents.from || lseek(rc->contents->from_fd, 0, SEEK_CUR) >= 0)
+	if (!rc->options->contents.from || rc->contents->contents == UFFDCTL_CONTENTS_URI ||
+	    lseek(rc->contents->from_fd, 0, SEEK_CUR) >= 0)
 		return 0;
 	error(&rc->inv->messages,
 	      "--from=%s: a pipe can be read once, and with --handoff several processes may come: give a file",

@@ -134,8 +134,10 @@ void serve_print_note(void *data, const struct uffdctl_serve_note *n)
 
 void serve_print_progress(struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
-	if (is_json(out))
-		put(numbers(out, "progress", st));
+	if (!is_json(out))
+		return;
+	json_put_errors(&out->d->inv->messages);
+	put(numbers(out, "progress", st));
 }
 
 bool serve_shows_bar(const struct serve_output *out)
@@ -202,6 +204,7 @@ void serve_print_end(struct serve_output *out, const struct uffdctl_serve_stats 
 
 	progress_end(&out->progress);
 	if (is_json(out)) {
+		json_put_errors(&out->d->inv->messages);
 		o = numbers(out, "end", st);
 		json_text(o, "reason", reason);
 		put(o);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/replace.h"
 #include "cmd/serve_set.h"
 #include "cmd/usage.h"
 #include "cmd/values.h"
@@ -38,10 +39,10 @@ static error_t parse_set(int key, char *arg, struct argp_state *state)
 	switch (key) {
 	case OPT_RECORD_SET:
 		o->record = arg;
-		return 0;
+		return *arg ? 0 : usage_error(state, "--record-set=: write the path of a file");
 	case OPT_PREFETCH_SET:
 		o->prefetch = arg;
-		return 0;
+		return *arg ? 0 : usage_error(state, "--prefetch-set=: write the path of a file");
 	case OPT_SET_TIME:
 		if (parse_time(arg, &o->time_ns) < 0 || !o->time_ns)
 			return usage_error(state, "--set-time=%s: write a time such as 500ms, 10s or 5m", arg);
@@ -84,8 +85,10 @@ static int check_writable(struct invocation *inv, const char *path)
 {
 	_cleanup_free_ char *temporary = NULL;
 	_cleanup_close_ int fd = -1;
-	int r = make_temporary(inv, path, &temporary, &fd);
+	int r = check_replaceable(path, &inv->messages);
 
+	if (r >= 0)
+		r = make_temporary(inv, path, &temporary, &fd);
 	if (r >= 0)
 		unlink(temporary);
 	return r;
@@ -139,6 +142,8 @@ int serve_set_write(struct invocation *inv, const struct serve_set_options *o, s
 
 	if (r >= 0)
 		r = write_file(inv, o->record, set);
+	if (r < 0)
+		error(&inv->messages, "%s: not written: what was recorded is lost", o->record);
 	uffdctl_workset_free(set);
 	return r;
 }

@@ -23,6 +23,9 @@ enum {
 	OPT_STALE,
 };
 
+/* The name of what qemu-nbd --bitmap offers; ./qemu:… is a file. */
+#define SERVER_BITMAP "qemu:dirty-bitmap:"
+
 static const struct argp_option trial_options[] = {
 	{ "stale", OPT_STALE, "FILE", 0,
 	  "With --from, fill only the pages whose bit is set in FILE, and map all others as they are; qemu:dirty-bitmap:NAME is a bitmap of a server that --from names",
@@ -64,7 +67,7 @@ static error_t parse_trial(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPT_STALE:
 		o->stale = arg;
-		return 0;
+		return *arg ? 0 : usage_error(state, "--stale=: write the path of a file, or " SERVER_BITMAP "NAME");
 	case ARGP_KEY_ERROR:
 		uffdctl_ranges_free(o->fail);
 		o->fail = NULL;
@@ -78,8 +81,6 @@ const struct argp serve_trial_argp = { .options = trial_options, .parser = parse
 
 /* ---- the bitmap ---- */
 
-/* The name of what qemu-nbd --bitmap offers; ./qemu:… is a file. */
-#define SERVER_BITMAP "qemu:dirty-bitmap:"
 /* A bit for each 4 KiB of 16 TiB. */
 #define MAX_BITMAP (INT64_C(512) << 20)
 
@@ -118,8 +119,6 @@ int serve_trial_open(struct invocation *inv, const struct serve_trial_options *o
 {
 	int r;
 
-	opts->delay_ns = o->delay_ns;
-	opts->jitter_ns = o->jitter_ns;
 	opts->poison = o->fail;
 	opts->flags |= o->verify ? UFFDCTL_SERVE_VERIFY : 0;
 	if (!o->stale)

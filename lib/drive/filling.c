@@ -9,7 +9,7 @@ struct fill_part *filling_part(const struct job *job, const struct part *p)
 {
 	struct filling *f = job->op_data;
 
-	return &f->parts[p - job->parts];
+	return &f->parts[(p->split_from ?: p) - job->parts];
 }
 
 bool step_next_run(const struct step *s, enum page_fill what, uint64_t *at, struct uffdctl_range *ret)

@@ -45,8 +45,9 @@ struct part {
 	uint64_t from;	       /* offset of its contents */
 	const char *objection; /* why nothing is done here */
 	struct tally tally;
-	bool gone;	   /* an error that concerns all of it */
-	bool second_round; /* to be done after all others */
+	bool gone;		       /* an error that concerns all of it */
+	bool second_round;	       /* to be done after all others */
+	const struct part *split_from; /* the one among the job's that it was a piece of; NULL: it is one of them */
 };
 
 struct job {

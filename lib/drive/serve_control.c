@@ -32,18 +32,31 @@ struct serve_memory *serve_memories(struct uffdctl_serve *s)
 	return m;
 }
 
+static int unregister_child(const struct serve_memory *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < m->nr; i++) {
+		struct uffdctl_range range = m->parts[i]->part->seg.range;
+		int err = uffd_unregister(m->h.uffd, range);
+
+		uffd_wake(m->h.uffd, range);
+		if (err < 0 && err != -ENOMEM && err != -ESRCH && !uffd_memory_is_gone(m->h.uffd))
+			r = err;
+	}
+	return r;
+}
+
 static void unregister_all(struct uffdctl_serve *s)
 {
-	for (struct serve_memory *m = serve_memories(s); m; m = m->next)
-		for (size_t i = 0; i < m->nr; i++) {
-			struct uffdctl_range r = m->parts[i]->part->seg.range;
-			int err = uffd_unregister(m->h.uffd, r);
+	for (struct serve_memory *m = serve_memories(s); m; m = m->next) {
+		int err = m->is_child ? unregister_child(m) : serve_unregister_parts(m);
 
-			uffd_wake(m->h.uffd, r);
-			if (err < 0 && err != -ENOMEM && err != -ESRCH && !uffd_memory_is_gone(m->h.uffd))
-				serve_note(s, UFFDCTL_LOG_ERROR, err, r, "%d: unregistering: %s", s->h->t->pid,
-					   strerror(-err));
-		}
+		if (err < 0)
+			serve_note(s, UFFDCTL_LOG_ERROR, err, serve_nowhere,
+				   "%d: unregistering: %s: threads that fault there will wait: type uffdctl unregister %d all",
+				   s->h->t->pid, strerror(-err), s->h->t->pid);
+	}
 }
 
 /* ---- ending ---- */

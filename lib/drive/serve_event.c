@@ -64,6 +64,7 @@ static bool split(struct serve_memory *m, uint64_t at)
 	if (!tail)
 		return false;
 	part_set(tail, p, (struct uffdctl_range){ at, r->end });
+	tail->part->split_from = p->part->split_from ?: p->part;
 	r->end = at;
 	memory_sort(m);
 	return true;

@@ -4,6 +4,7 @@
 
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_fill.h"
+#include "lib/drive/serve_grown.h"
 #include "lib/drive/serve_hold.h"
 #include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_set.h"
@@ -73,7 +74,7 @@ void serve_range(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_
 		t.p = memory_part(w->m, range.start);
 		if (!t.p) {
 			serve_leave(w->m);
-			if (!w->around)
+			if (!w->around && !grown_serve(w, kind, range.start))
 				hold_outside(w, range.start);
 			range.start += base_page_size();
 			continue;

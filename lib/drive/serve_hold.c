@@ -45,6 +45,20 @@ const char *hold_why(enum uffdctl_kind kind, int err, bool elsewhere)
 	return strerror(-err);
 }
 
+/* What comes of an error about a page. */
+static const char *what_now(const struct uffdctl_serve *s)
+{
+	static const char *const words[] = {
+		[UFFDCTL_ON_ERROR_HOLD] = "threads that need this page wait",
+		[UFFDCTL_ON_ERROR_STOP] = "serving ends, and threads that need this page wait for another handler",
+		[UFFDCTL_ON_ERROR_KILL] = "serving ends, and the process is killed",
+		[UFFDCTL_ON_ERROR_RELEASE] =
+			"serving ends, and the process goes on with what is there, or zeros, which may be wrong",
+	};
+
+	return words[s->opts.on_error];
+}
+
 static void end_as_asked(struct uffdctl_serve *s, int err)
 {
 	if (s->opts.on_error == UFFDCTL_ON_ERROR_HOLD)
@@ -60,10 +74,11 @@ static void leave(struct serve_worker *w, struct uffdctl_range r, int err, const
 
 	uffd_wake(w->m->h.uffd, r);
 	if (!w->told)
-		serve_note(s, UFFDCTL_LOG_ERROR, err, r,
-			   "%d: %" PRIx64
-			   ": can't be brought in: %s: this and others like it, of which no more is said, are tried again",
-			   s->h->t->pid, r.start, text);
+		serve_note(s, UFFDCTL_LOG_ERROR, err, r, "%d: %" PRIx64 ": can't be brought in: %s: %s", s->h->t->pid,
+			   r.start, text,
+			   s->opts.on_error == UFFDCTL_ON_ERROR_HOLD
+				   ? "this and others like it, of which no more is said, are tried again"
+				   : what_now(s));
 	w->told = true;
 	end_as_asked(s, err);
 }
@@ -83,8 +98,8 @@ void hold_page(struct serve_worker *w, enum uffdctl_kind kind, struct uffdctl_ra
 	}
 	if (!remember(w->m, (struct serve_fault){ page.start, kind, false }))
 		return;
-	serve_note(s, UFFDCTL_LOG_ERROR, err, page, "%d: %" PRIx64 ": %s: threads that need this page wait",
-		   s->h->t->pid, page.start, text);
+	serve_note(s, UFFDCTL_LOG_ERROR, err, page, "%d: %" PRIx64 ": %s: %s", s->h->t->pid, page.start, text,
+		   what_now(s));
 	end_as_asked(s, err);
 }
 

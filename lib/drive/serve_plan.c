@@ -339,6 +339,8 @@ static int make_memory(struct uffdctl_serve *s, const uint64_t *froms)
 	if (r < 0)
 		return r;
 	m->has_events = s->h->features & EVENTS;
+	/* A process with events has a userfaultfd of its own, on which it may register more. */
+	s->serves_grown = s->opts.register_modes && !m->has_events;
 	r = add_parts(s, m, froms);
 	if (r >= 0)
 		r = check_parts(s, m);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/drive/serve_grown.h"
 #include "lib/drive/serve_register.h"
 #include "lib/kernel/proc.h"
 #include "lib/kernel/uffd.h"
@@ -66,18 +67,27 @@ int serve_register(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 
 /* ---- unregistering ---- */
 
+struct unregistering {
+	const struct uffdctl_serve *s;
+	const struct uffdctl_range *ranges;
+	size_t nr;
+	bool grown; /* and what has grown from them */
+};
+
 static int unregister_mapping(const struct maps_line *l, void *arg)
 {
-	struct uffdctl_serve *s = arg;
+	const struct unregistering *un = arg;
 
-	for (size_t i = 0; i < s->nr_own; i++) {
-		struct uffdctl_range r = range_common(l->range, s->own[i]);
+	for (size_t i = 0; i < un->nr; i++) {
+		struct uffdctl_range r = range_common(l->range, un->ranges[i]);
 		int err;
 
 		if (r.start >= r.end)
 			continue;
-		err = uffd_unregister(s->h->uffd, r);
-		uffd_wake(s->h->uffd, r);
+		if (un->grown)
+			r = grown_range(un->s, r, l->range);
+		err = uffd_unregister(un->s->h->uffd, r);
+		uffd_wake(un->s->h->uffd, r);
 		/* EINVAL: memory that has come there since then, and that can't be registered. */
 		if (err < 0 && err != -EINVAL)
 			return err;
@@ -86,16 +96,32 @@ static int unregister_mapping(const struct maps_line *l, void *arg)
 }
 
 /* By mapping: the ioctl does nothing in a range where there also is something that can't be registered. */
+static int unregister_ranges(const struct uffdctl_serve *s, const struct uffdctl_range *ranges, size_t nr)
+{
+	struct unregistering un = { s, ranges, nr, s->serves_grown };
+	int fd = openat(s->h->t->procfd, "maps", O_RDONLY | O_CLOEXEC);
+	int r = proc_each_mapping(fd < 0 ? -errno : fd, unregister_mapping, &un);
+
+	return r == -ENOMEM || r == -ESRCH || r == -ENOENT || uffd_memory_is_gone(s->h->uffd) ? 0 : r;
+}
+
 int serve_unregister(struct uffdctl_serve *s)
 {
-	int fd, r;
+	int r = s->nr_own ? unregister_ranges(s, s->own, s->nr_own) : 0;
 
-	if (!s->nr_own)
-		return 0;
-	fd = openat(s->h->t->procfd, "maps", O_RDONLY | O_CLOEXEC);
-	r = proc_each_mapping(fd < 0 ? -errno : fd, unregister_mapping, s);
 	s->nr_own = 0;
-	return r == -ENOMEM || r == -ESRCH || r == -ENOENT || uffd_memory_is_gone(s->h->uffd) ? 0 : r;
+	return r;
+}
+
+int serve_unregister_parts(const struct serve_memory *m)
+{
+	_cleanup_free_ struct uffdctl_range *ranges = calloc(m->nr + 1, sizeof(*ranges));
+
+	if (!ranges)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->nr; i++)
+		ranges[i] = m->parts[i]->part->seg.range;
+	return unregister_ranges(m->s, ranges, m->nr);
 }
 
 /* It was made for us, and the process has not kept it. */

@@ -9,6 +9,8 @@
 int serve_register(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges);
 /* Unregister what serve_register() has registered. Logs nothing. */
 int serve_unregister(struct uffdctl_serve *s);
+/* Unregister what is served of the target's memory, and wake who waits there. Logs nothing. */
+int serve_unregister_parts(const struct serve_memory *m);
 /* At the end of serving: unregister it, where this leaves the right contents; otherwise note what to do. */
 void serve_register_end(struct uffdctl_serve *s, enum uffdctl_serve_end end);
 

@@ -105,17 +105,33 @@ static int make_file(const struct uffdctl_serve *s, const struct header *h, uint
 	return 0;
 }
 
+/* 1: as one whose making was cut short; 0: it has something in it. */
+static int is_blank(const struct uffdctl_serve *s)
+{
+	static const char zeros[4096];
+	char buf[sizeof(zeros)];
+	ssize_t n;
+
+	for (off_t at = 0; (n = pread(s->state_fd, buf, sizeof(buf), at)) > 0; at += n)
+		if (memcmp(buf, zeros, n) != 0)
+			return 0;
+	return n < 0 ? bad_file(s, -errno, strerror(errno)) : 1;
+}
+
 /* 1: it has states of these ranges; 0: it is new, or was begun. */
 static int check_file(const struct uffdctl_serve *s, const struct header *want, uint64_t size)
 {
 	struct header has = {};
 	ssize_t n = pread(s->state_fd, &has, sizeof(has), 0);
 	struct stat st;
+	int blank = 0;
 
 	if (n < 0 || fstat(s->state_fd, &st) < 0)
 		return bad_file(s, -errno, strerror(errno));
-	if (!n || (!has.magic[0] && (uint64_t)st.st_size <= size))
-		return 0;
+	if (!has.magic[0] && (uint64_t)st.st_size <= size)
+		blank = is_blank(s);
+	if (blank)
+		return MIN(blank, 0);
 	if (memcmp(has.magic, MAGIC, sizeof(has.magic)) != 0)
 		return bad_file(s, -EUCLEAN, "is not what --state writes: name another file");
 	if (memcmp(has.boot_id, want->boot_id, sizeof(has.boot_id)) != 0 || has.pid != want->pid ||

@@ -48,10 +48,10 @@ struct serve_store {
 
 /* A part of a mapping. REMAP changes its addresses. */
 struct serve_part {
-	struct serve_part *next; /* in all */
+	struct serve_part *next;	 /* in all */
 	const struct serve_image *image; /* its contents; NULL: what is there is kept */
-	struct part *part;	 /* with vma as its mapping */
-	struct part own;	 /* part, unless that is one of the job's */
+	struct part *part;		 /* with vma as its mapping */
+	struct part own;		 /* part, unless that is one of the job's */
 	struct uffdctl_vma vma;
 	struct serve_store *store; /* NULL: pages need no state */
 };
@@ -155,16 +155,17 @@ struct serve_note {
 struct uffdctl_serve {
 	struct uffdctl_handle *h;
 	struct uffdctl_serve_opts opts;
-	bool fills; /* pages have contents other than what the page cache has */
-	bool slow;  /* reading them may wait */
+	bool serves_grown; /* what grows from the ranges, too: nobody else can have registered it */
+	bool fills;	   /* pages have contents other than what the page cache has */
+	bool slow;	   /* reading them may wait */
 	bool asks_server;
 	struct serve_image *images; /* the first one is that of opts */
 	size_t nr_images;
 	struct uffdctl_ranges ranges; /* those of the maps, and all others; its specs are the caller's */
 	struct uffdctl_action_opts plain, quiet, fill, off; /* those of the jobs */
 	struct plan plan;
-	struct plan poison;		      /* what is made to fail */
-	struct filling *filling;	      /* the fill job's */
+	struct plan poison;	 /* what is made to fail */
+	struct filling *filling; /* the fill job's */
 	int pagemap;
 	bool locked, reading;
 	struct serve_store *stores;
@@ -176,7 +177,7 @@ struct uffdctl_serve {
 	uint64_t began_ns;
 
 	int state_fd;
-	void *state_header; /* a mapping of its beginning; NULL: there is none */
+	void *state_header;   /* a mapping of its beginning; NULL: there is none */
 	int stop_fd, poke_fd; /* eventfds: all are to end; the control thread is to look */
 	int stopping;	      /* atomic, as all below */
 	int failed;	      /* a negative errno: end */

@@ -17,6 +17,7 @@ import urllib.request
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn,
                      take_fd, target, test, wait_until)
+from harness.nbd import nbd_image, nbd_server
 from harness.serve import joined, touch, zeros
 
 NR = 256
@@ -151,6 +152,21 @@ def handoff_metrics():
         asking.join()
         s.stop()
         eq(written(), {}, "at the end, nobody is served")
+
+
+@test
+def handoff_server():
+    """The image may be on a server; faults may be delayed."""
+    with nbd_image(contents=b"".join(pattern_page(1, i) for i in range(NR))) as d, nbd_server(d) as (uri, _), vm() as (t, m), \
+            Reception("--from", uri, "--delay=300ms", "--threads=8") as s:
+        hand_over(t, s.path, message((m, NR * PAGE, 0, PAGE)))
+        eq(s.next("start", t.pid)["source"], "server", "source")
+        joined(t, touch(t, m, seed=1, threads=1, len=PAGE))
+        t.kill()
+        end = s.next("end", t.pid)
+        eq((end["demand"], end["errors"]), (PAGE, 0), f"end: {end}")
+        ok(end["duration_ns"] >= 300e6, f"it took its time: {end}")
+        s.stop()
 
 
 @test(limit=120)
@@ -326,7 +342,10 @@ def handoff_socket():
 @test
 def handoff_usage():
     for args, text in (((), "write one of --from"), (("--zero", 1), "no process is looked for"), (("--zero", "-f", 3), "goes with none of"),
-                       (("--zero", "--dry-run"), "goes with none of"), (("--zero", "--state", "x"), "goes with none of")):
+                       (("--zero", "--dry-run"), "goes with none of"), (("--zero", "--state", "x"), "goes with none of"),
+                       *((("--from", "x", option, "0-1000"), "about one process")
+                         for option in ("--record-set", "--prefetch-set", "--stale", "--fail-page")),
+                       (("--zero", "--verify"), "about one process")):
         contains(run("serve", "--handoff", "x", *args, check=2).err, text)
     contains(run("serve", "--zero", "--once", 1, check=2).err, "--once needs --handoff")
     contains(run("serve", "--from", "-", "--handoff", "x", stdin="x", check=1).err, "a pipe can be read once")

@@ -15,7 +15,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
+from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
                      pattern_page, run, skip, spawn, target, test, wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
@@ -307,6 +307,12 @@ def serve_state():
         with open(f"{folder}/other", "w") as f:
             f.write("x" * 9999)
         contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
+        for at in (1, 4500):
+            with open(f"{folder}/small", "wb") as f:
+                f.write(bytes(at) + b"data")
+            contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
+            with open(f.name, "rb") as f:
+                eq(f.read(), bytes(at) + b"data", "a small file that begins with zeros")
         with Serve(t.pid, *args, "--prefault", "--until-complete") as s:
             eq(s.ended(0)["done"], NR * PAGE, "done")
         ok(not os.path.exists(f"{folder}/state"), "it is removed")
@@ -477,12 +483,14 @@ def serve_source_fails_in_the_background():
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 
 
-@test(each={"stop": ("stop",), "kill": ("kill",), "release": ("release",)})
-def serve_on_error(what):
+@test(each={"stop": ("stop", "wait for another handler"), "kill": ("kill", "the process is killed"),
+            "release": ("release", "goes on with what is there, or zeros")})
+def serve_on_error(what, text):
     with short_image() as (t, m, img), Serve(t.pid, "--from", img.name, f"--on-error={what}") as s:
         os.truncate(img.name, NR // 2 * PAGE)
         th = touch(t, m, threads=1, offset=NR // 2 * PAGE, len=PAGE)
         eq(s.ended(1)["reason"], "failed", "reason")
+        contains(s.errors()[0], text)
         if what == "kill":
             eq(t.proc.wait(timeout=10 * SLOW), -signal.SIGKILL, "the process")
             return
@@ -504,16 +512,35 @@ def serve_target_goes(goes, text):
         contains(s.err, text)
 
 
-@test(each={"with-event": (["event_unmap"],), "without": ([],)})
-def serve_unmapped(features):
+@test(each={f"{kind}-{mode}-{'with' if features else 'without'}-event": (kind, mode, features)
+            for kind, mode in (("anon", "missing"), ("memfd", "minor")) for features in (["event_unmap"], [])})
+def serve_unmapped(kind, mode, features):
     """What is unmapped is not missed, and the rest comes."""
-    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *features]) as (t, m), image(NR) as img:
+    with target(kind, NR * PAGE, mode=mode, seed=STALE if mode == "minor" else None, features=[*FEATURES, *features]) as (t, m), \
+            image(NR) as img:
         with Serve(t.pid, "--from", img.name) as s:
             joined(t, touch(t, m, threads=2, len=NR // 4 * PAGE, seed=SEED))
             t.munmap(id=m["id"], offset=NR // 2 * PAGE, len=NR // 4 * PAGE)
             joined(t, touch(t, m, threads=2, len=NR // 2 * PAGE, seed=SEED))
             joined(t, touch(t, m, threads=2, offset=NR * 3 // 4 * PAGE, len=NR // 4 * PAGE, seed=SEED))
             s.stop()
+
+
+@test(each={"with-event": (["event_unmap"],), "without": ([],)})
+def serve_replaced(features):
+    """Memory that can't be registered has come into a range: all that was registered is unregistered in the end."""
+    if not os.access(BUILD, os.W_OK):
+        skip("needs a file on a file system that has no userfaultfd; a build folder that can be written to runs this")
+    quarter = NR // 4 * PAGE
+    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *features]) as (t, m), image(NR) as img, \
+            tempfile.NamedTemporaryFile(dir=BUILD) as f:
+        with Serve(t.pid, "--from", img.name, "--until-complete") as s:
+            joined(t, touch(t, m, threads=1, len=NR * PAGE - PAGE, seed=SEED))
+            t.munmap(id=m["id"], offset=quarter, len=quarter)
+            t.map(kind="file", size=quarter, path=f.name, shared=False, addr=hex(m["start"] + quarter))
+            joined(t, touch(t, m, threads=1, offset=NR * PAGE - PAGE, len=PAGE, seed=SEED))
+            eq((s.ended()["reason"], s.errors(), s.err), ("complete", [], ""), "reason")
+        eq(run("smaps", "-J", t.pid, check=0).json()["smaps"], [], "nothing is registered")
 
 
 @test

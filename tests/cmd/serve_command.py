@@ -73,6 +73,15 @@ def serve_command_program(name, source):
     eq((p.returncode, out, err), (want.returncode, want.stdout, want.stderr), "quiet, and found in PATH")
 
 
+@test(each={"keep": ("--keep",), "zero": ("--zero",), "complete": ("--zero", "--prefault", "--until-complete")})
+def serve_command_stack_grows(*options):
+    """The stack of a program is served; what it grows by is registered, too."""
+    p = spawn("serve", "-q", *options, "--", "sh", "-c", "f() { [ $1 = 0 ] || f $(($1 - 1)); }; f 900; grep VmStk /proc/$$/status")
+    out, err = p.communicate(timeout=30 * SLOW)
+    eq((p.returncode, err), (0, b""), "it goes on")
+    ok(int(out.split()[1]) > 200, f"it has grown: {out}")
+
+
 @test
 def serve_command_killed():
     """With --keep, the program runs on when serve is killed."""
@@ -110,6 +119,9 @@ def serve_command_statuses():
     for args, status in ((["sh", "-c", "exit 42"], 42), (["sh", "-c", "kill -9 $$"], 137), (["no-such-program"], 127), (["/"], 126),
                          (["/dev/null"], 126)):
         eq(run("serve", "-q", "--zero", "--", *args).rc, status, f"{args}")
+        r = run("serve", "-J", "--zero", "--", *args)
+        eq(r.out, "", "nothing of ours is in its output")
+        ok(json.loads(r.err[r.err.index("{"):].splitlines()[-1])["type"] in ("error", "end"), "JSON is beside it")
     eq(run("serve", "--zero", "-m", "minor", "all", "--", "true").rc, 125, "nothing can be registered for minor")
     eq(run("serve", "--zero", "@nothing", "--", "sh", "-c", "echo started").out, "", "it has not run")
     contains(run("serve", "--from", "/nonexistent", "--", "true", check=125).err, "No such file")

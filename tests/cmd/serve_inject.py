@@ -86,6 +86,43 @@ def serve_inject_keep_ends(sig):
         zeros(t, m, size=NR * PAGE)
 
 
+@test(each={f"{kind}-{source.strip('-')}{end}": (kind, mode, source, end) for kind, mode in (("anon", "missing"), ("memfd", "minor,missing"))
+            for source in ("--keep", "--zero") for end in ("", "-complete")})
+def serve_inject_grown(kind, mode, source, end):
+    """What has grown from a range, in its place, is registered with it: it has what it would have, and goes free with it."""
+    with Target() as t:
+        m = t.memory(kind, 2 * NR * PAGE)
+        if kind == "memfd":
+            t.fill(id=m["id"], offset=NR * PAGE, len=NR // 2 * PAGE, seed=SEED)
+        t.mremap(id=m["id"], new_size=NR * PAGE, move=False)
+        options = ["--prefault", "--until-complete", f"--rate={NR // 2 * PAGE}"] if end else ["--on-death=hold"]
+        with Serve("--inject", "-m", mode, source, *options, t.pid, area(m)) as s:
+            eq(t.mremap(id=m["id"], new_size=2 * NR * PAGE, move=False)["addr"], m["addr"], "it stays in its place")
+            joined(t, touch(t, m, offset=NR * PAGE, len=NR // 4 * PAGE, **({"seed": SEED} if kind == "memfd" else {})))
+            joined(t, touch(t, m, offset=NR * 3 // 2 * PAGE, len=NR // 4 * PAGE))
+            last = s.ended() if end else s.stop(rc=0)
+        eq((last["errors"], last["held"]), (0, 0), f"end: {last}")
+        if end or source == "--keep":
+            eq(registered(t.pid), [], "nothing is registered")
+            joined(t, touch(t, m, offset=NR * PAGE))
+        zeros(t, m, NR * 3 // 2 * PAGE, NR // 4 * PAGE)
+
+
+@test
+def serve_inject_grown_beside():
+    """What is registered beside it, and not served, is not taken for grown: who faults there waits, and is told of."""
+    with Target() as t:
+        m = t.memory("anon", NR * PAGE)
+        half = NR // 2 * PAGE
+        run("register", "-q", "--inject", "-m", "missing", t.pid, area(m), check=0)
+        with Serve("--inject", "-m", "missing", "--zero", t.pid, f"{m['addr']}+{half}") as s:
+            ths = touch(t, m, offset=half, len=PAGE, threads=1)
+            contains(s.error(), "not in the ranges that are served")
+            s.stop(1)
+        run("unregister", "-q", t.pid, "all", check=0)
+        joined(t, ths)
+
+
 @test
 def serve_inject_keep_changed():
     """Half of it has been replaced by memory that can't be registered: the rest is unregistered all the same."""

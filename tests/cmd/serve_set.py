@@ -184,8 +184,38 @@ def serve_set_refused():
         eq((fdinfo(t.pid, t.u)["pending"], os.listdir(d)), (1, ["set"]), "nothing is read or written")
         for args, text in ((("--keep", "--record-set=x"), "need --from"), (("--zero", "--prefetch-set=x"), "need --from"),
                            (("--zero", "--set-time=1s"), "need --record-set"), (("--from=x", "--record-set=x", "--set-size=0"), "--set-size=0"),
-                           (("--from=x", "--record-set=x", "--set-time=0"), "--set-time=0")):
+                           (("--from=x", "--record-set=x", "--set-time=0"), "--set-time=0"),
+                           *((("--from=x", f"--{name}="), f"--{name}=: write the path")
+                             for name in ("record-set", "prefetch-set", "stale", "state", "openmetrics"))):
             contains(run("serve", t.pid, *args, check=2).err, text)
+
+
+@test
+def serve_set_lost():
+    """What can't be written at the end is an error about this file, before the last object."""
+    with served() as (t, m), image(NR) as img, tempfile.TemporaryDirectory() as d:
+        os.mkdir(f"{d}/a")
+        with Serve(t.pid, "--from", img.name, "--record-set", f"{d}/a/set", "--openmetrics", f"{d}/a/prom") as s:
+            touch_page(t, m, 3)
+            for name in os.listdir(f"{d}/a"):
+                os.unlink(f"{d}/a/{name}")
+            os.rmdir(f"{d}/a")
+            s.stop(1)
+        text = " ".join(s.errors())
+        contains(text, f"{d}/a/set: not written")
+        contains(text, f"{d}/a/prom")
+
+
+@test(each={"set": ("--record-set",), "metrics": ("--openmetrics",)})
+def serve_set_replaces_files_only(option):
+    """What is renamed into place must not take the place of a device, or fail at the end only."""
+    with served() as (t, m), image(NR) as img, tempfile.TemporaryDirectory() as d:
+        os.mkfifo(f"{d}/fifo")
+        os.mkdir(f"{d}/folder")
+        for name, text in (("fifo", "not a regular file"), ("folder", "Is a directory")):
+            contains(run("serve", t.pid, "--from", img.name, "--prefault", "--until-complete", option, f"{d}/{name}", check=1).err, text)
+        eq(sorted(os.listdir(d)), ["fifo", "folder"], "as before")
+        eq(len(run("smaps", "-J", t.pid, check=0).json()["smaps"]), 1, "it is registered still: nothing was served")
 
 
 main()
