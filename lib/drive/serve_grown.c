@@ -55,7 +55,7 @@ static struct uffdctl_range mapping_at(const struct uffdctl_serve *s, uint64_t a
 {
 	int fd = openat(s->h->t->procfd, "maps", O_RDONLY | O_CLOEXEC);
 	struct search search = { .addr = addr };
-	struct maps_line l;
+	struct maps_line l = {};
 	int r = fd < 0 ? -errno : procmap_query(fd, addr, NULL, &l, NULL);
 
 	if (r >= 0)
