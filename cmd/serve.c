@@ -438,7 +438,7 @@ static bool is_dry(const struct serving *sv)
 static int answer_metrics(FILE *f, void *data)
 {
 	struct serving *sv = data;
-	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats = { sizeof(m.stats) } };
+	struct serve_metrics m = { .process = uffdctl_target_comm(sv->drive.target), .stats.size = sizeof(m.stats) };
 	int r = __atomic_load_n(&sv->answers, __ATOMIC_ACQUIRE) ? uffdctl_serve_stats(sv->serve, &m.stats) : -EAGAIN;
 
 	if (r >= 0)

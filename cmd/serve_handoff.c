@@ -209,7 +209,7 @@ static int collect(const struct reception *rc, struct serve_metrics_list *ret)
 
 		*m = (struct serve_metrics){ .process = uffdctl_target_comm(g->d.target),
 					     .pid = g->options.pid,
-					     .stats = { sizeof(m->stats) } };
+					     .stats.size = sizeof(m->stats) };
 		uffdctl_serve_stats(g->serve, &m->stats);
 	}
 	return 0;
