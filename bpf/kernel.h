@@ -267,11 +267,12 @@ struct vm_fault {
 };
 
 /* kernel-patches/ */
-enum uffd_fault_end_why {
-	UFFD_FAULT_END_RESOLVED,
-	UFFD_FAULT_END_RELEASED, /* by the last close */
-	UFFD_FAULT_END_SIGNAL,
-	UFFD_FAULT_END_NOT_WAITED, /* its page was there before it slept */
+enum uffd_end {
+	UFFD_END_WOKEN,
+	UFFD_END_RELEASED, /* by the last close */
+	UFFD_END_SIGNAL,
+	UFFD_END_SPURIOUS,   /* by a wake-up that was not for this wait */
+	UFFD_END_NOT_WAITED, /* its page was there before it slept */
 };
 
 struct kiocb {

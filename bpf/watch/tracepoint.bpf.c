@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults by the tracepoints of userfaultfd (kernel-patches/).
+ * Faults by the tracepoints of userfaultfd (kernel-patches/, second version).
  *
  * The faulting thread reports the beginning and the end. In between, its message is read and it is woken, each under
  * the lock of its queue. There no program is skipped, except with PREEMPT_RT, and a beginning that was skipped can be
@@ -25,63 +25,9 @@ static __u64 address_of(const struct uffd_msg *msg)
 	return ((const __u64 *)msg)[2];
 }
 
-/* From the message that waits, not from a reader's copy. */
 static const void *uwq_of_msg(const struct uffd_msg *msg)
 {
 	return (const void *)msg - bpf_core_field_offset(struct userfaultfd_wait_queue, msg);
-}
-
-static enum ev_end end_of(__u32 why)
-{
-	switch (why) {
-	case UFFD_FAULT_END_RESOLVED:
-		return EV_WOKEN;
-	case UFFD_FAULT_END_RELEASED:
-		return EV_RELEASED;
-	case UFFD_FAULT_END_SIGNAL:
-		return EV_SIGNAL;
-	default:
-		return EV_NOT_WAITED;
-	}
-}
-
-SEC("tp_btf/uffd_fault_end")
-int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, unsigned int why)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct ev_slot *s = slot_of(task, false);
-
-	if (went_on(s, task))
-		return 0;
-	if (s && waited_before(s)) {
-		s->word = EV_IDLE;
-		return 0;
-	}
-	/*
-	 * Usually the waker has counted it; with PREEMPT_RT its program may have been skipped, and the slot still
-	 * waits.
-	 */
-	if (why == UFFD_FAULT_END_RESOLVED && (!s || s->word == EV_IDLE))
-		return 0;
-	s = ending_slot(s, task, uwq_of_msg(msg));
-	if (s)
-		fault_ended(s, end_of(why), has_slept(s, task));
-	return 0;
-}
-
-SEC("tp_btf/uffd_fault_woken")
-int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, struct task_struct *task)
-{
-	struct ev_stats *st = own_stats();
-	struct ev_slot *s;
-
-	/* Never NULL here, but the verifier assumes that it may be, as in uffd_msg_read. */
-	if (!task)
-		return 0;
-	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
-	if (s && st)
-		woken(st, s, task, uffd->released);
-	return 0;
 }
 
 /*
@@ -99,14 +45,15 @@ static void read_apart(struct ev_slot *s, struct task_struct *task, struct userf
 		ADD(st->delivered, 1);
 }
 
-SEC("tp_btf/uffd_msg_read")
-int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, struct task_struct *task)
+/* This program comes first: the first version of the patches has no such event, so nothing of it is loaded. */
+SEC("tp_btf/uffd_fault_read")
+int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg,
+	     struct task_struct *task)
 {
 	struct ev_stats *st = own_stats();
 	struct ev_slot *s;
 
-	/* For events the task is NULL. */
-	if (!st || msg->event != UFFD_EVENT_PAGEFAULT || !task)
+	if (!st)
 		return 0;
 	s = slot_of(task, false);
 	if (is_waiting(s))
@@ -116,32 +63,68 @@ int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct uffd_msg *msg, st
 	return 0;
 }
 
+static enum ev_end end_of(__u32 why)
+{
+	switch (why) {
+	case UFFD_END_WOKEN:
+		return EV_WOKEN;
+	case UFFD_END_RELEASED:
+		return EV_RELEASED;
+	case UFFD_END_SIGNAL:
+	case UFFD_END_SPURIOUS:
+		return EV_SIGNAL;
+	default:
+		return EV_NOT_WAITED;
+	}
+}
+
+SEC("tp_btf/uffd_fault_end")
+int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg,
+	     unsigned int why)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct ev_slot *s = slot_of(task, false);
+
+	if (went_on(s, task))
+		return 0;
+	if (s && waited_before(s)) {
+		s->word = EV_IDLE;
+		return 0;
+	}
+	/*
+	 * Usually the waker has counted it; with PREEMPT_RT its program may have been skipped, and the slot still
+	 * waits.
+	 */
+	if (why == UFFD_END_WOKEN && (!s || s->word == EV_IDLE))
+		return 0;
+	s = ending_slot(s, task, uwq_of_msg(msg));
+	if (s)
+		fault_ended(s, end_of(why), has_slept(s, task));
+	return 0;
+}
+
+SEC("tp_btf/uffd_fault_woken")
+int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg,
+	     struct task_struct *task)
+{
+	struct ev_stats *st = own_stats();
+	struct ev_slot *s;
+
+	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
+	if (s && st)
+		woken(st, s, task, uffd->released);
+	return 0;
+}
+
 /* ---- ioctls that fail ---- */
 
 SEC("tp_btf/uffd_range_op")
 int BPF_PROG(range_op, struct userfaultfd_ctx *uffd, unsigned int nr, unsigned long start, unsigned long len,
-	     unsigned long mode, long result)
+	     unsigned long src, unsigned long mode, long result)
 {
 	/* If a part was done, the caller gets EAGAIN. */
 	if (result < 0 || (unsigned long)result < len)
 		op_fails(uffd, nr, result < 0 ? result : -EAGAIN);
-	return 0;
-}
-
-SEC("tp_btf/uffd_register")
-int BPF_PROG(registers, struct userfaultfd_ctx *uffd, unsigned long start, unsigned long len, unsigned long mode,
-	     int result)
-{
-	if (result < 0)
-		op_fails(uffd, _UFFDIO_REGISTER, result);
-	return 0;
-}
-
-SEC("tp_btf/uffd_unregister")
-int BPF_PROG(unregisters, struct userfaultfd_ctx *uffd, unsigned long start, unsigned long len, int result)
-{
-	if (result < 0)
-		op_fails(uffd, _UFFDIO_UNREGISTER, result);
 	return 0;
 }
 
@@ -150,7 +133,7 @@ int BPF_PROG(unregisters, struct userfaultfd_ctx *uffd, unsigned long start, uns
  * be seen, too.
  */
 SEC("tp_btf/uffd_fault_begin")
-int BPF_PROG(begins, struct userfaultfd_ctx *uffd, struct vm_fault *vmf, const struct uffd_msg *msg)
+int BPF_PROG(begins, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg)
 {
 	fault_queued(bpf_get_current_task_btf(), uffd, flags_of(msg), address_of(msg));
 	return 0;

@@ -6,6 +6,7 @@
 #include "lib/drive/action.h"
 #include "lib/drive/governs.h"
 #include "lib/drive/register_warn.h"
+#include "lib/kernel/own_memory.h"
 #include "lib/kernel/uffd.h"
 
 /* Data that only register keeps with an action. */
@@ -25,12 +26,10 @@ static struct registering *registering(const struct action *a)
 
 static const char *impossible_guest_memfd(uint64_t modes)
 {
-	uint64_t has = uffd_kernel_features();
-
 	if (modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP))
 		return "guest_memfd can't be registered for wp or rwp: a guest does not use the process's page table";
-	if ((modes & UFFDCTL_MODE_MISSING && !(has & UFFD_FEATURE_MISSING_GUEST_MEMFD)) ||
-	    (modes & UFFDCTL_MODE_MINOR && !(has & UFFD_FEATURE_MINOR_GUEST_MEMFD)))
+	/* No feature bit tells. */
+	if (own_guest_memfd_registers(modes) == 0)
 		return "this kernel has no userfaultfd for guest_memfd (a kernel with the patches of kernel-patches/ has it)";
 	return NULL;
 }
@@ -65,7 +64,7 @@ static const char *refused(const struct uffdctl_handle *h, uint64_t modes, const
 	if (v->memory == UFFDCTL_MEMORY_UNKNOWN)
 		return "this kernel does not support the mode on this memory (without BPF its kind is not known)";
 	if (v->memory == UFFDCTL_MEMORY_GUEST_MEMFD)
-		return "this guest_memfd was not created as shared with the host (GUEST_MEMFD_FLAG_INIT_SHARED)";
+		return "this guest_memfd was not created as shared with the host (GUEST_MEMFD_FLAG_INIT_SHARED), or this kernel has no userfaultfd for guest_memfd";
 	return "this kernel or userfaultfd does not support the mode on this memory";
 }
 

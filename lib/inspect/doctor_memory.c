@@ -67,8 +67,6 @@ static struct finding not_made(struct uffdctl_doctor *d, enum own_kind kind, int
 	return found_unknown(err == -EACCES || err == -EPERM ? UFFDCTL_LAYER_FILE : UFFDCTL_LAYER_KERNEL, text);
 }
 
-#define GUEST_MEMFD_FEATURES ((uint64_t)(UFFD_FEATURE_MISSING_GUEST_MEMFD | UFFD_FEATURE_MINOR_GUEST_MEMFD))
-
 static struct finding try_mode(struct uffdctl_doctor *d, enum own_kind kind, uint64_t mode)
 {
 	_cleanup_close_ int uffd = -1;
@@ -80,10 +78,6 @@ static struct finding try_mode(struct uffdctl_doctor *d, enum own_kind kind, uin
 		return found_unknown(UFFDCTL_LAYER_SECCOMP, "a seccomp filter kills whoever makes such memory");
 	if (r < 0)
 		return found_unknown(0, "there is no way to a userfaultfd to try it with");
-	/* No virtual machine is made in vain. */
-	if (kind == OWN_GUEST_MEMFD && !(d->features & GUEST_MEMFD_FEATURES))
-		return found_no(UFFDCTL_LAYER_KERNEL,
-				"this kernel has no userfaultfd for guest_memfd (see kernel-patches/)", NULL);
 	r = own_memory_open(kind, 0, &m);
 	if (r < 0)
 		return not_made(d, kind, r);

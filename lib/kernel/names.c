@@ -38,8 +38,6 @@ static const char *const feature_names[] = {
 	"move",
 	"rwp",
 	"rwp_async",
-	"missing_guest_memfd",
-	"minor_guest_memfd",
 };
 
 static const char *const ioctl_names[] = {

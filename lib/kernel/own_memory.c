@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "lib/kernel/hugepages.h"
 #include "lib/kernel/own_memory.h"
+#include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
 static const char *const names[] = {
@@ -170,4 +171,23 @@ void own_memory_close(struct own_memory *m)
 {
 	munmap(m->start, m->len);
 	cleanup_close(&m->fd);
+}
+
+int own_guest_memfd_registers(uint64_t modes)
+{
+	_cleanup_close_ int uffd = -1;
+	struct own_memory m;
+	int r = uffd_create(&uffd);
+
+	if (r >= 0)
+		r = uffd_handshake(uffd, 0, NULL);
+	if (r >= 0)
+		r = own_memory_open(OWN_GUEST_MEMFD, 0, &m);
+	if (r < 0)
+		return r;
+	r = uffd_register(uffd, (struct uffdctl_range){ (uintptr_t)m.start, (uintptr_t)m.start + m.len }, modes, NULL);
+	own_memory_close(&m);
+	if (r == -EINVAL)
+		return 0;
+	return r < 0 ? r : 1;
 }

@@ -46,6 +46,9 @@ struct own_memory {
 int own_memory_open(enum own_kind kind, uint64_t page_size, struct own_memory *ret);
 void own_memory_close(struct own_memory *m);
 
+/* Can a guest_memfd be registered on this kernel, as one of ours can? 0: no; -errno: that can't be tried here. */
+int own_guest_memfd_registers(uint64_t modes);
+
 /* "anon", "shmem", … */
 const char *own_kind_name(enum own_kind kind);
 

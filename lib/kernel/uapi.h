@@ -24,11 +24,6 @@
 #define UFFD_FEATURE_RWP (1 << 17)
 #define UFFD_FEATURE_RWP_ASYNC (1 << 18)
 #endif
-/* kernel-patches/ */
-#ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD
-#define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
-#define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
-#endif
 /* Linux 6.6 */
 #ifndef UFFDIO_POISON
 struct uffdio_poison {

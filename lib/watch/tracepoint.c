@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* The backend tracepoint: programs on the tracepoints of userfaultfd, which kernel-patches/ adds. */
 #include <errno.h>
+#include <unistd.h>
 
 #include "lib/kernel/iter.h"
 #include "lib/watch/watch.h"
 
 #include "watch_tracepoint.lskel.h"
+
+/* The first version of the patches: its events have other names and arguments. */
+static bool has_first_version(void)
+{
+	return access("/sys/kernel/tracing/events/userfaultfd/uffd_msg_read", F_OK) == 0 ||
+	       access("/sys/kernel/debug/tracing/events/userfaultfd/uffd_msg_read", F_OK) == 0;
+}
 
 static int probe(struct uffdctl_watch *w, const char **why)
 {
@@ -14,7 +22,11 @@ static int probe(struct uffdctl_watch *w, const char **why)
 
 	/* The iterators could be loaded, so there is BTF: only the tracepoints are missing. */
 	if (r == -ENOENT && iter_get(w->u, &it) >= 0)
-		*why = "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, kprobe and sched do not need them)";
+		*why = has_first_version()
+			       ? "the kernel has the userfaultfd tracepoints of the first version of "
+				 "kernel-patches/: apply the present version, or use fentry, kprobe or sched"
+			       : "the kernel has no userfaultfd tracepoints (see kernel-patches/; fentry, "
+				 "kprobe and sched do not need them)";
 	return r;
 }
 

@@ -47,7 +47,7 @@ WORDS = {"fentry": {"BEGINS": "kfunc", "ENDS": "kretfunc", "REASON": "args->reas
          "tracepoint": {"BEGINS:handle_userfault": "tracepoint:userfaultfd:uffd_fault_begin",
                         "ENDS:handle_userfault": "tracepoint:userfaultfd:uffd_fault_end",
                         "BEGINS:userfaultfd_wake_function": "tracepoint:userfaultfd:uffd_fault_woken",
-                        "ENDS:userfaultfd_read_iter /retval > 0/": "tracepoint:userfaultfd:uffd_msg_read",
+                        "ENDS:userfaultfd_read_iter /retval > 0/": "tracepoint:userfaultfd:uffd_fault_read",
                         "REASON": "args->reason", "ADDRESS": "args->real_address"}}
 
 

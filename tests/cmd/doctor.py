@@ -397,7 +397,7 @@ def doctor_memory(name):
     with hugepages(16 if kind == "hugetlb" else 0), Target() as t:
         with Target() as other:
             known = supported(other)
-        t.userfaultfd([f for f in [*FEATURES, "rwp", "missing_guest_memfd", "minor_guest_memfd"] if f in known])
+        t.userfaultfd([f for f in [*FEATURES, "rwp"] if f in known])
         found = ask(Place())[1]
         for mode in MODES:
             c = found.get(f"{mode}-{name}") or found[mode]

@@ -44,10 +44,6 @@ struct kvm_create_guest_memfd {
 #define GUEST_MEMFD_FLAG_MMAP (1ULL << 0)
 #define GUEST_MEMFD_FLAG_INIT_SHARED (1ULL << 1)
 #endif
-#ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD /* kernel-patches/7.3 */
-#define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
-#define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
-#endif
 
 #define PAGE 4096UL
 #define NR_WORDS (PAGE / sizeof(uint64_t))
@@ -132,8 +128,7 @@ static void unlock_pages(unsigned long first, unsigned long end)
 
 static int open_uffd(const char *mapping)
 {
-	struct uffdio_api api = { .api = UFFD_API,
-				  .features = UFFD_FEATURE_MISSING_GUEST_MEMFD | UFFD_FEATURE_MINOR_GUEST_MEMFD };
+	struct uffdio_api api = { .api = UFFD_API };
 	struct uffdio_register reg = { .range = { (uintptr_t)mapping, SIZE },
 				       .mode = UFFDIO_REGISTER_MODE_MISSING | UFFDIO_REGISTER_MODE_MINOR };
 	int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);

@@ -45,9 +45,7 @@ TEST("names-features")
 	STR(uffdctl_feature_name(0), "pagefault_flag_wp");
 	STR(uffdctl_feature_name(10), "minor_shmem");
 	STR(uffdctl_feature_name(18), "rwp_async");
-	STR(uffdctl_feature_name(19), "missing_guest_memfd");
-	STR(uffdctl_feature_name(20), "minor_guest_memfd");
-	STR(uffdctl_feature_name(21), NULL);
+	STR(uffdctl_feature_name(19), NULL);
 	STR(uffdctl_feature_name(31), NULL);
 	NUM(UFFD_FEATURE_MINOR_SHMEM, 1 << 10);
 }

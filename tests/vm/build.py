@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Kernels of our own: Debian's source of a version, with kernel-patches/ or without, by the small configuration.
 
-A name is VERSION-patched or VERSION-plain, and +FRAGMENT adds the file kernel/FRAGMENT to the configuration:
-7.3-patched, 7.3-plain, 7.3-patched+kasan. What is built is kept in the cache, by a hash of all that it is made from:
-bzImage, config, and selftests/, the kernel's own tests of what is patched.
+A name is VERSION-patched (all series of the version), VERSION-plain (none) or VERSION-SERIES (that one alone), and
++FRAGMENT adds the file kernel/FRAGMENT to the configuration: 7.3-patched, 7.3-plain, 7.3-move, 7.3-patched+kasan.
+What is built is kept in the cache, by a hash of all that it is made from: bzImage, config, and selftests/, the
+kernel's own tests of what is patched.
 """
 import glob
 import hashlib
@@ -18,7 +19,9 @@ import debian
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TREE = os.path.dirname(os.path.dirname(HERE))
-NAME = re.compile(r"(\d+\.\d+)-(patched|plain)(?:\+(\w+))?")
+# The series of a version, in the order in which they are applied.
+SERIES = ("tracepoints", "move", "guest_memfd")
+NAME = re.compile(rf"(\d+\.\d+)-(patched|plain|{'|'.join(SERIES)})(?:\+(\w+))?")
 NEEDS = ["flex", "bison", "bc", "pahole", "patch", "gcc", "make"]  # programs, packages alike
 HINT = "libelf-dev and libssl-dev are needed too; make check-vm installs all of it"
 # In tools/testing/selftests: the folder, the program.
@@ -31,8 +34,8 @@ def is_built(name):
 
 def names():
     """What kernel-patches/ has series for, and the same kernels plain."""
-    versions = sorted(os.path.basename(os.path.dirname(p)) for p in glob.glob(f"{TREE}/kernel-patches/*/0001-*.patch"))
-    return [f"{v}-{kind}" for v in dict.fromkeys(versions) for kind in ("patched", "plain")]
+    versions = sorted({p.split("/")[-3] for p in glob.glob(f"{TREE}/kernel-patches/[0-9]*/*/0001-*.patch")})
+    return [f"{v}-{kind}" for v in versions for kind in ("patched", "plain")]
 
 
 def _say(name, text):
@@ -44,9 +47,10 @@ def _read(path):
         return f.read()
 
 
-def _patches(version):
-    """The series, without its cover letter."""
-    found = sorted(glob.glob(f"{TREE}/kernel-patches/{version}/*.patch"))
+def _patches(version, kind):
+    """Those of a kind, in order, without the cover letters."""
+    series = {"patched": SERIES, "plain": ()}.get(kind, (kind,))
+    found = [p for s in series for p in sorted(glob.glob(f"{TREE}/kernel-patches/{version}/{s}/*.patch"))]
     return [p for p in found if not os.path.basename(p).startswith("0000")]
 
 
@@ -57,9 +61,9 @@ def _ingredients(name):
     for c in configs:
         if not os.path.exists(c):
             raise SystemExit(f"vm.py: {name}: there is no {os.path.relpath(c)}")
-    patches = _patches(version) if kind == "patched" else []
-    if kind == "patched" and not patches:
-        raise SystemExit(f"vm.py: {name}: kernel-patches/ has no series for {version}")
+    patches = _patches(version, kind)
+    if kind != "plain" and not patches:
+        raise SystemExit(f"vm.py: {name}: kernel-patches/ has no such series for {version}")
     return version, patches, configs
 
 

@@ -68,7 +68,7 @@ def through(target, thread):
 def story():
     target = Target(timeout=60)
     target.comm(name="vmm")
-    fd = target.userfaultfd(["missing_guest_memfd", "minor_guest_memfd"])
+    fd = target.userfaultfd([])
     memory = target.memory("guest_memfd", SIZE)
     pid, start = target.pid, memory["start"]
     at = {n: f"{start + n * PAGE:x}+{PAGE // 1024}K" for n in (FIRST, SECOND)}

@@ -20,7 +20,6 @@ KERNEL = os.environ.get("UFFDCTL_TEST_KERNEL", "")
 MEMORY = {"anonymous": ("anon", PAGE), "shmem": ("memfd", PAGE), "hugetlbfs": ("hugetlb", HUGE),
           "guest_memfd": ("guest_memfd", PAGE)}
 FLAGS = {"minor": "ui", "missing": "um", "wp": "uw", "rwp": "ur"}
-GUEST_MEMFD = ["missing_guest_memfd", "minor_guest_memfd"]
 
 
 def rung(fn, name=None):
@@ -59,7 +58,7 @@ def memory(name, pages=2, populate=True, mode="minor"):
     kind, page = MEMORY[name]
     with hugepages(pages if kind == "hugetlb" else 0), Target() as t:
         # rwp and wp exclude each other only on a range, but rwp needs to be asked for.
-        wanted = FEATURES + GUEST_MEMFD + (["rwp"] if mode == "rwp" else [])
+        wanted = FEATURES + (["rwp"] if mode == "rwp" else [])
         with Target() as other:
             known = other.uffd()["supported"]
         t.userfaultfd([f for f in wanted if f in known])

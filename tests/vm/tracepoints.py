@@ -12,6 +12,8 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
+import threading
 
 sys.path[0] += "/.."
 from harness import Target, TargetError, eq, fdinfo, fewer, main, ok, skip, test, wait_until
@@ -22,22 +24,41 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 PIDFD_GETFD = 438
 USERFAULTFD = 323
 
-# What is promised to those who read the events through perf or ftrace.
+# The fields of each event, in this order.
+FAULT = ["ino", "address", "real_address", "reason"]
+EVENT = ["ino", "event", "start", "len", "to"]
 FIELDS = {
-    "uffd_fault_begin": ["ctx", "address", "real_address", "reason", "flags", "features"],
-    "uffd_fault_end": ["ctx", "address", "reason", "why"],
-    "uffd_msg_read": ["ctx", "address", "len", "event", "reason", "waiter"],
-    "uffd_fault_woken": ["ctx", "address", "len", "event", "reason", "waiter"],
-    "uffd_wake": ["ctx", "start", "len", "nr_woken"],
-    "uffd_range_op": ["ctx", "start", "len", "mode", "result", "nr"],
-    "uffd_register": ["ctx", "start", "len", "mode", "result"],
-    "uffd_unregister": ["ctx", "start", "len", "result"],
+    "uffd_fault_begin": [*FAULT, "flags", "features"],
+    "uffd_fault_read": [*FAULT, "waiter"],
+    "uffd_fault_woken": [*FAULT, "waiter"],
+    "uffd_fault_end": [*FAULT, "why"],
+    "uffd_event_begin": EVENT,
+    "uffd_event_read": [*EVENT, "waiter"],
+    "uffd_event_end": ["ino", "event", "why"],
+    "uffd_wake": ["ino", "start", "len", "nr_woken"],
+    "uffd_range_op": ["ino", "start", "len", "src", "mode", "result", "nr"],
+    "uffd_set_mode": ["ino", "enable", "disable", "result"],
 }
+# The values that are printed by name, by event and field: include/linux/mm_types.h, include/uapi/linux/userfaultfd.h
+# and include/linux/userfaultfd_k.h.
+FAULT_FLAGS = ("WRITE", "MKWRITE", "ALLOW_RETRY", "RETRY_NOWAIT", "KILLABLE", "TRIED", "USER", "REMOTE", "INSTRUCTION",
+               "INTERRUPTIBLE", "UNSHARE", "ORIG_PTE_VALID", "VMA_LOCK")
+REASONS = {0: "MISSING", 2: "WP", 4: "MINOR", 8: "RWP"}
+EVENTS = {0x13: "FORK", 0x14: "REMAP", 0x15: "REMOVE", 0x16: "UNMAP"}
+ENDS = dict(enumerate(("WOKEN", "RELEASED", "SIGNAL", "SPURIOUS", "NOT_WAITED")))
 # The ioctls on ranges by number, and how long what they read and write is.
-WAKE, COPY, ZEROPAGE, MOVE, WRITEPROTECT, CONTINUE, POISON, RWPROTECT = range(2, 10)
-SIZES = {WAKE: 16, COPY: 40, ZEROPAGE: 32, MOVE: 40, WRITEPROTECT: 24, CONTINUE: 32, POISON: 32, RWPROTECT: 24}
-NAMES = dict(enumerate(("WAKE", "COPY", "ZEROPAGE", "MOVE", "WRITEPROTECT", "CONTINUE", "POISON", "RWPROTECT"), WAKE))
-FEATURE_RWP = 1 << 17
+REGISTER, UNREGISTER, WAKE, COPY, ZEROPAGE, MOVE, WRITEPROTECT, CONTINUE, POISON, RWPROTECT, SET_MODE = range(11)
+SIZES = {REGISTER: 32, UNREGISTER: 16, WAKE: 16, COPY: 40, ZEROPAGE: 32, MOVE: 40, WRITEPROTECT: 24, CONTINUE: 32, POISON: 32, RWPROTECT: 24, SET_MODE: 16}
+NAMES = dict(enumerate(("REGISTER", "UNREGISTER", "WAKE", "COPY", "ZEROPAGE", "MOVE", "WRITEPROTECT", "CONTINUE", "POISON",
+                        "RWPROTECT")))
+VALUES = {
+    **{name: {"reason": REASONS} for name in FIELDS if name.startswith("uffd_fault")},
+    **{name: {"event": EVENTS} for name in FIELDS if name.startswith("uffd_event")},
+    "uffd_range_op": {"nr": NAMES},
+}
+VALUES["uffd_fault_begin"]["flags"] = {1 << i: name for i, name in enumerate(FAULT_FLAGS)}
+VALUES["uffd_fault_end"]["why"] = VALUES["uffd_event_end"]["why"] = ENDS
+FEATURE_RWP, FEATURE_RWP_ASYNC = 1 << 17, 1 << 18
 MAPPINGS = []  # else they are unmapped when nothing refers to them
 
 
@@ -65,7 +86,7 @@ class Event:
         for word in m["fields"].split():
             key, value = word.split("=", 1)
             number = re.fullmatch(r"-?\d+|0x[0-9a-f]+", value)
-            setattr(self, key, int(value, 0) if number and key != "ctx" else value)
+            setattr(self, key, int(value, 0) if number else value)
 
     def __repr__(self):
         return "\n" + self.line
@@ -104,6 +125,11 @@ class Tracing:
         found = [Event(line) for line in lines if line and not line.startswith("#")]
         return [e for e in found if not names or e.name in names]
 
+    def wait_for(self, name):
+        """What was traced since the last call of events(), once this is in it. Nothing may be traced beside it: what
+        comes between reading and emptying the trace would be lost."""
+        return wait_until(lambda: f" {name}: " in read(f"{self.folder}/trace") and self.events(), name)
+
 
 def names(events):
     return [e.name for e in events]
@@ -128,7 +154,7 @@ def borrow(t, fd):
 
 def op(fd, nr, *args):
     """A range ioctl; its errno (0: none), and what it wrote at its end."""
-    direction = 2 if nr == WAKE else 3
+    direction = 2 if nr in (UNREGISTER, WAKE) else 1 if nr == SET_MODE else 3
     data = bytearray(struct.pack(f"{len(args)}Q", *args).ljust(SIZES[nr], b"\0"))
     error = 0
     try:
@@ -181,14 +207,46 @@ def joined(t, thread):
 
 # ---- tests ----
 
+def has_rwp():
+    """Linux 7.3 has it, and with it UFFDIO_SET_MODE."""
+    fd, known = handshake(0)
+    os.close(fd)
+    return known & FEATURE_RWP
+
+
+def ino_of(pid, fd):
+    """As fdinfo shows it."""
+    return int(re.search(r"^ino:\t(\d+)$", read(f"/proc/{pid}/fdinfo/{fd}"), re.M)[1])
+
+
 @test
 def tracepoints_fields():
-    """The format of each event is what is promised, in this order."""
+    """The format of each event has these fields, in this order."""
     Tracing()
-    for name, fields in FIELDS.items():
+    expected = {n: f for n, f in FIELDS.items() if n != "uffd_set_mode" or has_rwp()}
+    for name, fields in expected.items():
         found = re.findall(r"^\tfield:.*?(\w+);", read(f"{TRACING}/events/userfaultfd/{name}/format"), re.M)
         eq([f for f in found if not f.startswith("common_")], fields, name)
-    eq(sorted(n for n in os.listdir(f"{TRACING}/events/userfaultfd") if n.startswith("uffd_")), sorted(FIELDS))
+    eq(sorted(n for n in os.listdir(f"{TRACING}/events/userfaultfd") if n.startswith("uffd_")), sorted(expected))
+
+
+@test
+def tracepoints_values():
+    """Programs that print the events know each flag and each value: the format has numbers, and no names of an enum."""
+    Tracing()
+    rwp = has_rwp()
+    for name, fields in VALUES.items():
+        text = read(f"{TRACING}/events/userfaultfd/{name}/format")
+        printed = text[text.index("print fmt:"):]
+        for field, values in fields.items():
+            found = re.search(rf"__print_(?:symbolic|flags)\(REC->{field}, ?(.*?\}})\)", printed)
+            ok(found, f"{name}: {field} is not printed by name: {printed}")
+            pairs = re.findall(r"\{ ?(.+?), ?\"(\w+)\" ?\}", found[1])
+            for number, _ in pairs:
+                ok(re.fullmatch(r"[\dx()< a-fA-F]+", number), f"{name}: {field}: {number} is no number")
+            # A sum of digits, brackets and shifts, as was just seen.
+            eq({eval(number): text for number, text in pairs},
+               {v: n for v, n in values.items() if rwp or not n.startswith("RWP")}, f"{name}: {field}")
 
 
 @test
@@ -202,42 +260,63 @@ def tracepoints_resolved():
         t.read_msg(uffd=fd)
         eq(op(ours, CONTINUE, addr, PAGE, 0), (0, PAGE), "UFFDIO_CONTINUE")
         joined(t, thread)
-        events = wait_until(lambda: "uffd_fault_end" in read(f"{trace.folder}/trace") and trace.events(), "the end")
+        events = trace.wait_for("uffd_fault_end")
         os.close(ours)
 
-        eq(len({e.ctx for e in events}), 1, "ctx of all events")
+        eq({e.ino for e in events}, {ino_of(t.pid, fd)}, "ino of all events")
         eq(names(e for e in events if e.tid == tid), ["uffd_fault_begin", "uffd_fault_end"], "the thread's")
-        eq(names(e for e in events if e.tid == t.pid), ["uffd_register", "uffd_msg_read"], "the reader's")
+        eq(names(e for e in events if e.tid == t.pid), ["uffd_range_op", "uffd_fault_read"], "the reader's")
         eq(names(e for e in events if e.tid == os.getpid()), ["uffd_fault_woken", "uffd_wake", "uffd_range_op"], "ours")
-        eq(names(events)[:4], ["uffd_register", "uffd_fault_begin", "uffd_msg_read", "uffd_fault_woken"], "order")
+        eq(names(events)[:4], ["uffd_range_op", "uffd_fault_begin", "uffd_fault_read", "uffd_fault_woken"], "order")
 
+        for name in ("uffd_fault_begin", "uffd_fault_read", "uffd_fault_woken", "uffd_fault_end"):
+            e = one(events, name)
+            eq((e.address, e.real_address, e.reason), (addr, addr + 0x128, "MINOR"), name)
+            eq(getattr(e, "waiter", tid), tid, name)
         begin = one(events, "uffd_fault_begin")
-        eq((begin.address, begin.real_address, begin.reason), (addr, addr + 0x128, "MINOR"), "begin")
         eq(begin.features, fdinfo(t.pid, fd)["features"], "features")
         ok({"WRITE", "USER", "ALLOW_RETRY"} <= set(begin.flags.split("|")), begin.flags)
-        for name in ("uffd_msg_read", "uffd_fault_woken"):
-            e = one(events, name)
-            eq((e.event, e.address, e.reason, e.waiter), ("PAGEFAULT", addr, "MINOR", tid), name)
         e = one(events, "uffd_wake")
         eq((e.start, e.len, e.nr_woken), (addr, PAGE, 1), "wake")
-        e = one(events, "uffd_range_op")
-        eq((e.nr, e.start, e.len, e.mode, e.result), ("CONTINUE", addr, PAGE, 0, PAGE), "range_op")
-        e = one(events, "uffd_fault_end")
-        eq((e.address, e.reason, e.why), (addr, "MINOR", "RESOLVED"), "end")
+        e = events[-1] if events[-1].name == "uffd_range_op" else events[-2]
+        eq((e.nr, e.start, e.len, e.src, e.mode, e.result), ("CONTINUE", addr, PAGE, 0, 0, PAGE), "range_op")
+        eq(one(events, "uffd_fault_end").why, "WOKEN", "end")
 
 
 @test
 def tracepoints_exact_address():
-    """address is masked in begin; after it, the message's, which need not be."""
+    """The addresses of an event do not depend on the one that the message has."""
     with Target() as t, Tracing() as trace:
         fd, start = minor(t, features=["exact_address"])
         thread, _tid = blocked(t, fd, start + 0x128)
+        eq(t.read_msg(uffd=fd)["addr"], hex(start + 0x128), "the message's")
         t.continue_(uffd=fd, addr=hex(start), len=PAGE)
         joined(t, thread)
-        events = trace.events()
-        begin = one(events, "uffd_fault_begin")
-        eq((begin.address, begin.real_address), (start, start + 0x128), "begin")
-        eq(one(events, "uffd_fault_end").address, start + 0x128, "end")
+        events = [e for e in trace.events() if e.name.startswith("uffd_fault_")]
+        eq(len(events), 4, "events")
+        eq({(e.address, e.real_address) for e in events}, {(start, start + 0x128)}, "addresses")
+
+
+@test
+def tracepoints_ino():
+    """Events tell one userfaultfd from another by what fdinfo has; a child's has its own."""
+    with Target() as t, Tracing() as trace:
+        fds = [t.userfaultfd(["event_fork"]), t.userfaultfd([])]
+        inos = [ino_of(t.pid, fd) for fd in fds]
+        ok(inos[0] != inos[1], f"{inos}")
+        m = t.memory(size=PAGE)
+        t.register(uffd=fds[0], id=m["id"], mode=["missing"])
+        for fd in fds:
+            t.wake(uffd=fd, addr=m["addr"], len=PAGE)
+        eq([e.ino for e in trace.events("uffd_range_op")], [inos[0], *inos], "ino")
+        forking = t.fork(async_=True)
+        msg = wait_until(lambda: t.read_msg(uffd=fds[0]), "the message")
+        joined(t, forking["thread"])
+        child = ino_of(t.pid, msg["fd"])
+        ok(child not in inos, f"{child} of the child's, {inos}")
+        trace.events()
+        t.wake(uffd=msg["fd"], addr=m["addr"], len=PAGE)
+        eq({e.ino for e in trace.events()}, {child}, "ino of the child's")
 
 
 @test
@@ -281,7 +360,7 @@ def tracepoints_released():
         joined(t, first)
         joined(t, second)
         events = trace.events()
-        eq({e.tid: e.why for e in events if e.name == "uffd_fault_end"}, {tid: "RESOLVED", other: "RELEASED"}, "why")
+        eq({e.tid: e.why for e in events if e.name == "uffd_fault_end"}, {tid: "WOKEN", other: "RELEASED"}, "why")
         eq({e.waiter for e in events if e.name == "uffd_fault_woken"}, {tid, other}, "woken")
         eq([(e.start, e.len, e.nr_woken) for e in events if e.name == "uffd_wake"], [(start, PAGE, 1), (0, 0, 1)])
 
@@ -303,7 +382,35 @@ def tracepoints_signal():
         eq([e.name for e in trace.events() if e.tid == tid], ["uffd_fault_begin", "uffd_fault_end"], "second fault")
         blocked(t, fd, start + PAGE, access="kernel_read")
         t.kill()
-        eq(one(wait_until(lambda: trace.events("uffd_fault_end"), "the end"), "uffd_fault_end").why, "SIGNAL", "killed")
+        eq(one(trace.wait_for("uffd_fault_end"), "uffd_fault_end").why, "SIGNAL", "killed")
+
+
+@test
+def tracepoints_spurious():
+    """A wake-up of another wait is no signal: inotify's read copies while it is in a wait queue of its own."""
+    with tempfile.TemporaryDirectory() as folder, Tracing() as trace:
+        fd = handshake(0)[0]
+        start = mapping(1)
+        register(fd, start, PAGE, 1)
+        notify = LIBC.inotify_init1(os.O_CLOEXEC)
+        ok(notify >= 0 and LIBC.inotify_add_watch(notify, folder.encode(), 0x100) >= 0, "inotify")
+        open(f"{folder}/first", "w").close()
+        reader = threading.Thread(target=LIBC.read, args=(notify, ctypes.c_void_p(start), PAGE))
+        reader.start()
+        waits = lambda: fdinfo(os.getpid(), fd)["total"] == 1 and \
+            read(f"/proc/self/task/{reader.native_id}/stat").rsplit(")", 1)[1].split()[0] == "S"
+        wait_until(waits, "the thread to sleep")
+        trace.events()
+        open(f"{folder}/second", "w").close()
+        events = trace.wait_for("uffd_fault_begin")
+        eq([(e.name, e.tid) for e in events],
+           [(n, reader.native_id) for n in ("uffd_fault_end", "uffd_fault_begin")], "events")
+        eq(events[0].why, "SPURIOUS", "why")
+        op(fd, ZEROPAGE, start, PAGE, 0)
+        reader.join()
+        eq(one(trace.events(), "uffd_fault_end").why, "WOKEN", "then")
+        os.close(notify)
+        os.close(fd)
 
 
 @test(limit=120)
@@ -336,8 +443,8 @@ def tracepoints_not_waited():
         delay.terminate()
         ends = [e.why for e in events if e.name == "uffd_fault_end"]
         ok("NOT_WAITED" in ends, f"none of the faults: {ends}")
-        eq(set(ends) - {"NOT_WAITED", "RESOLVED"}, set(), "other reasons")
-        eq(ends.count("RESOLVED"), names(events).count("uffd_fault_woken"), "woken")
+        eq(set(ends) - {"NOT_WAITED", "WOKEN"}, set(), "other reasons")
+        eq(ends.count("WOKEN"), names(events).count("uffd_fault_woken"), "woken")
 
 
 @test
@@ -357,7 +464,7 @@ def tracepoints_wakes():
         events = trace.events()
         eq(one(events, "uffd_wake").nr_woken, 3)
         eq({e.waiter for e in events if e.name == "uffd_fault_woken"}, {tid for _thread, tid in threads}, "woken")
-        eq([e.why for e in events if e.name == "uffd_fault_end"], ["RESOLVED"] * 3, "ends")
+        eq([e.why for e in events if e.name == "uffd_fault_end"], ["WOKEN"] * 3, "ends")
 
 
 @test(limit=300)
@@ -375,8 +482,8 @@ def tracepoints_storm():
         ends = [e.why for e in events if e.name == "uffd_fault_end"]
         ok(count["uffd_fault_begin"] >= pages / 4, f"a storm: {count}")
         eq(len(ends), count["uffd_fault_begin"], "ends")
-        eq(ends.count("RESOLVED"), count["uffd_fault_woken"], "woken")
-        eq(ends.count("RESOLVED") + ends.count("NOT_WAITED"), len(ends), "other reasons")
+        eq(ends.count("WOKEN"), count["uffd_fault_woken"], "woken")
+        eq(ends.count("WOKEN") + ends.count("NOT_WAITED"), len(ends), "other reasons")
         eq(sum(e.nr_woken for e in events if e.name == "uffd_wake"), count["uffd_fault_woken"], "wakes")
         step = {}  # of each thread's fault
         for e in events:
@@ -386,11 +493,11 @@ def tracepoints_storm():
             elif e.name == "uffd_fault_end":
                 ok(e.why == "NOT_WAITED" or step[e.tid] == "uffd_fault_woken", f"{e} after {step[e.tid]}")
                 step[e.tid] = e.name
-            elif e.name == "uffd_msg_read":
+            elif e.name == "uffd_fault_read":
                 eq(step[e.waiter], "uffd_fault_begin", "before a read")
                 step[e.waiter] = e.name
             elif e.name == "uffd_fault_woken":
-                ok(step[e.waiter] in ("uffd_fault_begin", "uffd_msg_read"), f"{e} after {step[e.waiter]}")
+                ok(step[e.waiter] in ("uffd_fault_begin", "uffd_fault_read"), f"{e} after {step[e.waiter]}")
                 step[e.waiter] = e.name
 
 
@@ -427,14 +534,19 @@ def tracepoints_range_ops():
                 (CONTINUE, (f + 2 * PAGE, PAGE, 0), errno.EFAULT, 0),
                 (WAKE, (a, PAGE), 0, PAGE),
                 (WAKE, (a, PAGE - 1), errno.EINVAL, 0),
-                (RWPROTECT, (a, PAGE, 1), errno.ENOENT, 0)):
+                (RWPROTECT, (a, PAGE, 1), errno.ENOENT, 0),
+                (REGISTER, (a, PAGE, 1 << 10), errno.EINVAL, 0),
+                (UNREGISTER, (f, PAGE), 0, PAGE),
+                (UNREGISTER, (f + 8, PAGE), errno.EINVAL, 0),
+                (REGISTER, (f, PAGE, 5), 0, PAGE)):
             if nr == RWPROTECT and not known & FEATURE_RWP:
                 continue
             eq(op(fd, nr, *args)[0], error, f"ioctl {nr} {args}")
             e = one(trace.events(), "uffd_range_op")
-            length, mode = args[-2:] if nr != WAKE else (args[-1], 0)
-            eq((e.nr, e.start, e.len, e.mode, e.result),
-               (NAMES[nr], args[0], length, mode, done or -error), f"ioctl {nr} {args}")
+            length, mode = args[-2:] if nr not in (WAKE, UNREGISTER) else (args[-1], 0)
+            eq((e.nr, e.start, e.len, e.src, e.mode, e.result),
+               (NAMES[nr], args[0], length, args[1] if nr in (COPY, MOVE) else 0, mode, done or -error),
+               f"ioctl {nr} {args}")
         eq(LIBC.ioctl(fd, 0xC028AA03, 8), -1, "arguments that can't be read")
         eq(names(trace.events()), [], "arguments that can't be read")
         os.close(fd)
@@ -449,31 +561,88 @@ def tracepoints_registered():
         m = t.memory(size=4 * PAGE)
         start = int(m["addr"], 16)
         t.register(uffd=fd, id=m["id"], mode=["missing"])
-        e = one(trace.events(), "uffd_register")
-        eq((e.start, e.len, e.mode, e.result), (start, 4 * PAGE, "MISSING", 0), "register")
+        e = one(trace.events(), "uffd_range_op")
+        eq((e.nr, e.start, e.len, e.mode, e.result), ("REGISTER", start, 4 * PAGE, 1, 4 * PAGE), "register")
         other = t.userfaultfd([])
-        for again in (dict(uffd=other, id=m["id"], mode=["missing", "minor"]),
-                      dict(uffd=fd, addr=hex(start + 8), len=PAGE, mode=["missing", "wp"])):
+        for again, mode in ((dict(uffd=other, id=m["id"], mode=["missing", "minor"]), 5),
+                            (dict(uffd=fd, addr=hex(start + 8), len=PAGE, mode=["missing", "wp"]), 3)):
             try:
                 t.register(**again)
                 raise AssertionError("registered twice")
             except TargetError as error:
-                e = one(trace.events(), "uffd_register")
-                eq((e.start, e.mode, e.result), (int(again.get("addr", m["addr"]), 16),
-                                                 "|".join(again["mode"]).upper(), -error.errno), "refused")
+                e = one(trace.events(), "uffd_range_op")
+                eq((e.nr, e.start, e.mode, e.result), ("REGISTER", int(again.get("addr", m["addr"]), 16), mode, -error.errno),
+                   "refused")
         thread, tid = blocked(t, fd, start)
         trace.events()
         t.unregister(uffd=fd, id=m["id"])
         joined(t, thread)
         events = trace.events()
-        e = one(events, "uffd_unregister")
-        eq((e.start, e.len, e.result), (start, 4 * PAGE, 0), "unregister")
+        e = one(events, "uffd_range_op")
+        eq((e.nr, e.start, e.len, e.result), ("UNREGISTER", start, 4 * PAGE, 4 * PAGE), "unregister")
         eq(one(events, "uffd_wake").nr_woken, 1, "woken")
-        eq([(e.tid, e.why) for e in events if e.name == "uffd_fault_end"], [(tid, "RESOLVED")], "end")
+        eq([(e.tid, e.why) for e in events if e.name == "uffd_fault_end"], [(tid, "WOKEN")], "end")
         try:
             t.unregister(uffd=fd, addr=hex(start + 8), len=PAGE)
         except TargetError as error:
-            eq(one(trace.events(), "uffd_unregister").result, -error.errno, "refused")
+            eq(one(trace.events(), "uffd_range_op").result, -error.errno, "refused")
+
+
+@test
+def tracepoints_unregistered_by_another():
+    """Through another userfaultfd of the same memory: until Linux 7.3 it is done, and wakes the waiters of the first."""
+    with Target() as t, Tracing() as trace:
+        fd, other = t.userfaultfd(["missing_shmem"]), t.userfaultfd([])
+        first, second = ino_of(t.pid, fd), ino_of(t.pid, other)
+        m = t.memory(size=PAGE)
+        t.register(uffd=fd, id=m["id"], mode=["missing"])
+        thread, tid = blocked(t, fd, int(m["addr"], 16))
+        ours = borrow(t, other)
+        trace.events()
+        error = op(ours, UNREGISTER, int(m["addr"], 16), PAGE)[0]
+        os.close(ours)
+        if error:
+            eq(error, errno.EINVAL, "refused")
+            eq([(e.nr, e.ino, e.result) for e in trace.events()], [("UNREGISTER", second, -error)], "events")
+            skip("this kernel refuses to unregister another's range; Linux 6.12 runs this")
+        joined(t, thread)
+        events = trace.events()
+        eq({(e.name, e.ino) for e in events}, {("uffd_range_op", second), ("uffd_wake", first),
+                                               ("uffd_fault_woken", first), ("uffd_fault_end", first)}, "whose they are")
+        e = one(events, "uffd_fault_woken")
+        eq((e.tid, e.waiter), (os.getpid(), tid), "woken")
+        eq(one(events, "uffd_fault_end").why, "WOKEN", "the first is open")
+        eq(one(events, "uffd_wake").nr_woken, 1)
+
+
+@test
+def tracepoints_set_mode():
+    """Threads that wait for what no handler has to resolve any more are woken, and that is no close."""
+    if not has_rwp():
+        skip("this kernel has no rwp, and no UFFDIO_SET_MODE")
+    with Target() as t, Tracing() as trace:
+        fd = t.userfaultfd(["rwp"])
+        m = t.memory("anon", PAGE)
+        t.madvise(id=m["id"], advice="populate_write")
+        t.register(uffd=fd, id=m["id"], mode=["rwp"])
+        t.rwprotect(uffd=fd, id=m["id"], protect=True)
+        thread, tid = blocked(t, fd, int(m["addr"], 16))
+        ours = borrow(t, fd)
+        trace.events()
+        eq(op(ours, SET_MODE, FEATURE_RWP_ASYNC, 0)[0], 0, "UFFDIO_SET_MODE")
+        joined(t, thread)
+        events = trace.events()
+        eq(names(e for e in events if e.tid == os.getpid()), ["uffd_fault_woken", "uffd_wake", "uffd_set_mode"], "ours")
+        e = one(events, "uffd_wake")
+        eq((e.start, e.len, e.nr_woken), (0, 0, 1), "wake")
+        e = one(events, "uffd_set_mode")
+        eq((e.enable, e.disable, e.result), (FEATURE_RWP_ASYNC, 0, 0), "set_mode")
+        e = one(events, "uffd_fault_end")
+        eq((e.tid, e.why), (tid, "WOKEN"), "end")
+        eq(op(ours, SET_MODE, FEATURE_RWP_ASYNC, FEATURE_RWP_ASYNC)[0], errno.EINVAL)
+        e = one(trace.events(), "uffd_set_mode")
+        eq((e.enable, e.disable, e.result), (FEATURE_RWP_ASYNC, FEATURE_RWP_ASYNC, -errno.EINVAL), "refused")
+        os.close(ours)
 
 
 @test
@@ -486,22 +655,27 @@ def tracepoints_messages():
         t.register(uffd=fd, id=m["id"], mode=["missing"])
         t.copy(uffd=fd, id=m["id"], offset=0, len=PAGE)
 
-        def message(thread, event, address, length):
-            trace.events()
+        def message(thread, event, address, length, before=()):
+            """Its begin may be among the events before."""
             t.read_msg(uffd=fd)
             joined(t, thread["thread"])
-            e = one(trace.events(), "uffd_msg_read")
-            eq((e.tid, e.event, e.address, e.len, e.reason, e.waiter), (t.pid, event, address, length, "-", 0), event)
+            events = [e for e in [*before, *trace.events()] if e.name.startswith("uffd_event")]
+            eq(names(events), ["uffd_event_begin", "uffd_event_read", "uffd_event_end"], event)
+            begin, taken, end = events
+            eq({e.event for e in events}, {event}, event)
+            eq({(e.start, e.len, e.to) for e in (begin, taken)}, {(address, length, 0)}, event)
+            eq((taken.tid, taken.waiter, end.tid, end.why), (t.pid, begin.tid, begin.tid, "WOKEN"), event)
+            ok(begin.tid != t.pid, f"{event}: of a thread of its own")
 
         removing = t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
         ours = borrow(t, fd)
         wait_until(lambda: op(ours, ZEROPAGE, start + PAGE, PAGE, 0)[0] == errno.EAGAIN, "the mapping to change")
-        trace.events()
+        before = trace.events()
         eq(op(ours, WRITEPROTECT, start, PAGE, 0)[0], errno.EAGAIN)
         eq(op(ours, ZEROPAGE, start + 2 * PAGE, PAGE, 0), (errno.EAGAIN, -errno.EAGAIN))
         eq([(e.nr, e.start, e.result) for e in trace.events()],
            [("WRITEPROTECT", start, -errno.EAGAIN), ("ZEROPAGE", start + 2 * PAGE, -errno.EAGAIN)], "while it changes")
-        message(removing, "REMOVE", start, PAGE)
+        message(removing, "REMOVE", start, PAGE, before)
         message(t.fork(async_=True), "FORK", 0, 0)
         message(t.munmap(id=m["id"], offset=6 * PAGE, len=2 * PAGE, async_=True), "UNMAP", start + 6 * PAGE, 2 * PAGE)
         t.kill()
@@ -512,16 +686,43 @@ def tracepoints_messages():
 
 @test
 def tracepoints_remap():
-    """The message of mremap has where it moved from."""
+    """The message of mremap has where the mapping was, and where it is."""
     with Target() as t, Tracing() as trace:
         fd = t.userfaultfd(["missing_shmem", "event_remap"])
         m = t.memory(size=2 * PAGE)
         t.register(uffd=fd, id=m["id"], mode=["missing"])
         thread = t.mremap(id=m["id"], new_size=2 * PAGE, move=True, async_=True)
-        t.read_msg(uffd=fd)
+        moved = int(t.read_msg(uffd=fd)["to"], 16)
         joined(t, thread["thread"])
-        e = one(trace.events(), "uffd_msg_read")
-        eq((e.event, e.address, e.len), ("REMAP", int(m["addr"], 16), 2 * PAGE))
+        events = trace.events()
+        for name in ("uffd_event_begin", "uffd_event_read"):
+            e = one(events, name)
+            eq((e.event, e.start, e.len, e.to), ("REMAP", int(m["addr"], 16), 2 * PAGE, moved), name)
+
+
+@test
+def tracepoints_events_end():
+    """A message that nobody reads: its thread goes on at the last close, or is killed."""
+    with Target() as t, Tracing() as trace:
+        m = t.memory(size=2 * PAGE)
+
+        def removing():
+            fd = t.userfaultfd(["missing_shmem", "event_remove"])
+            t.register(uffd=fd, id=m["id"], mode=["missing"])
+            trace.events()
+            thread = t.madvise(id=m["id"], offset=0, len=PAGE, advice="dontneed", async_=True)
+            begin = one(trace.wait_for("uffd_event_begin"), "uffd_event_begin")
+            return fd, thread["thread"], begin.tid
+
+        fd, thread, tid = removing()
+        t.close(fd=fd)
+        joined(t, thread)
+        e = one(trace.events(), "uffd_event_end")
+        eq((e.tid, e.event, e.why), (tid, "REMOVE", "RELEASED"), "closed")
+        _fd, _thread, tid = removing()
+        t.kill()
+        e = one(trace.wait_for("uffd_event_end"), "uffd_event_end")
+        eq((e.tid, e.event, e.why), (tid, "REMOVE", "SIGNAL"), "killed")
 
 
 main()

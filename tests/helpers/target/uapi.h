@@ -61,10 +61,6 @@ struct kvm_create_guest_memfd {
 #define GUEST_MEMFD_FLAG_MMAP (1ULL << 0)
 #define GUEST_MEMFD_FLAG_INIT_SHARED (1ULL << 1)
 #endif
-#ifndef UFFD_FEATURE_MISSING_GUEST_MEMFD
-#define UFFD_FEATURE_MISSING_GUEST_MEMFD (1 << 19)
-#define UFFD_FEATURE_MINOR_GUEST_MEMFD (1 << 20)
-#endif
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE 25
 #endif

@@ -36,8 +36,6 @@ static const struct name_value features[] = {
 	{ "move", UFFD_FEATURE_MOVE },
 	{ "rwp", UFFD_FEATURE_RWP },
 	{ "rwp_async", UFFD_FEATURE_RWP_ASYNC },
-	{ "missing_guest_memfd", UFFD_FEATURE_MISSING_GUEST_MEMFD },
-	{ "minor_guest_memfd", UFFD_FEATURE_MINOR_GUEST_MEMFD },
 };
 
 static int handshake(struct json_object *req, struct json_object *res, int fd)
