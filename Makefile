@@ -28,7 +28,7 @@ LIB_LIBS = $(shell $(PKG_CONFIG) --libs $(LIB_PKGS)) -pthread
 CMD_LIBS = $(shell $(PKG_CONFIG) --libs $(CMD_PKGS)) -lm
 CMD_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIB_PKGS) $(CMD_PKGS) 2>/dev/null)
 
-# What it is built for; with SYSROOT=, from the libraries there.
+# What it is built for. SYSROOT: where the headers of another machine are, if CC is a compiler for that.
 MACHINE := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine)))
 OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
 CFLAGS ?= -O2 -g
@@ -36,10 +36,6 @@ WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvl
 ALL_CFLAGS = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) -fPIC -fvisibility=hidden \
 	     -I. -I$(O) $(CMD_CFLAGS) $(CPPFLAGS) $(CFLAGS) $(SANITIZE)
 ALL_LDFLAGS = -Wl,--as-needed $(LDFLAGS) $(SANITIZE)
-ifdef SYSROOT
-ALL_CFLAGS += --sysroot=$(SYSROOT)
-ALL_LDFLAGS += --sysroot=$(SYSROOT)
-endif
 
 ifeq ($(V),0)
 Q := @
@@ -221,10 +217,11 @@ check-vm: deps
 # For arm64, in $(O)/arm64, with Debian's libraries; kernels of that name run it.
 ARM64 := $(filter %-arm64,$(KERNELS))
 ARM64_DEBS := gcc-aarch64-linux-gnu qemu-system-arm
-arm64:
+arm64: DEBS += $(ARM64_DEBS)
+arm64: deps
 	$(Q)root=$$($(PYTHON) tests/vm/vm.py 6.12-arm64 --root) && \
 	PKG_CONFIG_SYSROOT_DIR=$$root PKG_CONFIG_LIBDIR=$$root/usr/lib/aarch64-linux-gnu/pkgconfig:$$root/usr/share/pkgconfig \
-	$(MAKE) --no-print-directory O=$(O)/arm64 CC=aarch64-linux-gnu-gcc SYSROOT=$$root tests
+	$(MAKE) --no-print-directory O=$(O)/arm64 CC="aarch64-linux-gnu-gcc --sysroot=$$root" SYSROOT=$$root tests
 
 # Fetches and builds what is not in the cache.
 vm-kernels: deps
