@@ -25,7 +25,13 @@ static const char fixed_names[64][3] = {
 
 #define VM_UFFD_MISSING (1 << 9)
 #define VM_UFFD_WP (1 << 12)
-#define VM_PKEYS (UINT64_C(0x1f) << 32) /* not shown: they are in ProtectionKey */
+/* Not shown: keys are in ProtectionKey, and whether arm64's memory tags may be had is nowhere. */
+#define VM_PKEYS (UINT64_C(0x1f) << 32)
+#if defined(__aarch64__)
+#define VM_HIDDEN (VM_PKEYS | UINT64_C(1) << 37)
+#else
+#define VM_HIDDEN VM_PKEYS
+#endif
 
 /* A page of our own, not registered, or registered for one mode. */
 struct probe {
@@ -107,7 +113,7 @@ static void learn_name(struct vmflags *f, uint64_t bit, const char *name)
 
 static int learn(struct iter *it, struct vmflags *ret)
 {
-	struct vmflags f = { .known = VM_PKEYS };
+	struct vmflags f = { .known = VM_HIDDEN };
 	int r;
 
 	memcpy(f.names, fixed_names, sizeof(f.names));

@@ -57,7 +57,7 @@ NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "c
 # These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
 OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "serve_around", "serve_death", "handoff", "doctor",
          "record", "leader")
-ON_ARM64 = ("zap", "serve_inject", "serve_command", "list")
+ON_ARM64 = ("zap", "serve_inject", "serve_command")
 LESS = ("list", "pages", "pending", "register", "protect", "serve")
 
 
