@@ -296,7 +296,10 @@ static int stop_to_put_back(struct inject *in)
 	return r < 0 ? r : stop.event == TRACE_ENDED ? -ESRCH : 0;
 }
 
-/* It decides what becomes of that call at the end of this one, since somebody wants the thread to stop. */
+/*
+ * Where it decides that at the end of a call (ptrace_arm64.c): at the end of one that changes nothing. It decides then,
+ * and not when it is too late, because the thread is asked to stop.
+ */
 static int call_to_put_back(struct inject *in)
 {
 	const uint64_t args[6] = { regs_arg(&in->regs, 0) };

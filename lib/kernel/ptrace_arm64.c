@@ -94,8 +94,8 @@ uint64_t regs_sp(const struct regs *regs)
 	return state_of(regs)->user.sp;
 }
 
-/* Is more there than the head, which says so? arch/arm64/include/uapi/asm/ptrace.h */
-static bool has_more(pid_t tid, unsigned int type, bool (*is_in_use)(const struct user_sve_header *head))
+/* Does the thread use these registers? The head of the set says so: arch/arm64/include/uapi/asm/ptrace.h */
+static bool uses(pid_t tid, unsigned int type, bool (*is_in_use)(const struct user_sve_header *head))
 {
 	struct user_sve_header head = {};
 	size_t len = sizeof(head);
@@ -140,9 +140,10 @@ int64_t regs_result(const struct regs *regs)
 	return (int64_t)state_of(regs)->user.regs[0];
 }
 
+/* Where a call has ended with -EINTR, its first argument is lost. */
 void regs_restart(struct regs *regs)
 {
-	state(regs)->user.regs[0] = (uint64_t)-ERESTARTNOHAND;
+	(void)regs;
 }
 
 /* ---- instructions ---- */
@@ -281,8 +282,7 @@ static int read_vectors(pid_t tid, struct fpsimd_context *ret)
 	struct user_fpsimd_state fp;
 	size_t len = sizeof(fp);
 
-	if (has_more(tid, NT_ARM_SVE, is_sve) || has_more(tid, NT_ARM_SSVE, is_sve) ||
-	    has_more(tid, NT_ARM_ZA, is_larger))
+	if (uses(tid, NT_ARM_SVE, is_sve) || uses(tid, NT_ARM_SSVE, is_sve) || uses(tid, NT_ARM_ZA, is_larger))
 		return -EBUSY;
 	if (trace_get_regs(tid, NT_PRFPREG, &fp, &len) < 0 || len < offsetof(struct user_fpsimd_state, __reserved))
 		return -ENOTSUP;
