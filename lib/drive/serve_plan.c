@@ -10,6 +10,7 @@
 #include "lib/drive/serve_memory.h"
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_store.h"
+#include "lib/inspect/alias.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/log.h"
 
@@ -56,25 +57,25 @@ static int check_segment(struct uffdctl_serve *s, const struct segment *seg, con
 }
 
 /* Threads that fault there would be left waiting, since only one can read the messages. */
-static void warn_unserved(struct uffdctl_serve *s)
+static int warn_unserved(struct uffdctl_serve *s)
 {
 	const struct uffdctl_maps *maps = s->plan.maps;
+	_cleanup_free_ uint64_t *served = calloc(maps->nr + 1, sizeof(*served));
 
+	if (!served)
+		return log_oom(s->h->t->u);
+	for (size_t i = 0; i < s->plan.segs.nr; i++)
+		served[s->plan.segs.segs[i].vma - maps->vmas] += range_len(s->plan.segs.segs[i].range);
 	for (size_t i = 0; i < maps->nr; i++) {
 		const struct uffdctl_vma *v = &maps->vmas[i];
-		uint64_t served = 0;
 
-		if (handle_owner(s->h, v, maps_owner(maps, i)) != OWNER_US)
-			continue;
-		for (size_t k = 0; k < s->plan.segs.nr; k++)
-			if (s->plan.segs.segs[k].vma == v)
-				served += range_len(s->plan.segs.segs[k].range);
-		if (served < range_len(v->range))
+		if (served[i] < range_len(v->range) && handle_owner(s->h, v, maps_owner(maps, i)) == OWNER_US)
 			log_warning(s->h->t->u,
 				    "%d: %" PRIx64 "-%" PRIx64
 				    " is registered on this userfaultfd and not served, at least in part: threads that fault there will wait",
 				    s->h->t->pid, v->range.start, v->range.end);
 	}
+	return 0;
 }
 
 int serve_plan_ranges(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges, struct plan *plan)
@@ -106,23 +107,56 @@ static int refuse_two_images(const struct uffdctl_serve *s, const struct segment
 		    b->spec->text);
 }
 
+struct sharing {
+	struct uffdctl_serve *s;
+	const struct serve_memory *m;
+	const struct serve_part *p;
+};
+
+static int check_two(const struct sharing *sh, const struct serve_part *q)
+{
+	const struct serve_part *p = sh->p;
+
+	if (p->image != q->image)
+		return refuse_two_images(sh->s, &p->part->seg, &q->part->seg);
+	if (vma_is_shared(&p->vma) && vma_is_shared(&q->vma))
+		return 0;
+	return objection(
+		sh->s, &p->part->seg,
+		"a private mapping of pages that another one of the ranges has, too: it is not certain who is to be filled",
+		-EOPNOTSUPP);
+}
+
+/* The parts that show the same pages as sh->p, at these addresses. */
+static int check_alias(const struct uffdctl_vma *other, struct uffdctl_range r, void *arg)
+{
+	const struct sharing *sh = arg;
+	int err = 0;
+
+	(void)other;
+	for (size_t i = memory_next(sh->m, r.start);
+	     err >= 0 && i < sh->m->nr && sh->m->parts[i]->part->seg.range.start < r.end; i++)
+		err = check_two(sh, sh->m->parts[i]);
+	return err;
+}
+
 static int check_shared_pages(struct uffdctl_serve *s, const struct serve_memory *m)
 {
-	for (size_t i = 0; i < m->nr; i++)
-		for (size_t k = 0; m->parts[i]->vma.inode && k < i; k++) {
-			const struct part *p = m->parts[i]->part, *q = m->parts[k]->part;
+	struct sharing sh = { s, m, NULL };
+	struct alias_index idx;
+	int r = 0;
 
-			if (!parts_share_pages(p, p->seg.range, q))
-				continue;
-			if (m->parts[i]->image != m->parts[k]->image)
-				return refuse_two_images(s, &p->seg, &q->seg);
-			if (!(vma_is_shared(p->seg.vma) && vma_is_shared(q->seg.vma)))
-				return objection(
-					s, &p->seg,
-					"a private mapping of pages that another one of the ranges has, too: it is not certain who is to be filled",
-					-EOPNOTSUPP);
-		}
-	return 0;
+	if (alias_build(s->plan.maps, &idx) < 0)
+		return log_oom(s->h->t->u);
+	for (size_t i = 0; r >= 0 && i < m->nr; i++) {
+		const struct segment *seg = &m->parts[i]->part->seg;
+
+		sh.p = m->parts[i];
+		if (sh.p->vma.inode)
+			r = alias_visit(&idx, maps_at(s->plan.maps, seg->range.start), seg->range, check_alias, &sh);
+	}
+	alias_free(&idx);
+	return r;
 }
 
 static int check_events(struct uffdctl_serve *s, const struct serve_part *p)
@@ -361,7 +395,7 @@ int serve_plan(struct uffdctl_serve *s)
 	if (r >= 0)
 		r = make_memory(s, froms);
 	if (r >= 0)
-		warn_unserved(s);
+		r = warn_unserved(s);
 	if (r >= 0 && s->h->features & UFFD_FEATURE_SIGBUS)
 		log_warning(s->h->t->u,
 			    "%d: fd %d has the feature sigbus: a thread that faults gets SIGBUS, and no message comes",

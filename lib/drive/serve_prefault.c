@@ -34,13 +34,13 @@ struct step_range {
 /* What comes at an address or behind it: pages that are alike. False: nothing. */
 static bool find_step(struct serve_memory *m, uint64_t from, struct step_range *ret)
 {
-	const struct serve_part *p = NULL;
+	const struct serve_part *p;
 	enum serve_state state;
+	size_t i;
 
 	serve_enter(m);
-	for (size_t i = 0; i < m->nr && !p; i++)
-		if (m->parts[i]->part->seg.range.end > from)
-			p = m->parts[i];
+	i = memory_next(m, from);
+	p = i < m->nr ? m->parts[i] : NULL;
 	if (p) {
 		struct uffdctl_range r = p->part->seg.range;
 		uint64_t len = MAX(SERVE_RUN_BYTES, p->vma.page_size);

@@ -69,21 +69,21 @@ int serve_register(struct uffdctl_serve *s, const struct uffdctl_ranges *ranges)
 
 struct unregistering {
 	const struct uffdctl_serve *s;
-	const struct uffdctl_range *ranges;
-	size_t nr;
-	bool grown; /* and what has grown from them */
+	const struct uffdctl_range *ranges; /* by address */
+	size_t nr, next;		    /* the next one: those before it end before the mapping */
+	bool grown;			    /* and what has grown from them */
 };
 
 static int unregister_mapping(const struct maps_line *l, void *arg)
 {
-	const struct unregistering *un = arg;
+	struct unregistering *un = arg;
 
-	for (size_t i = 0; i < un->nr; i++) {
+	while (un->next < un->nr && un->ranges[un->next].end <= l->range.start)
+		un->next++;
+	for (size_t i = un->next; i < un->nr && un->ranges[i].start < l->range.end; i++) {
 		struct uffdctl_range r = range_common(l->range, un->ranges[i]);
 		int err;
 
-		if (r.start >= r.end)
-			continue;
 		if (un->grown)
 			r = grown_range(un->s, r, l->range);
 		err = uffd_unregister(un->s->h->uffd, r);
@@ -95,12 +95,22 @@ static int unregister_mapping(const struct maps_line *l, void *arg)
 	return 0;
 }
 
-/* By mapping: the ioctl does nothing in a range where there also is something that can't be registered. */
-static int unregister_ranges(const struct uffdctl_serve *s, const struct uffdctl_range *ranges, size_t nr)
+static int by_address(const void *a, const void *b)
 {
-	struct unregistering un = { s, ranges, nr, s->serves_grown };
+	const struct uffdctl_range *x = a, *y = b;
+
+	return x->start < y->start ? -1 : x->start > y->start;
+}
+
+/* By mapping: the ioctl does nothing in a range where there also is something that can't be registered. */
+static int unregister_ranges(const struct uffdctl_serve *s, struct uffdctl_range *ranges, size_t nr)
+{
+	struct unregistering un = { s, ranges, nr, 0, s->serves_grown };
 	int fd = openat(s->h->t->procfd, "maps", O_RDONLY | O_CLOEXEC);
-	int r = proc_each_mapping(fd < 0 ? -errno : fd, unregister_mapping, &un);
+	int r;
+
+	qsort(ranges, nr, sizeof(*ranges), by_address);
+	r = proc_each_mapping(fd < 0 ? -errno : fd, unregister_mapping, &un);
 
 	return r == -ENOMEM || r == -ESRCH || r == -ENOENT || uffd_memory_is_gone(s->h->uffd) ? 0 : r;
 }

@@ -4,7 +4,7 @@
 
 #include "lib/drive/serve_store.h"
 
-/* Zeros: each is is SERVE_NEW. */
+/* Zeros: each is SERVE_NEW. */
 struct serve_store *store_new(struct uffdctl_serve *s, const struct uffdctl_vma *shared, uint64_t first, uint64_t end,
 			      uint64_t page_size)
 {
@@ -101,20 +101,24 @@ void store_release(struct serve_store *st, uint64_t offset, uint64_t len, enum s
 	}
 }
 
-struct serve_part *memory_part(const struct serve_memory *m, uint64_t addr)
+size_t memory_next(const struct serve_memory *m, uint64_t addr)
 {
 	size_t from = 0, to = m->nr;
 
 	while (from < to) {
 		size_t mid = from + (to - from) / 2;
-		struct serve_part *p = m->parts[mid];
 
-		if (addr < p->part->seg.range.start)
+		if (addr < m->parts[mid]->part->seg.range.end)
 			to = mid;
-		else if (addr >= p->part->seg.range.end)
-			from = mid + 1;
 		else
-			return p;
+			from = mid + 1;
 	}
-	return NULL;
+	return from;
+}
+
+struct serve_part *memory_part(const struct serve_memory *m, uint64_t addr)
+{
+	size_t i = memory_next(m, addr);
+
+	return i < m->nr && m->parts[i]->part->seg.range.start <= addr ? m->parts[i] : NULL;
 }

@@ -35,6 +35,8 @@ void part_claim(const struct serve_part *p, struct uffdctl_range *range, enum se
 /* BUSY pages from an offset on get another state; those that were removed meanwhile stay so. */
 void store_release(struct serve_store *st, uint64_t offset, uint64_t len, enum serve_state to);
 
+/* The first part that ends behind an address, as an index; m->nr: none. */
+size_t memory_next(const struct serve_memory *m, uint64_t addr);
 /* The part at an address; NULL: none. */
 struct serve_part *memory_part(const struct serve_memory *m, uint64_t addr);
 

@@ -169,6 +169,20 @@ def serve_same_file_twice():
 
 
 @test
+def serve_many_mappings():
+    """As many as a file has pages, alternately read-only: each is found, filled, and unregistered in the end."""
+    nr = 3000
+    with target() as (t, _), image(nr, SEED) as img:
+        many = t.maps_many(n=nr)
+        area = f"{many['addr']}+{nr * PAGE}"
+        run("register", "-q", "-m", "minor,missing", t.pid, area, check=0)
+        with Serve(t.pid, "--from", img.name, "--prefault", "--until-complete", area) as s:
+            eq(s.ended()["done"], nr * PAGE, "filled")
+        eq(t.check(id=many["id_many"], seed=SEED)["differ"], 0, "contents")
+        eq(run("smaps", "-J", t.pid).json()["smaps"], [], "nothing is registered")
+
+
+@test
 def serve_refault_is_not_filled_again():
     """MADV_DONTNEED drops the entry and keeps the data, which the process has changed."""
     with target(size=NR * PAGE, seed=STALE, mode="minor,missing") as (t, m), image(NR) as img, Serve(t.pid, "--from", img.name) as s:
@@ -593,6 +607,24 @@ def serve_moved():
             end = s.stop()
         eq((end["demand"], end["errors"]), (NR * PAGE, 0), f"end: {end}")
         ok(end["events"] >= 1, "events")
+
+
+@test
+def serve_moved_and_left_behind():
+    """MREMAP_DONTUNMAP: what has moved has its contents; what is left stays registered, and who faults there is told of."""
+    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *EVENTS]) as (t, m), image(NR, SEED) as img:
+        with Serve(t.pid, "--from", img.name) as s:
+            joined(t, touch(t, m, len=NR // 2 * PAGE, seed=SEED))
+            new = int(t.mremap(id=m["id"], move=True, keep=True)["addr"], 16)
+            with open(f"/proc/{t.pid}/mem", "rb") as f:
+                for page in (0, NR // 2 - 1):
+                    f.seek(new + page * PAGE)
+                    eq(f.read(PAGE), pattern_page(SEED, page), "where it is now")
+            ths = touch(t, m, len=PAGE, threads=1)
+            contains(s.error(), "not in the ranges that are served")
+            s.stop(1)
+        run("unregister", "-q", t.pid, "all", check=0)
+        joined(t, ths)
 
 
 @test(each={"anon": ("anon",), "shmem": ("memfd",)})

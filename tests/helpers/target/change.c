@@ -33,10 +33,14 @@ static int run_mremap(struct job *j)
 			return -errno;
 		flags |= MREMAP_FIXED;
 	}
+	if (j->keeps)
+		flags |= MREMAP_DONTUNMAP;
 	p = mremap((void *)j->addr, j->len, j->value, flags, to);
 	if (p == MAP_FAILED)
 		return -errno;
 	j->result = (uintptr_t)p;
+	if (j->keeps)
+		return 0;
 	j->map->addr = (uintptr_t)p;
 	j->map->size = j->value;
 	return 0;
@@ -68,6 +72,7 @@ static int cmd_mremap(struct json_object *req, struct json_object *res)
 	if (err)
 		return err;
 	j->arg = arg_bool(req, "move", !has(req, "new_size"));
+	j->keeps = arg_bool(req, "keep", false);
 	j->value = arg_u64(req, "new_size", j->len);
 	err = job_run(req, res, j);
 	if (!err && j->done) {
@@ -171,7 +176,7 @@ const struct command change_commands[] = {
 	{ "churn", cmd_churn, "threads" },
 	{ "fallocate", cmd_fallocate, RANGE "mode" },
 	{ "munmap", cmd_munmap, "id offset len async" },
-	{ "mremap", cmd_mremap, "id new_size move async" },
+	{ "mremap", cmd_mremap, "id new_size move keep async" },
 	{ "mprotect", cmd_mprotect, RANGE "prot async" },
 	{ "madvise", cmd_madvise, RANGE "advice async" },
 	{},

@@ -20,7 +20,7 @@ struct job {
 	uint64_t addr, len, off, page; /* off: of addr in the file */
 	uint64_t stride, seed, value, nr_units, result;
 	void (*access)(struct job *j, char *p);
-	bool verify, tail, random, loop, zap;
+	bool verify, tail, random, loop, zap, keeps;
 	unsigned int delay_us;
 	int arg, pipe[2];
 	unsigned char *buf;

@@ -227,6 +227,7 @@ static int cmd_maps_many(struct json_object *req, struct json_object *res)
 		for (uint64_t i = 1; i < n; i += 2)
 			if (mprotect(p + i * page_size, page_size, PROT_READ))
 				return fail_errno("mprotect");
+		put_hex(res, "addr", (uintptr_t)p);
 		put_int(res, "id_many", map_add((uintptr_t)p, n * page_size, fd, 0, true));
 	}
 	if (big) {
