@@ -179,14 +179,15 @@ check: deps
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)$(PYTHON) tests/harness $(UNIT_TESTS) $(CMD_TESTS) $(REAL_TESTS)
 
-# What waits for the most part, or kills what it runs.
-NOT_ASAN := tests/cmd/stall.py tests/cmd/notices.py tests/cmd/completion.py tests/cmd/zap.py
+# What waits for the most part, or kills what it runs; tests/cmd/view_model draws what view.py looks at in a terminal.
+NOT_ASAN := $(patsubst %,tests/cmd/%.py,stall notices completion zap view doctor)
 
 check-asan: deps
 	$(Q)$(MAKE) --no-print-directory O=$(O)/asan CFLAGS='-O1 -g -fno-omit-frame-pointer' \
 		SANITIZE='-fsanitize=address,undefined -fno-sanitize-recover=undefined' tests
 	$(Q)O=$(O)/asan $(PYTHON) tests/harness $(UNIT_TESTS:$(O)/%=$(O)/asan/%) $(filter-out $(NOT_ASAN),$(CMD_TESTS)) \
-		'tests/cmd/zap.py zap-* inject-unnoticed-* inject-s*'
+		'tests/cmd/zap.py zap-* inject-unnoticed-* inject-s*' \
+		'tests/cmd/view.py view-keys view-layout-60x15 view-hostile-names' 'tests/cmd/doctor.py doctor-proved-root doctor-memory-* doctor-ioctls'
 
 # What has threads that work together. -R: the sanitizer knows only some layouts of memory.
 TSAN_TESTS := serve serve_map serve_around serve_set serve_death serve_listen serve_trial handoff

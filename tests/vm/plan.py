@@ -27,12 +27,11 @@ def counts(*backends):
         "exact", "record", "failed", "kernel", "one-page", "ends", "many", "readers")]
 
 
-WATCH_PATCHED = ["tests/vm/tracepoints.py", *watch("*-tracepoint", "watch-takes-*", "watch-no-*")]
+WATCH_PATCHED = ["tests/vm/tracepoints.py", *watch(*counts("tracepoint"), "watch-takes-*", "watch-no-*")]
 KERNELS_OWN = ["tests/vm/selftests.py", f"{O}/tests/helpers/gmem-stress"]
 # Of doctor, what the kernel says: users, namespaces and filters are the same everywhere.
 SOME = {
-    "doctor": ["doctor-proved-root", "doctor-proved-user", "doctor-proved-container", "doctor-backends-proved-root",
-               "doctor-ways-proved-*", "doctor-memory-*", "doctor-ioctls"],
+    "doctor": ["doctor-proved-root", "doctor-backends-proved-root", "doctor-ways-proved-root", "doctor-memory-*", "doctor-ioctls"],
     "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
     "zap": ["zap-*", "inject-unnoticed-registers", "inject-unnoticed-nanosleep", "inject-unnoticed-epoll", "inject-other-user",
             "inject-seccomp", "inject-stopped", "inject-pid-namespace"],
@@ -52,24 +51,23 @@ SOME = {
         "anon", "shmem-*", "tmpfs", "hugetlb-*", "in-*", "at-*", "into-*", "past-*", "write-*", "beside-*", "by-*",
         "leaves-*", "changed-while-*"))],
 }
+# On the oldest kernel and on the newest one. In between, where little is new, less.
 NAMES = ("list", "pages", "peek", "pending", "alarm", "handlers", "register", "continue", "fill", "copy", "protect", "serve", "gmem",
-         "lock", "story")
-# These take long: on the oldest kernel and on the newest one. In between, where little is new, even less.
-OFTEN = (*NAMES, "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "serve_around", "serve_death", "handoff", "doctor",
-         "record", "leader")
+         "lock", "story", "zap", "serve_inject", "serve_command", "serve_trial", "serve_adopt", "serve_around", "serve_death", "handoff",
+         "doctor", "record", "leader")
 ON_ARM64 = ("zap", "serve_inject", "serve_command")
-LESS = ("list", "pages", "pending", "register", "protect", "serve")
+LESS = ("list", "pages", "pending", "register", "fill", "copy", "protect")
 
 
 def rest(names):
     """All but watch: of these programs, the tests that depend on the kernel."""
     if WHOLE:
-        names = (*OFTEN, "errors", "cli")
+        names = (*NAMES, "errors", "cli")
     return ["tests/vm/rungs.py", *UNITS,
             *(" ".join([f"tests/cmd/{t}.py", *([] if WHOLE else SOME.get(t, []))]) for t in names), "tests/vm/lockdown.py"]
 
 
-REST = rest(NAMES)
+REST = rest(LESS)
 # Programs of others: by fentry, which few build machines let tests have, and one that fails on newer kernels.
 REAL = ["tests/real/stress_ng.py real-stress-ng-lines", "tests/real/criu.py"]
 # What criu looks for in a kernel.
@@ -113,7 +111,7 @@ PATCHED = "this kernel has (them|userfaultfd for guest_memfd|no IPv4)|did not sw
 PLANS = {
     "6.1": Plan({"mappings": "maps", "looks_again": "bpf", "huge_pages": "pagemap", "keeps_wp": ""},
                 skips=f"UFFD_FEATURE_WP_ASYNC|UFFD_FEATURE_WP_UNPOPULATED|UFFDIO_POISON|marks can't be kept|marks of huge pages"
-                      f"|no pidfds of threads|{NEITHER}", boots=(watch(*counts("kprobe", "sched")), rest(OFTEN))),
+                      f"|no pidfds of threads|{NEITHER}", boots=(watch(*counts("kprobe", "sched")), rest(NAMES))),
     "6.12": Plan(skips=NEITHER, boots=(watch("*-fentry"), [*REST[:-1], *REAL, REST[-1]]), modules=CRIU_MODULES),
     # Another processor: what depends on that.
     "6.12-arm64": Plan(skips=NEITHER, boots=(rest(ON_ARM64)[len(UNITS) + 1:-1],)),
@@ -121,7 +119,7 @@ PLANS = {
     "7.2": Plan(skips=NEITHER, modules=["kvm-amd"], boots=(watch(*counts("fentry")), rest(LESS))),
     "7.3-plain": Plan(RWP, skips=NO_GUEST_MEMFD),
     "7.3-patched": Plan({**RWP, **OURS, **GUEST_MEMFD}, skips=f"{PATCHED}|another's range",
-                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest(OFTEN)])),
+                        boots=(WATCH_PATCHED, [*KERNELS_OWN, *rest(NAMES)])),
 }
 
 
