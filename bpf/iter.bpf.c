@@ -14,6 +14,11 @@ __u64 registered_only;
 __u64 scan_files;
 __u64 find_addr; /* report the mapping at this address, instead of the task */
 __u64 run;	 /* the number of this scan of files */
+__u64 last_file; /* 0: no mapping has been described in this run */
+
+/* What mappings of last_file have in common: neighbours often map the same one. */
+__u64 last_inode, last_magic, last_block;
+__u32 last_dev, last_mode;
 
 /* The pid namespace of the process that last ran an iterator, and its depth. */
 __u64 pid_ns;
@@ -146,19 +151,31 @@ static bool has_kernel_name(struct vm_area_struct *vma, struct ev_vma *ev)
 }
 
 /* The file system is known here from the kernel's own structures, without asking the file's server. */
-static void describe_file(struct vm_area_struct *vma, struct file *file, struct ev_vma *ev)
+static void read_file(struct file *file)
 {
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 	struct super_block *sb = BPF_CORE_READ(inode, i_sb);
 
+	last_inode = BPF_CORE_READ(inode, i_ino);
+	last_mode = BPF_CORE_READ(inode, i_mode);
+	last_magic = BPF_CORE_READ(sb, s_magic);
+	last_dev = BPF_CORE_READ(sb, s_dev);
+	last_block = BPF_CORE_READ(sb, s_blocksize);
+	last_file = (__u64)file;
+}
+
+static void describe_file(struct vm_area_struct *vma, struct file *file, struct ev_vma *ev)
+{
+	if (last_file != (__u64)file)
+		read_file(file);
 	ev->file = (__u64)file;
 	ev->offset = vma->vm_pgoff * page_size;
-	ev->inode = BPF_CORE_READ(inode, i_ino);
-	ev->mode = BPF_CORE_READ(inode, i_mode);
-	ev->fs_magic = BPF_CORE_READ(sb, s_magic);
-	ev->dev = BPF_CORE_READ(sb, s_dev);
+	ev->inode = last_inode;
+	ev->mode = last_mode;
+	ev->fs_magic = last_magic;
+	ev->dev = last_dev;
 	if (ev->vm_flags & VM_HUGETLB)
-		ev->page_size = BPF_CORE_READ(sb, s_blocksize);
+		ev->page_size = last_block;
 }
 
 static void describe_vma(struct vm_area_struct *vma, struct ev_vma *ev)

@@ -106,6 +106,18 @@ void cell_word(struct cell *c, const char *word)
 	cell_word_of(c, word, strlen(word));
 }
 
+void cell_words(struct cell *c, const char *text)
+{
+	size_t len = strlen(text), from = c->words_len;
+
+	cell_word_of(c, text, len);
+	for (size_t i = from; !c->failed && i < from + len; i++)
+		if (c->words[i] == ' ') {
+			c->words[i] = '\0';
+			c->nr_words++;
+		}
+}
+
 void cell_wordf(struct cell *c, const char *fmt, ...)
 {
 	_cleanup_free_ char *word = NULL;

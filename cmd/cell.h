@@ -48,6 +48,7 @@ void cell_text(struct cell *c, const char *text); /* NULL is null */
 void cell_list(struct cell *c);			  /* an empty one */
 void cell_word(struct cell *c, const char *word);
 void cell_word_of(struct cell *c, const char *text, size_t len); /* the first len bytes */
+void cell_words(struct cell *c, const char *text);		 /* several, with a blank between each two */
 void cell_wordf(struct cell *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cell_bits(struct cell *c, uint64_t bits, const char *(*name)(unsigned int bit)); /* UFFDCTL_UNKNOWN is null */
 

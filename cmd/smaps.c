@@ -40,25 +40,12 @@ static void vma_perms(const void *row, struct cell *ret)
 	cell_text(ret, vma_of(row)->perms);
 }
 
-static void cell_vm_flags(struct cell *c, const char *flags)
-{
-	if (!flags)
-		return;
-	cell_list(c);
-	for (const char *p = flags; *p; p += strspn(p, " ")) {
-		size_t len = strcspn(p, " ");
-
-		cell_word_of(c, p, len);
-		p += len;
-	}
-}
-
 static void vma_flags(const void *row, struct cell *ret)
 {
-	if (((const struct vma_row *)row)->all_flags)
-		cell_vm_flags(ret, vma_of(row)->vm_flags);
-	else
+	if (!((const struct vma_row *)row)->all_flags)
 		cell_bits(ret, vma_of(row)->modes, uffdctl_mode_flag);
+	else if (vma_of(row)->vm_flags)
+		cell_words(ret, vma_of(row)->vm_flags);
 }
 
 static void vma_name(const void *row, struct cell *ret)

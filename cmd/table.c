@@ -14,7 +14,7 @@
 #include "lib/cleanup.h"
 
 /* A listing is printed in portions of this many rows, so that memory stays limited. */
-#define PORTION 2048
+#define PORTION 512
 /* What numbers of COL_LONG get in a long listing. */
 #define LONG_WIDTH 12
 #define MAX_COLUMNS 48

@@ -26,12 +26,17 @@ static void set_perms(struct uffdctl_vma *v, uint64_t vm_flags)
 
 static int set_flags(struct builder *b, struct uffdctl_vma *v, uint64_t vm_flags)
 {
+	size_t i = vm_flags % ARRAY_SIZE(b->recent);
 	char text[64 * 3];
 
 	if (vm_flags & ~b->vmflags->known)
 		return 0;
-	vmflags_text(b->vmflags, vm_flags, text);
-	v->vm_flags = strpool_get(&b->m->strings, text);
+	if (!b->recent[i].text || b->recent[i].vm_flags != vm_flags) {
+		vmflags_text(b->vmflags, vm_flags, text);
+		b->recent[i].vm_flags = vm_flags;
+		b->recent[i].text = strpool_get(&b->m->strings, text);
+	}
+	v->vm_flags = b->recent[i].text;
 	return v->vm_flags ? 0 : -ENOMEM;
 }
 

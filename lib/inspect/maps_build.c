@@ -20,6 +20,7 @@ void builder_clear(struct builder *b)
 	free(b->files);
 	b->files = NULL;
 	b->vmas_alloc = b->owners_alloc = b->sizes_alloc = b->files_alloc = 0;
+	memset(b->recent, 0, sizeof(b->recent));
 }
 
 void builder_compare_devices(struct uffdctl_vma *v, uint32_t dev_major, uint32_t dev_minor)

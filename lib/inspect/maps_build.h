@@ -31,6 +31,10 @@ struct builder {
 	bool owners_only; /* the rest comes from smaps */
 	const struct vmflags *vmflags;
 	const struct uffdctl_list *list;
+	struct {
+		uint64_t vm_flags;
+		const char *text;
+	} recent[16]; /* by their permissions: most mappings have the flags of one shortly before */
 };
 
 /* Free all but m itself. */

@@ -251,6 +251,7 @@ int iter_vmas(struct iter *it, pid_t pid, bool registered_only, iter_fn fn, void
 	int prog_fd = it->skel->progs.vmas.prog_fd, r;
 
 	it->skel->bss->registered_only = registered_only;
+	it->skel->bss->last_file = 0;
 	r = walk_thread(it, prog_fd, pid, sizeof(struct ev_vma), on_vma, &w);
 	/* No mappings, or the first thread has ended: the mappings of the next thread are a repetition, too. */
 	if (r == 0 && !w.end && !leader_lives(pid))
@@ -272,6 +273,7 @@ int iter_vma_at(struct iter *it, pid_t pid, uint64_t addr, struct ev_vma_at *ret
 	int r, tries = 10;
 
 	it->skel->bss->find_addr = addr;
+	it->skel->bss->last_file = 0;
 	do {
 		*ret = (struct ev_vma_at){ .err = -ESRCH };
 		r = walk_process(it, it->skel->progs.tasks.prog_fd, pid, sizeof(*ret), keep_vma_at, ret);
