@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 
 #include "lib/drive/serve_control.h"
 #include "lib/drive/serve_hold.h"
@@ -99,8 +100,7 @@ static void carry_out(struct uffdctl_serve *s, enum uffdctl_serve_end end)
 {
 	int err = 0;
 
-	if (end == UFFDCTL_SERVE_COMPLETE ||
-	    (end == UFFDCTL_SERVE_FAILED && s->opts.on_error == UFFDCTL_ON_ERROR_RELEASE))
+	if (end == UFFDCTL_SERVE_FAILED && s->opts.on_error == UFFDCTL_ON_ERROR_RELEASE)
 		unregister_all(s);
 	if (end == UFFDCTL_SERVE_FAILED && s->opts.on_error == UFFDCTL_ON_ERROR_KILL)
 		err = pidfd_kill(s->h->t->pidfd, SIGKILL);
@@ -126,17 +126,36 @@ void serve_add_counts(struct serve_counts *sum, const struct serve_counts *n)
 		to[i] += __atomic_load_n(&from[i], __ATOMIC_RELAXED);
 }
 
-static void unlink_memory(struct uffdctl_serve *s, const struct serve_memory *m)
+struct serve_memory *serve_next_child(struct uffdctl_serve *s, const struct serve_memory *child)
 {
-	struct serve_memory **at = &s->memories;
+	struct serve_memory *m;
 
 	pthread_mutex_lock(&s->lock);
-	while (*at != m)
-		at = &(*at)->next;
-	*at = m->next;
-	for (size_t i = 0; i < memory_nr_workers(m); i++)
-		serve_add_counts(&s->past, &m->workers[i].counts);
+	m = child ? child->next : s->memories;
+	while (m->is_child && __atomic_load_n(&m->gone, __ATOMIC_ACQUIRE))
+		m = m->next;
+	s->visited = m = m->is_child ? m : NULL;
 	pthread_mutex_unlock(&s->lock);
+	return m;
+}
+
+/* False: not yet. */
+static bool unlink_memory(struct uffdctl_serve *s, const struct serve_memory *m)
+{
+	struct serve_memory **at = &s->memories;
+	bool visited;
+
+	pthread_mutex_lock(&s->lock);
+	visited = s->visited == m;
+	if (!visited) {
+		while (*at != m)
+			at = &(*at)->next;
+		*at = m->next;
+		for (size_t i = 0; i < memory_nr_workers(m); i++)
+			serve_add_counts(&s->past, &m->workers[i].counts);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return !visited;
 }
 
 /* Children that have ended: each holds a descriptor of ours. Nobody else takes one out of the list. */
@@ -149,7 +168,8 @@ static void reap(struct uffdctl_serve *s)
 		if (!m->is_child || !__atomic_load_n(&m->gone, __ATOMIC_ACQUIRE))
 			continue;
 		workers_join(m);
-		unlink_memory(s, m);
+		if (!unlink_memory(s, m))
+			continue;
 		stores_free(s, m);
 		memory_free(m);
 	}
@@ -177,13 +197,52 @@ static bool any_lives(struct uffdctl_serve *s)
 	return !target_is_gone(s->h->t);
 }
 
+/* Once unregistered, a child would have zeros for what it lacks. */
+static bool children_are_complete(struct uffdctl_serve *s)
+{
+	for (struct serve_memory *m = serve_memories(s); m->is_child; m = m->next)
+		if (!__atomic_load_n(&m->gone, __ATOMIC_ACQUIRE) && !memory_is_filled(m))
+			return false;
+	return true;
+}
+
 static bool is_complete(struct uffdctl_serve *s)
 {
 	if (!(s->opts.flags & UFFDCTL_SERVE_UNTIL_COMPLETE))
 		return false;
 	if (!s->fills)
 		return __atomic_load_n(&s->prefault_ended, __ATOMIC_ACQUIRE);
-	return __atomic_load_n(&s->done_bytes, __ATOMIC_ACQUIRE) + s->already_bytes >= s->total_bytes;
+	return __atomic_load_n(&s->done_bytes, __ATOMIC_ACQUIRE) + s->already_bytes >= s->total_bytes &&
+	       children_are_complete(s);
+}
+
+/* Messages that are still to be read, also those that a fork is about to send. */
+static bool has_messages(struct uffdctl_serve *s)
+{
+	bool has = false;
+
+	for (struct serve_memory *m = serve_memories(s); m && !has; m = m->next) {
+		struct pollfd p = { .fd = m->h.uffd, .events = POLLIN };
+
+		if (!__atomic_load_n(&m->gone, __ATOMIC_ACQUIRE))
+			has = (poll(&p, 1, 0) > 0 && p.revents & POLLIN) || uffd_is_changing(m->h.uffd);
+	}
+	return has;
+}
+
+/*
+ * Let all go free, while there are still workers: a fork that has begun before waits until its message is read, and
+ * its child may lack pages. False: there are messages still.
+ */
+static bool set_free(struct uffdctl_serve *s)
+{
+	unregister_all(s);
+	s->nr_own = 0;
+	if (!has_messages(s))
+		return true;
+	nanosleep(&(struct timespec){ .tv_nsec = 1000L * 1000 }, NULL);
+	serve_poke(s);
+	return false;
 }
 
 static enum uffdctl_serve_end look(struct uffdctl_serve *s)
@@ -194,7 +253,7 @@ static enum uffdctl_serve_end look(struct uffdctl_serve *s)
 		return UFFDCTL_SERVE_GONE;
 	if (serve_stopping(s) || (s->opts.stop && s->opts.stop(s->opts.data)))
 		return UFFDCTL_SERVE_STOPPED;
-	return is_complete(s) ? UFFDCTL_SERVE_COMPLETE : UFFDCTL_SERVE_RUNS;
+	return is_complete(s) && set_free(s) && is_complete(s) ? UFFDCTL_SERVE_COMPLETE : UFFDCTL_SERVE_RUNS;
 }
 
 static void wait_for_news(struct uffdctl_serve *s)

@@ -12,6 +12,8 @@ void serve_end_workers(struct uffdctl_serve *s);
 
 /* The list grows at its beginning only, and only the control thread takes one out. */
 struct serve_memory *serve_memories(struct uffdctl_serve *s);
+/* The next child that has not ended; NULL: the first one, or none. For the prefaulter: it is not freed before the next call. */
+struct serve_memory *serve_next_child(struct uffdctl_serve *s, const struct serve_memory *child);
 void serve_add_counts(struct serve_counts *sum, const struct serve_counts *n);
 
 #endif

@@ -30,7 +30,7 @@ static bool overlap(struct uffdctl_range a, struct uffdctl_range b)
 /* ---- pages that the process removes ---- */
 
 /* What was filled may be in the page cache still, after MADV_DONTNEED, with what the process has written since. */
-static void remove_pages(const struct serve_memory *m, const struct serve_part *p, struct uffdctl_range r)
+static void remove_pages(struct uffdctl_serve *s, const struct serve_part *p, struct uffdctl_range r)
 {
 	for (; p->store && r.start < r.end; r.start += p->vma.page_size) {
 		uint8_t *state = part_state(p, r.start);
@@ -38,8 +38,8 @@ static void remove_pages(const struct serve_memory *m, const struct serve_part *
 		if (*state == SERVE_DONE)
 			continue;
 		/* Who fills a busy one counts it. */
-		if (*state != SERVE_BUSY && *state != SERVE_REMOVED && !m->is_child)
-			serve_count(&m->s->done_bytes, p->vma.page_size);
+		if (*state != SERVE_BUSY && *state != SERVE_REMOVED && !p->store->owner)
+			serve_count(&s->done_bytes, p->vma.page_size);
 		__atomic_store_n(state, SERVE_REMOVED, __ATOMIC_RELEASE);
 	}
 }
@@ -48,7 +48,7 @@ static void on_remove(struct serve_memory *m, struct uffdctl_range r)
 {
 	for (size_t i = 0; i < m->nr; i++)
 		if (overlap(m->parts[i]->part->seg.range, r))
-			remove_pages(m, m->parts[i], range_common(m->parts[i]->part->seg.range, r));
+			remove_pages(m->s, m->parts[i], range_common(m->parts[i]->part->seg.range, r));
 }
 
 /* ---- mappings that go or move ---- */
@@ -86,7 +86,7 @@ static bool drop(struct serve_memory *m, struct uffdctl_range r)
 		struct serve_part *p = m->parts[i];
 
 		if (is_within(p, r))
-			remove_pages(m, p, p->part->seg.range);
+			remove_pages(m->s, p, p->part->seg.range);
 		else
 			m->parts[nr++] = p;
 	}

@@ -56,7 +56,8 @@ static void note_done(struct serve_worker *w, const struct claim *c, uint64_t by
 {
 	struct uffdctl_serve *s = w->m->s;
 
-	if (!bytes || c->was == SERVE_REMOVED || w->m->is_child)
+	/* What a child has of its own is not in the total. */
+	if (!bytes || c->was == SERVE_REMOVED || c->task.p->store->owner)
 		return;
 	if (__atomic_add_fetch(&s->done_bytes, bytes, __ATOMIC_RELEASE) + s->already_bytes >= s->total_bytes)
 		serve_poke(s);

@@ -5,6 +5,7 @@
 
 #include "lib/drive/ops.h"
 #include "lib/drive/serve_memory.h"
+#include "lib/drive/serve_store.h"
 #include "lib/kernel/uffd.h"
 
 /* ---- making one ---- */
@@ -139,6 +140,35 @@ void memory_sort(struct serve_memory *m)
 {
 	if (m->nr)
 		qsort(m->parts, m->nr, sizeof(void *), by_address);
+}
+
+static bool part_is_filled(const struct serve_part *p)
+{
+	struct uffdctl_range left = p->part->seg.range, run;
+
+	/* Zeros are what it has anyway. */
+	if (!p->store || p->image->contents.zero)
+		return true;
+	for (; left.start < left.end; left.start = run.end) {
+		enum serve_state state;
+
+		run = left;
+		state = part_run(p, &run);
+		if (state != SERVE_DONE && state != SERVE_REMOVED)
+			return false;
+	}
+	return true;
+}
+
+bool memory_is_filled(struct serve_memory *m)
+{
+	bool filled = true;
+
+	serve_enter(m);
+	for (size_t i = 0; i < m->nr && filled; i++)
+		filled = part_is_filled(m->parts[i]);
+	serve_leave(m);
+	return filled;
 }
 
 void memory_wake_all(struct serve_memory *m)

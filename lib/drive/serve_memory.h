@@ -22,6 +22,9 @@ void part_set(struct serve_part *p, const struct serve_part *like, struct uffdct
 /* Order the parts by address. */
 void memory_sort(struct serve_memory *m);
 
+/* All pages that get contents have them. */
+bool memory_is_filled(struct serve_memory *m);
+
 /* Wake who waits in the parts, and outside of them as far as we know, so that they fault again. */
 void memory_wake_all(struct serve_memory *m);
 

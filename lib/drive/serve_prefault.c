@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "lib/drive/serve_background.h"
+#include "lib/drive/serve_control.h"
 #include "lib/drive/serve_fault.h"
 #include "lib/drive/serve_prefault.h"
 #include "lib/drive/serve_prefetch.h"
@@ -15,6 +16,7 @@
 
 struct pass {
 	struct serve_worker *w;
+	struct serve_memory *own; /* the target's */
 	uint64_t began_ns, bytes; /* for the rate */
 	uint64_t left;		  /* bytes that are not there, found by this pass */
 	uint64_t held;		  /* likewise, that could not be brought in before */
@@ -66,6 +68,8 @@ static void step(struct pass *p, const struct step_range *st)
 	struct serve_memory *m = p->w->m;
 
 	background_yield(m);
+	if (m->is_child)
+		background_yield(p->own);
 	serve_range(p->w, st->kind, st->range);
 	/* With --keep, what minor does not find is what missing would make zeros of: it stays absent. */
 	p->bytes += range_len(st->range);
@@ -73,23 +77,35 @@ static void step(struct pass *p, const struct step_range *st)
 	p->left += range_len(st->range);
 }
 
-static void run_pass(struct pass *p)
+static void go_through(struct pass *p, struct serve_memory *m)
 {
 	struct step_range st = {};
 
-	p->left = p->held = 0;
-	while (!serve_stopping(p->w->m->s) && find_step(p->w->m, st.range.end, &st)) {
+	p->w->m = m;
+	while (!serve_stopping(m->s) && !__atomic_load_n(&m->gone, __ATOMIC_ACQUIRE) &&
+	       find_step(m, st.range.end, &st)) {
 		p->held += st.held;
 		if (st.needed || (st.held && p->tries_held))
 			step(p, &st);
 	}
+	p->w->m = p->own;
+}
+
+static void run_pass(struct pass *p)
+{
+	struct uffdctl_serve *s = p->own->s;
+
+	p->left = p->held = 0;
+	go_through(p, p->own);
+	for (struct serve_memory *m = NULL; s->fills && (m = serve_next_child(s, m));)
+		go_through(p, m);
 }
 
 void *serve_prefault(void *arg)
 {
 	struct serve_worker *w = arg;
 	struct uffdctl_serve *s = w->m->s;
-	struct pass p = { .w = w, .retry_ms = RETRY_MS };
+	struct pass p = { .w = w, .own = w->m, .retry_ms = RETRY_MS };
 
 	/* A thread that faults would wait for the end of our time slice, which is some milliseconds. */
 	niceness_give_way();

@@ -92,9 +92,10 @@ static bool cut_run(const struct verifying *v, struct uffdctl_range *r)
 	uint64_t page = v->part->vma.page_size, at = r->start;
 	bool ours = is_ours(v->s, v->part, at);
 
-	for (; at < r->end && is_ours(v->s, v->part, at) == ours; at += page)
-		;
-	r->end = at;
+	while (at < r->end && is_ours(v->s, v->part, at) == ours)
+		at = round_down(at, page) + page;
+	/* A piece may end within a huge page. */
+	r->end = MIN(at, r->end);
 	return ours;
 }
 
@@ -118,7 +119,7 @@ static int read_source(struct verifying *v, struct uffdctl_range r)
 
 static void compare(struct verifying *v, struct uffdctl_range r, const uint8_t *bytes)
 {
-	uint64_t page = v->part->vma.page_size;
+	uint64_t page = base_page_size();
 	struct uffdctl_range differs = {};
 
 	for (uint64_t at = r.start; at < r.end; at += page) {

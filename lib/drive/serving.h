@@ -197,6 +197,7 @@ struct uffdctl_serve {
 	bool has_control, has_prefault;
 	pthread_t control;
 	struct serve_worker *prefaulter;
+	const struct serve_memory *visited; /* the child that the prefaulter is at: it stays in the list */
 	struct serve_set *set;	     /* NULL: none is recorded or prefetched */
 	struct serve_before *before; /* for verifying */
 };

@@ -353,6 +353,24 @@ def serve_until_complete(source, kind, mode):
             eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 
 
+@test(each={"anon": ("anon", "prefault"), "shmem": ("memfd", "prefault"), "on-demand": ("memfd", "demand")})
+def serve_until_complete_with_child(kind, how):
+    """A child counts too: it has all that its parent has, when both are unregistered."""
+    nr = 4 * NR
+    with target(kind, nr * PAGE, mode="missing", features=[*FEATURES, "event_fork"]) as (t, m), image(nr, SEED) as img:
+        options = ["--prefault", f"--rate={nr * PAGE}"] if how == "prefault" else []
+        with Serve(t.pid, "--from", img.name, "--until-complete", *options) as s:
+            looks = {"seed": SEED, "report": t.memory("memfd", 2 * PAGE)["id"]} if how == "demand" else {}
+            child = t.fork(id=m["id"], **looks)["pid"]
+            end = s.ended()
+        eq((end["done"], end["errors"], end["reason"]), (nr * PAGE, 0, "complete"), f"end: {end}")
+        with open(f"/proc/{child}/mem", "rb") as f:
+            f.seek(m["start"])
+            for page in range(nr):
+                eq(f.read(PAGE), pattern_page(SEED, page), f"page {page}")
+        t.kill_child(pid=child)
+
+
 @test
 def serve_until_complete_on_demand():
     with target("anon", NR * PAGE, mode="missing") as (t, m), image(NR) as img:
