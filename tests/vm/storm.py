@@ -3,7 +3,7 @@
 
     python3 tests/vm/vm.py 6.12-patched+kasan --timeout 3600 -- python3 tests/vm/storm.py 600
 
-Eight threads fault, four handlers of two userfaultfds resolve, others are first now and then; a second process does the
+Eight threads fault, four handlers of two userfaultfds resolve, another is first now and then; a second process does the
 same on shmem, and two more come and go, whose userfaultfds are closed while threads wait. What the handlers have
 read, watch has counted. Where there is lockdep, it is still on at the end.
 """
@@ -19,7 +19,7 @@ from harness.watch import Storm, Watch, consistent
 
 TRACING = "/sys/kernel/tracing"
 SECONDS = int(sys.argv[1])
-STORMS = [["-t", "8", "-u", "2", "-r", "2", "-k", "1", "-s", str(SECONDS)], ["-t", "4", "-r", "2", "-b", "4", "-m", "-s", str(SECONDS)]]
+STORMS = [f"-t 8 -u 2 -r 2 -k 1 -s {SECONDS}".split(), f"-t 4 -r 2 -b 4 -m -s {SECONDS}".split()]
 
 
 def read(path):
@@ -45,7 +45,7 @@ class Drain(threading.Thread):
 
 
 class Others(threading.Thread):
-    """Processes whose threads wait for pages, and one for a message to be read, and that end or close what they wait for."""
+    """Processes whose threads wait, for pages or for a message to be read; they end, or close what is waited for."""
 
     def __init__(self):
         super().__init__(daemon=True)
