@@ -22,7 +22,7 @@ TRACING = "/sys/kernel/tracing"
 PAGE = os.sysconf("SC_PAGESIZE")
 LIBC = ctypes.CDLL(None, use_errno=True)
 PIDFD_GETFD = 438
-USERFAULTFD = 323
+USERFAULTFD = 323 if os.uname().machine == "x86_64" else 282
 
 # The fields of each event, in this order.
 FAULT = ["ino", "address", "real_address", "reason"]

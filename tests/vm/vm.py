@@ -51,6 +51,9 @@ MACHINES = {
                      ["-machine", "virt", "-chardev", "stdio,id=out", "-device", "pci-serial,chardev=out"],
                      "arch/arm64/boot/Image", ("ttyAMA0", "ttyS0"), root=debian.root),
 }
+# With KASAN: each report, not only the first. And none of the boot's own: with 5-level page tables the kernel doubts its
+# own addresses while it finds out what the CPU can do (kernel-patches/README.md).
+KASAN = "kasan_multi_shot no5lvl"
 PASSED = re.compile(r"O|PATH|LANG|TARGET|(UFFDCTL|TAP)(_.*)?")
 
 
@@ -146,6 +149,12 @@ def _initramfs(folder, command, modules, share, hugepages, shell, machine, root)
 
 # ---- running ----
 
+def _has(folder, setting):
+    """Whether a kernel that was built there, by build.py or by hand, has a line of configuration."""
+    return any(os.path.exists(p) and setting.encode() in _read(p).split(b"\n")
+               for p in (f"{folder}/config", f"{folder}/.config"))
+
+
 def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None, modules=(), hugepages=16,
         stdout=subprocess.PIPE, shell=False):
     """Runs a command and returns its exit status and output; Died when there is no status.
@@ -165,6 +174,8 @@ def run(kernel, command, smp=2, mem="3G", icount=False, timeout=1800, share=None
         raise SystemExit(f"vm.py: {folder}: no {machine.image} and no vmlinuz in it")
     root = machine.root and machine.root(arch)
     cmdline = f"console={machine.console} panic=-1 {machine.cmdline}"
+    if _has(folder, "CONFIG_KASAN=y"):
+        cmdline += f" {KASAN}"
     if icount:
         # Nothing that is drawn at random, else each boot is another one.
         cpu = ["-accel", "tcg,thread=single", "-smp", "1", "-icount", "shift=0,align=off,sleep=off", "-seed", "1",
