@@ -227,10 +227,10 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
-	s->began_ns = now_ns(CLOCK_MONOTONIC);
 	r = purpose_start(s);
 	if (r < 0)
 		return r;
+	s->began_ns = now_ns(CLOCK_MONOTONIC);
 	set_start(s);
 	r = workers_start(m, nr_workers(s));
 	if (r >= 0)

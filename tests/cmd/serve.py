@@ -10,13 +10,14 @@ import os
 import random
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
-                     pattern_page, run, skip, spawn, target, test, wait_until)
+from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, UFFDCTL, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
+                     pattern_page, run, skip, small_tmpfs, spawn, target, test, wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
@@ -317,6 +318,30 @@ def serve_state():
             eq(s.ended(0)["done"], NR * PAGE, "done")
         ok(not os.path.exists(f"{folder}/state"), "it is removed")
         eq(t.check(id=m["id"], offset=8 * PAGE, len=(NR // 2 - 8) * PAGE, seed=SEED)["differ"], 0, "contents")
+
+
+@test(each={"full": (PAGE, "No space left on device"), "limit": (NR * PAGE, "File too large")})
+def serve_state_full_disk(room, text):
+    """Nothing is served, and a file that could not be made whole is not left; one that was there is as it was."""
+    limit = ["prlimit", "--fsize=4096"] if room > PAGE else []
+    with target(size=NR * PAGE, mode="missing") as (t, m), small_tmpfs(room) as d:
+        for made in (False, True):
+            if made:
+                open(f"{d}/state", "w").close()
+            r = subprocess.run([*limit, UFFDCTL, "serve", "-J", "--zero", str(t.pid), "--state", f"{d}/state"], capture_output=True, text=True)
+            error, = map(json.loads, r.stdout.splitlines())
+            eq((r.returncode, error["error"]), (1, "EFBIG" if limit else "ENOSPC"), r.stderr)
+            contains(error["message"], f"{d}/state: {text}: --state needs a file of {2 * PAGE} bytes")
+            eq([(n, os.path.getsize(f"{d}/{n}")) for n in os.listdir(d)], [("state", 0)] if made else [], "files")
+
+
+@test
+def serve_state_not_begun():
+    """A file is not left by a command that could not begin to serve."""
+    with target(size=NR * PAGE, mode="missing") as (t, m), tempfile.TemporaryDirectory() as d:
+        args = (t.pid, "--zero", "--state", f"{d}/state", "--fail-page", f"{m['addr']}+4K", "--fail-page", f"{m['addr']}+4K")
+        contains(run("serve", *args, check=1).err, "can't be made to fail")
+        eq(os.listdir(d), [], "files")
 
 
 # ---- in the background ----
