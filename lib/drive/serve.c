@@ -25,6 +25,7 @@
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_verify.h"
 #include "lib/drive/serve_work.h"
+#include "lib/kernel/limits.h"
 #include "lib/kernel/memlock.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -240,8 +241,10 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (r >= 0)
 		r = serve_control(s);
 	if (r < 0) {
+		/* As long as those that were started run: the limit is reached. */
+		limits_fail_thread(u, r, "starting threads", true);
 		serve_end_workers(s);
-		return fail(u, r, "starting threads: %s", strerror(-r));
+		return r;
 	}
 	/* Messages that a dead handler had read come again. */
 	memory_wake_all(m);
