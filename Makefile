@@ -124,7 +124,7 @@ $(O)/uffdctl: $(CMD_OBJS) $(O)/libuffdctl.a
 X86 := $(filter x86_64,$(MACHINE))
 UNIT_TESTS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/lib/*.c))) $(O)/tests/cmd/view_model
 TARGET_SRCS := $(wildcard tests/helpers/target/*.[ch])
-TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults bss \
+TEST_PROGS := $(addprefix $(O)/tests/helpers/,target storm loop gmem-stress stall faults restored bss \
 	$(if $(X86),target32) $(if $(filter x86_64 aarch64,$(MACHINE)),steady)) \
 	$(UNIT_TESTS) $(if $(X86),$(O)/tests/real/guest)
 CMD_TESTS := $(sort $(wildcard tests/cmd/*.py))
@@ -208,7 +208,7 @@ KERNEL_DEBS := flex bison bc pahole patch libelf-dev libssl-dev
 check-vm vm-demo vm-kernels: DEBS += $(VM_DEBS) $(KERNEL_DEBS)
 check-vm: DEBS += $(REAL_DEBS)
 # Not every release has it.
-check-vm: MAY_DEBS := criu
+check-vm bench: MAY_DEBS := criu
 check-vm vm-kernels: DEBS += $(if $(ARM64),$(ARM64_DEBS))
 check-vm: deps
 	$(Q)$(MAKE) --no-print-directory tests
@@ -361,7 +361,7 @@ deps:
 		     'json-c-devel libmicrohttpd-devel libnbd-devel nbdkit ncurses-devel tmux zsh binutils python3 mandoc procps-ng cppcheck clang-tools-extra'; \
 		echo 'Arch: gcc make clang compiler-rt bpf pkgconf libbpf libelf util-linux-libs json-c libmicrohttpd libnbd nbdkit ncurses tmux zsh binutils python mandoc' \
 		     'procps-ng cppcheck'; \
-		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 qemu-utils (qemu-img on Fedora and Arch) strace; for check-vm criu'; \
+		echo 'For check also, else some tests are skipped: stress-ng qemu-system-x86 qemu-utils (qemu-img on Fedora and Arch) strace; for check-vm and bench criu'; \
 		echo 'For check-vm and bench also: qemu-system-x86 busybox xz; for bench bpftrace'; \
 		echo 'Install these, then: make all tests'; exit 1; \
 	fi; \

@@ -171,7 +171,7 @@ int open_contents(const struct contents_options *o, struct uffdctl_action_opts *
 	fd = strcmp(path, "-") ? open_path(path) : open_stdin(&opts->from_offset);
 	r = fd < 0 ? fd : is_directory(fd) ? -EISDIR : 0;
 	if (r < 0) {
-		error(m, "%s: %s%s", path, strerror(-r), contents_hint(r, at && !*at));
+		error_errno(m, r, "%s: %s%s", path, strerror(-r), contents_hint(r, at && !*at));
 		return r;
 	}
 	opts->from_fd = steal_fd(fd);

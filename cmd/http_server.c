@@ -142,7 +142,7 @@ static int open_socket(const char *address, struct messages *m)
 	} else {
 		r = listen_on(found);
 		if (r < 0)
-			error(m, "--listen=%s: %s", address, strerror(-r));
+			error_errno(m, r, "--listen=%s: %s", address, strerror(-r));
 	}
 	if (found)
 		freeaddrinfo(found);

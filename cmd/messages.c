@@ -79,6 +79,15 @@ void error(struct messages *m, const char *fmt, ...)
 	va_end(ap);
 }
 
+void error_errno(struct messages *m, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_error(m, NULL, err, fmt, ap);
+	va_end(ap);
+}
+
 void error_in_range(struct messages *m, struct uffdctl_range range, int err, const char *fmt, ...)
 {
 	char text[64];

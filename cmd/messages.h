@@ -27,7 +27,9 @@ struct messages {
 /* Printed as "uffdctl: …". What they quote, an argument or a name from a target, must not act on the terminal. */
 void note(struct messages *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void error(struct messages *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* The same for an error in a range; @err: a negative errno */
+/* The same, and JSON has the name of @err, a negative errno. */
+void error_errno(struct messages *m, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* And its range. */
 void error_in_range(struct messages *m, struct uffdctl_range range, int err, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 

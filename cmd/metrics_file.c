@@ -60,7 +60,7 @@ void metrics_file_replace(struct metrics_file *m, void (*put)(FILE *f, void *dat
 	int r = metrics_file_write(m, put, data);
 
 	if (r < 0 && !m->failed)
-		error(messages, "%s: %s; it is tried again at each interval", m->path, strerror(-r));
+		error_errno(messages, r, "%s: %s; it is tried again at each interval", m->path, strerror(-r));
 	m->failed = r < 0;
 }
 

@@ -354,7 +354,7 @@ static int draw_to_file(const struct look *l, const char *path)
 			unlink(temporary);
 	}
 	if (err)
-		error(&l->inv->messages, "%s: %s", path, strerror(err));
+		error_errno(&l->inv->messages, -err, "%s: %s", path, strerror(err));
 	return -err;
 }
 

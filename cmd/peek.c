@@ -335,8 +335,8 @@ static int prepare(struct peek *p, struct uffdctl_action_opts *image)
 		      image->from_uri);
 	} else if (r >= 0 && o->image.from && lseek(image->from_fd, 0, SEEK_CUR) < 0) {
 		r = -errno;
-		error(&p->inv->messages, "%s: is compared at offsets, so that it must be a file: %s", o->image.from,
-		      strerror(-r));
+		error_errno(&p->inv->messages, r, "%s: is compared at offsets, so that it must be a file: %s",
+			    o->image.from, strerror(-r));
 	}
 	p->diff = (struct diff){ .inv = p->inv,
 				 .table = p->table,

@@ -115,7 +115,7 @@ static int compare(struct diff *d, const struct uffdctl_piece *piece)
 	int r = 0;
 
 	if (got < 0) {
-		error(&d->inv->messages, "the image: %s", strerror((int)-got));
+		error_errno(&d->inv->messages, (int)got, "the image: %s", strerror((int)-got));
 		return (int)got;
 	}
 	memset(d->buf + got, 0, len - (uint64_t)got);

@@ -15,7 +15,7 @@ int check_replaceable(const char *path, struct messages *messages)
 	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
 		r = S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
 	if (r < 0)
-		error(messages, "%s: %s: the output replaces the file: name a regular file, or a new one", path,
-		      r == -EISDIR ? strerror(EISDIR) : "not a regular file");
+		error_errno(messages, r, "%s: %s: the output replaces the file: name a regular file, or a new one",
+			    path, r == -EISDIR ? strerror(EISDIR) : "not a regular file");
 	return r;
 }

@@ -77,7 +77,7 @@ static int make_temporary(struct invocation *inv, const char *path, char **ret_p
 	*ret = mkstemp(*ret_path);
 	err = *ret < 0 ? -errno : 0;
 	if (err < 0)
-		error(&inv->messages, "%s: a file beside it can't be made: %s", path, strerror(-err));
+		error_errno(&inv->messages, err, "%s: a file beside it can't be made: %s", path, strerror(-err));
 	return err;
 }
 
@@ -128,7 +128,7 @@ static int write_file(struct invocation *inv, const char *path, const struct uff
 	r = uffdctl_workset_write(set, fd);
 	if (r >= 0 && (set_mode(fd) < 0 || fsync(fd) < 0 || rename(temporary, path) < 0)) {
 		r = -errno;
-		error(&inv->messages, "%s: %s", path, strerror(errno));
+		error_errno(&inv->messages, r, "%s: %s", path, strerror(-r));
 	}
 	if (r < 0)
 		unlink(temporary);
@@ -143,7 +143,7 @@ int serve_set_write(struct invocation *inv, const struct serve_set_options *o, s
 	if (r >= 0)
 		r = write_file(inv, o->record, set);
 	if (r < 0)
-		error(&inv->messages, "%s: not written: what was recorded is lost", o->record);
+		error_errno(&inv->messages, r, "%s: not written: what was recorded is lost", o->record);
 	uffdctl_workset_free(set);
 	return r;
 }

@@ -130,7 +130,8 @@ int serve_trial_open(struct invocation *inv, const struct serve_trial_options *o
 	r = read_bitmap(o->stale, ret_stale, &opts->stale_bytes);
 	opts->stale = *ret_stale;
 	if (r < 0)
-		error(&inv->messages, "%s: %s%s", o->stale, strerror(-r), r == -EINVAL ? ": not a regular file" : "");
+		error_errno(&inv->messages, r, "%s: %s%s", o->stale, strerror(-r),
+			    r == -EINVAL ? ": not a regular file" : "");
 	return r;
 }
 

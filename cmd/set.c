@@ -112,26 +112,37 @@ static const struct column run_columns[] = { { "OFFSET", "where the part begins 
 
 /* ---- the actions ---- */
 
+static void show_runs(const struct invocation *inv, const struct uffdctl_workset *set)
+{
+	for (size_t i = 0; i < uffdctl_workset_count(set); i++)
+		table_row(inv->table, uffdctl_workset_get(set, i));
+}
+
+static void show_sums(const struct invocation *inv, const char *path, const struct uffdctl_workset *set)
+{
+	struct set_row row = { .file = path, .set = set };
+
+	for (size_t i = 0; i < uffdctl_workset_count(set); i++) {
+		const struct uffdctl_workset_item *item = uffdctl_workset_get(set, i);
+
+		row.bytes[item->access] += item->len;
+		row.last_ns = item->time_ns > row.last_ns ? item->time_ns : row.last_ns;
+	}
+	table_row(inv->table, &row);
+}
+
 static int show(struct invocation *inv, const char *path)
 {
 	const struct set_options *o = inv->options;
-	struct set_row row = { .file = path };
 	struct uffdctl_workset *set;
 	int r = uffdctl_workset_read(inv->context, path, &set);
 
 	if (r < 0)
 		return r;
-	row.set = set;
-	for (size_t i = 0; i < uffdctl_workset_count(set); i++) {
-		const struct uffdctl_workset_item *item = uffdctl_workset_get(set, i);
-
-		if (o->runs)
-			table_row(inv->table, item);
-		row.bytes[item->access] += item->len;
-		row.last_ns = item->time_ns > row.last_ns ? item->time_ns : row.last_ns;
-	}
-	if (!o->runs)
-		table_row(inv->table, &row);
+	if (o->runs)
+		show_runs(inv, set);
+	else
+		show_sums(inv, path, set);
 	uffdctl_workset_free(set);
 	return 0;
 }
@@ -149,27 +160,39 @@ static int show_all(struct invocation *inv)
 	return table_end(inv->table) < 0 ? -EIO : r;
 }
 
-/* From left to right, to stdout. */
-static int combine_all(struct invocation *inv, enum uffdctl_workset_op op)
+/* From left to right. */
+static int combine(struct invocation *inv, enum uffdctl_workset_op op, struct uffdctl_workset **ret)
 {
 	const struct set_options *o = inv->options;
-	struct uffdctl_workset *sum = NULL;
-	int r = uffdctl_workset_read(inv->context, o->files[0], &sum);
+	int r = uffdctl_workset_read(inv->context, o->files[0], ret);
 
 	for (size_t i = 1; r >= 0 && i < o->nr_files; i++) {
 		struct uffdctl_workset *next = NULL, *both = NULL;
 
 		r = uffdctl_workset_read(inv->context, o->files[i], &next);
 		if (r >= 0)
-			r = uffdctl_workset_combine(sum, op, next, &both);
+			r = uffdctl_workset_combine(*ret, op, next, &both);
 		uffdctl_workset_free(next);
 		if (r < 0)
 			break;
-		uffdctl_workset_free(sum);
-		sum = both;
+		uffdctl_workset_free(*ret);
+		*ret = both;
 	}
-	if (r >= 0)
+	return r;
+}
+
+/* To stdout: as a working set, or as JSON. */
+static int combine_all(struct invocation *inv, enum uffdctl_workset_op op)
+{
+	struct uffdctl_workset *sum = NULL;
+	int r = combine(inv, op, &sum);
+
+	if (r >= 0 && inv->style.json)
+		show_runs(inv, sum);
+	else if (r >= 0)
 		r = uffdctl_workset_write(sum, STDOUT_FILENO);
+	if (inv->style.json && table_end(inv->table) < 0)
+		r = -EIO;
 	uffdctl_workset_free(sum);
 	return r;
 }
@@ -225,6 +248,29 @@ static error_t add_file(struct set_options *o, const char *path)
 	return 0;
 }
 
+/* What is about a listing must not be taken for a file to write to, or pass unseen. */
+static error_t check_combining(const struct set_options *o, const struct argp_state *state)
+{
+	struct invocation *inv = invocation_of(state);
+	const struct table_style *style = &inv->style;
+	const char *name = o->action->name;
+
+	inv->columns = run_columns;
+	if (o->runs)
+		return usage_error(state, "--runs is for show");
+	if (style->json)
+		return 0;
+	if (style->columns)
+		return usage_error(
+			state,
+			"-o names columns, and %s prints a working set, to standard output: append >FILE, or add --json",
+			name);
+	if (style->noheadings || style->raw || style->bytes)
+		return usage_error(state, "--noheadings, --raw and --bytes are for show: %s prints a working set",
+				   name);
+	return 0;
+}
+
 static error_t check(const struct set_options *o, const struct argp_state *state)
 {
 	const struct action *a = o->action;
@@ -233,11 +279,7 @@ static error_t check(const struct set_options *o, const struct argp_state *state
 		return usage_error(state, "write what to do: show, union, intersect or diff");
 	if (o->nr_files < (a->shows ? 1 : 2))
 		return usage_error(state, "%s needs %s", a->name, a->shows ? "a file" : "two files or more");
-	if (o->runs && !a->shows)
-		return usage_error(state, "--runs is for show");
-	if (invocation_of(state)->style.json && !a->shows)
-		return usage_error(state, "--json is for show: %s writes a working set", a->name);
-	return 0;
+	return a->shows ? 0 : check_combining(o, state);
 }
 
 static error_t parse_set(int key, char *arg, struct argp_state *state)

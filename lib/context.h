@@ -30,8 +30,9 @@ struct uffdctl {
 	 */
 	struct iter *iter;
 	void (*iter_close)(struct iter *it);
-	bool remedy_said; /* that of a lack of privileges for BPF */
-	int iter_err;	  /* why it is not available; found out once, unless we lacked memory or descriptors */
+	bool remedy_said;  /* that of a lack of privileges for BPF */
+	int iter_err;	   /* why it is not available; found out once, unless we lacked memory or descriptors */
+	bool iter_no_uffd; /* BPF is, but no userfaultfd of our own, by which those of others are known */
 	struct vmflags *vmflags;
 	struct pending_bpf *waiters;
 	void (*waiters_close)(struct pending_bpf *w);

@@ -60,7 +60,7 @@ static int begin(struct watch_session *s, void **ret)
 	if (r >= 0)
 		r = uffdctl_watch_stats(s->watch, &st);
 	if (r >= 0 && (r = metrics_file_write(&o->file, put, o)) < 0)
-		error(s->messages, "%s: %s", s->options->metrics, strerror(-r));
+		error_errno(s->messages, r, "%s: %s", s->options->metrics, strerror(-r));
 	if (r < 0) {
 		output_free(o);
 		return r;

@@ -10,10 +10,25 @@
 
 #include "lib/drive/contents.h"
 #include "lib/drive/nbd.h"
+#include "lib/kernel/target.h"
 #include "lib/log.h"
 #include "lib/util.h"
 
 #define SPOOL_BYTES (UINT64_C(64) << 10)
+
+/* What is to be opened. */
+struct opening {
+	struct uffdctl *u;
+	struct uffdctl_target *t; /* or NULL */
+	const struct uffdctl_action_opts *opts;
+	uint64_t need;
+};
+
+/* Whoever has contents for a process that is gone may never end. */
+static bool is_in_vain(const struct opening *o, uint64_t done, uint64_t total)
+{
+	return (o->opts->progress && o->opts->progress(o->opts->data, done, total)) || (o->t && target_is_gone(o->t));
+}
 
 static int is_stopped(void *data)
 {
@@ -68,17 +83,17 @@ static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_
  * The writer may be slow or never write: wait for it in a way that progress can stop.
  * @told_ns: in and out, when progress was called
  */
-static int wait_readable(const struct uffdctl_action_opts *opts, uint64_t done, uint64_t need, uint64_t *told_ns)
+static int wait_readable(const struct opening *o, uint64_t done, uint64_t *told_ns)
 {
-	struct pollfd p = { .fd = opts->from_fd, .events = POLLIN };
+	struct pollfd p = { .fd = o->opts->from_fd, .events = POLLIN };
 	uint64_t now;
 	int r;
 
 	do {
 		now = now_ns(CLOCK_MONOTONIC);
-		if (opts->progress && now - *told_ns >= PROGRESS_NS) {
+		if (now - *told_ns >= PROGRESS_NS) {
 			*told_ns = now;
-			if (opts->progress(opts->data, done, need))
+			if (is_in_vain(o, done, o->need))
 				return -EINTR;
 		}
 		r = poll(&p, 1, 100);
@@ -98,9 +113,9 @@ static int write_full(int fd, const char *buf, size_t len)
 }
 
 /* @done: out, bytes that were read, including those before from_offset */
-static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, uint64_t *done)
+static int spool(const struct opening *o, int fd, uint64_t *done)
 {
-	uint64_t skip = opts->from_offset, told_ns = 0;
+	uint64_t skip = o->opts->from_offset, need = o->need, told_ns = 0;
 	char buf[SPOOL_BYTES];
 	int r = 0;
 
@@ -108,10 +123,10 @@ static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, 
 		uint64_t want = *done < skip ? skip - *done : skip + need - *done;
 		ssize_t n;
 
-		r = wait_readable(opts, MAX(*done, skip) - skip, need, &told_ns);
+		r = wait_readable(o, MAX(*done, skip) - skip, &told_ns);
 		if (r < 0)
 			return r;
-		n = read(opts->from_fd, buf, MIN(want, (uint64_t)sizeof(buf)));
+		n = read(o->opts->from_fd, buf, MIN(want, (uint64_t)sizeof(buf)));
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n <= 0)
@@ -123,8 +138,10 @@ static int spool(const struct uffdctl_action_opts *opts, uint64_t need, int fd, 
 	return r;
 }
 
-static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int open_pipe(const struct opening *o, struct contents *ret)
 {
+	const struct uffdctl_action_opts *opts = o->opts;
+	struct uffdctl *u = o->u;
 	_cleanup_close_ int fd = -1;
 	uint64_t done;
 	int r;
@@ -134,72 +151,73 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, 
 	fd = memfd_create("uffdctl-contents", MFD_CLOEXEC);
 	if (fd < 0)
 		return fail(u, -errno, "the contents: memfd_create: %s", strerror(errno));
-	r = spool(opts, need, fd, &done);
+	r = spool(o, fd, &done);
 	if (r == -ENODATA)
-		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
+		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, o->need);
 	if (r < 0 && r != -EINTR)
 		return fail(u, r, "the contents: %s%s", strerror(-r),
 			    r == -EFBIG ? " (data from a pipe is kept in memory, as a file: see ulimit -f)" : "");
 	if (r < 0)
 		return r;
-	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true, .size = need };
+	*ret = (struct contents){ .fd = steal_fd(fd), .ours = true, .size = o->need };
 	return 0;
 }
 
 /* ---- devices ---- */
 
 /* The length of a device is not known: a dry run only checks that one byte can be read. */
-static int open_device(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int open_device(const struct opening *o, struct contents *ret)
 {
 	uint64_t done;
 	char byte;
 	int r = 0;
 
-	if (opts->flags & UFFDCTL_ACTION_DRY_RUN && need)
+	if (o->opts->flags & UFFDCTL_ACTION_DRY_RUN && o->need)
 		r = contents_read(ret, 0, &byte, 1, &done);
-	return r < 0 ? fail(u, r, "the contents: %s", r == -ENODATA ? "input is empty" : strerror(-r)) : 0;
+	return r < 0 ? fail(o->u, r, "the contents: %s", r == -ENODATA ? "input is empty" : strerror(-r)) : 0;
 }
 
 /* ---- files ---- */
 
-static int check_size(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, uint64_t size)
+static int check_size(const struct opening *o, uint64_t size)
 {
+	const struct uffdctl_action_opts *opts = o->opts;
+	uint64_t need = o->need;
+
 	if (opts->from_offset > size || size - opts->from_offset < need)
-		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
+		return too_short(o->u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (!opts->from_offset && !(opts->flags & UFFDCTL_ACTION_BY_OFFSET) && need && size > need)
-		log_notice(u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
+		log_notice(o->u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
 			   size);
 	return 0;
 }
 
-static int open_file(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int open_file(const struct opening *o, struct contents *ret)
 {
 	/* The descriptor belongs to the caller: keep its file offset. */
 	off_t at = lseek(ret->fd, 0, SEEK_CUR), end = at < 0 ? at : lseek(ret->fd, 0, SEEK_END);
 
 	if (end < 0 || lseek(ret->fd, at, SEEK_SET) < 0)
-		return fail(u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
-	ret->size = MAX((uint64_t)end, opts->from_offset) - opts->from_offset;
-	return check_size(u, opts, need, (uint64_t)end);
+		return fail(o->u, -errno, "the contents: %s (needs a file, a device or a pipe)", strerror(errno));
+	ret->size = MAX((uint64_t)end, ret->offset) - ret->offset;
+	return check_size(o, (uint64_t)end);
 }
 
 /* ---- servers ---- */
 
 static int ask_to_stop(void *data)
 {
-	const struct uffdctl_action_opts *opts = data;
-
-	return opts->progress && opts->progress(opts->data, 0, 0);
+	return is_in_vain(data, 0, 0);
 }
 
-static int open_uri(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int open_uri(const struct opening *o, struct contents *ret)
 {
-	int r = nbd_image_open(u, opts->from_uri, ret->context, ask_to_stop, (void *)opts, &ret->nbd);
+	int r = nbd_image_open(o->u, o->opts->from_uri, ret->context, ask_to_stop, (void *)o, &ret->nbd);
 
 	if (r >= 0) {
-		ret->offset = opts->from_offset;
-		ret->size = MAX(nbd_image_size(ret->nbd), opts->from_offset) - opts->from_offset;
-		r = check_size(u, opts, need, nbd_image_size(ret->nbd));
+		ret->offset = o->opts->from_offset;
+		ret->size = MAX(nbd_image_size(ret->nbd), ret->offset) - ret->offset;
+		r = check_size(o, nbd_image_size(ret->nbd));
 	}
 	return r;
 }
@@ -232,24 +250,22 @@ static bool is_any(int fd, const struct stat *st)
 /* The first that matches is used. */
 static const struct {
 	bool (*is)(int fd, const struct stat *st);
-	int (*open)(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret);
+	int (*open)(const struct opening *o, struct contents *ret);
 } kinds[] = {
 	{ is_pipe, open_pipe },
 	{ is_device, open_device },
 	{ is_any, open_file },
 };
 
-int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret)
+static int open_fd(const struct opening *o, struct contents *ret)
 {
+	const struct uffdctl_action_opts *opts = o->opts;
+	struct uffdctl *u = o->u;
+	uint64_t need = o->need;
 	int fd = opts->from_fd;
 	struct stat st;
 	size_t i = 0;
 
-	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO, .context = ret->context };
-	if (opts->contents == UFFDCTL_CONTENTS_URI)
-		return open_uri(u, opts, need, ret);
-	if (opts->contents != UFFDCTL_CONTENTS_FD)
-		return 0;
 	*ret = (struct contents){ .fd = fd, .offset = opts->from_offset };
 	if (fstat(fd, &st) < 0)
 		return fail(u, -errno, "the contents: %s", strerror(errno));
@@ -261,7 +277,21 @@ int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uin
 			    opts->from_offset, need);
 	while (!kinds[i].is(fd, &st))
 		i++;
-	return kinds[i].open(u, opts, need, ret);
+	return kinds[i].open(o, ret);
+}
+
+int contents_open(struct uffdctl *u, struct uffdctl_target *t, const struct uffdctl_action_opts *opts, uint64_t need,
+		  struct contents *ret)
+{
+	const struct opening o = { u, t, opts, need };
+	int r = 0;
+
+	*ret = (struct contents){ .fd = -1, .zero = opts->contents == UFFDCTL_CONTENTS_ZERO, .context = ret->context };
+	if (opts->contents == UFFDCTL_CONTENTS_URI)
+		r = open_uri(&o, ret);
+	else if (opts->contents == UFFDCTL_CONTENTS_FD)
+		r = open_fd(&o, ret);
+	return r == -EINTR && t ? target_check(t) ?: r : r;
 }
 
 void contents_close(struct contents *c)

@@ -5,6 +5,8 @@
 
 #include "lib/context.h"
 
+struct uffdctl_target;
+
 struct contents {
 	int fd;			 /* a descriptor on which pread(2) works; -1: none */
 	uint64_t offset;	 /* where they begin */
@@ -25,11 +27,13 @@ bool contents_are_piped(const struct uffdctl_action_opts *opts);
 /*
  * Make sure that need bytes from opts->from_offset on exist, and can be read in any order: the data of a pipe are
  * read into memory. A dry run does not read a pipe.
+ * @t: whose memory they are for: when it is gone, nothing is waited for; NULL: nobody's
  * @ret: in: context; all else is 0
- * -ENODATA: too short; -EOVERFLOW: beyond the largest file offset; -EINTR: stopped by opts->progress; errnos of
- * read(2); each is logged.
+ * -ENODATA: too short; -EOVERFLOW: beyond the largest file offset; -ESRCH: t is gone; errnos of read(2); each is
+ * logged. -EINTR, not logged: stopped by opts->progress.
  */
-int contents_open(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, struct contents *ret);
+int contents_open(struct uffdctl *u, struct uffdctl_target *t, const struct uffdctl_action_opts *opts, uint64_t need,
+		  struct contents *ret);
 void contents_close(struct contents *c);
 
 /*

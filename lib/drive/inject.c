@@ -13,6 +13,7 @@
 #include "lib/drive/inject_place.h"
 #include "lib/drive/inject_threads.h"
 #include "lib/kernel/launch.h"
+#include "lib/kernel/limits.h"
 #include "lib/kernel/mem.h"
 #include "lib/kernel/ptrace.h"
 #include "lib/kernel/seccomp.h"
@@ -371,7 +372,7 @@ static int run_session(struct inject *in)
 	if (r >= 0)
 		pthread_join(thread, NULL);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return r < 0 ? fail(in->t->u, r, "starting a thread: %s", strerror(-r)) : in->result;
+	return r < 0 ? limits_fail_thread(in->t->u, r, "starting a thread", false) : in->result;
 }
 
 static int open_mem(struct uffdctl_target *t, int *ret)

@@ -10,6 +10,7 @@
 #include "lib/drive/results.h"
 #include "lib/drive/room.h"
 #include "lib/drive/worker.h"
+#include "lib/kernel/limits.h"
 #include "lib/log.h"
 
 static void finish(struct job *job)
@@ -54,7 +55,7 @@ static int plan_with_contents(struct job *job, const struct uffdctl_ranges *rang
 	int r = plan_make(job, ranges, plan, failed);
 
 	if (r >= 0)
-		r = contents_open(job->h->t->u, job->opts, plan->contents, &job->contents);
+		r = contents_open(job->h->t->u, job->h->t, job->opts, plan->contents, &job->contents);
 	job->contents.stop = &job->stop;
 	if (r < 0 || !job->contents.ours)
 		return r;
@@ -67,8 +68,7 @@ static int run(struct job *job, bool *failed)
 	int r = job->opts->flags & UFFDCTL_ACTION_DRY_RUN ? 0 : workers_run(job);
 
 	if (r < 0)
-		return fail(job->h->t->u, r, "starting threads: %s%s", strerror(-r),
-			    r == -EAGAIN ? " (try fewer threads: -t 1)" : "");
+		return limits_fail_thread(job->h->t->u, r, "starting threads", true);
 	*failed |= results_report(job);
 	return job->stop;
 }

@@ -25,6 +25,7 @@
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_verify.h"
 #include "lib/drive/serve_work.h"
+#include "lib/kernel/limits.h"
 #include "lib/kernel/memlock.h"
 #include "lib/log.h"
 #include "lib/opts.h"
@@ -227,10 +228,10 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 
 	if (s->has_control || s->opts.flags & UFFDCTL_SERVE_DRY_RUN)
 		return fail(u, -EINVAL, "%d: uffdctl_serve_start: it runs already, or is a dry run", s->h->t->pid);
-	s->began_ns = now_ns(CLOCK_MONOTONIC);
 	r = purpose_start(s);
 	if (r < 0)
 		return r;
+	s->began_ns = now_ns(CLOCK_MONOTONIC);
 	set_start(s);
 	r = workers_start(m, nr_workers(s));
 	if (r >= 0)
@@ -240,8 +241,10 @@ UFFDCTL_EXPORT int uffdctl_serve_start(struct uffdctl_serve *s)
 	if (r >= 0)
 		r = serve_control(s);
 	if (r < 0) {
+		/* As long as those that were started run: the limit is reached. */
+		limits_fail_thread(u, r, "starting threads", true);
 		serve_end_workers(s);
-		return fail(u, r, "starting threads: %s", strerror(-r));
+		return r;
 	}
 	/* Messages that a dead handler had read come again. */
 	memory_wake_all(m);

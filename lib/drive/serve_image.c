@@ -99,7 +99,7 @@ int image_open(struct uffdctl_serve *s, struct serve_image *image)
 	opts.from_offset = map ? map->from_offset : s->opts.from_offset;
 	if (!map)
 		image->contents.context = s->opts.stale_context;
-	r = contents_open(s->h->t->u, &opts, image->need, &image->contents);
+	r = contents_open(s->h->t->u, s->h->t, &opts, image->need, &image->contents);
 	image->contents.stop = &s->stopping;
 	image->background = image->contents;
 	image->background.background = true;

@@ -264,6 +264,33 @@ static int add_filling(struct uffdctl_serve *s, struct serve_memory *m)
 	return r;
 }
 
+/* ---- contents that end too early ---- */
+
+/* The length of a device is not known; that of all else was compared. */
+static bool may_end(const struct serve_image *image)
+{
+	const struct contents *c = image ? &image->contents : NULL;
+
+	return c && c->fd >= 0 && !c->size;
+}
+
+/* Threads that fault there would be left waiting, one by one. */
+static void warn_without_contents(const struct uffdctl_serve *s, const struct serve_part *p)
+{
+	struct uffdctl_range r = p->part->seg.range;
+	uint64_t done;
+	char byte;
+	int err = contents_read(&p->image->contents, p->part->from + range_len(r) - 1, &byte, 1, &done);
+
+	if (err < 0)
+		log_warning(s->h->t->u,
+			    "%d: %" PRIx64 "-%" PRIx64
+			    ": the source does not have the contents of all of this range: %s: threads that fault there will wait: give an image that has them, for this range alone with --map %" PRIx64
+			    "-%" PRIx64 "=FILE, or --zero if zeros are right",
+			    s->h->t->pid, r.start, r.end, err == -ENODATA ? "it ends before" : strerror(-err), r.start,
+			    r.end);
+}
+
 /* ---- all ---- */
 
 static int add_parts(struct uffdctl_serve *s, struct serve_memory *m, const uint64_t *froms)
@@ -394,6 +421,9 @@ int serve_plan(struct uffdctl_serve *s)
 		r = open_pagemap(s);
 	if (r >= 0)
 		r = make_memory(s, froms);
+	for (size_t i = 0; r >= 0 && i < s->memories->nr; i++)
+		if (may_end(s->memories->parts[i]->image))
+			warn_without_contents(s, s->memories->parts[i]);
 	if (r >= 0)
 		r = warn_unserved(s);
 	if (r >= 0 && s->h->features & UFFD_FEATURE_SIGBUS)

@@ -84,9 +84,13 @@ static uint64_t bytes_of(const struct serve_store *st)
 
 static int open_file(struct uffdctl_serve *s)
 {
+	const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
 	struct stat st;
 
-	s->state_fd = open(s->opts.state, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	s->state_fd = open(s->opts.state, flags | O_CREAT | O_EXCL, 0600);
+	s->state_is_new = s->state_fd >= 0;
+	if (s->state_fd < 0 && errno == EEXIST)
+		s->state_fd = open(s->opts.state, flags);
 	if (s->state_fd < 0 || fstat(s->state_fd, &st) < 0)
 		return bad_file(s, -errno, strerror(errno));
 	return S_ISREG(st.st_mode) ? 0 : bad_file(s, -EINVAL, "not a regular file");
@@ -95,10 +99,16 @@ static int open_file(struct uffdctl_serve *s)
 /* All of it is allocated now: a full file system must not end us with SIGBUS later. */
 static int make_file(const struct uffdctl_serve *s, const struct header *h, uint64_t size)
 {
-	int err = posix_fallocate(s->state_fd, 0, (off_t)size);
+	struct stat was;
+	int err = fstat(s->state_fd, &was) < 0 ? errno : posix_fallocate(s->state_fd, 0, (off_t)size);
 
-	if (err)
-		return bad_file(s, -err, strerror(err));
+	if (err) {
+		if (!s->state_is_new && ftruncate(s->state_fd, was.st_size) < 0)
+			log_debug(s->h->t->u, "%s: %s", s->opts.state, strerror(errno));
+		return fail(s->h->t->u, -err, "%s: %s: --state needs a file of %" PRIu64 " bytes%s", s->opts.state,
+			    strerror(err), size,
+			    err == ENOSPC ? ": name one where there is room, such as in /run" : "");
+	}
 	/* The header last: without it the file is empty to the next one. */
 	if (pwrite(s->state_fd, h, sizeof(*h), 0) != (ssize_t)sizeof(*h))
 		return bad_file(s, -errno, strerror(errno));
@@ -230,6 +240,9 @@ void state_remove(struct uffdctl_serve *s)
 
 void state_close(struct uffdctl_serve *s)
 {
+	/* Nothing was filled: the file says nothing. */
+	if (s->state_is_new && !s->began_ns)
+		state_remove(s);
 	if (s->state_header)
 		munmap(s->state_header, HEADER_BYTES);
 	s->state_header = NULL;

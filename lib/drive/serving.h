@@ -177,6 +177,7 @@ struct uffdctl_serve {
 	uint64_t began_ns;
 
 	int state_fd;
+	bool state_is_new;    /* we have made that file */
 	void *state_header;   /* a mapping of its beginning; NULL: there is none */
 	int stop_fd, poke_fd; /* eventfds: all are to end; the control thread is to look */
 	int stopping;	      /* atomic, as all below */

@@ -104,8 +104,8 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes
 	if (r >= 0)
 		r = list_from_bpf(u, l, with_bytes);
 	if (r < 0 && wanted == UFFDCTL_SOURCE_BPF)
-		return fail(u, r, "%s", iter_why(r));
-	return r < 0 ? fail(u, r, "looking for userfaultfds: %s", iter_why(r)) : 0;
+		return fail(u, r, "%s", iter_why(u, r));
+	return r < 0 ? fail(u, r, "looking for userfaultfds: %s", iter_why(u, r)) : 0;
 }
 
 int list_open(struct uffdctl *u, enum uffdctl_source wanted, bool with_bytes, struct uffdctl_list **ret)

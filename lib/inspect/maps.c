@@ -60,7 +60,7 @@ static int gather(struct builder *b, enum uffdctl_source wanted)
 	int r = source_choose(u, wanted, &m->source, NULL);
 
 	if (r < 0)
-		return fail(u, r, "%d: %s", b->t->pid, iter_why(r));
+		return fail(u, r, "%d: %s", b->t->pid, iter_why(u, r));
 	if (m->source == UFFDCTL_SOURCE_PROC)
 		return maps_from_smaps(b);
 	r = b->flags & UFFDCTL_MAPS_SIZES ? gather_both(b, m) : maps_from_bpf(b);

@@ -148,7 +148,7 @@ static int gather(struct uffdctl *u, enum uffdctl_source wanted, struct uffdctl_
 	if (p->list->source == UFFDCTL_SOURCE_PROC)
 		return (r = pending_from_proc(p)) < 0 ? fail(u, r, "/proc: %s", strerror(-r)) : 0;
 	r = found < 0 ? found : pending_from_bpf(u, p);
-	return r < 0 ? fail(u, r, "%s", iter_why(r)) : 0;
+	return r < 0 ? fail(u, r, "%s", iter_why(u, r)) : 0;
 }
 
 UFFDCTL_EXPORT int uffdctl_pending(struct uffdctl *u, const struct uffdctl_find_opts *opts,

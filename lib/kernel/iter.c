@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* BPF iterators over files, processes and mappings: one load serves all three. */
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include <bpf/bpf.h>
@@ -15,6 +17,7 @@
 
 #include "lib/kernel/iter.h"
 #include "lib/kernel/proc.h"
+#include "lib/kernel/reach.h"
 #include "lib/kernel/uffd.h"
 #include "lib/util.h"
 
@@ -318,13 +321,14 @@ static int find_own_fd(const void *arg_ev, void *arg)
 }
 
 /* userfaultfd_fops is in kallsyms of few kernels only: find it with a userfaultfd of our own. */
-static int learn_fops(struct iter *it)
+static int learn_fops(struct iter *it, bool *no_uffd)
 {
 	_cleanup_close_ int uffd = -1;
 	struct own_fd own = {};
 	int r;
 
 	r = uffd_create(&uffd);
+	*no_uffd = r < 0;
 	if (r < 0)
 		return r;
 	own.fd = uffd;
@@ -348,7 +352,7 @@ static void close_iter(struct iter *it)
 	free(it);
 }
 
-static int open_iter(struct iter **ret)
+static int open_iter(struct iter **ret, bool *no_uffd)
 {
 	struct iter *it = calloc(1, sizeof(*it));
 	int r;
@@ -358,7 +362,7 @@ static int open_iter(struct iter **ret)
 	it->kept.fd = -1;
 	r = iter_load_skel(iter_bpf, &it->skel, it->skel->rodata->page_size = base_page_size());
 	if (r >= 0)
-		r = learn_fops(it);
+		r = learn_fops(it, no_uffd);
 	if (r < 0) {
 		close_iter(it);
 		return r;
@@ -375,7 +379,7 @@ bool iter_is_shortage(int err)
 int iter_get(struct uffdctl *u, struct iter **ret)
 {
 	if (!u->iter && (!u->iter_err || iter_is_shortage(u->iter_err)))
-		u->iter_err = open_iter(&u->iter);
+		u->iter_err = open_iter(&u->iter, &u->iter_no_uffd);
 	if (!u->iter)
 		return u->iter_err;
 	u->iter_close = close_iter;
@@ -395,16 +399,39 @@ static bool is_locked_down(void)
 _Static_assert(EV_MAX_FILES == 16384, "as the text for E2BIG says");
 #define NEEDS_CAPS " (needs CAP_BPF and CAP_PERFMON: run as root, or setcap cap_bpf,cap_perfmon+ep on this program)"
 
+/* A filter decides by the number of a call, before the kernel looks at anything. */
+static bool is_filtered(enum reach_call call)
+{
+	return prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER && reach_try(call);
+}
+
 const char *iter_remedy(struct uffdctl *u)
 {
-	bool is_news = !u->remedy_said && u->iter_err == -EPERM && geteuid();
+	bool is_news = !u->remedy_said && u->iter_err == -EPERM && !u->iter_no_uffd && geteuid() &&
+		       !is_filtered(REACH_BPF);
 
 	u->remedy_said |= is_news;
 	return is_news ? NEEDS_CAPS : "";
 }
 
-const char *iter_why(int err)
+/* Of the ways to a userfaultfd, the last one needs no privilege. */
+static const char *why_no_uffd(int err)
 {
+	if (iter_is_shortage(err))
+		return strerror(-err);
+	if (is_filtered(REACH_USERFAULTFD))
+		return "a seccomp filter denies userfaultfd(2), and /dev/userfaultfd can't be used instead: those of others are not known without one of our own (allow the call in the filter's profile)";
+	if (err == -ENOSYS)
+		return "the kernel has no userfaultfd (CONFIG_USERFAULTFD)";
+	return "userfaultfd(2) and /dev/userfaultfd are denied, as by an LSM: those of others are not known without one of our own (see uffdctl doctor)";
+}
+
+const char *iter_why(const struct uffdctl *u, int err)
+{
+	if (u->iter_no_uffd && err == u->iter_err)
+		return why_no_uffd(err);
+	if ((err == -EPERM || err == -ENOSYS) && is_filtered(REACH_BPF))
+		return "a seccomp filter denies bpf(2) (allow the call in the filter's profile)";
 	if ((err == -EPERM || err == -EACCES || err == -EINVAL) && is_locked_down())
 		return "the kernel is locked down in confidentiality mode, so BPF may not read its memory (/sys/kernel/security/lockdown; boot with lockdown=integrity or none)";
 	switch (err) {

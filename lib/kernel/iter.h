@@ -11,7 +11,7 @@
  * callers have a fallback; iter_why() has the text for the others.
  */
 int iter_get(struct uffdctl *u, struct iter **ret);
-const char *iter_why(int err);
+const char *iter_why(const struct uffdctl *u, int err);
 /*
  * If BPF is not available for lack of privileges, what to do about it, " (needs …)", for a message that says "without
  * BPF": the first time; later "".

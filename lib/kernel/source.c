@@ -14,6 +14,6 @@ int source_choose(struct uffdctl *u, enum uffdctl_source wanted, enum uffdctl_so
 		return r;
 	*ret = r < 0 ? UFFDCTL_SOURCE_PROC : UFFDCTL_SOURCE_BPF;
 	if (why)
-		*why = r < 0 && wanted == UFFDCTL_SOURCE_AUTO ? iter_why(r) : NULL;
+		*why = r < 0 && wanted == UFFDCTL_SOURCE_AUTO ? iter_why(u, r) : NULL;
 	return 0;
 }

@@ -76,7 +76,7 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 	int r = iter_get(w->u, &it);
 
 	if (r < 0)
-		return fail(w->u, r, "%s", iter_why(r));
+		return fail(w->u, r, "%s", iter_why(w->u, r));
 	r = vmflags_get(w->u, it, &flags);
 	if (r < 0)
 		return r;

@@ -39,7 +39,7 @@ static const char *reason(struct uffdctl_watch *w, int err, const char *why)
 		return "this kernel denies programs of its type to everybody";
 	if (iter_get(w->u, &it) >= 0 && err == -ENOENT)
 		return "this kernel lacks something that its programs need";
-	return iter_why(err);
+	return iter_why(w->u, err);
 }
 
 /*

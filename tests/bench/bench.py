@@ -24,6 +24,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:1] = [os.path.join(HERE, ".."), os.path.join(HERE, "../vm")]
 import build
+import plan
 import vm
 from harness import HELPERS, UFFDCTL, Target, target  # ends what is started here, should this be killed: it reads our pipes
 
@@ -285,6 +286,19 @@ def bench_serve():
         ours, loop = alternate(9, None, lambda: served(1, pages, one, "order", "--around", str(n)), lambda: looped(1, pages, one, "order"))
         row(f"serve --keep --around {n}, {pages:,} minor faults in order", ours, "poll, read, continue", loop, faster(ours, loop),
             ">= 25x", loop / ours >= 25)
+
+
+def bench_restore():
+    """Beside CRIU's lazy-pages, in a guest: Debian's CRIU fails on newer kernels. All of it is emulated, on one CPU of ours."""
+    if not shutil.which("criu"):
+        raise Unmeasured("criu is not installed")
+    if os.sysconf("SC_AVPHYS_PAGES") * PAGE < 6 * GIB:
+        raise Unmeasured("a guest with 5 GiB does not fit in memory")
+    figures = in_guest(GUEST_KERNEL, "restore.py", mem="5G", timeout=300, modules=plan.CRIU_MODULES)
+    for what, touches, i in (("its first page", "one", 0), ("all pages, one touched", "one", 1),
+                             ("all pages, touched at random", "all", 1)):
+        ours, criu = figures[f"serve {touches}"][i], figures[f"criu {touches}"][i]
+        row(f"process of 1 GiB in a guest of {GUEST_KERNEL}, serve -- it: to {what}", ours, "criu restore --lazy-pages", criu, faster(ours, criu))
 
 
 # ---- (b) smaps ----
@@ -597,15 +611,20 @@ def bench_watch():
         extra * 2e5 < 0.03)
 
 
-def count_instructions(kernel, *backends):
-    """In a guest whose clock counts instructions. Returns a function that makes a row of one figure."""
+def in_guest(kernel, script, *args, **machine):
+    """What a script here prints as JSON."""
     try:
-        status, out = vm.run(kernel, [sys.executable, os.path.join(HERE, "guest.py"), *backends], icount=True)
+        status, out = vm.run(kernel, [sys.executable, os.path.join(HERE, script), *args], **machine)
     except (vm.Died, OSError, SystemExit, subprocess.SubprocessError) as e:
         raise Unmeasured(f"QEMU: {e}") from None
     if status:
         raise Unmeasured(out.decode()[-300:])
-    figures = json.loads(out)
+    return json.loads(out)
+
+
+def count_instructions(kernel, *backends):
+    """In a guest whose clock counts instructions. Returns a function that makes a row of one figure."""
+    figures = in_guest(kernel, "guest.py", *backends, icount=True)
     bare = figures.pop("bare")
     row(f"a fault in Linux {os.path.basename(kernel)}, not watched", bare, unit="insns")
 
@@ -647,7 +666,7 @@ def bench_tracepoint():
 def main():
     began = time.monotonic()
     try:
-        for part in (bench_continue, bench_fill, bench_serve, bench_populate, bench_waits, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
+        for part in (bench_continue, bench_fill, bench_serve, bench_populate, bench_waits, bench_restore, bench_smaps, bench_pages, bench_start, bench_start_of_actions, bench_doctor, bench_report, bench_list, bench_crowd, bench_alarm, bench_watch, bench_instructions, bench_tracepoint):
             try:
                 part()
             except Unmeasured as e:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Bad input: each its own message and exit code, and nothing changed."""
+import errno
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import tempfile
 sys.path[0] += "/.."
 from harness import (HELPERS, PAGE, ROOT, Target, UFFDCTL, contains, eq, fdinfo, main, ok, run, skip, smaps_flags,
                      spawn, stat, target, test, wait_until)
+from harness.sandbox import ERRNO, filtered
 
 NOBODY = 65534
 ACTIONS = ("register", "unregister", "continue", "wake")
@@ -366,6 +368,26 @@ def user_is_told_what_is_missing():
     with Target(user=NOBODY) as t:
         r = run("list", t.pid, user=NOBODY, check=0)
         eq(r.err, "uffdctl: no visible userfaultfd belongs to these processes (see uffdctl list)\n", "without a row")
+
+
+NO_DEVICE = "[ ! -e /dev/userfaultfd ] || mount --bind /dev/null /dev/userfaultfd"
+
+
+@test(each={"userfaultfd": ("userfaultfd", "a seccomp filter denies userfaultfd(2)", errno.EPERM),
+            "userfaultfd-absent": ("userfaultfd", "a seccomp filter denies userfaultfd(2)", errno.ENOSYS),
+            "bpf": ("bpf", "a seccomp filter denies bpf(2)", errno.EPERM)})
+def denied_by_a_filter(call, text, err):
+    """The layer that says no is named, and only that: a user would ask for privileges in vain."""
+    with target(mode="minor") as (t, _):
+        for args in (["list"], ["list", "--source=bpf"], ["smaps", "--source=bpf", str(t.pid)], ["pending", "--source=bpf"],
+                     ["smaps", str(t.pid)]):
+            p = subprocess.run(["unshare", "--mount", "sh", "-c", f'{NO_DEVICE}; exec "$@"', "sh", UFFDCTL, *args], capture_output=True,
+                               text=True, preexec_fn=filtered([call], ERRNO | err))
+            if "unshare:" in p.stderr or "mount:" in p.stderr:
+                skip(f"{p.stderr.strip()}; root runs this")
+            contains(p.stderr, text)
+            ok("BPF is not permitted" not in p.stderr and "CAP_BPF" not in p.stderr, f"{args}: {p.stderr}")
+            eq(p.returncode, 1 if "--source=bpf" in args else 0, f"{args}: {p.stderr}")
 
 
 @test

@@ -14,7 +14,7 @@ import time
 
 sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, Target, UFFDCTL, contains, eq, fdinfo, hugepages, image, main, ok,
-                     pattern_page, run, skip, swap, take_fd, target, test, wait_until)
+                     pattern_page, run, skip, small_tmpfs, swap, take_fd, target, test, wait_until)
 
 OLD, NEW = 1, 9  # seeds of contents
 
@@ -248,18 +248,6 @@ def fill_interrupted_with_a_slow_source():
             eq((rc, row["mapped"]), (1, cached(t, m)), "what was done is reported")
             eq(row["error"], "interrupted", "and why the rest was not")
             ok(row["mapped"] < nr * PAGE, f"the rest was left: {row}")
-
-
-@contextlib.contextmanager
-def small_tmpfs(size):
-    with tempfile.TemporaryDirectory() as d:
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "uffdctl-test", d],
-                          capture_output=True).returncode:
-            skip("a tmpfs can't be mounted; root runs this")
-        try:
-            yield d
-        finally:
-            subprocess.run(["umount", "-l", d], check=True)
 
 
 @test(rule="whole-pages")

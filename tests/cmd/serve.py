@@ -10,13 +10,14 @@ import os
 import random
 import signal
 import struct
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, Failure, contains, eq, fdinfo, fewer, hugepages, image, main, ok,
-                     pattern_page, run, skip, spawn, target, test, wait_until)
+from harness import (BUILD, FEATURES, HUGE, PAGE, SLOW, UFFDCTL, Failure, contains, eq, fdinfo, fewer, hugepages, image, links, main, ok,
+                     pattern_page, run, skip, small_tmpfs, spawn, target, test, wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
@@ -331,6 +332,77 @@ def serve_state():
             eq(s.ended(0)["done"], NR * PAGE, "done")
         ok(not os.path.exists(f"{folder}/state"), "it is removed")
         eq(t.check(id=m["id"], offset=8 * PAGE, len=(NR // 2 - 8) * PAGE, seed=SEED)["differ"], 0, "contents")
+
+
+@test(each={"full": (PAGE, "No space left on device"), "limit": (NR * PAGE, "File too large")})
+def serve_state_full_disk(room, text):
+    """Nothing is served, and a file that could not be made whole is not left; one that was there is as it was."""
+    limit = ["prlimit", "--fsize=4096"] if room > PAGE else []
+    with target(size=NR * PAGE, mode="missing") as (t, m), small_tmpfs(room) as d:
+        for made in (False, True):
+            if made:
+                open(f"{d}/state", "w").close()
+            r = subprocess.run([*limit, UFFDCTL, "serve", "-J", "--zero", str(t.pid), "--state", f"{d}/state"], capture_output=True, text=True)
+            error, = map(json.loads, r.stdout.splitlines())
+            eq((r.returncode, error["error"]), (1, "EFBIG" if limit else "ENOSPC"), r.stderr)
+            contains(error["message"], f"{d}/state: {text}: --state needs a file of {2 * PAGE} bytes")
+            eq([(n, os.path.getsize(f"{d}/{n}")) for n in os.listdir(d)], [("state", 0)] if made else [], "files")
+
+
+@test(each={"own": (), "inject": ("--inject", "-m", "missing")})
+def serve_without_contents(*options):
+    """A source without the contents of a range is named at the start, with what to type; the rest is as ever."""
+    with target("anon", NR * PAGE, mode="" if options else "missing") as (t, m), tempfile.NamedTemporaryFile() as short:
+        place = f"{m['start']:x}-{m['start'] + NR * PAGE:x}"
+        with Serve(t.pid, "--from", "/dev/null", *options, place) as s:
+            touch(t, m, threads=1, len=PAGE)
+            contains(s.error(), f"{m['start']:x}: the contents end before this page")
+            eq(s.stop(1)["held"], 1, "held")
+        warning, = (line for line in s.err.splitlines() if "the source does not have" in line)
+        contains(warning, f"uffdctl: {t.pid}: {place}: the source does not have the contents of all of this range: it ends before: threads")
+        contains(warning, f"--map {place}=FILE")
+        with Serve(t.pid, "--map", f"{place}=/dev/zero", *options) as s:
+            s.stop()
+        ok("does not have" not in s.err, s.err)
+        short.write(bytes((NR - 1) * PAGE))
+        short.flush()
+        contains(run("serve", t.pid, "--from", short.name, *options, place, check=1).err, f"{(NR - 1) * PAGE} bytes from offset 0 on, the ranges need {NR * PAGE}")
+
+
+@test(each={"own": (), "inject": ("--inject", "-m", "missing")})
+def serve_pipe_of_a_process_that_ends(*options):
+    """Nobody waits for the contents of a process that is gone, also if the pipe never ends."""
+    with target("anon", NR * PAGE, mode="" if options else "missing") as (t, m):
+        p = spawn("serve", "-J", t.pid, "--from", "-", *options, f"{m['start']:x}+{NR * PAGE}")
+        wait_until(lambda: any("memfd:uffdctl-contents" in x for x in links(p.pid)), "it waits for its pipe")
+        t.kill()
+        p.wait(20)
+        error, = map(json.loads, p.stdout.read().splitlines())
+        eq((p.returncode, error["pid"], error["error"], error["message"]), (1, t.pid, "ESRCH", f"{t.pid}: the process has exited"), "its end")
+
+
+@test(each={"address-space": (["--stack=8589934592", "--as=8589934592"], None, "RLIMIT_AS) is 8388608 KiB: type ulimit -v unlimited"),
+            "data": (["--stack=8589934592", "--data=8589934592"], None, "RLIMIT_DATA) is 8388608 KiB: type ulimit -d unlimited"),
+            "threads": (["--nproc=1"], 65534, "RLIMIT_NPROC) is 1: type ulimit -u")})
+def serve_limits(names, user, text):
+    """Which limit keeps threads from being started, and what to type."""
+    with target("memfd", NR * PAGE, mode="minor", seed=STALE, user=user, **({"features": []} if user else {})) as (t, m):
+        for command in (["serve", "--keep", "--force"], ["continue", "-t", "1"]):
+            p = subprocess.run(["prlimit", *names, UFFDCTL, *command, str(t.pid), *(["all"] if command[0] == "continue" else [])],
+                               capture_output=True, text=True, **({"user": user, "group": user, "extra_groups": []} if user else {}))
+            eq(p.returncode, 1, p.stderr)
+            contains(p.stderr, "starting threads: Resource temporarily unavailable: the limit of")
+            contains(p.stderr, text)
+            contains(p.stderr, "fewer threads need less (-t)")
+
+
+@test
+def serve_state_not_begun():
+    """A file is not left by a command that could not begin to serve."""
+    with target(size=NR * PAGE, mode="missing") as (t, m), tempfile.TemporaryDirectory() as d:
+        args = (t.pid, "--zero", "--state", f"{d}/state", "--fail-page", f"{m['addr']}+4K", "--fail-page", f"{m['addr']}+4K")
+        contains(run("serve", *args, check=1).err, "can't be made to fail")
+        eq(os.listdir(d), [], "files")
 
 
 # ---- in the background ----

@@ -6,7 +6,7 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import HUGE, PAGE, contains, eq, fdinfo, hugepages, image, main, ok, run, target, test, wait_until
+from harness import HUGE, PAGE, contains, eq, fdinfo, hugepages, image, main, ok, run, small_tmpfs, target, test, wait_until
 from harness.serve import Serve, joined, touch
 
 NR, SEED, STALE = 64, 9, 1
@@ -204,6 +204,20 @@ def serve_set_lost():
         text = " ".join(s.errors())
         contains(text, f"{d}/a/set: not written")
         contains(text, f"{d}/a/prom")
+
+
+@test
+def serve_set_full_disk():
+    """What can't be written is said with its reason, and nothing half-made stays."""
+    with served() as (t, m), image(NR) as img, small_tmpfs(2 * PAGE) as d:
+        with open(f"{d}/other", "wb") as f:
+            f.write(bytes(2 * PAGE))
+        with Serve(t.pid, "--from", img.name, "--record-set", f"{d}/set") as s:
+            touch_page(t, m, 3)
+            s.stop(1)
+        eq([(o["error"], o["message"].split(": ")[-1]) for o in s.objects if o["type"] == "error"],
+           [("ENOSPC", "No space left on device"), ("ENOSPC", "what was recorded is lost")], "errors")
+        eq(os.listdir(d), ["other"], "files")
 
 
 @test(each={"set": ("--record-set",), "metrics": ("--openmetrics",)})

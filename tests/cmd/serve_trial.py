@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """serve: only stale pages are fetched; delays and failing pages for software under test; what was filled is verified."""
 import errno
+import json
 import sys
 import tempfile
 import time
@@ -148,6 +149,17 @@ def serve_fail_page_refused():
                  "not in what is served")
         contains(run("serve", t.pid, "--keep", "--prefault", "--fail-page", half, check=2).err, "--fail-page excludes")
         contains(run("serve", t.pid, "--keep", "--fail-page", "x", check=2).err, "x")
+
+
+@test
+def serve_stale_errors():
+    """A bitmap that can't be read is an error that JSON has as all others."""
+    with target(size=NR * PAGE, mode="minor", seed=STALE) as (t, m), image(NR) as img, tempfile.TemporaryDirectory() as d:
+        for path, name in ((f"{d}/none", "ENOENT"), (d, "EINVAL")):
+            r = run("serve", "-J", t.pid, "--from", img.name, "--stale", path, check=1)
+            eq([(o["type"], o["error"], o["message"].split(": ")[0]) for o in map(json.loads, r.out.splitlines())], [("error", name, path)], r.err)
+        r = run("serve", "-J", t.pid, "--from", f"{d}/none", check=1)
+        eq([o["error"] for o in map(json.loads, r.out.splitlines())], ["ENOENT"], "and the image")
 
 
 # ---- verifying ----

@@ -92,8 +92,32 @@ def set_refused():
 def set_usage():
     with files(a=text(A)) as f:
         for args in ([], ["show"], ["frobnicate", f["a"]], ["diff", f["a"]], ["union", "--runs", f["a"], f["a"]],
-                     ["union", "-J", f["a"], f["a"]]):
+                     ["union", "-n", f["a"], f["a"]], ["union", "-r", f["a"], f["a"]], ["union", "-b", f["a"], f["a"]]):
             run("set", *args, check=2)
+
+
+@test
+def set_output_is_columns():
+    """-o names columns, as everywhere: it is no file to write a working set to."""
+    with files(a=text(A), b=text(B)) as f:
+        for name in ("SIZE", f"{f['a']}.new"):
+            contains(run("set", "union", "-o", name, f["a"], f["b"], check=2).err, "append >FILE")
+        eq(run("set", "show", "-J", "-o", "SIZE", f["a"], check=0).json()["set"], [{"size": 0x4000}], "show")
+        eq(run("set", "diff", "-J", "-o", "SIZE", f["a"], f["b"], check=0).json()["set"], [{"size": 0x1000}] * 2, "diff")
+
+
+@test
+def set_json():
+    """A combined one as show --runs has it; errors are in JSON, too, with the name of errno."""
+    with files(a=text(A), b=text(B), other=text(B, (1 << 20, 0xab))) as f:
+        rows = run("set", "union", "-J", f["a"], f["b"], check=0).json()["set"]
+        eq([(r["offset"], r["size"], r["access"][0], r["time_ns"]) for r in rows], [*A, (0, 0x1000, "w", 7), (0x9000, 0x7000, "r", 9)],
+           "union")
+        for args, name in ((["intersect", f["a"], f["other"]], "EXDEV"), (["show", f["a"] + "-not"], "ENOENT"),
+                           (["show", "--runs", f["a"] + "-not"], "ENOENT"), (["union", f["a"], f["a"] + "-not"], "ENOENT")):
+            r = run("set", "-J", *args, check=1)
+            eq(r.json()["set"], [], f"{args}: rows")
+            eq([(e["pid"], e["error"], f"uffdctl: {e['message']}\n") for e in r.json()["errors"]], [(None, name, r.err)], f"{args}")
 
 
 main()

@@ -17,7 +17,7 @@
 `python3 tests/harness PROGRAM...` runs many programs and merges what they print.
 """
 from .check import SLOW, Failure, Skip, contains, eq, fewer, ok, skip, wait_until
-from .memory import HUGE, PAGE, cgroup, hugepages, image, into, pattern_page, swap
+from .memory import HUGE, PAGE, cgroup, hugepages, image, into, pattern_page, small_tmpfs, swap
 from .proc import ended, fdinfo, links, pagemap, smaps_flags, stat, take_fd
 from .program import main, test
 from .run import BUILD, HELPERS, ROOT, UFFDCTL, Result, run, spawn
@@ -25,5 +25,5 @@ from .target import FEATURES, Target, TargetError, target
 
 __all__ = ["BUILD", "FEATURES", "Failure", "HELPERS", "HUGE", "PAGE", "ROOT", "Result", "SLOW", "Skip", "Target",
            "TargetError", "UFFDCTL", "cgroup", "contains", "ended", "eq", "fdinfo", "fewer", "hugepages", "image", "into",
-           "links", "main", "ok", "pagemap", "pattern_page", "run", "skip", "smaps_flags", "spawn", "stat", "swap",
+           "links", "main", "ok", "pagemap", "pattern_page", "run", "skip", "small_tmpfs", "smaps_flags", "spawn", "stat", "swap",
            "take_fd", "target", "test", "wait_until"]

@@ -118,6 +118,18 @@ def into(path, pid):
 
 
 @contextlib.contextmanager
+def small_tmpfs(size):
+    with tempfile.TemporaryDirectory() as d:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "uffdctl-test", d],
+                          capture_output=True).returncode:
+            skip("a tmpfs can't be mounted; root runs this")
+        try:
+            yield d
+        finally:
+            subprocess.run(["umount", "-l", d], check=True)
+
+
+@contextlib.contextmanager
 def swap(size):
     """A swap file, where one can be had."""
     fd, path = tempfile.mkstemp(dir="/var/tmp")

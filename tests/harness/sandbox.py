@@ -19,7 +19,7 @@ DOCKER_DENIES = ("userfaultfd", "bpf", "process_vm_readv", "process_vm_writev", 
 
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _FILTER_MODE = 38, 22, 2
 _LOAD, _JUMP_EQUAL, _RETURN = 0x20, 0x15, 0x06
-_ALLOW, _ERRNO, KILL = 0x7fff0000, 0x00050000, 0x80000000
+_ALLOW, ERRNO, KILL = 0x7fff0000, 0x00050000, 0x80000000
 
 
 def _numbers():
@@ -28,7 +28,7 @@ def _numbers():
         return {name: int(number) for name, number in map(str.split, f)}
 
 
-def filtered(names, action=_ERRNO | errno.EPERM):
+def filtered(names, action=ERRNO | errno.EPERM):
     """For preexec_fn: a seccomp filter that answers these system calls with an error, or with another action."""
     numbers = _numbers()
     code = [(_LOAD, 0, 0, 0)]
@@ -57,7 +57,7 @@ def filtered(names, action=_ERRNO | errno.EPERM):
 class Place:
     """Where uffdctl runs, and its Popen arguments; user: of both it and the target."""
 
-    def __init__(self, user=None, unshare=(), nsenter=(), deny=(), action=_ERRNO | errno.EPERM):
+    def __init__(self, user=None, unshare=(), nsenter=(), deny=(), action=ERRNO | errno.EPERM):
         self.user, self.unshare, self.nsenter = user, list(unshare), list(nsenter)
         self.deny, self.action = deny, action
         self.program = UFFDCTL

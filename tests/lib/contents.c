@@ -60,7 +60,7 @@ TEST("contents-pipe-progress")
 		abort();
 	opts.from_fd = fds[0];
 	OK(pthread_create(&thread, NULL, write_pieces, &fds[1]) == 0);
-	NUM(contents_open(u, &opts, need, &c), 0);
+	NUM(contents_open(u, NULL, &opts, need, &c), 0);
 	pthread_join(thread, NULL);
 	OK(seen.nr >= 2 && seen.nr < NR_PIECES / 4);
 	OK(seen.most >= need / 4);

@@ -67,5 +67,9 @@ TEST("maps-lack-of-descriptors")
 
 TEST("iter-too-many-files")
 {
-	PART(iter_why(-E2BIG), "more than 16384 descriptors");
+	struct uffdctl *u;
+
+	NUM(uffdctl_new(&u), 0);
+	PART(iter_why(u, -E2BIG), "more than 16384 descriptors");
+	uffdctl_free(u);
 }
