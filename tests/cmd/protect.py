@@ -187,9 +187,12 @@ def protect_refused():
     with target("anon", NR * PAGE, mode="missing") as (t, m):
         place = f"{m['addr']}+{NR * PAGE}"
         for command, mode in (("writeprotect", "wp"), ("rwprotect", "rwp")):
-            contains(run(command, t.pid, place, check=1).err, f"not registered for {mode} (see uffdctl register -m {mode})")
+            err = run(command, t.pid, place, check=1).err
+            ok("will wait" not in err, f"no warning of what is not done: {err}")
+            contains(err, f"not registered for {mode} (see uffdctl register -m {mode})")
             contains(run(command, "--no-wake", t.pid, place, check=2).err, "--no-wake is for --off")
-        run("writeprotect", t.pid, "all", check=1)
+        for command in ("writeprotect", "rwprotect"):
+            ok("will wait" not in run(command, t.pid, "all", check=1).err, "nor for all")
         eq(totals(t, m, PAGE)["wp"], 0, "nothing is done")
 
 
