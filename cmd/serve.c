@@ -412,6 +412,7 @@ static int open_serve(struct serving *sv)
 	if (r >= 0)
 		r = serve_trial_open(sv->drive.inv, &o->trial, &opts, &sv->stale);
 	sv->out.source = serve_source_name(o, &sv->contents);
+	sv->out.keeps_elsewhere = o->contents.elsewhere == UFFDCTL_ELSEWHERE_KEEP;
 	return r < 0 ? r : uffdctl_serve_open(sv->drive.handle, o->drive.ranges, &opts, &sv->serve);
 }
 

@@ -104,7 +104,8 @@ static int open_guest(struct guest *g, const struct reception *rc)
 
 	how.ranges = g->options.ranges;
 	how.fd = uffdctl_handoff_uffd(g->handoff);
-	opts.regions = uffdctl_handoff_region(g->handoff, 0);
+	g->out.regions = opts.regions = uffdctl_handoff_region(g->handoff, 0);
+	g->out.nr_regions = opts.nr_regions;
 	if (r >= 0)
 		r = uffdctl_target_open(g->d.inv->context, g->options.pid, &g->d.target);
 	if (r >= 0)

@@ -70,6 +70,34 @@ static json_object *numbers(const struct serve_output *out, const char *type, co
 
 /* ---- the start ---- */
 
+/* Who serves the process after us can't get them from it again. */
+static void add_regions(json_object *o, const struct serve_output *out)
+{
+	json_object *regions = out->nr_regions ? json_object_new_array() : NULL;
+
+	for (size_t i = 0; i < out->nr_regions; i++) {
+		const struct uffdctl_handoff_region *r = &out->regions[i];
+		json_object *row = json_object_new_object();
+
+		json_address(row, "start", r->start);
+		json_address(row, "end", r->start + r->size);
+		json_number(row, "offset", r->offset);
+		json_object_array_add(regions, row);
+	}
+	if (regions)
+		json_object_object_add(o, "regions", regions);
+}
+
+static void print_regions(const struct serve_output *out)
+{
+	for (size_t i = 0; i < out->nr_regions; i++) {
+		const struct uffdctl_handoff_region *r = &out->regions[i];
+
+		printf("%d: %" PRIx64 "-%" PRIx64 " has its contents at offset %" PRIu64 "\n", out->d->options->pid,
+		       r->start, r->start + r->size, r->offset);
+	}
+}
+
 void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stats *st)
 {
 	const struct drive *d = out->d;
@@ -88,11 +116,13 @@ void serve_print_start(struct serve_output *out, const struct uffdctl_serve_stat
 		json_number(o, "put_back", st->put_back);
 		json_number(o, "done", st->done_bytes);
 		json_number(o, "total", st->total_bytes);
+		add_regions(o, out);
 		put(o);
 	} else if (prints_lines(out)) {
 		printf("serving %d: fd %d, source %s, %" PRIu64 " %s, %" PRIu64 " bytes\n", pid,
 		       uffdctl_handle_fd(d->handle), out->source, st->nr_ranges,
 		       st->nr_ranges == 1 ? "range" : "ranges", st->total_bytes);
+		print_regions(out);
 		fflush(stdout);
 	}
 }

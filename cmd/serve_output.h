@@ -8,9 +8,13 @@
 
 struct serve_output {
 	struct drive *d;
-	const char *source; /* "keep", "file", "zero", "server", "map" */
-	bool has_set;	    /* one is recorded or prefetched */
-	bool of_several;    /* lines say which process they are about */
+	const char *source;   /* "keep", "file", "zero", "server", "map" */
+	bool has_set;	      /* one is recorded or prefetched */
+	bool keeps_elsewhere; /* --elsewhere=keep */
+	bool of_several;      /* lines say which process they are about */
+	/* Where the contents are, as the process has said with --handoff. */
+	const struct uffdctl_handoff_region *regions;
+	size_t nr_regions;
 	struct progress progress;
 	struct uffdctl_serve_stats last; /* what was printed */
 };

@@ -151,21 +151,31 @@ static void print_differing(void *data, struct uffdctl_range range)
 	}
 	o = json_object_new_object();
 	json_text(o, "type", "differs");
+	json_pid(o, "pid", out->d->options->pid);
 	json_address(o, "start", range.start);
 	json_address(o, "end", range.end);
 	json_print(o);
 }
 
-static void print_object(const struct uffdctl_serve_verified *v)
+static void print_object(const struct serve_output *out, const struct uffdctl_serve_verified *v)
 {
 	json_object *o = json_object_new_object();
 
 	json_text(o, "type", "verify");
+	json_pid(o, "pid", out->d->options->pid);
 	json_number(o, "same", v->same_bytes);
 	json_number(o, "differ", v->differ_bytes);
 	json_number(o, "gone", v->gone_bytes);
 	json_number(o, "unread", v->unread_bytes);
 	json_print(o);
+}
+
+/* Why bytes may differ. */
+static const char *causes(const struct serve_output *out)
+{
+	return out->keeps_elsewhere
+		       ? "the process has changed them, --elsewhere=keep has left them as they were, or they are wrong"
+		       : "the process has changed them, or they are wrong";
 }
 
 int serve_verify(struct serve_output *out, struct uffdctl_serve *s)
@@ -179,11 +189,10 @@ int serve_verify(struct serve_output *out, struct uffdctl_serve *s)
 	if (r < 0)
 		return r;
 	if (inv->style.json)
-		print_object(&v);
+		print_object(out, &v);
 	else if (!inv->messages.quiet)
-		printf("verified: %" PRIu64 " bytes are as in the source, %" PRIu64
-		       " differ (the process has changed them, or they are wrong), %" PRIu64
+		printf("verified: %" PRIu64 " bytes are as in the source, %" PRIu64 " differ (%s), %" PRIu64
 		       " are not there any more, %" PRIu64 " were not read\n",
-		       v.same_bytes, v.differ_bytes, v.gone_bytes, v.unread_bytes);
+		       v.same_bytes, v.differ_bytes, causes(out), v.gone_bytes, v.unread_bytes);
 	return 0;
 }

@@ -83,27 +83,43 @@ static const struct column set_columns[] = {
 	{}
 };
 
+struct run_row {
+	const char *file;
+	const struct uffdctl_workset_item *item;
+};
+
+static const struct uffdctl_workset_item *item_of(const void *row)
+{
+	return ((const struct run_row *)row)->item;
+}
+
+static void run_file(const void *row, struct cell *ret)
+{
+	cell_text(ret, ((const struct run_row *)row)->file);
+}
+
 static void run_offset(const void *row, struct cell *ret)
 {
-	cell_number(ret, ((const struct uffdctl_workset_item *)row)->offset);
+	cell_number(ret, item_of(row)->offset);
 }
 
 static void run_size(const void *row, struct cell *ret)
 {
-	cell_size(ret, ((const struct uffdctl_workset_item *)row)->len);
+	cell_size(ret, item_of(row)->len);
 }
 
 static void run_access(const void *row, struct cell *ret)
 {
-	cell_text(ret, uffdctl_access_name(((const struct uffdctl_workset_item *)row)->access));
+	cell_text(ret, uffdctl_access_name(item_of(row)->access));
 }
 
 static void run_time(const void *row, struct cell *ret)
 {
-	cell_duration(ret, ((const struct uffdctl_workset_item *)row)->time_ns);
+	cell_duration(ret, item_of(row)->time_ns);
 }
 
-static const struct column run_columns[] = { { "OFFSET", "where the part begins in the image", COL_RIGHT, run_offset },
+static const struct column run_columns[] = { { "FILE", "file of the working set", COL_WIDE, run_file },
+					     { "OFFSET", "where the part begins in the image", COL_RIGHT, run_offset },
 					     { "SIZE", "its bytes", COL_RIGHT, run_size },
 					     { "ACCESS", "the first access: read or write", 0, run_access },
 					     { "TIME", "when it was touched first, since the recording began",
@@ -112,10 +128,10 @@ static const struct column run_columns[] = { { "OFFSET", "where the part begins 
 
 /* ---- the actions ---- */
 
-static void show_runs(const struct invocation *inv, const struct uffdctl_workset *set)
+static void show_runs(const struct invocation *inv, const char *path, const struct uffdctl_workset *set)
 {
 	for (size_t i = 0; i < uffdctl_workset_count(set); i++)
-		table_row(inv->table, uffdctl_workset_get(set, i));
+		table_row(inv->table, &(struct run_row){ path, uffdctl_workset_get(set, i) });
 }
 
 static void show_sums(const struct invocation *inv, const char *path, const struct uffdctl_workset *set)
@@ -140,7 +156,7 @@ static int show(struct invocation *inv, const char *path)
 	if (r < 0)
 		return r;
 	if (o->runs)
-		show_runs(inv, set);
+		show_runs(inv, path, set);
 	else
 		show_sums(inv, path, set);
 	uffdctl_workset_free(set);
@@ -188,7 +204,7 @@ static int combine_all(struct invocation *inv, enum uffdctl_workset_op op)
 	int r = combine(inv, op, &sum);
 
 	if (r >= 0 && inv->style.json)
-		show_runs(inv, sum);
+		show_runs(inv, NULL, sum); /* of no file */
 	else if (r >= 0)
 		r = uffdctl_workset_write(sum, STDOUT_FILENO);
 	if (inv->style.json && table_end(inv->table) < 0)

@@ -153,6 +153,17 @@ static int add_text(struct uffdctl_handoff *h, const struct handover_part *part,
 	return parse(h, has_fds && part->len > 1);
 }
 
+/* Who only looks whether somebody listens, as the next one to listen there does, sends nothing. */
+static int fail_receive(const struct uffdctl_handoff *h, int err)
+{
+	if (err == -EPIPE && !h->len && h->uffd < 0) {
+		log_info(h->u, "hand-over by %d: it connected and sent nothing", h->pid);
+		return err;
+	}
+	return fail(h->u, err, "hand-over by %d: %s", h->pid,
+		    err == -EPIPE ? "it closed the socket before all was sent" : strerror(-err));
+}
+
 UFFDCTL_EXPORT int uffdctl_handoff_step(struct uffdctl_handoff *h)
 {
 	while (!h->complete || h->uffd < 0) {
@@ -163,8 +174,7 @@ UFFDCTL_EXPORT int uffdctl_handoff_step(struct uffdctl_handoff *h)
 		if (r == -EAGAIN)
 			return 0;
 		if (r < 0)
-			return fail(h->u, r, "hand-over by %d: %s", h->pid,
-				    r == -EPIPE ? "it closed the socket before all was sent" : strerror(-r));
+			return fail_receive(h, r);
 		r = take_descriptors(h, &part);
 		if (r >= 0)
 			r = add_text(h, &part, has_fds);

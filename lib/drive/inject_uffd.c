@@ -76,11 +76,17 @@ static int make_by_device(struct inject *in, struct making *m, const struct dono
 static int fail_donor(struct making *m, int err)
 {
 	struct uffdctl_target *t = m->h->t;
+	struct confinement theirs;
 
 	if (err == -EXDEV)
 		return fail(t->u, err,
 			    "%d: it may not call userfaultfd(2) itself, and it is in another user namespace, where it can't be given /dev/userfaultfd: run uffdctl in that namespace (nsenter -U -t %d)",
 			    t->pid, t->pid);
+	confine_process(t->procfd, &theirs);
+	if (err == -EACCES)
+		return fail(t->u, err,
+			    "%d: it may not call userfaultfd(2) itself, and its user may not open /dev/userfaultfd (setfacl -m u:%u:rw /dev/userfaultfd, or run as root)",
+			    t->pid, theirs.uid);
 	return fail(t->u, err,
 		    "%d: it may not call userfaultfd(2) itself, and /dev/userfaultfd can't be opened for it as its user: %s (run as root; before Linux 6.1 there is no such device: sysctl vm.unprivileged_userfaultfd=1)",
 		    t->pid, strerror(-err));

@@ -29,6 +29,7 @@ struct tally {
 	uint64_t filled;    /* the part of mapped that was written first */
 	uint64_t elsewhere; /* left alone, because it is mapped elsewhere */
 	uint64_t unmapped;  /* the part of already that is only in the page cache, so that minor faults wait for it */
+	uint64_t poisoned;  /* the part of already that is poisoned */
 	int err;	    /* the first, with its page */
 	uint64_t err_addr;
 	bool unreadable; /* err comes from reading the contents */
@@ -92,6 +93,7 @@ enum verdict {
 	RESOLVE,
 	RESOLVE_FILLED, /* we have just written its contents */
 	KEEP_OUT,	/* mapped elsewhere: left alone, and its waiters keep waiting */
+	POISONED,	/* left alone, too, and counted */
 	MARKED,		/* read-write-protected: the ioctl would drop the mark */
 };
 

@@ -191,6 +191,13 @@ static void leave_run(struct chunk *c, struct uffdctl_range run)
 	wake_asleep(c);
 }
 
+/* The kernel would replace poison by a page, and nobody would learn that it was lost. */
+static void leave_poisoned(struct chunk *c, struct uffdctl_range run)
+{
+	c->tally.poisoned += range_len(run);
+	leave_run(c, run);
+}
+
 static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdict, bool wp)
 {
 	if (run.start == run.end || c->gone)
@@ -208,6 +215,9 @@ static void do_run(struct chunk *c, struct uffdctl_range run, enum verdict verdi
 	case KEEP_OUT:
 		c->tally.elsewhere += range_len(run);
 		break;
+	case POISONED:
+		leave_poisoned(c, run);
+		break;
 	case MARKED:
 		chunk_error(c, -EUCLEAN, run.start);
 		break;
@@ -220,6 +230,11 @@ static enum verdict judge(const struct chunk *c, uint64_t i)
 
 	if (state & PTE_WP && !(state & PTE_MAPPED) && c->vma.modes & UFFDCTL_MODE_RWP)
 		return MARKED;
+	if (state & PTE_POISONED)
+		return POISONED;
+	/* COPY and CONTINUE replace what holds no page, as poison, or a guard region: see pte_none_mostly(). */
+	if (!c->op_data && state & PTE_MAPPED && !(state & PTE_UNSURE))
+		return LEAVE;
 	return c->job->op->judge ? c->job->op->judge(c, i) : RESOLVE;
 }
 
@@ -248,7 +263,7 @@ int resolve_keeping_marks(struct chunk *c, struct uffdctl_range range)
 	uint64_t marks = c->job->op->marks & ~(c->job->opts->flags & UFFDCTL_ACTION_WP ? UFFDCTL_MODE_WP : 0);
 	int r;
 
-	if (!(c->vma.modes & marks)) {
+	if (!(c->vma.modes & marks) && (c->job->pagemap < 0 || !pagemap_has_marks(c->job->pagemap, &c->vma, range))) {
 		resolve_run(c, range, false);
 		return 0;
 	}

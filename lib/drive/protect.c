@@ -78,12 +78,21 @@ static int issue_rwprotect(const struct chunk *c, struct uffdctl_range range, bo
 			      protect_mode(c, UFFDIO_RWPROTECT_MODE_RWP, UFFDIO_RWPROTECT_MODE_DONTWAKE), done);
 }
 
+static bool marks_any(const struct job *job, const struct segments *segs)
+{
+	for (size_t i = 0; i < segs->nr; i++)
+		if (handle_owner(job->h, segs->segs[i].vma, segs->segs[i].owner) == OWNER_US &&
+		    !job->op->objection(job, &segs->segs[i]))
+			return true;
+	return false;
+}
+
 /* With an async feature the kernel itself lets the access go on; otherwise a handler must. */
-static void warn_waiters(const struct job *job, uint64_t async, const char *who)
+static void warn_waiters(const struct job *job, const struct segments *segs, uint64_t async, const char *who)
 {
 	_cleanup_free_ char *fd = handle_describe(job->h);
 
-	if (!(job->opts->flags & UFFDCTL_ACTION_OFF) && !(job->h->features & async) &&
+	if (!(job->opts->flags & UFFDCTL_ACTION_OFF) && !(job->h->features & async) && marks_any(job, segs) &&
 	    handle_reader(job->h) == READER_NONE)
 		log_warning(job->h->t->u, "%d: no handler was seen reading %s: threads that %s these pages will wait",
 			    job->h->t->pid, fd, who);
@@ -99,15 +108,15 @@ static int refuse_no_wake(const struct job *job)
 
 static int prepare_writeprotect(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs)
 {
-	(void)maps, (void)segs;
-	warn_waiters(job, UFFD_FEATURE_WP_ASYNC, "write to");
+	(void)maps;
+	warn_waiters(job, segs, UFFD_FEATURE_WP_ASYNC, "write to");
 	return refuse_no_wake(job);
 }
 
 static int prepare_rwprotect(struct job *job, const struct uffdctl_maps *maps, const struct segments *segs)
 {
-	(void)maps, (void)segs;
-	warn_waiters(job, UFFD_FEATURE_RWP_ASYNC, "read or write");
+	(void)maps;
+	warn_waiters(job, segs, UFFD_FEATURE_RWP_ASYNC, "read or write");
 	return refuse_no_wake(job);
 }
 

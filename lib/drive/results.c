@@ -101,6 +101,19 @@ static void warn_unmapped(const struct job *job)
 			    job->h->t->pid, unmapped);
 }
 
+static void warn_poisoned(const struct job *job)
+{
+	uint64_t poisoned = 0;
+
+	for (size_t i = 0; i < job->nr_parts; i++)
+		poisoned += job->parts[i].tally.poisoned;
+	if (poisoned)
+		log_warning(job->h->t->u,
+			    "%d: %" PRIu64
+			    " bytes are poisoned, and were left so: threads that touch them get SIGBUS (see uffdctl poison)",
+			    job->h->t->pid, poisoned);
+}
+
 bool results_report(struct job *job)
 {
 	bool failed = false;
@@ -112,5 +125,6 @@ bool results_report(struct job *job)
 		failed |= t->err || t->absent || t->elsewhere;
 	}
 	warn_unmapped(job);
+	warn_poisoned(job);
 	return failed;
 }

@@ -78,6 +78,23 @@ static void report_handlers(const struct uffdctl_serve *s)
 	uffdctl_pending_free(p);
 }
 
+/* Who asked for it hears also that there is nothing. */
+static void report_waiters(const struct uffdctl_serve *s)
+{
+	bool dry = s->opts.flags & UFFDCTL_SERVE_DRY_RUN;
+	struct uffdctl *u = s->h->t->u;
+	pid_t pid = s->h->t->pid;
+
+	if (s->put_back == 1)
+		log_notice(u, "%d: 1 thread waits whose message another handler has read: it %s put back", pid,
+			   dry ? "would be" : "is");
+	else if (s->put_back)
+		log_notice(u, "%d: %" PRIu64 " threads wait whose messages another handler has read: these %s put back",
+			   pid, s->put_back, dry ? "would be" : "are");
+	else if (s->opts.flags & UFFDCTL_SERVE_ADOPT)
+		log_notice(u, "%d: no thread waits whose message another handler has read", pid);
+}
+
 int adopt_look(struct uffdctl_serve *s)
 {
 	struct uffd_fdinfo info;
@@ -87,12 +104,8 @@ int adopt_look(struct uffdctl_serve *s)
 		return fail(s->h->t->u, r, "%d: what waits on fd %d can't be read: %s", s->h->pid, s->h->fd,
 			    strerror(-r));
 	s->put_back = info.total > info.pending ? info.total - info.pending : 0;
-	if (!(s->opts.flags & UFFDCTL_SERVE_ADOPT))
-		return 0;
 	if (s->put_back)
 		report_handlers(s);
-	log_notice(s->h->t->u, "%d: %" PRIu64 " threads wait whose messages another handler has read: %s", s->h->t->pid,
-		   s->put_back,
-		   s->opts.flags & UFFDCTL_SERVE_DRY_RUN ? "these would be put back" : "these are put back");
+	report_waiters(s);
 	return 0;
 }

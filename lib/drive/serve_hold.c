@@ -67,19 +67,31 @@ static void end_as_asked(struct uffdctl_serve *s, int err)
 	serve_poke(s);
 }
 
+/* A server that is away, and then comes back with another image, has two reasons. */
+static bool is_new_reason(struct serve_worker *w, int err)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(w->told) && w->told[i] && w->told[i] != err)
+		i++;
+	if (i == ARRAY_SIZE(w->told) || w->told[i])
+		return false;
+	w->told[i] = err;
+	return true;
+}
+
 /* Nobody need wait for it. Who does faults again, and is then told of by name. */
 static void leave(struct serve_worker *w, struct uffdctl_range r, int err, const char *text)
 {
 	struct uffdctl_serve *s = w->m->s;
 
 	uffd_wake(w->m->h.uffd, r);
-	if (!w->told)
+	if (is_new_reason(w, err))
 		serve_note(s, UFFDCTL_LOG_ERROR, err, r, "%d: %" PRIx64 ": can't be brought in: %s: %s", s->h->t->pid,
 			   r.start, text,
 			   s->opts.on_error == UFFDCTL_ON_ERROR_HOLD
 				   ? "this and others like it, of which no more is said, are tried again"
 				   : what_now(s));
-	w->told = true;
 	end_as_asked(s, err);
 }
 

@@ -10,6 +10,7 @@
 #include "lib/drive/serve_plan.h"
 #include "lib/drive/serve_purpose.h"
 #include "lib/drive/serve_store.h"
+#include "lib/drive/serve_verify.h"
 #include "lib/kernel/pagemap.h"
 #include "lib/kernel/uffd.h"
 #include "lib/log.h"
@@ -110,6 +111,7 @@ static void set_states(struct uffdctl_serve *s, struct uffdctl_range r)
 			*part_state(p, r.start) = SERVE_DONE;
 			s->already_bytes += p->vma.page_size;
 		}
+		verify_leave_out(s, p, (struct uffdctl_range){ r.start, r.start + p->vma.page_size });
 		r.start += p->vma.page_size;
 	}
 }

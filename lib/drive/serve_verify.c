@@ -8,6 +8,7 @@
 #include "lib/drive/serve_image.h"
 #include "lib/drive/serve_store.h"
 #include "lib/drive/serve_verify.h"
+#include "lib/inspect/maps.h"
 #include "lib/log.h"
 #include "lib/opts.h"
 
@@ -57,6 +58,16 @@ void verify_close(struct uffdctl_serve *s)
 		free(b->states);
 		free(b);
 	}
+}
+
+void verify_leave_out(const struct uffdctl_serve *s, const struct serve_part *p, struct uffdctl_range r)
+{
+	struct serve_before *b = s->before;
+
+	while (b && b->store != p->store)
+		b = b->next;
+	for (; b && p->store && r.start < r.end; r.start += p->vma.page_size)
+		b->states[part_state(p, r.start) - p->store->states] = SERVE_DONE;
 }
 
 static bool was_done(const struct uffdctl_serve *s, const struct serve_part *p, uint64_t addr)
@@ -163,7 +174,7 @@ static int verify_piece(void *data, const struct uffdctl_piece *piece)
 	return err;
 }
 
-static int verify_part(struct verifying *v, const struct serve_part *p)
+static int verify_mapped(struct verifying *v, struct uffdctl_range range)
 {
 	struct uffdctl *u = v->s->h->t->u;
 	struct uffdctl_peek_opts opts = { .size = sizeof(opts), .piece = verify_piece, .data = v };
@@ -171,15 +182,63 @@ static int verify_part(struct verifying *v, const struct serve_part *p)
 	char text[64];
 	int r = uffdctl_ranges_new(u, &ranges);
 
-	snprintf(text, sizeof(text), "%" PRIx64 "-%" PRIx64, p->part->seg.range.start, p->part->seg.range.end);
+	snprintf(text, sizeof(text), "%" PRIx64 "-%" PRIx64, range.start, range.end);
 	if (r >= 0)
 		r = uffdctl_ranges_add(ranges, text);
-	v->part = p;
 	opts.ranges = ranges;
 	if (r >= 0)
 		r = uffdctl_peek_ranges(v->s->h->t, &opts);
 	uffdctl_ranges_free(ranges);
 	return r;
+}
+
+/*
+ * What of a part is mapped: it may have been unmapped, and other memory be there now. @at: of the mappings, where to go
+ * on; false: there is no more
+ */
+static bool next_mapped(const struct serve_part *p, const struct uffdctl_maps *maps, size_t *at,
+			struct uffdctl_range *ret)
+{
+	const struct uffdctl_vma *v;
+
+	while ((v = uffdctl_maps_get(maps, (*at)++)) && v->range.start < p->part->seg.range.end)
+		if (v->memory == p->vma.memory && vma_same_file(v, &p->vma)) {
+			*ret = range_common(p->part->seg.range, v->range);
+			return true;
+		}
+	return false;
+}
+
+static int verify_part(struct verifying *v, const struct serve_part *p, const struct uffdctl_maps *maps)
+{
+	size_t at = maps_find(maps, p->part->seg.range.start);
+	struct uffdctl_range range;
+	int r = 0;
+
+	v->part = p;
+	while (r >= 0 && next_mapped(p, maps, &at, &range))
+		r = verify_mapped(v, range);
+	return r;
+}
+
+/* What was filled and is not mapped any more. */
+static uint64_t unmapped_bytes(const struct uffdctl_serve *s, const struct serve_memory *m,
+			       const struct uffdctl_maps *maps)
+{
+	struct uffdctl_range range;
+	uint64_t bytes = 0;
+
+	for (size_t i = 0; i < m->nr; i++) {
+		size_t at = maps_find(maps, m->parts[i]->part->seg.range.start);
+
+		while (next_mapped(m->parts[i], maps, &at, &range))
+			verify_leave_out(s, m->parts[i], range);
+	}
+	for (const struct serve_before *b = s->before; b; b = b->next)
+		for (uint64_t i = 0; i < b->store->nr; i++)
+			if (b->store->states[i] == SERVE_DONE && b->states[i] == SERVE_NEW)
+				bytes += b->store->page_size;
+	return bytes;
 }
 
 OPTS_CHECK(uffdctl_serve_verified, unread_bytes);
@@ -189,6 +248,7 @@ UFFDCTL_EXPORT int uffdctl_serve_verify(struct uffdctl_serve *s, uffdctl_serve_d
 {
 	struct verifying v = { .s = s, .sum = { .size = sizeof(v.sum) }, .fn = fn, .data = data };
 	const struct serve_memory *m = s->memories;
+	struct uffdctl_maps *maps = NULL;
 	int r = out_check(s->h->t->u, ret);
 
 	if (r < 0)
@@ -200,8 +260,11 @@ UFFDCTL_EXPORT int uffdctl_serve_verify(struct uffdctl_serve *s, uffdctl_serve_d
 	images_stop(s, NULL);
 	while (m->is_child)
 		m = m->next;
+	r = handle_maps(s->h, &maps);
 	for (size_t i = 0; r >= 0 && i < m->nr; i++)
-		r = verify_part(&v, m->parts[i]);
+		r = verify_part(&v, m->parts[i], maps);
+	v.sum.gone_bytes += r >= 0 ? unmapped_bytes(s, m, maps) : 0;
+	uffdctl_maps_free(maps);
 	free(v.buf);
 	OUT_PUT(&v.sum, ret);
 	return r;

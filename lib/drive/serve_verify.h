@@ -14,6 +14,8 @@ struct serve_before {
 
 /* Remember what was there before us, if it is to be verified. -ENOMEM, -EOPNOTSUPP, logged. */
 int verify_open(struct uffdctl_serve *s);
+/* Pages that are not filled, and not to be compared. */
+void verify_leave_out(const struct uffdctl_serve *s, const struct serve_part *p, struct uffdctl_range r);
 void verify_close(struct uffdctl_serve *s);
 
 #endif

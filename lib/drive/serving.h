@@ -120,7 +120,7 @@ struct serve_worker {
 	bool prefetches;
 	bool wakes_later; /* all whose faults are resolved at a time, once */
 	bool around;	  /* at neighbours of faults: nobody waits for them */
-	bool told;	  /* that a page could not be prefaulted */
+	int told[4];	  /* why pages could not be prefaulted: each reason is told once */
 	bool busy;	  /* has messages that are not resolved */
 	struct serve_counts counts;
 	struct chunk c;

@@ -61,6 +61,7 @@ static void add_tally(struct workers *w, const struct chunk *c)
 	sum->filled += c->tally.filled;
 	sum->elsewhere += c->tally.elsewhere;
 	sum->unmapped += c->tally.unmapped;
+	sum->poisoned += c->tally.poisoned;
 	if (c->tally.err && (!sum->err || c->tally.err_addr < sum->err_addr)) {
 		sum->err = c->tally.err;
 		sum->err_addr = c->tally.err_addr;

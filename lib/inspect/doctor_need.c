@@ -35,7 +35,7 @@ static const struct need needs[] = {
 	{ .command = "register",
 	  .all = ON_UFFD,
 	  .better = CHECK(BPF_ITERATORS) | CHECK(UFFD_FEATURES),
-	  .flags = NEED_MEMORY | NEED_ATTACH | NEED_REGISTERS,
+	  .flags = NEED_MEMORY | NEED_ATTACH | NEED_REGISTERS | NEED_INJECTS,
 	  .less = LESS_UFFD },
 	{ .command = "unregister",
 	  .all = ON_UFFD,
@@ -87,16 +87,17 @@ static const struct need needs[] = {
 	  .less = LESS_UFFD },
 	{ .command = "wake", .all = ON_UFFD, .better = CHECK(BPF_ITERATORS), .flags = NEED_ATTACH, .less = LESS_UFFD },
 	{ .command = "zap",
-	  .all = ON_TARGET,
+	  .all = ON_TARGET | CHECK(PTRACE),
 	  .better = CHECK(BPF_ITERATORS) | CHECK(PAGEMAP) | CHECK(PAGEMAP_SCAN),
-	  .flags = NEED_ATTACH,
+	  .flags = NEED_ZAPS,
 	  .less = "memory without BPF is refused, or it is not known how much was mapped" },
 	{ .command = "serve",
 	  .all = ON_UFFD,
 	  .better = CHECK(UFFD_FEATURES) | CHECK(PAGEMAP) | CHECK(PROCESS_VM) | CHECK(BPF_ITERATORS) |
 		    CHECK(PAGEMAP_SCAN) | CHECK(OWN_PAGEMAP) | CHECK(PROCMAP_QUERY) | CHECK(MAP_FILES),
-	  .flags = NEED_MEMORY | NEED_HUGEPAGES | NEED_ATTACH,
-	  .less = "it works for fewer mappings, only with --force, or not with contents" },
+	  .flags = NEED_MEMORY | NEED_HUGEPAGES | NEED_ATTACH | NEED_INJECTS,
+	  .blind = "only with --force: without bpf-iterators it is not known who reads the messages",
+	  .less = "it works for fewer mappings, or not with contents" },
 	{ .command = "watch", .all = CHECK(BPF_MAP) | CHECK(BPF_PROGRAM) | CHECK(BPF_ITERATORS), .any = BACKENDS },
 	{ .command = "report" },
 	{ .command = "set" },
@@ -169,21 +170,22 @@ static struct finding accepted(struct uffdctl_doctor *d, const struct need *n, c
 	const char *name, *all = NULL;
 	struct finding ret = found_yes(works);
 
+	if (n->blind && d->found[CHECK_BPF_ITERATORS].ok != 1)
+		ret.detail = works = doctor_text(d, "%s, %s", works, n->blind);
 	for (enum check_id id = 0; id < NR_CHECKS; id++)
-		if (n->better >> id & 1 && d->found[id].ok != 1)
+		if (n->better >> id & 1 && d->found[id].ok != 1 && !(n->blind && id == CHECK_BPF_ITERATORS))
 			all = all ? doctor_text(d, "%s, %s", all, doctor_check_name(id)) : doctor_check_name(id);
 	f = lacking(d, n->better, 0, &name);
-	if (!all)
-		return ret;
-	ret.detail = doctor_text(d, "%s; without %s, %s", works, all, n->less);
 	ret.remedy = f ? f->remedy : NULL;
+	if (all)
+		ret.detail = doctor_text(d, "%s; without %s, %s", works, all, n->less);
 	return ret;
 }
 
 static struct finding judge(struct uffdctl_doctor *d, const struct need *n, const struct finding *target)
 {
 	/* What a process of ours permits does not matter where that process itself was asked. */
-	uint64_t all = d->pid ? n->all & ~(CHECK(PTRACE_READ) | CHECK(PIDFD_GETFD)) : n->all;
+	uint64_t all = d->pid ? n->all & ~(CHECK(PTRACE_READ) | CHECK(PIDFD_GETFD) | CHECK(PTRACE)) : n->all;
 	_cleanup_close_ int uffd = -1;
 	const struct finding *f;
 	const char *name;

@@ -10,6 +10,8 @@ enum need_flags {
 	NEED_HUGEPAGES = 1 << 1, /* it works with huge pages, too */
 	NEED_ATTACH = 1 << 2,	 /* it uses a userfaultfd of the process */
 	NEED_REGISTERS = 1 << 3, /* and registers its mappings */
+	NEED_ZAPS = 1 << 4,	 /* it makes the process call madvise(2) */
+	NEED_INJECTS = 1 << 5,	 /* with --inject it makes the userfaultfd that the process lacks */
 };
 
 struct need {
@@ -18,6 +20,7 @@ struct need {
 	uint64_t any;	     /* nor without one of these; 0: there are none */
 	uint64_t better;     /* without these it does less */
 	const char *less;    /* what it does not do then */
+	const char *blind;   /* what it needs without CHECK_BPF_ITERATORS; NULL: that is among the others */
 	unsigned int flags;  /* NEED_* */
 	uint64_t modes;	     /* it works on what is registered for these; 0: for any */
 	unsigned long ioctl; /* of a userfaultfd, that not every kernel has; 0: none */

@@ -90,15 +90,16 @@ static int try_attach(struct patient *p)
 	return r == -EBADF ? 0 : r;
 }
 
-static int check_attach(struct patient *p)
+/* ptrace(2) needs the same permission. @call: what is done with it; @yes: that it may be done */
+static int check_attach(struct patient *p, const char *name, enum reach_call call, const char *yes)
 {
 	struct uffdctl_doctor *d = p->d;
 	struct finding f;
 	int r = -EPERM;
 
-	if (!why_seccomp(d, REACH_PIDFD_GETFD, &f)) {
+	if (!why_seccomp(d, call, &f) && !why_seccomp(d, REACH_PIDFD_GETFD, &f)) {
 		r = try_attach(p);
-		f = r == 0 ? found_yes("its descriptors can be duplicated")
+		f = r == 0 ? found_yes(yes)
 		    : r == -EOPNOTSUPP
 			    ? found_no(UFFDCTL_LAYER_KERNEL | UFFDCTL_LAYER_TARGET,
 				       "its first thread has ended, and this kernel has no pidfds of threads",
@@ -106,7 +107,7 @@ static int check_attach(struct patient *p)
 		    : r == -ESRCH ? found_no(UFFDCTL_LAYER_TARGET, "it has ended", NULL)
 				  : why_not_readable(p, r, false);
 	}
-	add(p, "process-descriptors", f, true);
+	add(p, name, f, true);
 	return r;
 }
 
@@ -189,12 +190,32 @@ static void check_ioctl(struct patient *p, pid_t holder, int number)
 	    true);
 }
 
+/* Nothing is made: it is looked whether the process has a place for the call, and may get a userfaultfd. */
+static bool check_inject(struct patient *p)
+{
+	const struct uffdctl_handle_opts opts = { .size = sizeof(opts), .flags = UFFDCTL_HANDLE_INJECT_DRY };
+	struct uffdctl_doctor *d = p->d;
+	struct uffdctl_handle *h = NULL;
+	struct finding f;
+	int r = -EPERM;
+
+	if (!why_seccomp(d, REACH_PTRACE, &f)) {
+		r = uffdctl_handle_open(p->t, &opts, &h);
+		f = r == 0 ? found_yes("a userfaultfd can be made inside of it")
+			   : found_no(UFFDCTL_LAYER_TARGET, last_error(p), d->found[CHECK_UFFD_DEVICE].remedy);
+	}
+	uffdctl_handle_close(h);
+	add(p, "process-inject", f, false);
+	return r == 0;
+}
+
 static void check_uffd(struct patient *p)
 {
 	struct uffdctl_doctor *d = p->d;
 	const struct uffdctl_find_opts opts = { .size = sizeof(opts), .pids = &d->pid, .nr_pids = 1 };
 	struct uffdctl_handle *h = NULL;
 	struct finding f;
+	bool injects;
 	int r;
 
 	if (uffdctl_list(d->u, &opts, &p->list) < 0)
@@ -210,6 +231,10 @@ static void check_uffd(struct patient *p)
 	} else {
 		f = why_no_handle(p, r);
 	}
+	p->has_none = r == -ENOENT;
+	injects = p->has_none && d->need->flags & NEED_INJECTS && check_inject(p);
+	if (injects)
+		f.remedy = doctor_text(d, "uffdctl %s --inject %d RANGE", d->need->command, d->pid);
 	add(p, "process-userfaultfd", f, true);
 	if (r == 0 && d->need->ioctl)
 		check_ioctl(p, uffdctl_handle_pid(h), uffdctl_handle_fd(h));
@@ -281,8 +306,8 @@ static void check_registered(struct patient *p, uint64_t modes)
 	add(p, "process-registered",
 	    !nr ? found_no(UFFDCTL_LAYER_TARGET,
 			   doctor_text(p->d, "nothing is registered for %s on its userfaultfd", kind),
-			   doctor_text(p->d, "uffdctl register%s%s %d RANGE", modes ? " --mode=" : "",
-				       modes ? kind : "", p->d->pid))
+			   doctor_text(p->d, "uffdctl register%s%s%s %d RANGE", p->has_none ? " --inject" : "",
+				       modes ? " --mode=" : "", modes ? kind : "", p->d->pid))
 		: found_yes(doctor_text(p->d, "%" PRIu64 " mappings, with %" PRIu64 " bytes, are registered for %s%s",
 					nr, bytes, kind, owner_unknown ? "; on which userfaultfd is not known" : "")),
 	    true);
@@ -310,6 +335,32 @@ static void check_second_mapping(struct patient *p)
 	}
 }
 
+static bool can_zap(const struct uffdctl_vma *v)
+{
+	return vma_is_shared(v) && v->memory != UFFDCTL_MEMORY_UNKNOWN && v->inode && v->vm_flags &&
+	       !strstr(v->vm_flags, "lo");
+}
+
+static void check_zappable(struct patient *p)
+{
+	uint64_t bytes = 0, nr = 0;
+
+	for (size_t i = 0; i < uffdctl_maps_count(p->maps); i++) {
+		const struct uffdctl_vma *v = uffdctl_maps_get(p->maps, i);
+
+		nr += can_zap(v);
+		bytes += can_zap(v) ? range_len(v->range) : 0;
+	}
+	add(p, "process-mappings",
+	    nr ? found_yes(doctor_text(p->d,
+				       "%" PRIu64 " of its mappings, with %" PRIu64
+				       " bytes, are of a file, shared, and not locked in memory",
+				       nr, bytes))
+	       : found_no(UFFDCTL_LAYER_TARGET,
+			  "none of its mappings is known to be of a file, shared, and not locked in memory", NULL),
+	    true);
+}
+
 static void check_mappings(struct patient *p)
 {
 	const struct need *n = p->d->need;
@@ -319,7 +370,9 @@ static void check_mappings(struct patient *p)
 		add(p, "process-mappings", found_unknown(0, last_error(p)), true);
 		return;
 	}
-	if (n->flags & NEED_REGISTERS)
+	if (n->flags & NEED_ZAPS)
+		check_zappable(p);
+	else if (n->flags & NEED_REGISTERS)
 		check_registers(p);
 	else
 		check_registered(p, n->modes);
@@ -330,13 +383,18 @@ static void check_mappings(struct patient *p)
 struct finding check_target(struct uffdctl_doctor *d)
 {
 	struct patient p = { .d = d, .verdict = found_yes("it works") };
+	unsigned int flags = d->need->flags;
 
-	if (check_readable(&p) == 0 && d->need->flags & NEED_ATTACH) {
+	if (check_readable(&p) == 0 && flags & NEED_ATTACH) {
 		add_seccomp(&p);
-		if (check_attach(&p) == 0) {
+		if (check_attach(&p, "process-descriptors", REACH_PIDFD_GETFD, "its descriptors can be duplicated") ==
+		    0) {
 			check_uffd(&p);
 			check_mappings(&p);
 		}
+	} else if (p.t && flags & NEED_ZAPS &&
+		   check_attach(&p, "process-ptrace", REACH_PTRACE, "it can be made to call madvise(2)") == 0) {
+		check_mappings(&p);
 	}
 	uffdctl_maps_free(p.maps);
 	uffdctl_list_free(p.list);

@@ -12,6 +12,7 @@ struct patient {
 	struct uffdctl_list *list;
 	struct uffdctl_maps *maps;
 	const struct uffdctl_uffd *uffd; /* in the list; NULL: none was chosen */
+	bool has_none;			 /* nobody holds one for its memory */
 	struct finding verdict;
 };
 

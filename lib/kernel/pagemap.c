@@ -14,6 +14,7 @@
 #define PM_PRESENT (UINT64_C(1) << 63)
 #define PM_SWAP (UINT64_C(1) << 62)
 #define PM_FILE (UINT64_C(1) << 61)
+#define PM_GUARD (UINT64_C(1) << 58)
 #define PM_UFFD_WP (UINT64_C(1) << 57)
 #define PM_MMAP_EXCLUSIVE (UINT64_C(1) << 56)
 #define PM_FRAME ((UINT64_C(1) << 55) - 1)
@@ -23,10 +24,16 @@
 #define SWP_OFFSET(frame) ((frame) >> 5)
 #define SWP_PTE_MARKER 31
 #define PTE_MARKER_UFFD_WP 1
+#define PTE_MARKER_POISONED 2
 
 int pagemap_open(struct uffdctl_target *t, int *ret)
 {
 	return target_open_file(t, "pagemap", O_RDONLY, ret);
+}
+
+static uint8_t marker_state(uint64_t kinds)
+{
+	return kinds == PTE_MARKER_UFFD_WP ? PTE_WP : PTE_MAPPED | (kinds & PTE_MARKER_POISONED ? PTE_POISONED : 0);
 }
 
 /*
@@ -39,7 +46,9 @@ static uint8_t swap_state(uint64_t e, const struct uffdctl_vma *v)
 	uint64_t frame = e & PM_FRAME;
 
 	if (frame && SWP_TYPE(frame) == SWP_PTE_MARKER)
-		return SWP_OFFSET(frame) == PTE_MARKER_UFFD_WP ? PTE_WP : PTE_MAPPED;
+		return marker_state(SWP_OFFSET(frame));
+	if (!frame && !(e & (PM_UFFD_WP | PM_FILE | PM_GUARD)) && vma_is_shared(v))
+		return PTE_MAPPED | PTE_POISONED;
 	if (frame || !(e & PM_UFFD_WP))
 		return PTE_MAPPED | (e & PM_UFFD_WP ? PTE_WP : 0);
 	if (e & PM_FILE)
@@ -117,10 +126,10 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 		for (int i = 0; i < n; i++) {
 			uint8_t state = regions[i].categories & PAGE_IS_WRITTEN ? 0 : PTE_WP;
 
-			if (regions[i].categories & PAGE_IS_PRESENT || !state)
+			if (regions[i].categories & PAGE_IS_PRESENT)
 				state |= PTE_MAPPED;
 			else
-				state |= PTE_UNSURE;
+				state |= state ? PTE_UNSURE : PTE_MAPPED | PTE_POISONED;
 			for (uint64_t a = MAX(regions[i].start, range.start); a < MIN(regions[i].end, range.end);
 			     a += v->page_size)
 				states[(a - range.start) / v->page_size] = state;
@@ -136,6 +145,23 @@ int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range 
 {
 	return v->page_size > base_page_size() ? scan_huge(pagemap, v, range, states)
 					       : read_base(pagemap, v, range, states);
+}
+
+bool pagemap_has_marks(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range)
+{
+	struct page_region region;
+	struct pm_scan_arg arg = {
+		.size = sizeof(arg),
+		.start = range.start,
+		.end = range.end,
+		.vec = (uintptr_t)&region,
+		.vec_len = 1,
+		.category_mask = PAGE_IS_SWAPPED,
+		.return_mask = PAGE_IS_SWAPPED,
+	};
+	int n = ioctl(pagemap, PAGEMAP_SCAN, &arg);
+
+	return n < 0 ? v->page_size == base_page_size() : n > 0;
 }
 
 int pagemap_open_own(int *ret)

@@ -9,6 +9,8 @@ enum pte_state {
 	PTE_MAPPED = 1 << 0, /* an entry that CONTINUE would refuse: present, swapped, poisoned, migrating */
 	PTE_WP = 1 << 1,     /* the userfaultfd write-protect mark, on a page or in place of one */
 	PTE_UNSURE = 1 << 2, /* PTE_MAPPED may be a mark in place of a page, or a page that is being migrated */
+	/* With PTE_MAPPED: no page but poison, or a huge page that is being migrated. Where it can't be told, it is not set. */
+	PTE_POISONED = 1 << 3,
 };
 
 int pagemap_open(struct uffdctl_target *t, int *ret);
@@ -19,6 +21,13 @@ int pagemap_open(struct uffdctl_target *t, int *ret);
  * Beneath: /proc/PID/pagemap, PAGEMAP_SCAN for huge pages where the kernel has it.
  */
 int pagemap_read(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states);
+
+/*
+ * May a range have entries that hold no page but are not empty: poisoned, swapped, migrating, marked? Much faster than
+ * pagemap_read(). Where the kernel can't be asked it may; on hugetlbfs pagemap_read() would show none, so that it may not.
+ * Beneath: PAGEMAP_SCAN (Linux 6.7).
+ */
+bool pagemap_has_marks(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range);
 
 /* The state of a page in our own page table. */
 enum own_state {

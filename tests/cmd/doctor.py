@@ -84,6 +84,41 @@ def doctor_proved(make):
         prove(place, t, "unregister", t.pid, "all")
 
 
+@test(each={k: (PLACES[k],) for k in ("root", "user")})
+def doctor_proved_without_userfaultfd(make):
+    """zap needs none; register and serve need --inject, and whether that works is said."""
+    place = make()
+    with place.target() as t:
+        private = t.memory("anon", 8 * PAGE)
+        ok(not prove(place, t, "zap", t.pid, f"{private['addr']}+{PAGE}"), "nothing to zap")
+        m = t.memory("memfd", 8 * PAGE, seed=1)
+        ok(prove(place, t, "zap", t.pid, f"{m['addr']}+{PAGE}"), "zap")
+        area = f"{m['addr']}+{8 * PAGE}"
+        ok(not prove(place, t, "serve", "--zero", t.pid, area), "serve")
+        ok(not prove(place, t, "register", t.pid, area), "register")
+        rc, found = ask(place, "--for", "register", t.pid)
+        rc, out, err = place.run("register", "--inject", t.pid, area)
+        eq(found["process-inject"]["ok"], rc == 0, f"{found['process-inject']} {out} {err}")
+        verdict = found["register"]["remedy"]
+        eq(bool(verdict) and "--inject" in verdict, rc == 0, f"{found['register']}")
+        if rc:
+            eq("setfacl" in err and f"u:{place.user}:rw" in err, "setfacl" in (found["process-inject"]["remedy"] or ""), f"{err} {found}")
+
+
+@test
+def doctor_serve_without_bpf():
+    """It is not known who reads: it says that --force is needed, and it is."""
+    place = PLACES["no-bpf"]()
+    with place.target() as t:
+        t.userfaultfd()
+        m = t.memory("anon", 8 * PAGE, mode="missing")
+        contains(ask(place, "--for", "serve", t.pid)[1]["serve"]["detail"], "it works, only with --force")
+        rc, out, err = place.run("serve", "--zero", "--prefault", "--until-complete", t.pid, m["addr"] + f"+{8 * PAGE}")
+        ok(rc == 1 and "--force" in err, f"{rc} {out} {err}")
+        rc, out, err = place.run("serve", "--zero", "--force", "--prefault", "--until-complete", t.pid, m["addr"] + f"+{8 * PAGE}")
+        eq(rc, 0, f"with it: {out} {err}")
+
+
 @contextlib.contextmanager
 def with_caps(caps):
     """A place of an ordinary user where uffdctl has these capabilities."""
@@ -541,6 +576,7 @@ def doctor_process_says_no():
         r = run("doctor", "-J", "--for", "register", t.pid, check=1)
         c = checks(r.out)["process-userfaultfd"]
         eq((c["ok"], c["layers"]), (False, ["target"]), f"no userfaultfd: {c}")
+        contains(c["remedy"], f"uffdctl register --inject {t.pid} RANGE")
         c = checks(run("doctor", "-J", "--for", "smaps", t.pid, user=NOBODY, check=1).out)["process-read"]
         eq((c["ok"], c["layers"]), (False, ["capability"]), f"another user's: {c}")
         t.uffd(handshake=False)

@@ -18,7 +18,7 @@ sys.path[0] += "/.."
 from harness import (FEATURES, HUGE, PAGE, SLOW, Failure, Target, contains, eq, fdinfo, hugepages, main, ok, pattern_page, run, spawn,
                      take_fd, target, test, wait_until)
 from harness.nbd import nbd_image, nbd_server
-from harness.serve import joined, touch, zeros
+from harness.serve import Serve, joined, touch, zeros
 
 NR = 256
 NOBODY = 65534
@@ -117,6 +117,24 @@ def handoff_one(apart, key):
         end = s.next("end", t.pid)
         eq((end["reason"], end["demand"], end["errors"]), ("gone", 2 * NR * PAGE, 0), f"end: {end}")
         s.stop()
+
+
+@test
+def handoff_killed():
+    """What the first line says of the regions is enough to go on with --map: no page has another's contents."""
+    with vm() as (t, m), image((1, NR, PAGE), (2, NR, PAGE)) as img, Reception("--from", img.name) as s:
+        n = t.memory("anon", NR * PAGE, mode="missing")
+        hand_over(t, s.path, message((n, NR * PAGE, 0, PAGE), (m, NR * PAGE, NR * PAGE, PAGE)))
+        regions = s.next("start", t.pid)["regions"]
+        eq([(r["start"], r["end"], r["offset"]) for r in regions],
+           [(hex(x["start"]), hex(x["start"] + NR * PAGE), o) for x, o in ((n, 0), (m, NR * PAGE))], "regions")
+        joined(t, touch(t, m, len=PAGE, seed=2))
+        s.proc.kill()
+        s.proc.wait()
+        maps = [f"--map={r['start']}-{r['end']}={img.name}@{r['offset']}" for r in regions]
+        with Serve(t.pid, *maps) as again:
+            joined(t, touch(t, m, seed=2) + touch(t, n, seed=1))
+            again.stop()
 
 
 @test(limit=60)
@@ -321,6 +339,7 @@ def handoff_socket():
     with Reception("--zero") as s:
         eq(stat.S_IMODE(os.stat(s.path).st_mode), 0o600, "mode")
         contains(run("serve", "--zero", "--handoff", s.path, check=1).err, "somebody listens on this socket")
+        eq([o for o in s.seen if o["type"] == "error"], [], "the other one has not said anything of it")
         ok(os.path.exists(s.path), "it stays")
         s.proc.kill()
         s.proc.wait()

@@ -65,6 +65,41 @@ def protect_poison_is_seen():
         contains(err.out, "POISONED")
 
 
+@test(each={f"{k}-{c}": (*v, c) for k, v in KINDS.items() for c in ("copy", "continue", "zeropage")
+            if (k, c) not in (("anon", "continue"), ("hugetlb", "zeropage"))})
+def protect_poison_stays(kind, page, command):
+    """The kernel would replace it by a page, and nobody would know that this one was lost."""
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page) as (t, m):
+        t.register(uffd=t.u, id=m["id"], mode=["missing"] if kind == "anon" else ["missing", "minor"])
+        if command == "continue":
+            run("copy", "-q", "--from-zero", t.pid, "all", check=0)
+            run("zap", "-q", t.pid, "all", check=0)
+        has_poison(t, m, page)
+        t.poison(uffd=t.u, id=m["id"], offset=2 * page, len=2 * page)
+        totals(t, m, page)
+        r = run(command, "-J", *(["--from-zero"] if command == "copy" else []), t.pid, "all", check=0)
+        eq([(x["mapped"], x["already"], x["error"]) for x in r.json()[command]], [((NR - 3) * page, 3 * page, None)], "result")
+        contains(r.err, f"{3 * page} bytes are poisoned, and were left so")
+        eq(totals(t, m, page)["poisoned"], 3 * page, "it is there")
+        eq(t.join(thread=t.touch(id=m["id"], offset=3 * page, len=page, access="read")["threads"][0], timeout_ms=5000)["errno"],
+           errno.EFAULT, "SIGBUS")
+
+
+@test(each={f"{k}-{e}": (*v, e) for k, v in KINDS.items() for e in ("zero", "keep")})
+def protect_poison_stays_served(kind, page, source):
+    with hugepages(2 * NR if kind == "hugetlb" else 0), target(kind, NR * page) as (t, m):
+        t.register(uffd=t.u, id=m["id"], mode=["missing"] if kind == "anon" else ["missing", "minor"])
+        run("copy", "-q", "--from-zero", t.pid, f"{m['addr']}+{2 * page}", check=0)
+        if kind != "anon":
+            run("zap", "-q", t.pid, "all", check=0)
+        has_poison(t, m, page)
+        t.poison(uffd=t.u, id=m["id"], offset=(1 if kind != "anon" else 3) * page, len=page)
+        totals(t, m, page)
+        run("serve", "-q", f"--{source}", "--elsewhere=overwrite" if source == "zero" else "--force", "--prefault", "--until-complete", t.pid,
+            check=0)
+        eq(totals(t, m, page)["poisoned"], 2 * page, "it is there")
+
+
 @test(each={f"{k}-{how}": (*v, how) for k, v in KINDS.items() for how in ("quiet", "handled")})
 def protect_write(kind, page, how):
     """From the mark to the fault to the release; what nobody touched stays marked."""
@@ -152,9 +187,12 @@ def protect_refused():
     with target("anon", NR * PAGE, mode="missing") as (t, m):
         place = f"{m['addr']}+{NR * PAGE}"
         for command, mode in (("writeprotect", "wp"), ("rwprotect", "rwp")):
-            contains(run(command, t.pid, place, check=1).err, f"not registered for {mode} (see uffdctl register -m {mode})")
+            err = run(command, t.pid, place, check=1).err
+            ok("will wait" not in err, f"no warning of what is not done: {err}")
+            contains(err, f"not registered for {mode} (see uffdctl register -m {mode})")
             contains(run(command, "--no-wake", t.pid, place, check=2).err, "--no-wake is for --off")
-        run("writeprotect", t.pid, "all", check=1)
+        for command in ("writeprotect", "rwprotect"):
+            ok("will wait" not in run(command, t.pid, "all", check=1).err, "nor for all")
         eq(totals(t, m, PAGE)["wp"], 0, "nothing is done")
 
 

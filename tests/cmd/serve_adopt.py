@@ -19,22 +19,25 @@ def left_waiting(t, m, action="count", nr=4):
     return child, threads
 
 
-@test(each={f"{mode}-{how}": (mode, how) for mode in ("missing", "minor") for how in ("killed", "stopped", "hangs")})
-def serve_adopt(mode, how):
-    """Killed or suspended, or it waits for something else, with messages in its hands: its threads go on with the image."""
+@test(each={f"{mode}-{how}{'' if args else '-unasked'}": (mode, how, args) for mode in ("missing", "minor")
+            for how in ("killed", "stopped", "hangs") for args in (["--adopt"], [])})
+def serve_adopt(mode, how, args):
+    """Killed or suspended, or it waits for something else, with messages in its hands: its threads go on with the image,
+    and who may go on is named, also without the option."""
     nr = 1 if how == "hangs" else 4
     with target(size=NR * PAGE, mode=mode, seed=STALE if mode == "minor" else None) as (t, m), image(NR) as img:
         child, threads = left_waiting(t, m, "futex" if how == "hangs" else "count", nr)
         if how != "hangs":
             os.kill(child, signal.SIGKILL if how == "killed" else signal.SIGSTOP)
             wait_until(lambda: stat(child)[1] in "ZT", "it does nothing")
-        with Serve(t.pid, "--adopt", "--from", img.name) as s:
+        with Serve(t.pid, *args, "--from", img.name) as s:
             eq(s.start["put_back"], nr, "start")
             joined(t, threads)
             joined(t, touch(t, m, seed=SEED))
             end = s.stop()
         eq((end["demand"], end["errors"]), (NR * PAGE, 0), f"{end}")
-        contains(s.err, f"{nr} threads wait whose messages another handler has read: these are put back")
+        contains(s.err, "1 thread waits whose message another handler has read: it is put back" if nr == 1 else
+                 f"{nr} threads wait whose messages another handler has read: these are put back")
         eq(f"of process {child} has not ended" in s.err, how != "killed", f"the one that may go on: {s.err}")
         eq(t.check(id=m["id"], seed=SEED)["differ"], 0, "contents")
 

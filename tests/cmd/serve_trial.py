@@ -7,7 +7,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import (HUGE, PAGE, TargetError, contains, eq, fdinfo, hugepages, image, main, ok, pattern_page, run, skip, target, test,
+from harness import (FEATURES, HUGE, PAGE, TargetError, contains, eq, fdinfo, hugepages, image, main, ok, pattern_page, run, skip, target, test,
                      wait_until)
 from harness.serve import Serve, joined, touch
 
@@ -127,8 +127,10 @@ def serve_fail_page(mode, kind):
             eq(e.errno, errno.EINVAL, "errno")
             skip("no UFFDIO_POISON; Linux 6.6 runs this")
         fails = f"{m['start'] + 5 * PAGE:x}+8K"
-        with Serve(t.pid, "--from", img.name, "--fail-page", fails, "--prefault", "--until-complete") as s:
+        with Serve(t.pid, "--from", img.name, "--fail-page", fails, "--prefault", "--until-complete", "--verify") as s:
             eq(s.ended()["done"], NR * PAGE, "done")
+        eq(next(o for o in s.objects if o["type"] == "verify"),
+           {"type": "verify", "pid": t.pid, "same": (NR - 3) * PAGE, "differ": 0, "gone": 0, "unread": 0}, "what fails is in no number")
         eq(t.check(id=m["id"], len=5 * PAGE, seed=SEED)["differ"], 0, "before")
         eq(t.check(id=m["id"], offset=7 * PAGE, len=(NR - 8) * PAGE, seed=SEED)["differ"], 0, "behind")
         for i in (5, 6):
@@ -178,7 +180,7 @@ def serve_verify(kind, mode):
         found = [o for o in s.objects if o["type"] in ("differs", "verify")]
         at = [m["start"] + i * PAGE for i in (3, 5, 20, 21)]
         eq([(int(o["start"], 16), int(o["end"], 16)) for o in found[:-1]], [(at[0], at[1]), (at[2], at[3])], "ranges")
-        eq(found[-1], {"type": "verify", "same": 14 * PAGE, "differ": 3 * PAGE, "gone": 0, "unread": 0}, "sum")
+        eq(found[-1], {"type": "verify", "pid": t.pid, "same": 14 * PAGE, "differ": 3 * PAGE, "gone": 0, "unread": 0}, "sum")
 
 
 @test
@@ -200,7 +202,19 @@ def serve_verify_gone():
             t.madvise(id=m["id"], advice="dontneed", offset=8 * PAGE, len=4 * PAGE)
             s.stop()
         eq(next(o for o in s.objects if o["type"] == "verify"),
-           {"type": "verify", "same": (NR - 4) * PAGE, "differ": 0, "gone": 4 * PAGE, "unread": 0}, "sum")
+           {"type": "verify", "pid": t.pid, "same": (NR - 4) * PAGE, "differ": 0, "gone": 4 * PAGE, "unread": 0}, "sum")
+
+
+@test(each={"event": (["event_unmap"],), "no-event": ([],)})
+def serve_verify_unmapped(features):
+    """What was filled and then unmapped is gone."""
+    with target("anon", NR * PAGE, mode="missing", features=[*FEATURES, *features]) as (t, m), image(NR) as img:
+        with Serve(t.pid, "--from", img.name, "--verify") as s:
+            joined(t, touch(t, m, seed=SEED))
+            t.munmap(id=m["id"], offset=NR // 2 * PAGE, len=NR // 4 * PAGE)
+            s.stop()
+        eq(next(o for o in s.objects if o["type"] == "verify"),
+           {"type": "verify", "pid": t.pid, "same": NR * 3 // 4 * PAGE, "differ": 0, "gone": NR // 4 * PAGE, "unread": 0}, "sum")
 
 
 main()

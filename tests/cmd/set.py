@@ -42,6 +42,9 @@ def set_show():
            [(f["a"], 1 << 20, 0x4000, 1, 0x3000, 0x1000, 3, 2 * 10**8), (f["b"], 1 << 20, 0xa000, 3, 0x8000, 0x2000, 2, 9)], "rows")
         rows = run("set", "show", "-J", "--runs", f["a"], check=0).json()["set"]
         eq([(r["offset"], r["size"], r["access"][0], r["time_ns"]) for r in rows], A, "runs")
+        rows = run("set", "show", "-J", "--runs", f["a"], f["b"], check=0).json()["set"]
+        eq([(r["file"], r["offset"]) for r in rows], [(f[k], x[0]) for k, v in (("a", A), ("b", B)) for x in v], "of two files")
+        eq(run("set", "show", "--runs", "-n", "-o", "file", f["b"], check=0).out, f"{f['b']}\n" * len(B), "file")
 
 
 @test

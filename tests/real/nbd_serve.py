@@ -117,6 +117,25 @@ def real_nbd_serve_another_image():
                 s.stop()
 
 
+@test(limit=120)
+def real_nbd_serve_another_image_untouched():
+    """It is said although no thread faults, and although another reason was said before."""
+    with nbd_image(contents=CONTENTS) as d, served() as (t, m):
+        with nbd_server(d) as (uri, _):
+            s = Serve(t.pid, "--from", uri, "--prefault", "--rate=64K")
+        with s:
+            contains(s.error(), "can't be brought in")
+            os.truncate(f"{d}/image", NR * PAGE * 2)
+            with nbd_server(d):
+                while "an image of another size" not in s.error():
+                    pass
+            os.truncate(f"{d}/image", NR * PAGE)
+            with nbd_server(d):
+                joined(t, touch(t, m, seed=SEED), 60000)
+                s.stop()
+        is_right(t, m)
+
+
 @test(limit=60)
 def real_nbd_serve_does_not_answer():
     """Ctrl-C ends it at once, also before it serves; the waiters are the next one's."""
