@@ -146,6 +146,7 @@ enum ev_watch_flags {
 	EV_WATCH_SOME = 1 << 1,	    /* only processes that are chosen */
 	EV_WATCH_CHILDREN = 1 << 2, /* and their descendants */
 	EV_WATCH_STEPS = 1 << 3,    /* each step is seen: a slot has nvcsw of its fault's beginning */
+	EV_WATCH_CHOICE = 1 << 4,   /* only faults of some kinds, by some access or in some ranges */
 };
 
 #define EV_MAX_RANGES 64
@@ -221,7 +222,9 @@ enum ev_wait {
 	EV_NR_WAITS,
 };
 
-/* Totals, one set for each CPU: exact even if the stream loses records. */
+/* Totals: exact even if the stream loses records. CPUs have a set each; with more CPUs, some share one. */
+#define EV_NR_STATS 64
+
 struct ev_stats {
 	__u64 faults[EV_NR_KINDS];
 	__u64 ended[EV_NR_KINDS][EV_NR_ENDS];
@@ -414,6 +417,7 @@ _Static_assert(offsetof(struct ev_fault, comm) % 8 == 0 && offsetof(struct ev_fa
 _Static_assert(EV_NR_KINDS == 4 && EV_NR_ENDS == 4, "a kind and an end are two bits");
 _Static_assert(EV_MM_BITS == 1 << (32 - 20), "a bit's number is the upper bits of a hash");
 _Static_assert(EV_NO_ROOM == 1 << (64 - 54), "a place is the upper bits of a hash");
+_Static_assert((EV_NR_STATS & (EV_NR_STATS - 1)) == 0, "a set is some bits of the CPU's number");
 _Static_assert((EV_NR_SLOTS & (EV_NR_SLOTS - 1)) == 0, "a place is some bits of a hash");
 
 #endif

@@ -18,7 +18,7 @@ static inline bool is_streaming(void)
 
 static inline bool has_choice(void)
 {
-	return config.kinds || config.access || config.nr_ranges;
+	return config.flags & EV_WATCH_CHOICE;
 }
 
 /* If not all faults are selected: is the fault with these message flags and this address selected? */

@@ -14,7 +14,6 @@
 
 static void release(struct ev_slot *s, enum ev_slot_state after)
 {
-	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, after);
 	ADD(nr_taken, -1);
 }
@@ -43,7 +42,7 @@ static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 {
 	struct ev_stats *st = own_stats();
 
-	if (!st || !claim_end(s))
+	if (!claim_end(s))
 		return;
 	s->f.end = end;
 	ADD(st->blocked, slept);
@@ -54,8 +53,6 @@ static void fault_ended(struct ev_slot *s, enum ev_end end, bool slept)
 static __always_inline void start(struct ev_slot *s, struct userfaultfd_ctx *ctx, __u64 mm, __u64 flags, __u64 addr,
 				  bool unseen)
 {
-	struct ev_stats *st = own_stats();
-
 	s->f.start_ns = bpf_ktime_get_ns();
 	s->f.end_ns = 0;
 	s->f.read_ns = 0;
@@ -68,8 +65,7 @@ static __always_inline void start(struct ev_slot *s, struct userfaultfd_ctx *ctx
 	wait_begins(s);
 	ADD(nr_taken, 1);
 	__sync_lock_test_and_set(&s->word, EV_WAITING);
-	if (st)
-		count_fault(st, &s->f);
+	count_fault(own_stats(), &s->f);
 }
 
 /* The current task is about to queue a message. */
@@ -158,17 +154,18 @@ static void delivered(struct ev_stats *st, struct ev_slot *s, __u64 now, bool by
  * The current task wakes the thread; it holds the lock of the queue, so the thread goes on only after that. A thread
  * that has not slept by now may still sleep for an instant: it leaves its run queue before nvcsw shows it, and the
  * waker waits for it. The thread itself will know (went_on).
+ * @switches: voluntary context switches of the thread so far
  * @released: it is known that the last close wakes
  */
-static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *task, bool released)
+static __always_inline void woken(struct ev_stats *st, struct ev_slot *s, __u64 switches, bool released)
 {
-	bool slept;
+	struct task_struct *self = bpf_get_current_task_btf();
+	bool slept = has_slept(s, switches);
 
 	if (!claim_end(s))
 		return;
-	set_resolver(&s->f, bpf_get_current_task_btf(), released);
-	note_resolver(&s->f, bpf_get_current_task_btf());
-	slept = has_slept(s, task);
+	set_resolver(&s->f, self, released);
+	note_resolver(&s->f, self);
 	ADD(st->blocked, slept);
 	count_end(&s->f);
 	release(s, slept ? EV_LEAVING : EV_DONE);
@@ -177,13 +174,10 @@ static void woken(struct ev_stats *st, struct ev_slot *s, struct task_struct *ta
 /* The current task leaves handle_userfault(). True: it was woken, and this is counted. */
 static bool went_on(struct ev_slot *s, struct task_struct *task)
 {
-	struct ev_stats *st;
-
 	if (!s || (s->word != EV_DONE && s->word != EV_LEAVING))
 		return false;
-	st = s->word == EV_DONE ? own_stats() : NULL;
-	if (st)
-		ADD(st->blocked, task->nvcsw != s->switches);
+	if (s->word == EV_DONE)
+		ADD(own_stats()->blocked, task->nvcsw != s->switches);
 	s->word = EV_IDLE;
 	return true;
 }

@@ -10,11 +10,12 @@
  * Repeats the checks of handle_userfault() before it queues a message. The result of handle_userfault() decides in
  * the end.
  */
-static bool will_queue(struct userfaultfd_ctx *ctx, struct task_struct *task, __u32 flags)
+static __always_inline bool will_queue(struct userfaultfd_ctx *ctx, __u32 features, struct task_struct *task,
+				       __u32 flags)
 {
 	if (!(flags & FAULT_FLAG_ALLOW_RETRY) || flags & FAULT_FLAG_RETRY_NOWAIT)
 		return false;
-	if (GET(ctx, features) & UFFD_FEATURE_SIGBUS || GET(ctx, released))
+	if (features & UFFD_FEATURE_SIGBUS || GET(ctx, released))
 		return false;
 	if (!(flags & FAULT_FLAG_USER) && GET(ctx, flags) & UFFD_USER_MODE_ONLY)
 		return false;
@@ -29,21 +30,23 @@ static __u64 message_flags(__u32 fault_flags, __u64 reason)
 	       (reason & config.vm_rwp ? UFFD_PAGEFAULT_FLAG_RWP : 0);
 }
 
-static __u64 message_address(struct vm_fault *vmf, struct userfaultfd_ctx *ctx)
+static __always_inline __u64 message_address(struct vm_fault *vmf, __u32 features)
 {
-	return GET(ctx, features) & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address);
+	return features & UFFD_FEATURE_EXACT_ADDRESS ? GET(vmf, real_address) : GET(vmf, address);
 }
 
-static void fault_begins(struct vm_fault *vmf, __u64 reason)
+static __always_inline void fault_begins(struct vm_fault *vmf, __u64 reason)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct vm_area_struct *vma = GET(vmf, vma);
 	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
-	__u32 flags = GET(vmf, flags);
+	__u32 flags = GET(vmf, flags), features;
 
-	if (!ctx || !will_queue(ctx, task, flags))
+	if (!ctx)
 		return;
-	fault_queued(task, ctx, message_flags(flags, reason), message_address(vmf, ctx));
+	features = GET(ctx, features);
+	if (will_queue(ctx, features, task, flags))
+		fault_queued(task, ctx, message_flags(flags, reason), message_address(vmf, features));
 }
 
 /*
@@ -64,10 +67,14 @@ static __always_inline void unseen_ends(struct ev_slot *s, struct task_struct *t
 	struct vm_area_struct *vma = GET(vmf, vma);
 	struct userfaultfd_ctx *ctx = GET(vma, vm_userfaultfd_ctx.ctx);
 	__u64 mm = (__u64)task->mm, flags = message_flags(GET(vmf, flags), reason), addr;
+	__u32 features;
 
-	if (!ctx || !mm || (__u64)GET(ctx, mm) != mm || !will_queue(ctx, task, GET(vmf, flags)))
+	if (!ctx || !mm || (__u64)GET(ctx, mm) != mm)
 		return;
-	addr = message_address(vmf, ctx);
+	features = GET(ctx, features);
+	if (!will_queue(ctx, features, task, GET(vmf, flags)))
+		return;
+	addr = message_address(vmf, features);
 	if (!is_chosen(flags, addr))
 		return;
 	if (!s && !no_room)
@@ -84,22 +91,20 @@ static __always_inline void unseen_ends(struct ev_slot *s, struct task_struct *t
 /* handle_userfault() has returned, and the thread was not woken by an ioctl. */
 static void fault_ends(struct ev_slot *s, struct task_struct *task, __u32 ret)
 {
-	struct ev_stats *st;
 	bool slept;
 
 	if (ret & VM_FAULT_RETRY) {
-		slept = has_slept(s, task);
+		slept = has_slept(s, task->nvcsw);
 		fault_ended(s, slept || has_signal(task) ? EV_SIGNAL : EV_NOT_WAITED, slept);
 		return;
 	}
 	/* No message was queued, although will_queue() expected one. */
+	wait_ends(s);
 	release(s, EV_IDLE);
-	st = own_stats();
-	if (st)
-		ADD(st->faults[KIND(s->f.kind)], -1);
+	ADD(own_stats()->faults[KIND(s->f.kind)], -1);
 }
 
-static bool is_in(const void *key, __u64 addr)
+static __always_inline bool is_in(const void *key, __u64 addr)
 {
 	__u64 start = READ(struct userfaultfd_wake_range, key, start);
 	__u64 len = READ(struct userfaultfd_wake_range, key, len);
@@ -125,8 +130,6 @@ static __always_inline void fault_woken(void *ctx, struct wait_queue_entry *wq, 
 	struct ev_slot *s = slot_of(task, false);
 	struct ev_stats *st = own_stats();
 
-	if (!st)
-		return;
 	if (!is_waiting(s))
 		s = unseen_slot(s, uwq_of_wait(FIRST_ARGUMENT(ctx)), key);
 	else if (!is_in(key, s->f.addr))
@@ -136,14 +139,13 @@ static __always_inline void fault_woken(void *ctx, struct wait_queue_entry *wq, 
 	/* It was read by a call that had begun before watching, or for which there was no kretprobe instance. */
 	if (!s->f.read_ns && is_read(s->f.ctx, (__u64)uwq_of_wait(FIRST_ARGUMENT(ctx))))
 		delivered(st, s, bpf_ktime_get_ns(), false);
-	woken(st, s, (void *)s->task, false);
+	woken(st, s, READ(struct task_struct, (void *)s->task, nvcsw), false);
 }
 
 /* Its message was read. True: this was known before. */
-static bool deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
+static __always_inline bool deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 {
 	struct ev_slot *s = slot_of(READ(struct userfaultfd_wait_queue, uwq, wq.private), false);
-	struct ev_stats *st;
 
 	if (!s || waited_before(s))
 		return s;
@@ -151,9 +153,7 @@ static bool deliver(struct delivery *d, struct userfaultfd_wait_queue *uwq)
 		return false;
 	if (s->f.read_ns)
 		return true;
-	st = own_stats();
-	if (st)
-		delivered(st, s, delivery_time(d), d->by_us);
+	delivered(own_stats(), s, delivery_time(d), d->by_us);
 	return false;
 }
 
@@ -167,7 +167,7 @@ static long deliver_next(__u32 i, struct delivery *d)
 	return uwq && delivery_ends(d, deliver(d, uwq));
 }
 
-static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most, bool by_us)
+static __always_inline void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most, bool by_us)
 {
 	struct userfaultfd_ctx *ctx = GET(file, private_data);
 	struct list_head *head, *newest;
@@ -189,7 +189,7 @@ static void deliver_read(struct file *file, __u32 nr_read, __u32 nr_most, bool b
 }
 
 /* This many bytes of messages were read from a userfaultfd. */
-static void messages_read(struct file *file, long bytes)
+static __always_inline void messages_read(struct file *file, long bytes)
 {
 	__u32 nr = bytes / sizeof(struct uffd_msg);
 

@@ -65,10 +65,8 @@ static long copy_piece(struct messages *m)
 
 static void count_message(const struct messages *m)
 {
-	struct ev_stats *st = own_stats();
-
-	if (st && (m->msg[0] & 0xff) == UFFD_EVENT_PAGEFAULT && is_chosen(m->msg[1], m->msg[2]))
-		ADD(st->messages[KIND(kind_of(m->msg[1]))], 1);
+	if ((m->msg[0] & 0xff) == UFFD_EVENT_PAGEFAULT && is_chosen(m->msg[1], m->msg[2]))
+		ADD(own_stats()->messages[KIND(kind_of(m->msg[1]))], 1);
 }
 
 /* A message may be split over several buffers: handle one piece of it, or the next buffer. */

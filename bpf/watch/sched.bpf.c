@@ -17,7 +17,7 @@ __noinline int take_slot(struct ev_slot *s, __u32 word, __u64 task, const struct
 	struct ev_stats *st = own_stats();
 	__u32 kind, flags;
 
-	if (!st || !s || !sign)
+	if (!s || !sign)
 		return false;
 	flags = sign->flags;
 	/* Do this before the slot can be found. */

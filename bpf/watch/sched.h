@@ -104,7 +104,7 @@ static inline void discount(__u64 ctx, __u64 task)
 	struct found found = {};
 	struct uffd_msg msg;
 
-	if (!st || !all_seen || !find_in_ctx((void *)ctx, task, &found) || !found.delivered)
+	if (!all_seen || !find_in_ctx((void *)ctx, task, &found) || !found.delivered)
 		return;
 	if (!is_chosen_uwq((__u64)found.uwq))
 		return;

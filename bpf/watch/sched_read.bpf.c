@@ -111,7 +111,7 @@ static bool deliver_to(struct ev_slot *s, struct task_struct *task, struct sign 
 {
 	struct ev_stats *st = own_stats();
 
-	for (int i = 0; st && i < MAX_TRIES; i++) {
+	for (int i = 0; i < MAX_TRIES; i++) {
 		__u32 word = WORD(s);
 		enum noted r;
 

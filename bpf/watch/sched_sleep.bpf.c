@@ -25,27 +25,37 @@ enum place {
 	IN_QUEUE,
 };
 
-/* Where the current thread sleeps. */
-static enum place find(struct task_struct *task, struct found *ret)
+/*
+ * The current thread in the queues of these userfaultfds, or of all if it may touch the memory of others. Not inlined:
+ * the verifier of Linux 6.1 would follow what its loops leave in registers.
+ */
+static __noinline enum place search(struct ev_ctxs *set, bool all, struct found *ret)
 {
-	__u64 self = bpf_get_current_task(), mm = (__u64)task->mm;
-	/* The address of a memory that is gone may have been reused. */
-	struct ev_ctxs *set = may_be_governed(mm) && is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
+	__u64 self = bpf_get_current_task();
 
 	if (set) {
 		for (int i = 0; i < EV_MAX_CTXS && set->ctx[i]; i++)
 			if (find_in_ctx((void *)set->ctx[i], self, ret))
 				return IN_QUEUE;
 	}
-	if (!nr_ctxs || !may_be_remote(task))
-		return set ? ELSEWHERE : NOT_OURS;
 	for (__u32 i = 0; i < EV_MAX_ALL_CTXS; i++) {
-		if (i >= nr_ctxs)
+		if (!all || i >= nr_ctxs)
 			break;
 		if (find_in_ctx((void *)ctxs[i], self, ret))
 			return IN_QUEUE;
 	}
 	return ELSEWHERE;
+}
+
+/* Where the current thread sleeps. */
+static enum place find(struct task_struct *task, struct found *ret)
+{
+	__u64 mm = (__u64)task->mm;
+	/* The address of a memory that is gone may have been reused. */
+	struct ev_ctxs *set = may_be_governed(mm) && is_wanted(mm) ? bpf_map_lookup_elem(&mms, &mm) : NULL;
+	bool all = nr_ctxs && may_be_remote(task);
+
+	return set || all ? search(set, all, ret) : NOT_OURS;
 }
 
 /*
@@ -192,7 +202,6 @@ SEC("tp_btf/sched_switch")
 int BPF_PROG(thread_sleeps, bool preempt, struct task_struct *prev, struct task_struct *next, unsigned int prev_state)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
-	struct ev_stats *st;
 	struct ev_slot *s;
 
 	/* A preempted task has the state in which it was about to sleep. */
@@ -203,8 +212,6 @@ int BPF_PROG(thread_sleeps, bool preempt, struct task_struct *prev, struct task_
 		return 0;
 	if (is_streaming())
 		s->f.ip = user_ip(task);
-	st = own_stats();
-	if (st)
-		ADD(st->blocked, 1);
+	ADD(own_stats()->blocked, 1);
 	return 0;
 }

@@ -12,7 +12,7 @@ __u32 some_waited; /* threads waited when watching began; set by the loader */
  */
 static __u32 sleep_unseen(struct ev_stats *st, __u32 word, struct task_struct *task)
 {
-	if (!st || word & EV_SLEEP_SEEN || !bpf_core_field_exists(task->on_cpu) || task->on_cpu || task->on_rq)
+	if (word & EV_SLEEP_SEEN || !bpf_core_field_exists(task->on_cpu) || task->on_cpu || task->on_rq)
 		return 0;
 	ADD(st->blocked, 1);
 	return EV_SLEEP_SEEN;
@@ -39,10 +39,9 @@ static void end_woken(struct ev_slot *s, __u32 word, struct task_struct *task, s
 	}
 	s->arrival = task->sched_info.last_arrival;
 	count_end(&s->f);
-	wait_ends(s);
 	flags |= publish(s, EV_DONE, flags, s->f.end_ns);
 	ADD(nr_taken, -1);
-	if (st && !marked && flags & EV_DELIVERY_SEEN)
+	if (!marked && flags & EV_DELIVERY_SEEN)
 		mark_read(st, kind);
 }
 
@@ -177,7 +176,7 @@ static void woken_early(struct task_struct *task, __u64 number, struct task_stru
 	struct ev_slot *s;
 
 	/* Until all earlier waiters are known, this may be one of them. */
-	if (!st || !all_seen)
+	if (!all_seen)
 		return;
 	fd = REGS_ARG0(regs_of(waker), IS_COMPAT(waker));
 	if (!find_in_ctx(ctx_of_fd(waker, fd), number, &sign.found) || !is_waken(sign.found.uwq))

@@ -61,11 +61,10 @@ static inline struct ev_slot *take_place(__u64 task)
 static inline struct ev_slot *claim_slot(__u64 task)
 {
 	struct ev_slot *s = take_place(task);
-	struct ev_stats *st = s ? NULL : own_stats();
 
-	if (st) {
+	if (!s) {
 		no_room = 1;
-		ADD(st->missed, 1);
+		ADD(own_stats()->missed, 1);
 	}
 	return s;
 }

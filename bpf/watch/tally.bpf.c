@@ -138,12 +138,43 @@ __noinline int know_resolver(void)
 
 /* ---- faults that have ended ---- */
 
+/*
+ * The bucket of each wait below 2^STEP times the shortest, by its highest bits: the first one, and at least four that
+ * come after it. A longer wait is divided by 2^STEP until it is below.
+ */
+#define STEP 6
+#define TABLE_BITS (STEP + 4)
+#define PART(doubling, part)                                                                \
+	[(EV_PARTS + (part)) << (doubling)...((EV_PARTS + (part) + 1) << (doubling)) - 1] = \
+		1 + (doubling)*EV_PARTS + (part)
+#define PARTS_4(doubling, part) \
+	PART(doubling, part), PART(doubling, part + 1), PART(doubling, part + 2), PART(doubling, part + 3)
+#define DOUBLING(n) PARTS_4(n, 0), PARTS_4(n, 4), PARTS_4(n, 8), PARTS_4(n, 12)
+static const __u8 table[1 << TABLE_BITS] = { DOUBLING(0), DOUBLING(1), DOUBLING(2),
+					     DOUBLING(3), DOUBLING(4), DOUBLING(5) };
+
+/* The bucket of a wait, or a higher number for the last one. */
+static __always_inline __u32 bucket_of(__u64 ns)
+{
+	__u64 len = ns ? ns - 1 : 0;
+	__u32 steps = 0;
+
+	for (len >>= EV_SHORTEST - 4; len >> TABLE_BITS; len >>= STEP)
+		if (++steps == 5)
+			return EV_NR_BUCKETS - 1;
+	/* The compiler knows the limit, but the verifier does not. */
+	asm volatile("" : "+r"(len));
+	return steps * STEP * EV_PARTS + table[len & ((1 << TABLE_BITS) - 1)];
+}
+
+_Static_assert(EV_PARTS == 1 << 4, "four bits after the highest one");
+_Static_assert(5 * STEP >= EV_DOUBLINGS, "five steps reach the longest wait");
+
 static __always_inline void count_wait(struct ev_resolver *r, enum ev_wait which, __u64 ns)
 {
 	__u32 i = bucket_of(ns);
 
-	if (i < EV_NR_BUCKETS)
-		ADD(r->buckets[which][i], 1);
+	ADD(r->buckets[which][i < EV_NR_BUCKETS ? i : EV_NR_BUCKETS - 1], 1);
 	if (ns > r->max_ns[which])
 		r->max_ns[which] = ns;
 }
@@ -153,7 +184,7 @@ static __u64 between(__u64 from, __u64 to)
 	return to > from ? to - from : 0;
 }
 
-static void count_for_threads(const struct ev_fault *f, __u64 wait)
+static __always_inline void count_for_threads(const struct ev_fault *f, __u64 wait)
 {
 	struct ev_thread *t = thread_at(f->thread);
 	struct ev_team *team = team_at(f->team);
@@ -162,10 +193,12 @@ static void count_for_threads(const struct ev_fault *f, __u64 wait)
 		ADD(t->faults, 1);
 		ADD(t->wait_ns, wait);
 	}
-	if (team) {
-		ADD(team->faults, 1);
-		ADD(team->wait_ns, wait);
-	}
+	if (!team)
+		return;
+	ADD(team->faults, 1);
+	ADD(team->wait_ns, wait);
+	if (f->team)
+		goes_on(team, f->end_ns);
 }
 
 static void count_waits(struct ev_stats *st, const struct ev_fault *f)
@@ -194,7 +227,7 @@ __noinline int count_end(struct ev_fault *f)
 {
 	struct ev_stats *st = own_stats();
 
-	if (!st || !f)
+	if (!f)
 		return 0;
 	ADD(st->ended[KIND(f->kind)][END(f->end)], 1);
 	count_waits(st, f);

@@ -72,17 +72,25 @@ static __always_inline void wait_begins(struct ev_slot *s)
 		__sync_lock_test_and_set(&t->all_since, s->f.start_ns);
 }
 
-/* The slot's fault has ended. */
+/* A thread of the team waits no more. */
+static __always_inline void goes_on(struct ev_team *t, __u64 now)
+{
+	__u64 since;
+
+	if (__sync_fetch_and_add(&t->nr_waiting, -1) != t->nr_threads)
+		return;
+	since = __sync_lock_test_and_set(&t->all_since, 0);
+	if (since && now > since)
+		ADD(t->all_ns, now - since);
+}
+
+/* The slot's fault has ended, and is not counted. */
 static __always_inline void wait_ends(struct ev_slot *s)
 {
 	struct ev_team *t = s->f.team ? team_at(s->f.team) : NULL;
-	__u64 since;
 
-	if (!t || __sync_fetch_and_add(&t->nr_waiting, -1) != t->nr_threads)
-		return;
-	since = __sync_lock_test_and_set(&t->all_since, 0);
-	if (since && s->f.end_ns > since)
-		ADD(t->all_ns, s->f.end_ns - since);
+	if (t)
+		goes_on(t, s->f.end_ns);
 }
 
 /* The current task ends the fault, by an ioctl or not. */
@@ -110,16 +118,18 @@ static __always_inline bool end_unseen(struct ev_slot *s, __u32 word, enum ev_en
 	s->f.end_ns = s->f.start_ns;
 	s->f.unmeasured = 1;
 	count_end(&s->f);
-	wait_ends(s);
 	__sync_lock_test_and_set(&s->word, word - EV_WAITING + after);
 	ADD(nr_taken, -1);
 	return true;
 }
 
-/* With EV_WATCH_STEPS: has the thread slept since the slot's fault began? */
-static inline bool has_slept(const struct ev_slot *s, struct task_struct *task)
+/*
+ * With EV_WATCH_STEPS: has the thread slept since the slot's fault began?
+ * @switches: its voluntary context switches so far
+ */
+static inline bool has_slept(const struct ev_slot *s, __u64 switches)
 {
-	return s->slept || BPF_CORE_READ(task, nvcsw) != s->switches;
+	return s->slept || switches != s->switches;
 }
 
 /*
@@ -128,15 +138,11 @@ static inline bool has_slept(const struct ev_slot *s, struct task_struct *task)
  */
 static __always_inline void end_missed(struct ev_slot *s, struct task_struct *task)
 {
-	bool slept = has_slept(s, task);
+	bool slept = has_slept(s, BPF_CORE_READ(task, nvcsw));
 	bool killed = BPF_CORE_READ(task, signal, flags) & SIGNAL_GROUP_EXIT;
-	struct ev_stats *st;
 
-	if (!end_unseen(s, EV_WAITING, slept || killed ? EV_SIGNAL : EV_NOT_WAITED, EV_IDLE))
-		return;
-	st = own_stats();
-	if (st)
-		ADD(st->blocked, slept);
+	if (end_unseen(s, EV_WAITING, slept || killed ? EV_SIGNAL : EV_NOT_WAITED, EV_IDLE))
+		ADD(own_stats()->blocked, slept);
 }
 
 /* In the backend sched, the slot's word says whether it slept. */

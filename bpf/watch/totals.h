@@ -7,23 +7,16 @@
 #include "bpf/watch/kind.h"
 
 /*
- * An item for each CPU: the loader sets how many. Not a per-CPU map, which only bpf(2) can read: while that is
- * preempted, the kernel skips the programs of kprobes on the same CPU.
+ * Not a per-CPU map, which only bpf(2) can read: while that is preempted, the kernel skips the programs of kprobes on
+ * the same CPU. And a variable is found in a third of the instructions.
  */
-struct stats_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, struct ev_stats);
-};
+extern struct ev_stats stats[EV_NR_STATS];
 
 struct event_map {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4 << 20);
 };
 
-extern struct stats_map stats SEC(".maps");
 extern struct event_map events SEC(".maps");
 
 /* Programs on one CPU may interrupt each other. */
@@ -31,18 +24,13 @@ extern struct event_map events SEC(".maps");
 
 static inline struct ev_stats *own_stats(void)
 {
-	__u32 cpu = bpf_get_smp_processor_id(), zero = 0;
-
-	return bpf_map_lookup_elem(&stats, &cpu) ?: bpf_map_lookup_elem(&stats, &zero);
+	return &stats[bpf_get_smp_processor_id() & (EV_NR_STATS - 1)];
 }
 
 static inline void count_fault(struct ev_stats *st, const struct ev_fault *f)
 {
 	ADD(st->faults[KIND(f->kind)], 1);
 }
-
-/* The bucket of a wait. */
-__u32 bucket_of(__u64 ns);
 
 /* The reader of the stream polls it many times a second; wake it before the stream is full. */
 #define WAKE_BYTES (1 << 20)

@@ -37,12 +37,10 @@ static const void *uwq_of_msg(const struct uffd_msg *msg)
 static void read_apart(struct ev_slot *s, struct task_struct *task, struct userfaultfd_ctx *ctx,
 		       const struct uffd_msg *msg)
 {
-	struct ev_stats *st = own_stats();
-
-	if (!st || !all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
+	if (!all_seen || !is_wanted((__u64)ctx->mm) || !is_chosen(flags_of(msg), address_of(msg)))
 		return;
 	if (s || (!no_room && take_place((__u64)task)))
-		ADD(st->delivered, 1);
+		ADD(own_stats()->delivered, 1);
 }
 
 /* This program comes first: the first version of the patches has no such event, so nothing of it is loaded. */
@@ -50,14 +48,10 @@ SEC("tp_btf/uffd_fault_read")
 int BPF_PROG(reads, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg,
 	     struct task_struct *task)
 {
-	struct ev_stats *st = own_stats();
-	struct ev_slot *s;
+	struct ev_slot *s = slot_of(task, false);
 
-	if (!st)
-		return 0;
-	s = slot_of(task, false);
 	if (is_waiting(s))
-		delivered(st, s, bpf_ktime_get_ns(), true);
+		delivered(own_stats(), s, bpf_ktime_get_ns(), true);
 	else if (!s || !waited_before(s))
 		read_apart(s, task, uffd, msg);
 	return 0;
@@ -99,7 +93,7 @@ int BPF_PROG(ends, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, con
 		return 0;
 	s = ending_slot(s, task, uwq_of_msg(msg));
 	if (s)
-		fault_ended(s, end_of(why), has_slept(s, task));
+		fault_ended(s, end_of(why), has_slept(s, task->nvcsw));
 	return 0;
 }
 
@@ -107,12 +101,10 @@ SEC("tp_btf/uffd_fault_woken")
 int BPF_PROG(wakes, struct userfaultfd_ctx *uffd, const struct vm_fault *vmf, const struct uffd_msg *msg,
 	     struct task_struct *task)
 {
-	struct ev_stats *st = own_stats();
-	struct ev_slot *s;
+	struct ev_slot *s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
 
-	s = ending_slot(slot_of(task, false), task, uwq_of_msg(msg));
-	if (s && st)
-		woken(st, s, task, uffd->released);
+	if (s)
+		woken(own_stats(), s, task->nvcsw, uffd->released);
 	return 0;
 }
 

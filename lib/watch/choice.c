@@ -92,6 +92,8 @@ int watch_configure(struct uffdctl_watch *w, const struct uffdctl_watch_opts *op
 		.kinds = opts->modes,
 		.access = opts->access == UFFDCTL_ACCESS_UNKNOWN ? 0 : 1u << (opts->access - UFFDCTL_ACCESS_READ),
 	};
+	if (w->config.kinds || w->config.access || opts->ranges)
+		w->config.flags |= EV_WATCH_CHOICE;
 	return opts->ranges ? configure_ranges(w, opts) : 0;
 }
 

@@ -57,7 +57,6 @@ static int check_functions(const struct btf *btf, const char **why)
 
 static void use_object(struct uffdctl_watch *w, struct bpf_object *obj)
 {
-	w->stats_fd = map_fd(obj, "stats");
 	w->events_fd = map_fd(obj, "events");
 	w->slots_fd = map_fd(obj, "slots");
 	w->threads_fd = map_fd(obj, "threads");
@@ -80,7 +79,6 @@ static int load_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s, c
 		*why = "the kernel's BTF can't be read (/sys/kernel/btf/vmlinux; needs CONFIG_DEBUG_INFO_BTF)";
 	if (r == 0) {
 		choose_programs(*s->obj, btf);
-		bpf_map__set_max_entries(bpf_object__find_map_by_name(*s->obj, "stats"), w->nr_cpus);
 		r = bpf_object__load_skeleton(s);
 	}
 	if (r == 0)
@@ -101,7 +99,7 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 }
 
 /*
- * The two differ in the type of the skeleton. Its data are mapped again when it is loaded, so all_seen is taken after
+ * The two differ in the type of the skeleton. Its data are mapped again when it is loaded, so they are taken after
  * loading.
  */
 #define probe_skel(w, name, why)                                     \
@@ -114,6 +112,7 @@ static int attach_object(struct uffdctl_watch *w, struct bpf_object_skeleton *s)
 			_skel->rodata->config = (w)->config;         \
 			_err = load_object(w, _skel->skeleton, why); \
 			(w)->all_seen = &_skel->bss->all_seen;       \
+			(w)->stats = _skel->bss->stats;              \
 		}                                                    \
 		_err;                                                \
 	})

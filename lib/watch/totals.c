@@ -1,31 +1,12 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 /* Totals of the faults that were watched. */
-#include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "lib/log.h"
 #include "lib/opts.h"
 #include "lib/util.h"
 #include "lib/watch/watch.h"
 
 _Static_assert(EV_NR_ENDS <= UFFDCTL_MAX_ENDS && EV_NR_KINDS <= UFFDCTL_MAX_MODES, "the programs count no more");
-
-int watch_totals_open(struct uffdctl_watch *w)
-{
-	void *p = mmap(NULL, w->nr_cpus * sizeof(*w->stats), PROT_READ, MAP_SHARED, w->stats_fd, 0);
-
-	if (p == MAP_FAILED)
-		return fail(w->u, -errno, "mapping totals: %s", strerror(errno));
-	w->stats = p;
-	return 0;
-}
-
-void watch_totals_free(struct uffdctl_watch *w)
-{
-	if (w->stats)
-		munmap((void *)w->stats, w->nr_cpus * sizeof(*w->stats));
-}
 
 static void add_cpu(struct ev_stats *sum, const struct ev_stats *cpu)
 {
@@ -48,7 +29,7 @@ static void read_stats(const struct uffdctl_watch *w, struct ev_stats *ret)
 	*ret = (struct ev_stats){};
 	/* Neither before what was read last time. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
-	for (unsigned int c = 0; c < w->nr_cpus; c++)
+	for (int c = 0; c < EV_NR_STATS; c++)
 		add_cpu(ret, &w->stats[c]);
 }
 

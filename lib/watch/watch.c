@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <bpf/libbpf.h>
 
@@ -105,13 +104,9 @@ static int open_watch(struct uffdctl *u, const struct uffdctl_watch_opts *opts, 
 	if (!w)
 		return log_oom(u);
 	w->u = u;
-	/* The programs count what happens on a CPU with a higher number for the first. */
-	w->nr_cpus = MAX(sysconf(_SC_NPROCESSORS_CONF), 1);
 	r = watch_configure(w, opts);
 	if (r >= 0)
 		r = open_backend(w, opts);
-	if (r >= 0)
-		r = watch_totals_open(w);
 	if (r >= 0)
 		r = watch_complete_choice(w, opts);
 	if (r >= 0)
@@ -151,7 +146,6 @@ UFFDCTL_EXPORT void uffdctl_watch_close(struct uffdctl_watch *w)
 		close_backend(w);
 	watch_memories_free(w);
 	watch_before_free(w);
-	watch_totals_free(w);
 	watch_tally_free(w);
 	free(w);
 }

@@ -54,12 +54,11 @@ struct uffdctl_watch {
 	/* Set by probe. */
 	void *skel;
 	uint32_t *all_seen; /* of its programs */
-	int stats_fd, events_fd, slots_fd, processes_fd;
+	const struct ev_stats *stats;
+	int events_fd, slots_fd, processes_fd;
 	int threads_fd, teams_fd, resolvers_fd, failures_fd;
 	int choose_fd; /* the program choose_process */
 
-	const struct ev_stats *stats; /* of each CPU, mapped */
-	unsigned int nr_cpus;
 	struct ring_buffer *ring;
 	uint64_t began_ns, refreshed_ns;
 	bool crowded; /* sched: there are too many userfaultfds, which was logged */
@@ -93,27 +92,25 @@ struct uffdctl_watch {
 };
 
 /* Load a light skeleton with the configuration: 0 or a negative errno. On success w->skel is the skeleton. */
-#define watch_load(w, name)                                                                \
-	__extension__({                                                                    \
-		struct name *_skel = NULL;                                                 \
-		int _err = iter_load_skel(name, &_skel,                                    \
-					  (_skel->rodata->config = (w)->config,            \
-					   _skel->maps.stats.max_entries = (w)->nr_cpus)); \
-                                                                                           \
-		(w)->skel = _skel;                                                         \
-		if (_skel) {                                                               \
-			(w)->all_seen = &_skel->bss->all_seen;                             \
-			(w)->stats_fd = _skel->maps.stats.map_fd;                          \
-			(w)->events_fd = _skel->maps.events.map_fd;                        \
-			(w)->threads_fd = _skel->maps.threads.map_fd;                      \
-			(w)->teams_fd = _skel->maps.teams.map_fd;                          \
-			(w)->resolvers_fd = _skel->maps.resolvers.map_fd;                  \
-			(w)->failures_fd = _skel->maps.failures.map_fd;                    \
-			(w)->slots_fd = _skel->maps.slots.map_fd;                          \
-			(w)->processes_fd = _skel->maps.processes.map_fd;                  \
-			(w)->choose_fd = _skel->progs.choose_process.prog_fd;              \
-		}                                                                          \
-		_err;                                                                      \
+#define watch_load(w, name)                                                                   \
+	__extension__({                                                                       \
+		struct name *_skel = NULL;                                                    \
+		int _err = iter_load_skel(name, &_skel, _skel->rodata->config = (w)->config); \
+                                                                                              \
+		(w)->skel = _skel;                                                            \
+		if (_skel) {                                                                  \
+			(w)->all_seen = &_skel->bss->all_seen;                                \
+			(w)->stats = _skel->bss->stats;                                       \
+			(w)->events_fd = _skel->maps.events.map_fd;                           \
+			(w)->threads_fd = _skel->maps.threads.map_fd;                         \
+			(w)->teams_fd = _skel->maps.teams.map_fd;                             \
+			(w)->resolvers_fd = _skel->maps.resolvers.map_fd;                     \
+			(w)->failures_fd = _skel->maps.failures.map_fd;                       \
+			(w)->slots_fd = _skel->maps.slots.map_fd;                             \
+			(w)->processes_fd = _skel->maps.processes.map_fd;                     \
+			(w)->choose_fd = _skel->progs.choose_process.prog_fd;                 \
+		}                                                                             \
+		_err;                                                                         \
 	})
 
 /* ---- what is watched (choice.c); errors are logged ---- */
@@ -134,11 +131,6 @@ int watch_note_before(struct uffdctl_watch *w);
 /* How many of them still wait. */
 uint64_t watch_before_left(const struct uffdctl_watch *w);
 void watch_before_free(struct uffdctl_watch *w);
-
-/* ---- totals (totals.c) ---- */
-
-int watch_totals_open(struct uffdctl_watch *w);
-void watch_totals_free(struct uffdctl_watch *w);
 
 /* ---- totals by thread, team and resolver (tally.c) ---- */
 
