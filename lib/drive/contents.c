@@ -2,14 +2,11 @@
 /* The contents that pages are filled with: a file, a device, data from a pipe, or a server. */
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "lib/drive/contents.h"
 #include "lib/drive/nbd.h"
@@ -55,31 +52,12 @@ int contents_read(const struct contents *c, uint64_t at, void *buf, uint64_t len
 	return 0;
 }
 
-/* " (/srv/guest.mem)", escaped; NULL: it has no name. Free with free(). */
-static char *name_file(int fd)
+static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_t need)
 {
-	char link[64], path[PATH_MAX], *text;
-	_cleanup_free_ char *name = NULL;
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = fd < 0 ? -1 : readlink(link, path, sizeof(path) - 1);
-	if (n <= 0 || path[0] != '/')
-		return NULL;
-	path[n] = '\0';
-	name = escaped(path);
-	return !name || asprintf(&text, " (%s)", name) < 0 ? NULL : text;
-}
-
-/* @fd: -1: it has no name */
-static int too_short(struct uffdctl *u, uint64_t there, uint64_t offset, uint64_t need, int fd)
-{
-	_cleanup_free_ char *name = name_file(fd);
-
 	return fail(u, -ENODATA,
-		    "the contents are too short: %" PRIu64 " bytes from offset %" PRIu64 " on, the ranges need %" PRIu64
-		    "%s",
-		    there, offset, need, name ?: "");
+		    "the contents are too short: %" PRIu64 " bytes from offset %" PRIu64
+		    " on, the ranges need %" PRIu64,
+		    there, offset, need);
 }
 
 /* ---- pipes ---- */
@@ -158,7 +136,7 @@ static int open_pipe(struct uffdctl *u, const struct uffdctl_action_opts *opts, 
 		return fail(u, -errno, "the contents: memfd_create: %s", strerror(errno));
 	r = spool(opts, need, fd, &done);
 	if (r == -ENODATA)
-		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need, -1);
+		return too_short(u, MAX(done, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (r < 0 && r != -EINTR)
 		return fail(u, r, "the contents: %s%s", strerror(-r),
 			    r == -EFBIG ? " (data from a pipe is kept in memory, as a file: see ulimit -f)" : "");
@@ -187,8 +165,7 @@ static int open_device(struct uffdctl *u, const struct uffdctl_action_opts *opts
 static int check_size(struct uffdctl *u, const struct uffdctl_action_opts *opts, uint64_t need, uint64_t size)
 {
 	if (opts->from_offset > size || size - opts->from_offset < need)
-		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need,
-				 opts->contents == UFFDCTL_CONTENTS_FD ? opts->from_fd : -1);
+		return too_short(u, MAX(size, opts->from_offset) - opts->from_offset, opts->from_offset, need);
 	if (!opts->from_offset && !(opts->flags & UFFDCTL_ACTION_BY_OFFSET) && need && size > need)
 		log_notice(u, "the ranges use only the first %" PRIu64 " of %" PRIu64 " bytes of the contents", need,
 			   size);
