@@ -262,7 +262,7 @@ int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret
 	}
 	if (seccomp_ask(&in->filters, nr, regs_call_ip(&in->gadgets), args) == SECCOMP_HARMS)
 		return fail(in->t->u, -EPERM,
-			    "%d: its seccomp filter would kill it for system call %ld (%s) if this program were killed meanwhile: it is not made",
+			    "%d: its seccomp filter would kill it for system call %ld (%s) if this program were killed meanwhile: the call is not made, and the process is as it was (its filter would have to allow the call)",
 			    in->t->pid, nr, syscall_name(&(struct syscall_now){ .nr = nr }) ?: "?");
 	if (in->lost)
 		return fail(in->t->u, -EBUSY, "%d: thread %d is still in an earlier system call", in->t->pid, in->tid);

@@ -92,8 +92,8 @@ int threads_check(struct uffdctl_target *t, struct threads *ret)
 
 	*ret = (struct threads){ .t = t };
 	if (!regs_supported())
-		return fail(t->u, -EOPNOTSUPP, "%d: system calls can be run inside a process on x86-64 and arm64 only, so far",
-			    t->pid);
+		return fail(t->u, -EOPNOTSUPP,
+			    "%d: system calls can be run inside a process on x86-64 and arm64 only, so far", t->pid);
 	if (is_32bit(t))
 		return fail(t->u, -EOPNOTSUPP, "%d: it runs 32-bit code, in which no system call can be run for us",
 			    t->pid);
@@ -187,7 +187,7 @@ static int fail_stuck(struct threads *ts, pid_t tid)
 	if (thread_read(t->procfd, tid, &now) < 0)
 		return fail(t->u, -ESRCH, "%d: thread %d has ended meanwhile: try again", t->pid, tid);
 	return fail(t->u, -EBUSY,
-		    "%d: thread %d (state %c%s%s%s%s) did not stop within %u s, so nothing was done: it may wait for a disk, a file server or a page; try again later",
+		    "%d: thread %d (state %c%s%s%s%s) did not stop within %u s, so nothing was done: it may wait for a disk, a file server, a page, or for a child that it has made with vfork(2); try again later",
 		    t->pid, tid, now.state, now.syscall.nr == NO_SYSCALL ? "" : ", in ",
 		    now.syscall.nr == NO_SYSCALL ? "" : syscall_name(&now.syscall) ?: "?", now.wchan[0] ? ", at " : "",
 		    now.wchan, (unsigned int)(STOP_NS / 1000000000));

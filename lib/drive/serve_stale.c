@@ -2,6 +2,7 @@
 /* Serving: a bitmap, in memory or a server's, says which pages in the page cache are stale: only these are filled. */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/drive/nbd.h"
@@ -20,6 +21,7 @@ static int check_part(struct uffdctl_serve *s, const struct serve_part *p)
 	const struct segment *seg = &p->part->seg;
 	uint64_t page = p->vma.page_size, least = bytes_for(p->part->from + range_len(seg->range), page);
 	uint64_t most = round_up(bytes_for(p->image->contents.size, page), 8);
+	char to[32] = "";
 
 	if (!(p->vma.modes & UFFDCTL_MODE_MINOR))
 		return fail(s->h->t->u, -EINVAL,
@@ -28,12 +30,15 @@ static int check_part(struct uffdctl_serve *s, const struct serve_part *p)
 			    s->h->t->pid, seg->range.start, seg->range.end);
 	if (s->dirty)
 		return 0;
-	if (s->opts.stale_bytes < least || (p->image->contents.size && s->opts.stale_bytes > most))
+	if (s->opts.stale_bytes < least || (p->image->contents.size && s->opts.stale_bytes > most)) {
+		if (most > least)
+			snprintf(to, sizeof(to), " to %" PRIu64, most);
 		return fail(s->h->t->u, -EINVAL,
 			    "%d: the bitmap of stale pages has %" PRIu64
 			    " bytes, and for this image, with a bit for each %" PRIu64 " bytes, it must have %" PRIu64
-			    " to %" PRIu64,
-			    s->h->t->pid, s->opts.stale_bytes, page, least, MAX(least, most));
+			    "%s",
+			    s->h->t->pid, s->opts.stale_bytes, page, least, to);
+	}
 	return 0;
 }
 

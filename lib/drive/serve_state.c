@@ -92,7 +92,9 @@ static int open_file(struct uffdctl_serve *s)
 	if (s->state_fd < 0 && errno == EEXIST)
 		s->state_fd = open(s->opts.state, flags);
 	if (s->state_fd < 0 || fstat(s->state_fd, &st) < 0)
-		return bad_file(s, -errno, strerror(errno));
+		return bad_file(s, -errno,
+				errno == ELOOP ? "it is a symbolic link: write the path of the file itself"
+					       : strerror(errno));
 	return S_ISREG(st.st_mode) ? 0 : bad_file(s, -EINVAL, "not a regular file");
 }
 

@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import PAGE, SLOW, UFFDCTL, Target, contains, eq, fewer, image, main, ok, run, test, wait_until
+from harness import PAGE, SLOW, UFFDCTL, Target, contains, eq, fewer, image, main, ok, run, target, test, wait_until
 from harness.serve import Serve, joined, touch, zeros
 
 NR, SEED, STALE = 64, 9, 1
@@ -170,6 +170,15 @@ def serve_death_at_random(kind, mode, how):
         eq(t.check(id=m["id"], offset=16 * PAGE, len=(nr - 16) * PAGE, seed=SEED)["differ"], 0, "contents")
         eq(t.check(id=m["id"], len=16 * PAGE, seed=3)["differ"], 0, "what the process has written")
         eq(parked(t), 1, "one descriptor")
+
+
+@test
+def serve_state_link():
+    """Not followed: it may be another user's; and what to do is said."""
+    with target("anon", 4 * PAGE, mode="missing") as (t, m), tempfile.TemporaryDirectory() as d:
+        os.symlink("state", f"{d}/link")
+        contains(run("serve", "--zero", "--state", f"{d}/link", t.pid, check=1).err, "it is a symbolic link: write the path of the file itself")
+        eq(os.listdir(d), ["link"], "files")
 
 
 main()
