@@ -569,6 +569,14 @@ out:
 	return r;
 }
 
+/* With --until-complete, whose end is awaited. */
+static int status_of(const struct uffdctl_serve_stats *st)
+{
+	if (st->end == UFFDCTL_SERVE_STOPPED)
+		return EXIT_INTERRUPTED;
+	return st->end == UFFDCTL_SERVE_GONE && st->done_bytes < st->total_bytes ? EXIT_UNDONE : EXIT_DONE;
+}
+
 static int run_serve(struct invocation *inv)
 {
 	struct serve_options *o = inv->options;
@@ -578,7 +586,7 @@ static int run_serve(struct invocation *inv)
 		.contents = { .size = sizeof(sv.contents), .from_fd = -1 },
 		.stats = { .size = sizeof(sv.stats) },
 	};
-	int status;
+	int status = EXIT_UNDONE;
 
 	/* If we are killed, the kernel unregisters all, and that is right where nothing is filled. */
 	o->drive.inject_own = (o->drive.inject || o->drive.command) &&
@@ -594,19 +602,19 @@ static int run_serve(struct invocation *inv)
 		sv.opened = open_contents(&o->contents, &sv.contents, &inv->messages);
 	if (sv.opened >= 0)
 		sv.opened = serve_map_open(&o->maps, &inv->messages);
+	/* Before that, nothing is made in the process. */
 	if (o->drive.command)
 		status = run_command_served(&sv);
+	else if (sv.opened >= 0)
+		status = o->handoff ? run_handoff(inv, &sv.contents) : run_drive(&sv.drive, do_serve);
 	else
-		status = o->handoff ? sv.opened < 0 ? EXIT_UNDONE : run_handoff(inv, &sv.contents)
-				    : run_drive(&sv.drive, do_serve);
+		uffdctl_ranges_free(o->drive.ranges);
 	json_put_errors(&inv->messages);
 	uffdctl_ranges_free(o->trial.fail);
 	serve_map_free(&o->maps);
 	if (contents_given(&o->contents))
 		close_contents(&sv.contents);
-	if (status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE && sv.stats.end == UFFDCTL_SERVE_STOPPED)
-		return EXIT_INTERRUPTED;
-	return status;
+	return status == EXIT_DONE && o->flags & UFFDCTL_SERVE_UNTIL_COMPLETE ? status_of(&sv.stats) : status;
 }
 
 static const struct option_group serve_groups[] = {

@@ -36,13 +36,18 @@ void background_sleep(const struct uffdctl_serve *s, int ms)
 	poll(&stop, 1, ms);
 }
 
-void background_keep_rate(const struct uffdctl_serve *s, uint64_t began_ns, uint64_t bytes)
+void background_keep_rate(struct uffdctl_serve *s, uint64_t bytes)
 {
-	uint64_t now = now_ns(CLOCK_MONOTONIC), due;
+	uint64_t now = now_ns(CLOCK_MONOTONIC), takes, from, was, due;
 
 	if (!s->opts.rate)
 		return;
-	due = began_ns + (uint64_t)((double)bytes / (double)s->opts.rate * 1e9);
+	takes = (uint64_t)((double)bytes / (double)s->opts.rate * 1e9);
+	from = now - MIN(now, takes);
+	was = __atomic_load_n(&s->rate_due_ns, __ATOMIC_RELAXED);
+	do
+		due = MAX(was, from) + takes;
+	while (!__atomic_compare_exchange_n(&s->rate_due_ns, &was, due, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 	if (due > now)
 		background_sleep(s, (int)MIN((due - now) / 1000000 + 1, UINT64_C(3600000)));
 }

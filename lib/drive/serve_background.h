@@ -7,8 +7,8 @@
 
 /* Let the workers be idle first, for some milliseconds at most. */
 void background_yield(struct serve_memory *m);
-/* Wait until opts.rate allows so many bytes after began_ns, or all end. */
-void background_keep_rate(const struct uffdctl_serve *s, uint64_t began_ns, uint64_t bytes);
+/* So many bytes were brought in: wait as long as opts.rate asks, for all threads together, or until all end. */
+void background_keep_rate(struct uffdctl_serve *s, uint64_t bytes);
 /* Until all end, or that long. */
 void background_sleep(const struct uffdctl_serve *s, int ms);
 

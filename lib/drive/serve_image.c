@@ -106,6 +106,35 @@ int image_open(struct uffdctl_serve *s, struct serve_image *image)
 	return r;
 }
 
+struct reading {
+	struct uffdctl_serve *s;
+	struct contents *c;
+};
+
+static int read_image(void *data, uint64_t at, void *buf, uint64_t len)
+{
+	struct reading *rd = data;
+	uint64_t done;
+
+	if (rd->s->opts.stop && rd->s->opts.stop(rd->s->opts.data))
+		return -EINTR;
+	return contents_read(rd->c, at, buf, len, &done);
+}
+
+int image_identify(struct uffdctl_serve *s, struct serve_image *image, uint64_t *ret)
+{
+	struct contents *c = &image->contents;
+	struct reading rd = { s, c };
+	int r;
+
+	/* No worker runs yet: only the caller can stop this. */
+	c->asks = s->opts.stop;
+	c->data = s->opts.data;
+	r = uffdctl_workset_identify(s->h->t->u, read_image, &rd, c->size, ret);
+	c->asks = NULL;
+	return r;
+}
+
 void images_stop(struct uffdctl_serve *s, const int *stop)
 {
 	for (size_t i = 0; i < s->nr_images; i++)

@@ -17,6 +17,8 @@ static inline bool images_main(const struct uffdctl_serve *s)
 
 /* Before anything is served; image->need is known. Failures are logged. */
 int image_open(struct uffdctl_serve *s, struct serve_image *image);
+/* A number for what is in it, all of its size. Before anything is served. Failures are logged. */
+int image_identify(struct uffdctl_serve *s, struct serve_image *image, uint64_t *ret);
 /* Reading ends when this is not 0; NULL: it does not. */
 void images_stop(struct uffdctl_serve *s, const int *stop);
 

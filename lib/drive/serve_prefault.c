@@ -17,7 +17,6 @@
 struct pass {
 	struct serve_worker *w;
 	struct serve_memory *own; /* the target's */
-	uint64_t began_ns, bytes; /* for the rate */
 	uint64_t left;		  /* bytes that are not there, found by this pass */
 	uint64_t held;		  /* likewise, that could not be brought in before */
 	bool tries_held;
@@ -72,8 +71,7 @@ static void step(struct pass *p, const struct step_range *st)
 		background_yield(p->own);
 	serve_range(p->w, st->kind, st->range);
 	/* With --keep, what minor does not find is what missing would make zeros of: it stays absent. */
-	p->bytes += range_len(st->range);
-	background_keep_rate(m->s, p->began_ns, p->bytes);
+	background_keep_rate(m->s, range_len(st->range));
 	p->left += range_len(st->range);
 }
 
@@ -111,7 +109,6 @@ void *serve_prefault(void *arg)
 	niceness_give_way();
 	if (!(s->opts.flags & UFFDCTL_SERVE_BY_ADDRESS))
 		prefetch_wait(s);
-	p.began_ns = now_ns(CLOCK_MONOTONIC);
 	/* A mapping that moves, and a page that an event has delayed, may be left out by the first one. */
 	do {
 		run_pass(&p);

@@ -55,7 +55,7 @@ static void find_pages(const struct serve_memory *m, uint64_t *at, uint64_t end,
 }
 
 /* False: the set has ended. */
-static bool next_pages(struct serve_worker *w, struct uffdctl_range *ret, uint64_t *taken)
+static bool next_pages(struct serve_worker *w, struct uffdctl_range *ret)
 {
 	struct serve_set *set = w->m->s->set;
 	const struct uffdctl_workset_item *item;
@@ -74,8 +74,6 @@ static bool next_pages(struct serve_worker *w, struct uffdctl_range *ret, uint64
 		set->at = 0;
 	}
 	serve_leave(w->m);
-	set->taken += range_len(*ret);
-	*taken = set->taken;
 	pthread_mutex_unlock(&set->next);
 	return ret->start < ret->end;
 }
@@ -95,16 +93,15 @@ static void warm(struct serve_worker *w)
 		posix_fadvise(c->fd, (off_t)(c->offset + item->offset), (off_t)item->len, POSIX_FADV_WILLNEED);
 }
 
-static void go_through(struct serve_worker *w, uint64_t began_ns, bool tries_held)
+static void go_through(struct serve_worker *w, bool tries_held)
 {
 	struct uffdctl_serve *s = w->m->s;
 	struct uffdctl_range r;
-	uint64_t taken;
 
-	while (!serve_stopping(s) && next_pages(w, &r, &taken)) {
+	while (!serve_stopping(s) && next_pages(w, &r)) {
 		if (!background_range(w, r, tries_held))
 			__atomic_store_n(&s->set->again, true, __ATOMIC_RELAXED);
-		background_keep_rate(s, began_ns, taken);
+		background_keep_rate(s, range_len(r));
 	}
 }
 
@@ -123,17 +120,16 @@ static void *prefetch(void *arg)
 {
 	struct serve_worker *w = arg;
 	struct uffdctl_serve *s = w->m->s;
-	uint64_t began_ns = now_ns(CLOCK_MONOTONIC);
 
 	niceness_give_way();
 	if (w == s->set->workers)
 		warm(w);
-	go_through(w, began_ns, false);
+	go_through(w, false);
 	/* One of them tries again, unless that comes with all else. */
 	if (__atomic_sub_fetch(&s->set->nr_running, 1, __ATOMIC_ACQ_REL) == 0 &&
 	    !(s->opts.flags & UFFDCTL_SERVE_PREFAULT))
 		while (start_again(s))
-			go_through(w, began_ns, true);
+			go_through(w, true);
 	__atomic_store_n(&w->ended, true, __ATOMIC_RELEASE);
 	return NULL;
 }

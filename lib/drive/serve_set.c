@@ -35,33 +35,16 @@ static int new_bits(const struct serve_set *set, uint8_t **ret)
 
 /* ---- the image ---- */
 
-static int read_image(void *data, uint64_t at, void *buf, uint64_t len)
-{
-	struct uffdctl_serve *s = data;
-	uint64_t done;
-
-	if (s->opts.stop && s->opts.stop(s->opts.data))
-		return -EINTR;
-	return contents_read(&s->images->contents, at, buf, len, &done);
-}
-
-/* No worker runs yet: only the caller can stop this. */
 static int identify(struct uffdctl_serve *s)
 {
-	struct contents *c = &s->images->contents;
 	struct serve_set *set = s->set;
-	int r;
 
-	set->image_bytes = c->size;
+	set->image_bytes = s->images->contents.size;
 	if (!set->image_bytes)
 		return fail(s->h->t->u, -EOPNOTSUPP,
 			    "%d: a working set needs an image that has a size: a file, a block device, a pipe or a server",
 			    s->h->t->pid);
-	c->asks = s->opts.stop;
-	c->data = s->opts.data;
-	r = uffdctl_workset_identify(s->h->t->u, read_image, s, set->image_bytes, &set->image_id);
-	c->asks = NULL;
-	return r;
+	return image_identify(s, s->images, &set->image_id);
 }
 
 static int check_image(struct uffdctl_serve *s)

@@ -20,8 +20,8 @@ struct serve_set {
 	uint8_t *due;	      /* likewise: it is in the set, and nobody has asked for it so far */
 	pthread_mutex_t next; /* for these */
 	size_t item;
-	uint64_t at, taken; /* bytes: of the item, of all */
-	bool again;	    /* atomic: some could not be brought in */
+	uint64_t at; /* bytes of the item */
+	bool again;  /* atomic: some could not be brought in */
 	struct serve_worker *workers;
 	unsigned int nr_workers, nr_running; /* nr_running: atomic */
 };

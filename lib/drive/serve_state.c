@@ -12,11 +12,12 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "lib/drive/serve_image.h"
 #include "lib/drive/serve_state.h"
 #include "lib/kernel/proc.h"
 #include "lib/log.h"
 
-#define MAGIC "uffdctl serve 1\n"
+#define MAGIC "uffdctl serve 2\n"
 #define MAX_STORES 120
 #define HEADER_BYTES 4096
 
@@ -25,6 +26,7 @@ struct header {
 	char boot_id[40];
 	uint64_t pid, start_time;
 	uint64_t reading; /* how many memories: an event of theirs may not be marked yet */
+	uint64_t images;  /* what is in them */
 	uint64_t nr;
 	struct {
 		uint64_t inode, first, nr, page_size;
@@ -53,6 +55,20 @@ static int read_start_time(struct uffdctl_target *t, uint64_t *ret)
 	return 0;
 }
 
+/* What has no size, as zeros and devices, is not looked at. */
+static int identify_images(struct uffdctl_serve *s, uint64_t *ret)
+{
+	uint64_t id = 0;
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < s->nr_images; i++) {
+		if (s->images[i].contents.size)
+			r = image_identify(s, &s->images[i], &id);
+		*ret = *ret * 31 + id;
+	}
+	return r;
+}
+
 static int fill_header(struct uffdctl_serve *s, struct header *h)
 {
 	int r = proc_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", h->boot_id, sizeof(h->boot_id));
@@ -63,6 +79,9 @@ static int fill_header(struct uffdctl_serve *s, struct header *h)
 		r = read_start_time(s->h->t, &h->start_time);
 	if (r < 0)
 		return fail(s->h->t->u, r, "%d: /proc/%d/stat: %s", s->h->t->pid, s->h->t->pid, strerror(-r));
+	r = identify_images(s, &h->images);
+	if (r < 0)
+		return r;
 	for (const struct serve_store *st = s->stores; st; st = st->next) {
 		if (h->nr == MAX_STORES)
 			return fail(s->h->t->u, -E2BIG, "%d: too many mappings for --state: %d can be recorded",
@@ -153,6 +172,10 @@ static int check_file(const struct uffdctl_serve *s, const struct header *want, 
 		return bad_file(
 			s, -EUCLEAN,
 			"its writer was killed in the moment in which it read an event: what the process has removed is not wholly known (remove the file, and all that is absent is filled from the image)");
+	if (has.images != want->images)
+		return bad_file(
+			s, -EUCLEAN,
+			"was written with other contents: give the same ones, or remove the file and all that is absent is filled from these");
 	if (memcmp(&has, want, sizeof(has)) != 0 || (uint64_t)st.st_size != size)
 		return bad_file(s, -EUCLEAN, "was written for other ranges: give the same ones, in the same order");
 	return 1;

@@ -183,6 +183,7 @@ struct uffdctl_serve {
 	int stopping;	      /* atomic, as all below */
 	int failed;	      /* a negative errno: end */
 	int prefault_ended;
+	uint64_t rate_due_ns; /* when as much as was brought in is due: a source that was away is not made up for */
 	uint64_t done_bytes; /* pages that are there now and were not in the beginning */
 	uint64_t held;
 

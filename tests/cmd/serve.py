@@ -319,6 +319,8 @@ def serve_state():
         contains(run("serve", t.pid, f"{m['addr']}+4K", *args, check=1).err, "was written for other ranges")
         with target("anon", NR * PAGE, mode="missing") as (u, _):
             contains(run("serve", u.pid, *args, check=1).err, "was written for another process")
+        with image(NR, SEED + 1) as other:
+            contains(run("serve", t.pid, "--from", other.name, *args[2:], check=1).err, "was written with other contents")
         with open(f"{folder}/other", "w") as f:
             f.write("x" * 9999)
         contains(run("serve", t.pid, "--zero", "--state", f.name, check=1).err, "is not what --state writes")
@@ -606,6 +608,15 @@ def serve_on_error(what, text):
 
 
 # ---- what the process does meanwhile ----
+
+@test
+def serve_target_goes_before_it_is_complete():
+    """Who waits for all to be there is told by the exit status that it is not."""
+    with target("anon", NR * PAGE, mode="missing") as (t, m), image(NR) as img:
+        with Serve(t.pid, "--from", img.name, "--until-complete") as s:
+            t.kill()
+            eq(s.ended(1)["reason"], "gone", "reason")
+
 
 @test(each={"exit": (lambda t: t.kill(), "has ended"), "exec": (lambda t: t.exec(), "has started another program")})
 def serve_target_goes(goes, text):

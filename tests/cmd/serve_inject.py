@@ -109,6 +109,15 @@ def serve_inject_grown(kind, mode, source, end):
 
 
 @test
+def serve_inject_no_file():
+    """What can't begin for want of its file makes nothing in the process."""
+    with plain() as (t, m):
+        files = sorted(os.listdir(f"/proc/{t.pid}/fd"))
+        contains(run("serve", "--inject", "-m", "missing", "--from", "nofile", t.pid, area(m), check=1).err, "nofile: No such file")
+        eq(sorted(os.listdir(f"/proc/{t.pid}/fd")), files, "descriptors")
+
+
+@test
 def serve_inject_grown_beside():
     """What is registered beside it, and not served, is not taken for grown: who faults there waits, and is told of."""
     with Target() as t:

@@ -146,7 +146,7 @@ def serve_map_verify():
             joined(t, touch(t, m, threads=1, access="write", value=7, offset=40 * PAGE, len=PAGE))
             s.stop()
         eq(next(o for o in s.objects if o["type"] == "verify"),
-           {"type": "verify", "same": (NR - 1) * PAGE, "differ": PAGE, "gone": 0, "unread": 0}, "sum")
+           {"type": "verify", "pid": t.pid, "same": (NR - 1) * PAGE, "differ": PAGE, "gone": 0, "unread": 0}, "sum")
 
 
 @test
