@@ -1100,7 +1100,7 @@ int uffdctl_wake(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, 
 
 /*
  * Resolve minor faults before or while they happen: map the pages that are in the page cache, optionally after
- * filling them through a second mapping.
+ * filling them through a second mapping. Poisoned pages are left so, and counted as already; see uffdctl_poison().
  * -EINTR: stopped by progress; -EBUSY: another process reads the messages, resolves faults, or has locked the memory;
  * -ENODATA: from_fd is too short; -EXDEV: it can't be shown whose memory the userfaultfd governs; others as
  * uffdctl_register().
@@ -1112,11 +1112,11 @@ int uffdctl_continue(struct uffdctl_handle *h, const struct uffdctl_ranges *rang
 
 /*
  * Resolve missing faults before or while they happen: put pages with contents where there are none. Each page appears
- * at once with all of its contents; existing pages are left alone. In a range that is registered for wp, pages are
- * write-protected.
+ * at once with all of its contents; existing and poisoned pages are left alone. In a range that is registered for wp,
+ * pages are write-protected.
  * @opts: contents must be given
  * -EINTR, -ENODATA as uffdctl_continue(); -EINVAL: no contents; others as uffdctl_register().
- * Beneath: UFFDIO_COPY, UFFDIO_WAKE; PAGEMAP_SCAN or /proc/PID/pagemap for rwp. Since 0.1.
+ * Beneath: UFFDIO_COPY, UFFDIO_WAKE; PAGEMAP_SCAN or /proc/PID/pagemap for poison and rwp. Since 0.1.
  */
 int uffdctl_copy(struct uffdctl_handle *h, const struct uffdctl_ranges *ranges, const struct uffdctl_action_opts *opts);
 
@@ -1322,7 +1322,7 @@ struct uffdctl_serve_verified {
 	size_t size;
 	uint64_t same_bytes;   /* what was filled and is as in the source */
 	uint64_t differ_bytes; /* the process has changed it, or it is wrong */
-	uint64_t gone_bytes;   /* no page is there any more */
+	uint64_t gone_bytes;   /* no page is there any more: it was removed, or unmapped */
 	uint64_t unread_bytes; /* swapped out, or can't be read */
 };
 typedef void (*uffdctl_serve_differ_fn)(void *data, struct uffdctl_range range);

@@ -47,6 +47,9 @@ static uint8_t swap_state(uint64_t e, const struct uffdctl_vma *v)
 
 	if (frame && SWP_TYPE(frame) == SWP_PTE_MARKER)
 		return marker_state(SWP_OFFSET(frame));
+	/* Linux 6.1: the last type is that of an error of swap. */
+	if (SWP_TYPE(frame) == SWP_PTE_MARKER - 1 && SWP_OFFSET(frame) == PTE_MARKER_UFFD_WP && e & PM_UFFD_WP)
+		return PTE_WP;
 	if (!frame && !(e & (PM_UFFD_WP | PM_FILE | PM_GUARD)) && vma_is_shared(v))
 		return PTE_MAPPED | PTE_POISONED;
 	if (frame || !(e & PM_UFFD_WP))
