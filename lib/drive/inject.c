@@ -249,6 +249,12 @@ static bool is_held(const struct uffdctl_target *t)
 	return t->held && t->held->held;
 }
 
+/* Filters are suspended, unless this program is killed meanwhile. */
+static bool may_call(const struct inject *in, long nr, const uint64_t args[6])
+{
+	return seccomp_ask(&in->filters, nr, regs_call_ip(&in->gadgets), args) != SECCOMP_HARMS;
+}
+
 int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret)
 {
 	struct regs regs;
@@ -260,7 +266,7 @@ int inject_call(struct inject *in, long nr, const uint64_t args[6], int64_t *ret
 				    nr, strerror(-r))
 			     : 0;
 	}
-	if (seccomp_ask(&in->filters, nr, regs_call_ip(&in->gadgets), args) == SECCOMP_HARMS)
+	if (!may_call(in, nr, args))
 		return fail(in->t->u, -EPERM,
 			    "%d: its seccomp filter would kill it for system call %ld (%s) if this program were killed meanwhile: the call is not made, and the process is as it was (its filter would have to allow the call)",
 			    in->t->pid, nr, syscall_name(&(struct syscall_now){ .nr = nr }) ?: "?");
@@ -303,10 +309,21 @@ static int stop_to_put_back(struct inject *in)
  */
 static int call_to_put_back(struct inject *in)
 {
+	static const long harmless[] = { SYS_getpid, SYS_getuid, SYS_getppid };
 	const uint64_t args[6] = { regs_arg(&in->regs, 0) };
 	int64_t ignored;
-	int r = inject_call(in, SYS_getpid, args, &ignored);
+	size_t i = 0;
+	int r;
 
+	while (i < ARRAY_SIZE(harmless) && !may_call(in, harmless[i], args))
+		i++;
+	if (i == ARRAY_SIZE(harmless)) {
+		log_warning(in->t->u,
+			    "%d: the system call in which thread %d was may end early, with EINTR: its seccomp filter would kill it for each call by which that is avoided",
+			    in->t->pid, in->tid);
+		return -EPERM;
+	}
+	r = inject_call(in, harmless[i], args, &ignored);
 	return r < 0 ? r : trace_interrupt(in->tid);
 }
 

@@ -262,7 +262,7 @@ def smaps_names_as_in_maps():
         with open(f"/proc/{p.pid}/maps") as f:
             lines = [line.rstrip("\n").split(None, 5) for line in f if "[vsyscall]" not in line]
         want = [(*(int(x, 16) for x in w[0].split("-")), w[1], int(w[2], 16),
-                 w[5].strip() if len(w) > 5 else f"[anon:{w[0].split('-')[0]}]") for w in lines]
+                 w[5].strip() if len(w) > 5 else f"[anon:{int(w[0].split('-')[0], 16):x}]") for w in lines]
         rows = run("smaps", "-J", "--all", p.pid, check=0).json()["smaps"]
         got = [(int(x["start"], 16), int(x["end"], 16), x["perms"], x["offset"], x["name"]) for x in rows]
         eq([(a, b) for a, b in zip(got, want) if a != b], [], "as in maps")

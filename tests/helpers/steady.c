@@ -56,6 +56,7 @@ enum {
 	NR_JOBS,
 };
 
+static pid_t self;
 static atomic_ulong odd, eintr, rounds[NR_JOBS];
 static char first[256] = "-";
 static int pipes[2][2];
@@ -373,7 +374,10 @@ static void *take_signals(void *arg)
 		struct timespec pause = { .tv_nsec = 300000 };
 
 		for (int i = 0; i < 5; i++) {
-			if (sigqueue(getpid(), SIGRTMIN, (union sigval){ .sival_int = sent }) == 0)
+			siginfo_t info = { .si_code = SI_QUEUE };
+
+			info.si_value.sival_int = sent;
+			if (syscall(SYS_rt_sigqueueinfo, self, SIGRTMIN, &info) == 0)
 				sent++;
 		}
 		syscall(SYS_nanosleep, &pause, NULL);
@@ -483,12 +487,23 @@ static void make_memory(void)
 		*(uint64_t *)(shared + i * PAGE) = i + 1;
 }
 
+/* Without a call that a test has a filter for. */
+static void find_self(void)
+{
+	char text[16] = "";
+
+	if (readlink("/proc/self", text, sizeof(text) - 1) < 0)
+		err(1, "/proc/self");
+	self = atoi(text);
+}
+
 int main(int argc, char **argv)
 {
 	struct sigaction sa = { .sa_sigaction = take, .sa_flags = SA_SIGINFO | SA_RESTART };
 	void *(*own)(void *) = answer;
 	sigset_t set;
 
+	find_self();
 	make_memory();
 	sigaction(SIGRTMIN, &sa, NULL);
 	sigemptyset(&set);
@@ -500,7 +515,7 @@ int main(int argc, char **argv)
 		else
 			start(jobs[i].run);
 	}
-	printf("%d %p\n", getpid(), (void *)shared);
+	printf("%d %p\n", self, (void *)shared);
 	fflush(stdout);
 	if (own != answer)
 		start(answer);

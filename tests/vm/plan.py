@@ -34,7 +34,7 @@ SOME = {
     "doctor": ["doctor-proved-root", "doctor-backends-proved-root", "doctor-ways-proved-root", "doctor-memory-*", "doctor-ioctls"],
     "record": ["record-totals-*", "record-killed", "record-each-second", "record-full-disk"],
     "zap": ["zap-*", "inject-unnoticed-registers", "inject-unnoticed-nanosleep", "inject-unnoticed-epoll", "inject-other-user",
-            "inject-seccomp", "inject-stopped", "inject-pid-namespace"],
+            "inject-seccomp", "inject-seccomp-put-back", "inject-stopped", "inject-pid-namespace"],
     "serve": [f"serve-{t}" for t in (
         "from-*", "keep-*", "zero-*", "wp-*", "minor-*", "blocking-*", "until-complete-*", "second-*", "removed", "moved",
         "unmapped-*", "fork-*", "state*", "target-goes-*")],
