@@ -340,7 +340,7 @@ def inject_seccomp():
         run("zap", "-q", s.pid, s.area, user=NOBODY, check=0)
         for dry in ((), ("--dry-run",)):
             contains(run("register", "-q", "--inject", *dry, "-m", "missing", s.pid, s.area, user=NOBODY, check=1).err,
-                     "/dev/userfaultfd can't be opened")
+                     f"may not open /dev/userfaultfd (setfacl -m u:{NOBODY}:rw")
         s.check()
     with Steady(user=NOBODY, preexec_fn=filtered(["pidfd_open"], KILL)) as s:
         contains(run("zap", "-q", s.pid, s.area, user=NOBODY, check=1).err, "seccomp")
