@@ -5,19 +5,38 @@
 #include <stddef.h>
 
 #include "cmd/interrupt.h"
+#include "lib/util.h"
 
 /* A signal handler gets no argument, so this can't be in a struct of the command. Atomic: any thread may ask. */
 static int has_come;
+static uint64_t first_ns;
 static struct {
 	void (*fn)(void *data);
 	void *data;
 } on_interrupt;
 
+/* timeout(1) sends its signal to the command and to the group that it is in: what comes so soon is the same one. */
+#define SAME_NS UINT64_C(500000000)
+
+/* The second one kills us. */
+static bool is_second(int sig)
+{
+	uint64_t now = now_ns(CLOCK_MONOTONIC), first = 0;
+
+	if (__atomic_compare_exchange_n(&first_ns, &first, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED) ||
+	    now - first < SAME_NS)
+		return false;
+	signal(sig, SIG_DFL);
+	raise(sig);
+	return true;
+}
+
 static void on_signal(int sig)
 {
-	(void)sig;
 	void (*fn)(void *data) = __atomic_load_n(&on_interrupt.fn, __ATOMIC_ACQUIRE);
 
+	if (is_second(sig))
+		return;
 	__atomic_store_n(&has_come, 1, __ATOMIC_RELAXED);
 	if (fn)
 		fn(on_interrupt.data);
@@ -26,7 +45,7 @@ static void on_signal(int sig)
 void interrupts_catch(bool changes_nothing)
 {
 	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART | SA_RESETHAND };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++) {
 		struct sigaction old;

@@ -491,6 +491,17 @@ def serve_with_contents_locks():
         s.stop()
 
 
+@test
+def serve_signal_from_timeout():
+    """timeout(1) sends its signal twice: that is one, and all ends in order."""
+    with target(size=NR * PAGE, seed=SEED, mode="minor") as (t, m):
+        for i in range(5):
+            with Serve(t.pid, "--keep") as s:
+                s.proc.send_signal(signal.SIGINT)
+                time.sleep(0.0005)
+                eq(s.stop(sig=signal.SIGINT)["reason"], "stopped", "reason")
+
+
 @test(each={"int": (signal.SIGINT,), "term": (signal.SIGTERM,), "hup": (signal.SIGHUP,)})
 def serve_signals(sig):
     with target(size=NR * PAGE, seed=SEED, mode="minor") as (t, m), Serve(t.pid, "--keep") as s:

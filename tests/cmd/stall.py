@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 import zlib
 
 sys.path[0] += "/.."
@@ -226,6 +227,23 @@ def stall_ctrl_c_between_two_waits():
         eq(r.returncode, 1, f"exit status: {r.stderr}")
         contains(r.stderr, "interrupted while its ELF files were read: nothing was changed")
         ok("ui" not in smaps_flags(t.pid, m["addr"]), "nothing is registered")
+
+
+@test
+def stall_second_ctrl_c():
+    """Contents that do not come: the first signal waits for them, another one half a second later kills."""
+    with target("anon", 16 * PAGE, mode="missing") as (t, m), Stall(os.path.join(HELPERS, "target")) as s:
+        p = spawn("serve", t.pid, f"--from={s.path('target')}")
+        wait_until(lambda: p.stdout.readline(), "it serves")
+        s.say("stall")
+        t.touch(id=m["id"], len=PAGE)
+        wait_until(lambda: any(waits(tid) for tid in os.listdir(f"/proc/{p.pid}/task")), "it reads")
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.6)
+        eq(p.poll(), None, "it waits")
+        p.send_signal(signal.SIGINT)
+        s.end()
+        eq(p.wait(timeout=LIMIT), -signal.SIGINT, "exit status")
 
 
 @test
