@@ -106,7 +106,10 @@ static int read_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 	return 0;
 }
 
-/* The entry of a huge page in pagemap shows neither a mark (before Linux 6.14) nor a migration. */
+/*
+ * The entry of a huge page in pagemap shows neither a mark (before Linux 6.14) nor a migration. Where there can be no
+ * marks, Linux 7.3 says of no page that it was written.
+ */
 static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_range range, uint8_t *states)
 {
 	struct page_region regions[64];
@@ -120,6 +123,8 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 		.return_mask = PAGE_IS_PRESENT | PAGE_IS_SWAPPED | PAGE_IS_WRITTEN,
 	};
 
+	bool has_marks = v->modes & (UFFDCTL_MODE_WP | UFFDCTL_MODE_RWP);
+
 	memset(states, 0, range_len(range) / v->page_size);
 	while (arg.start < range.end) {
 		int n = ioctl(pagemap, PAGEMAP_SCAN, &arg);
@@ -127,7 +132,7 @@ static int scan_huge(int pagemap, const struct uffdctl_vma *v, struct uffdctl_ra
 		if (n < 0)
 			return errno == ENOTTY ? read_huge(pagemap, v, range, states) : -errno;
 		for (int i = 0; i < n; i++) {
-			uint8_t state = regions[i].categories & PAGE_IS_WRITTEN ? 0 : PTE_WP;
+			uint8_t state = !has_marks || regions[i].categories & PAGE_IS_WRITTEN ? 0 : PTE_WP;
 
 			if (regions[i].categories & PAGE_IS_PRESENT)
 				state |= PTE_MAPPED;
