@@ -97,7 +97,7 @@ def copy_already():
     nr = 512
     for kind in ("anon", "memfd"):
         with target(kind, nr * PAGE) as (t, m), image(nr) as img:
-            t.madvise(id=m["id"], advice="nohugepage")
+            t.small_pages(m)
             for i in range(0, nr, 2):
                 t.poke(id=m["id"], offset=i * PAGE, hex="%016x" % i, through="self")
             t.register(uffd=t.u, id=m["id"], mode=["missing"])
@@ -604,7 +604,7 @@ def changed_at_work(nr, command, source, change):
     """False if it was through before it could be stopped."""
     with target("anon", nr * PAGE, mode="missing") as (t, m):
         other = t.userfaultfd()
-        t.madvise(id=m["id"], advice="nohugepage")
+        t.small_pages(m)
         cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(cpus)})  # with us on one CPU, it does not get through before we look
         try:

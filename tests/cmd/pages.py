@@ -501,7 +501,7 @@ def pages_many_runs():
     """More runs than the kernel or uffdctl gathers at once: none is found twice or left out."""
     nr = 20000
     with target("anon", nr * PAGE) as (t, m):
-        t.madvise(id=m["id"], advice="nohugepage")
+        t.small_pages(m)
         touch(t, m, access="write", stride=2 * PAGE)
         eq(pages(t, m), ["mapped", "absent"] * (nr // 2), "pages")
         eq(sums(t, m), {"mapped": nr // 2, "absent": nr // 2}, "totals")
@@ -512,7 +512,7 @@ def pages_alternating():
     """The worst case: no two pages are alike."""
     nr = 1 << 15
     with target(size=nr * PAGE, mode="minor", timeout=60) as (t, m):
-        t.madvise(id=m["id"], advice="nohugepage")
+        t.small_pages(m)
         with open(f"/proc/{t.pid}/fd/{m['fd']}", "r+b", 0) as f:
             for i in range(0, nr, 4):
                 os.pwrite(f.fileno(), b"x" * PAGE, i * PAGE)

@@ -63,6 +63,11 @@ class Target:
         self.u = fd if self.u is None else self.u
         return fd
 
+    def small_pages(self, m):
+        """No huge pages in memory that is empty. khugepaged may have made one before, of it and what lies beside it."""
+        self.madvise(id=m["id"], advice="nohugepage")
+        self.madvise(id=m["id"], advice="dontneed")
+
     def memory(self, kind="memfd", size=16 * PAGE, seed=None, alloc=False, mode="", uffd=None, **how):
         """Maps memory, fills it with the pattern of a seed or allocates it, and registers it: mode="minor,missing".
 
