@@ -11,7 +11,7 @@ import time
 
 sys.path[0] += "/.."
 from harness import (FEATURES, HELPERS, HUGE, PAGE, Target, cgroup, contains, eq, fdinfo, hugepages, image, into,
-                     links, main, ok, pagemap, pattern_page, run, skip, spawn, target, test, wait_until)
+                     links, main, ok, pagemap, pattern_page, run, skip, spawn, stopped, target, test, wait_until)
 from harness.moves import MOVES, moving
 
 KINDS = {
@@ -589,15 +589,6 @@ def copy_changed_while_the_pipe_was_awaited():
             contains(err.decode(), text or "")
             eq([(e >> 63, e >> 57 & 1) for e in pagemap(t.pid, m["start"], 4)], [(0, 0)] * 4 if text else [(1, 1)] * 2 + [(0, 0)] * 2,
                f"present, wp: {text}")
-
-
-def stopped(pid):
-    """All of its threads: each ends its system call first."""
-    states = []
-    for task in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{task}/stat", "rb") as f:
-            states.append(f.read().rsplit(b") ", 1)[1][:1])
-    return set(states) == {b"T"}
 
 
 def changed_at_work(nr, command, source, change):

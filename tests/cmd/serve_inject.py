@@ -9,7 +9,8 @@ import sys
 import tempfile
 
 sys.path[0] += "/.."
-from harness import (BUILD, PAGE, SLOW, Target, contains, eq, fdinfo, image, main, ok, run, skip, target, test, wait_until)
+from harness import (BUILD, PAGE, SLOW, Target, contains, eq, fdinfo, image, main, ok, run, skip, stopped, target, test,
+                     wait_until)
 from harness.serve import Serve, joined, touch, zeros
 
 NR = 64
@@ -76,6 +77,7 @@ def serve_inject_keep_ends(sig):
             eq((s.start["holder"], sorted(os.listdir(f"/proc/{t.pid}/fd"))), (s.proc.pid, files), "who holds it")
             joined(t, touch(t, m, len=NR // 2 * PAGE))
             s.proc.send_signal(signal.SIGSTOP)
+            wait_until(lambda: stopped(s.proc.pid), "it is stopped")
             ths = touch(t, m)
             wait_until(lambda: run("pending", "-J", t.pid).json()["pending"], "they wait")
             s.proc.send_signal(sig)

@@ -18,12 +18,12 @@
 """
 from .check import SLOW, Failure, Skip, contains, eq, fewer, ok, skip, wait_until
 from .memory import HUGE, PAGE, cgroup, hugepages, image, into, pattern_page, small_tmpfs, swap
-from .proc import ended, fdinfo, links, pagemap, smaps_flags, stat, take_fd
+from .proc import ended, fdinfo, links, pagemap, smaps_flags, stat, stopped, take_fd
 from .program import main, test
 from .run import BUILD, HELPERS, ROOT, UFFDCTL, Result, run, spawn
 from .target import FEATURES, Target, TargetError, target
 
 __all__ = ["BUILD", "FEATURES", "Failure", "HELPERS", "HUGE", "PAGE", "ROOT", "Result", "SLOW", "Skip", "Target",
            "TargetError", "UFFDCTL", "cgroup", "contains", "ended", "eq", "fdinfo", "fewer", "hugepages", "image", "into",
-           "links", "main", "ok", "pagemap", "pattern_page", "run", "skip", "small_tmpfs", "smaps_flags", "spawn", "stat", "swap",
-           "take_fd", "target", "test", "wait_until"]
+           "links", "main", "ok", "pagemap", "pattern_page", "run", "skip", "small_tmpfs", "smaps_flags", "spawn", "stat", "stopped",
+           "swap", "take_fd", "target", "test", "wait_until"]

@@ -62,6 +62,15 @@ def pagemap(pid, addr, nr):
         return [int.from_bytes(f.read(8), "little") for _ in range(nr)]
 
 
+def stopped(pid):
+    """All of its threads: each ends its system call first."""
+    states = []
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", "rb") as f:
+            states.append(f.read().rsplit(b") ", 1)[1][:1])
+    return set(states) == {b"T"}
+
+
 def links(pid):
     """Where the descriptors of a process lead, as far as they are still there."""
     with contextlib.suppress(OSError):
