@@ -13,7 +13,7 @@ import tempfile
 import time
 
 sys.path[0] += "/.."
-from harness import PAGE, SLOW, UFFDCTL, Target, contains, eq, fewer, image, main, ok, run, target, test, wait_until
+from harness import PAGE, SLOW, UFFDCTL, Target, contains, eq, fewer, image, main, ok, run, stopped, target, test, wait_until
 from harness.serve import Serve, joined, touch, zeros
 
 NR, SEED, STALE = 64, 9, 1
@@ -65,6 +65,7 @@ def serve_death_holds(source, how):
             eq(s.start["holder"], t.pid, "holder")
             joined(t, touch(t, m, len=NR // 2 * PAGE, **seed))
             s.proc.send_signal(signal.SIGSTOP)
+            wait_until(lambda: stopped(s.proc.pid), "it is stopped")
             ths = touch(t, m, offset=NR // 2 * PAGE, len=8 * PAGE, **seed)
             wait_until(lambda: waiting(t), "they wait")
             killed(s)
@@ -90,6 +91,7 @@ def serve_death_releases(kind, mode):
             eq((s.start["holder"], files(t)), (s.proc.pid, before), "who holds it")
             joined(t, touch(t, m, len=NR // 2 * PAGE, seed=SEED))
             s.proc.send_signal(signal.SIGSTOP)
+            wait_until(lambda: stopped(s.proc.pid), "it is stopped")
             ths = touch(t, m, offset=NR // 2 * PAGE)
             wait_until(lambda: run("pending", "-J", t.pid).json()["pending"], "they wait")
             killed(s)
